@@ -1,0 +1,20 @@
+"""The two ways a command can end badly, each with the exit code the command line gives it."""
+
+
+class UsageError(ValueError):
+    """Something the user gave cannot be used. Exit code 2, printed without a traceback.
+
+    The message says what happened, what was expected and how to fix it.
+    """
+
+
+class RunFailedError(RuntimeError):
+    """The work itself failed: training diverged, an artefact is not the same model. Exit code 1."""
+
+
+def did_you_mean(word: str, known) -> str:
+    """Return `" Did you mean 'lenet5'?"` for the known word nearest to `word`, or an empty string."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
