@@ -40,6 +40,7 @@ class ImagePreprocessing(keras.layers.Layer):
         mean: mean per channel after scaling, subtracted. Defaults to (0.0,).
         std: standard deviation per channel after scaling, divided by. Defaults to (1.0,).
         standardize: take `mean` and `std` from the training images (`fit`). Defaults to False.
+        **kwargs: those of `keras.Layer`.
 
     Input: (batch_size, height, width, channels), uint8 or float, 0..255.
     Output: (batch_size, *size, channels), float.
@@ -63,3 +64,49 @@ class ImagePreprocessing(keras.layers.Layer):
         self.mean = tuple(mean)
         self.std = tuple(std)
         self.standardize = standardize
+
+    def call(self, images):
+        """Return what the network takes."""
+        x = ops.cast(images, "float32")  # (B, H, W, C), 0..255
+        if self.size is not None and self.size != tuple(x.shape[1:3]):
+            x = ops.image.resize(x, self.size, interpolation="bilinear", antialias=True)
+        x = _to_channels(x, self.channels or x.shape[-1])
+        x = (x * self.scale - self._constant(self.mean)) / self._constant(self.std)
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, *(self.size or (height, width)), self.channels or channels)
+
+    def fit(self, batches) -> None:
+        """Measure `mean` and `std` per channel over images, when `standardize` asks for it.
+
+        Args:
+            batches: iterable of raw image arrays (batch_size, height, width, channels).
+        """
+        if not self.standardize:
+            return
+        count, total, squares = 0, 0.0, 0.0
+        for images in batches:
+            x = np.asarray(_to_channels(ops.cast(images, "float32"), self.channels or images.shape[-1]), np.float64)
+            x = x.reshape(-1, x.shape[-1]) * self.scale
+            count, total, squares = count + len(x), total + x.sum(0), squares + (x**2).sum(0)
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
+        self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+
+    def get_config(self):
+        names = ("size", "channels", "scale", "mean", "std", "standardize")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    def _constant(self, values):
+        return ops.convert_to_tensor(np.asarray(values, np.float32))
+
+
+def _to_channels(images, channels: int):
+    """Convert between grey and RGB: grey is repeated, RGB is weighted as the eye does (ITU-R BT.601)."""
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return ops.repeat(images, 3, axis=-1)
+    return ops.sum(images * ops.convert_to_tensor(np.float32([0.299, 0.587, 0.114])), axis=-1, keepdims=True)

@@ -1,0 +1,82 @@
+"""Finds and loads pipelines: by name among the shipped ones, by path anywhere. Listing imports nothing."""
+
+import dataclasses
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.recipe import Recipe, from_json
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _shipped(folder: str) -> Path:
+    """Return the folder of shipped files: inside the wheel, or beside the package in a checkout."""
+    inside = _PACKAGE / folder
+    return inside if inside.is_dir() else _PACKAGE.parent / folder
+
+
+def names(folder: str = "pipelines") -> dict[str, Path]:
+    """Return name -> file of everything shipped in `pipelines` or `tuning`, sorted by name."""
+    return {path.stem: path for path in sorted(_shipped(folder).glob("[!_]*.py"))}
+
+
+def find(pipeline: str) -> Path:
+    """Return the file of a pipeline given as a shipped name, a `.py` file or a `recipe.json`.
+
+    Raises:
+        UsageError: when there is no such file or name; near names are offered.
+    """
+    if pipeline.endswith((".py", ".json")) or "/" in pipeline:
+        path = Path(pipeline)
+        if path.is_dir() and (path / "recipe.json").is_file():
+            return path / "recipe.json"
+        if not path.is_file():
+            raise UsageError(f"There is no recipe file {pipeline}. Give a .py file with a RECIPE in it.")
+        return path
+    known = names()
+    if pipeline not in known:
+        raise UsageError(
+            f"There is no pipeline {pipeline!r}; there are {', '.join(known)}, or give the path of a .py file."
+            + did_you_mean(pipeline, known)
+        )
+    return known[pipeline]
+
+
+def load(pipeline: str) -> tuple[Recipe, Path]:
+    """Load the recipe of a pipeline, and return it with the file it came from."""
+    path = find(pipeline)
+    if path.suffix == ".json":
+        return from_json(path.read_text(), folder=path.parent), path
+    recipe = getattr(load_module(path), "RECIPE", None)
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{path} defines no RECIPE = Recipe(...); see pipelines/lenet5.py for an example.")
+    return (recipe if recipe.name else dataclasses.replace(recipe, name=path.stem)), path
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import a Python file by path.
+
+    The module is known by its content, so that a recipe and the copy of it in a run define equal types.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.")
+    name = f"kerasdl_recipe_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    module.__recipe_file__ = path
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UsageError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,140 @@
+"""The training step that every network inherits: right on any number of replicas and micro-batches."""
+
+import keras
+import tensorflow as tf
+
+from kerasdl import noise
+
+
+class Network(keras.Model):
+    """A `keras.Model` whose update does not depend on how the global batch is divided.
+
+    What `fit` gains over Keras's own step:
+
+    * micro-batches (`gradient_accumulation_steps`) within one step: Keras's accumulation fails under a
+      strategy, this one gives the update of the undivided batch;
+    * a partial last batch counts each sample once: Keras averages the averages of the replicas;
+    * dropout keyed by seed, step and the sample's place in the global batch (`kerasdl.noise`).
+
+    Gradients are summed over replicas before they are clipped, and an update that is not finite is left
+    out, by the optimizers of `kerasdl.optimizers`.
+
+    A network with a step of its own (several losses or optimizers) overrides `train_step` and builds it from
+    `place_in_batch`, `split_batch` and `gradients`; it inherits all of the above that it calls.
+
+    Args:
+        preprocessing: layer from raw examples to what the network takes; it travels with the network into
+            every file. Defaults to None: examples are taken as they are.
+        **kwargs: those of `keras.Model`: name, dtype.
+    """
+
+    def __init__(self, *, preprocessing: keras.Layer | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.preprocessing = preprocessing
+
+    def preprocess(self, inputs):
+        """Apply the preprocessing layer where there is one; the first line of a network's `call`."""
+        return inputs if self.preprocessing is None else self.preprocessing(inputs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "preprocessing": keras.saving.serialize_keras_object(self.preprocessing),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild the network and its preprocessing."""
+        return cls(**{**config, "preprocessing": keras.saving.deserialize_keras_object(config["preprocessing"])})
+
+    def compile(self, *args, seed: int = 0, gradient_accumulation_steps: int = 1, **kwargs):
+        """Configure training as `keras.Model.compile` does.
+
+        Args:
+            *args: positional arguments of `keras.Model.compile`.
+            seed: seed of all noise within the step.
+            gradient_accumulation_steps: micro-batches that each replica's batch is divided into; the batch
+                has to divide by it.
+            **kwargs: keyword arguments of `keras.Model.compile`.
+        """
+        super().compile(*args, **kwargs)
+        self.noise_seed = seed
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+
+    @property
+    def optimizers(self) -> dict[str, keras.Optimizer]:
+        """Every optimizer by name; checkpoints, schedules and logs iterate over them."""
+        return {"optimizer": self.optimizer}
+
+    def train_step(self, data):
+        """Update the weights once, from one batch of (x, y[, sample_weight])."""
+        place, share = self.place_in_batch(data)
+        total, parts = None, self.split_batch(data)
+        for number, part in enumerate(parts):
+            part_place = place + number * _batch_size(part)
+            gradients, metrics = self.gradients(part, part_place, share / len(parts))
+            total = gradients if total is None else [_add(a, b) for a, b in zip(total, gradients, strict=True)]
+        self.optimizer.apply(total, self.trainable_variables)
+        return metrics
+
+    def gradients(self, data, place, share):
+        """Run one forward and backward pass.
+
+        Args:
+            data: (x, y[, sample_weight]) of one micro-batch.
+            place: place of its first sample in the global batch.
+            share: factor on the loss, so that the sum over micro-batches and replicas is the global mean.
+
+        Returns:
+            The gradients in the order of `trainable_variables`, and the metrics so far.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with noise.scope(self.noise_seed, self.optimizer.iterations, place), tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            scaled = self.optimizer.scale_loss(loss * tf.cast(share, loss.dtype))
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync  # Keras's losses are divided by it
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss * num_replicas, sample_weight=_batch_size(data))
+        gradients = tape.gradient(scaled, self.trainable_variables)
+        return gradients, self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def place_in_batch(self, data):
+        """Find where this replica's samples stand in the global batch.
+
+        Returns:
+            (place, share): the place of the first sample, int32, and the factor that turns a mean over this
+            replica's samples into its part of the mean over all samples, float32 (1 for equal parts).
+        """
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync == 1:
+            return tf.constant(0), tf.constant(1.0)
+        size = _batch_size(data)
+        sizes = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync, dtype=tf.int32) * size
+        sizes = context.all_reduce(tf.distribute.ReduceOp.SUM, sizes)
+        place = tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
+        share = size * context.num_replicas_in_sync / tf.reduce_sum(sizes)
+        return place, tf.cast(share, tf.float32)
+
+    def split_batch(self, data) -> list:
+        """Divide one replica's batch into `gradient_accumulation_steps` equal micro-batches, in order."""
+        steps = self.gradient_accumulation_steps
+        if steps == 1:
+            return [data]
+        pieces = zip(*(tf.split(tensor, steps) for tensor in tf.nest.flatten(data)), strict=True)
+        return [tf.nest.pack_sequence_as(data, piece) for piece in pieces]
+
+
+def _batch_size(data):
+    """Return the number of samples in a batch, int32."""
+    return tf.shape(tf.nest.flatten(data)[0])[0]
+
+
+def _add(left, right):
+    """Add two gradients of one weight; either is None where the weight took no part."""
+    if left is None or right is None:
+        return right if left is None else left
+    if isinstance(left, tf.IndexedSlices) or isinstance(right, tf.IndexedSlices):
+        return tf.convert_to_tensor(left) + tf.convert_to_tensor(right)
+    return left + right
