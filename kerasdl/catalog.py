@@ -1,5 +1,6 @@
 """Finds and loads pipelines: by name among the shipped ones, by path anywhere. Listing imports nothing."""
 
+import ast
 import dataclasses
 import hashlib
 import importlib.util
@@ -24,6 +25,14 @@ def names(folder: str = "pipelines") -> dict[str, Path]:
     return {path.stem: path for path in sorted(_shipped(folder).glob("[!_]*.py"))}
 
 
+def summaries() -> dict[str, str]:
+    """Return name -> first line of the docstring of every shipped pipeline, without running one."""
+    return {
+        name: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        for name, path in names().items()
+    }
+
+
 def find(pipeline: str) -> Path:
     """Return the file of a pipeline given as a shipped name, a `.py` file or a `recipe.json`.
 
@@ -40,7 +49,7 @@ def find(pipeline: str) -> Path:
     known = names()
     if pipeline not in known:
         raise UsageError(
-            f"There is no pipeline {pipeline!r}; there are {', '.join(known)}, or give the path of a .py file."
+            f"There is no pipeline {pipeline!r}; there are {', '.join(known)}, or give a .py file."
             + did_you_mean(pipeline, known)
         )
     return known[pipeline]

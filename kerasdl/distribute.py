@@ -9,7 +9,6 @@ import tensorflow as tf
 from kerasdl.errors import UsageError
 
 
-
 @functools.cache  # one strategy object a process: a second one's collectives collide with the first's
 def choose(name: str) -> tf.distribute.Strategy | None:
     """Make the strategy of a run.
@@ -60,7 +59,8 @@ def check_batch_size(batch_size: int, num_replicas: int, gradient_accumulation_s
         what += f" x {gradient_accumulation_steps} gradient accumulation steps"
     below = max(batch_size - batch_size % parts, parts)
     raise UsageError(
-        f"The batch size {batch_size} does not divide by {what} ({parts} equal parts). Use --batch-size {below}."
+        f"The batch size {batch_size} does not divide by {what} ({parts} equal parts). "
+        f"Use --batch-size {below}."
     )
 
 

@@ -9,8 +9,10 @@ Every value is a default: what the user has set in the environment stays.
 * `KERAS_BACKEND=tensorflow`: the only backend this package supports.
 """
 
+import contextlib
 import os
 import sys
+import tempfile
 
 DEFAULTS = {
     "KERAS_BACKEND": "tensorflow",
@@ -33,5 +35,37 @@ def describe() -> dict[str, str]:
     """Return the variables as they are now, and say if they were set too late to count."""
     state = {name: os.environ.get(name, "") for name in DEFAULTS}
     if too_late:
-        state["note"] = "tensorflow was imported before kerasdl: import kerasdl first for its settings to count"
+        state["note"] = (
+            "tensorflow was imported before kerasdl: import kerasdl first for its settings to count"
+        )
     return state
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and look for devices without the notes it prints while it does.
+
+    They are written by C++ code before its log level counts, straight to file descriptor 2. If the import
+    fails they are shown after all.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as notes, _restored_stderr() as terminal:
+        os.dup2(notes.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            notes.seek(0)
+            os.write(terminal, notes.read())
+            raise
+
+
+@contextlib.contextmanager
+def _restored_stderr():
+    """Give a copy of file descriptor 2, and put it back in its place afterwards."""
+    terminal = os.dup(2)
+    try:
+        yield terminal
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)

@@ -49,7 +49,7 @@ class _ReplicaSafe(_AlreadySummed):
         self.num_skipped.assign_add(1)
 
 
-class _ReplicaSafeLossScale(keras.optimizers.LossScaleOptimizer):
+class ReplicaSafeLossScale(keras.optimizers.LossScaleOptimizer):
     """Keras's dynamic loss scale, over gradients that are summed first: a step with an infinity is retried
     at half the scale on all replicas or on none.
     """
@@ -81,6 +81,26 @@ def _for_effect(function):
     return tf.constant(True)
 
 
+def num_skipped(optimizer: keras.Optimizer) -> int:
+    """Return how many updates an optimizer has left out because they were not finite.
+
+    0 under a loss scale, which leaves updates out in the ordinary course of its work.
+    """
+    return int(optimizer.num_skipped.numpy()) if isinstance(optimizer, _ReplicaSafe) else 0
+
+
+def moving_averages(model) -> list[tuple]:
+    """Return (weight, its moving average) of every optimizer of a network that keeps averages."""
+    pairs = []
+    for optimizer in model.optimizers.values():
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if optimizer.use_ema:
+            pairs += zip(
+                optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
+            )
+    return pairs
+
+
 _CLASSES = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,
@@ -110,7 +130,7 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
     optimizer = type(stock.__name__, (mixin, stock), {})(**arguments)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return _ReplicaSafeLossScale(optimizer) if recipe.precision == "mixed_float16" else optimizer
+    return ReplicaSafeLossScale(optimizer) if recipe.precision == "mixed_float16" else optimizer
 
 
 def make_schedule(recipe: Recipe, steps_per_epoch: int):
@@ -176,7 +196,13 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(
-        self, *, peak: float, steps: int, rise: float = 0.3, start_factor: float = 25.0, end_factor: float = 1e4
+        self,
+        *,
+        peak: float,
+        steps: int,
+        rise: float = 0.3,
+        start_factor: float = 25.0,
+        end_factor: float = 1e4,
     ):
         self.peak = peak
         self.steps = steps

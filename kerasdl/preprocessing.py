@@ -69,7 +69,7 @@ class ImagePreprocessing(keras.layers.Layer):
         """Return what the network takes."""
         x = ops.cast(images, "float32")  # (B, H, W, C), 0..255
         if self.size is not None and self.size != tuple(x.shape[1:3]):
-            x = ops.image.resize(x, self.size, interpolation="bilinear", antialias=True)
+            x = _resize(x, *self.size)
         x = _to_channels(x, self.channels or x.shape[-1])
         x = (x * self.scale - self._constant(self.mean)) / self._constant(self.std)
         return ops.cast(x, self.compute_dtype)
@@ -88,7 +88,9 @@ class ImagePreprocessing(keras.layers.Layer):
             return
         count, total, squares = 0, 0.0, 0.0
         for images in batches:
-            x = np.asarray(_to_channels(ops.cast(images, "float32"), self.channels or images.shape[-1]), np.float64)
+            x = np.asarray(
+                _to_channels(ops.cast(images, "float32"), self.channels or images.shape[-1]), np.float64
+            )
             x = x.reshape(-1, x.shape[-1]) * self.scale
             count, total, squares = count + len(x), total + x.sum(0), squares + (x**2).sum(0)
         mean = total / count
@@ -101,6 +103,27 @@ class ImagePreprocessing(keras.layers.Layer):
 
     def _constant(self, values):
         return ops.convert_to_tensor(np.asarray(values, np.float32))
+
+
+def _resize(images, height: int, width: int):
+    """Resize bilinearly with antialiasing, as `keras.ops.image.resize(antialias=True)` does.
+
+    Written as two products with constant matrices: TFLite and ONNX have no operator for the former.
+    """
+    columns = _resampling(images.shape[2], width)  # (W, width)
+    rows = _resampling(images.shape[1], height)  # (H, height)
+    x = ops.matmul(ops.transpose(images, (0, 3, 1, 2)), columns)  # (B, C, H, width)
+    x = ops.matmul(ops.transpose(x, (0, 1, 3, 2)), rows)  # (B, C, width, height)
+    return ops.transpose(x, (0, 3, 2, 1))  # (B, height, width, C)
+
+
+def _resampling(size_in: int, size_out: int) -> np.ndarray:
+    """Return the (size_in, size_out) matrix of a triangle filter, as wide as the coarser of the two grids."""
+    scale = size_in / size_out
+    centres = (np.arange(size_out) + 0.5) * scale - 0.5
+    distance = np.abs(np.arange(size_in)[:, None] - centres) / max(scale, 1.0)
+    weights = np.maximum(1 - distance, 0)
+    return (weights / weights.sum(0)).astype(np.float32)
 
 
 def _to_channels(images, channels: int):

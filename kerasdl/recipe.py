@@ -55,9 +55,7 @@ class Config:
         return self._resolved[name]
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Config) and self.target is other.target and self._resolved == other._resolved
-        )
+        return isinstance(other, Config) and self.target is other.target and self._resolved == other._resolved
 
     def __hash__(self) -> int:
         return hash((self.target, tuple(sorted(self._resolved))))
@@ -89,6 +87,8 @@ class Recipe:
     augmentation: Any = None
     # Passes over the training data.
     epochs: int = 10
+    # Updates that a small data set gets at least, by more epochs; 0 where epochs are given by hand.
+    min_steps: int = 0
     # Examples per update, over all replicas together.
     batch_size: int = 128
     # Update rule.
@@ -150,6 +150,7 @@ class Recipe:
 
 _RANGES = (
     ("epochs", 1, 10**6),
+    ("min_steps", 0, 10**9),
     ("batch_size", 1, 10**7),
     ("learning_rate", 1e-12, 1e6),
     ("momentum", 0, 1),
@@ -166,6 +167,24 @@ _RANGES = (
 )
 
 
+def replace(recipe: Recipe, **changes: Any) -> Recipe:
+    """Return the recipe with some fields changed.
+
+    Whoever gives `epochs` means that number: `min_steps` is then 0 unless it is given too.
+
+    Raises:
+        UsageError: for a field that recipes do not have; fields of the network or the task are changed
+            with `replace` of those parts.
+    """
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"A recipe has no field {name!r}." + did_you_mean(name, known))
+    if "epochs" in changes:
+        changes.setdefault("min_steps", 0)
+    return dataclasses.replace(recipe, **changes)
+
+
 def check_choice(name: str, value: Any, choices: tuple) -> None:
     """Raise a UsageError that names the choices unless `value` is one of them."""
     if value not in choices:
@@ -178,7 +197,7 @@ def check_choice(name: str, value: Any, choices: tuple) -> None:
 
 def to_json(recipe: Recipe) -> str:
     """Write a recipe as JSON text: type names and fields, every default resolved."""
-    return json.dumps(_encode(recipe), indent=2) + "\n"
+    return json.dumps(encode(recipe), indent=2) + "\n"
 
 
 def from_json(text: str, folder: Path | None = None) -> Recipe:
@@ -192,7 +211,7 @@ def from_json(text: str, folder: Path | None = None) -> Recipe:
         UsageError: when the text is no recipe, or names a type or field that does not exist.
     """
     try:
-        recipe = _decode(json.loads(text), folder)
+        recipe = decode(json.loads(text), folder)
     except json.JSONDecodeError as error:
         raise UsageError(f"This is not a recipe: {error}. Give a recipe.json that a run wrote.") from error
     if not isinstance(recipe, Recipe):
@@ -200,28 +219,30 @@ def from_json(text: str, folder: Path | None = None) -> Recipe:
     return recipe
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """Turn a recipe or a part of one into what JSON can hold: type names and fields, defaults resolved."""
     if isinstance(value, Config):
-        return {"type": _type_name(value.target), "fields": _encode(value._resolved)}
+        return {"type": _type_name(value.target), "fields": encode(value._resolved)}
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {"type": _type_name(type(value)), "fields": _encode(fields)}
+        return {"type": _type_name(type(value)), "fields": encode(fields)}
     if isinstance(value, dict):
-        return {name: _encode(part) for name, part in value.items()}
+        return {name: encode(part) for name, part in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_encode(part) for part in value]
+        return [encode(part) for part in value]
     return value
 
 
-def _decode(value: Any, folder: Path | None) -> Any:
+def decode(value: Any, folder: Path | None = None) -> Any:
+    """Turn what `encode` gave back into an equal recipe or part."""
     if isinstance(value, list):
-        return tuple(_decode(part, folder) for part in value)
+        return tuple(decode(part, folder) for part in value)
     if not isinstance(value, dict):
         return value
     if value.keys() != {"type", "fields"}:
-        return {name: _decode(part, folder) for name, part in value.items()}
+        return {name: decode(part, folder) for name, part in value.items()}
     target = _find_type(value["type"], folder)
-    fields = _decode(value["fields"], folder)
+    fields = decode(value["fields"], folder)
     if not dataclasses.is_dataclass(target):
         return Config(target, **fields)
     known = [field.name for field in dataclasses.fields(target)]
@@ -250,7 +271,9 @@ def _find_type(name: str, folder: Path | None) -> type:
         try:
             module = importlib.import_module(module_name)
         except (ImportError, ValueError) as error:
-            raise UsageError(f"The recipe names the type {name!r}, which cannot be found: {error}.") from error
+            raise UsageError(
+                f"The recipe names the type {name!r}, which cannot be found: {error}."
+            ) from error
     found = getattr(module, attribute, None)
     if not isinstance(found, type):
         raise UsageError(f"The recipe names the type {name!r}, but {module_name} has no {attribute}.")

@@ -45,7 +45,9 @@ class Network(keras.Model):
     @classmethod
     def from_config(cls, config):
         """Rebuild the network and its preprocessing."""
-        return cls(**{**config, "preprocessing": keras.saving.deserialize_keras_object(config["preprocessing"])})
+        return cls(
+            **{**config, "preprocessing": keras.saving.deserialize_keras_object(config["preprocessing"])}
+        )
 
     def compile(self, *args, seed: int = 0, gradient_accumulation_steps: int = 1, **kwargs):
         """Configure training as `keras.Model.compile` does.
@@ -73,7 +75,9 @@ class Network(keras.Model):
         for number, part in enumerate(parts):
             part_place = place + number * _batch_size(part)
             gradients, metrics = self.gradients(part, part_place, share / len(parts))
-            total = gradients if total is None else [_add(a, b) for a, b in zip(total, gradients, strict=True)]
+            total = (
+                gradients if total is None else [_add(a, b) for a, b in zip(total, gradients, strict=True)]
+            )
         self.optimizer.apply(total, self.trainable_variables)
         return metrics
 
@@ -111,7 +115,9 @@ class Network(keras.Model):
         if context.num_replicas_in_sync == 1:
             return tf.constant(0), tf.constant(1.0)
         size = _batch_size(data)
-        sizes = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync, dtype=tf.int32) * size
+        sizes = (
+            tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync, dtype=tf.int32) * size
+        )
         sizes = context.all_reduce(tf.distribute.ReduceOp.SUM, sizes)
         place = tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
         share = size * context.num_replicas_in_sync / tf.reduce_sum(sizes)

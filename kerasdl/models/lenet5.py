@@ -98,4 +98,6 @@ def _centre(images, size: int):
     height, width = max(size - images.shape[1], 0), max(size - images.shape[2], 0)
     if not height and not width:
         return images
-    return ops.pad(images, ((0, 0), (height // 2, height - height // 2), (width // 2, width - width // 2), (0, 0)))
+    return ops.pad(
+        images, ((0, 0), (height // 2, height - height // 2), (width // 2, width - width // 2), (0, 0))
+    )

@@ -62,7 +62,8 @@ class Classification:
             return {index: len(labels) / (num_classes * max(count, 1)) for index, count in enumerate(counts)}
         if len(self.class_weights) != num_classes:
             raise UsageError(
-                f"class_weights has {len(self.class_weights)} numbers, but the data has {num_classes} classes."
+                f"class_weights has {len(self.class_weights)} numbers, the data {num_classes} classes. "
+                "Give one number for each class."
             )
         return dict(enumerate(self.class_weights))
 

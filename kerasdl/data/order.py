@@ -1,0 +1,199 @@
+"""The one order in which every run sees its data: a pure function of (seed, epoch, step).
+
+Nothing is remembered between steps, so a run that was interrupted goes on at any step with exactly the
+batches it would have had, on any number of replicas.
+"""
+
+import math
+import os
+
+import numpy as np
+
+from kerasdl.data.splits import ArraySplit, FileSplit, Split, StreamSplit
+from kerasdl.errors import UsageError
+
+# Memory that shuffling a stream may take, in bytes of examples.
+_SHUFFLE_BYTES = 2**28
+# Separates the noise of augmentation from all other noise with the same seed and step.
+_AUGMENTATION = 2**31 - 1
+
+
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Return how many full batches an epoch has; the rest of the permutation waits for the next epoch.
+
+    Raises:
+        UsageError: when not even one batch can be filled.
+    """
+    if batch_size > len(split):
+        raise UsageError(
+            f"The batch size is {batch_size}, but there are only {len(split)} training examples. Give a "
+            f"smaller one, for example --batch-size {2 ** int(math.log2(len(split)))}."
+        )
+    return len(split) // batch_size
+
+
+def training_batches(split: Split, *, batch_size: int, seed: int, start_step: int = 0, augmentation=None):
+    """Return the endless `tf.data.Dataset` of training batches from step `start_step` on.
+
+    Element k belongs to step s = start_step + k of the run and to epoch s // steps_per_epoch. One iterator
+    serves the whole run: making one per epoch costs time at every epoch's start.
+
+    Args:
+        split: the training examples.
+        batch_size: examples per step, over all replicas together.
+        seed: seed of the run.
+        start_step: number of the first step wanted.
+        augmentation: function of (images (batch_size, H, W, C) uint8, seed (2,) int64) to images of the same
+            shape and dtype, without state. None for none.
+
+    Returns:
+        Dataset of (features (batch_size, ...) of the raw dtype, labels (batch_size,) int32).
+
+    Raises:
+        UsageError: when a batch is larger than the split.
+    """
+    import tensorflow as tf
+
+    # Only full batches: a replica whose part of the last batch is empty would get NaN from batch
+    # normalisation; and static shapes compile once.
+    steps = steps_per_epoch(split, batch_size)
+    # Each epoch is a full fresh permutation (a bounded one for streams).
+    dataset = _TRAINING[type(split)](split, batch_size, seed, start_step, steps)
+    if augmentation is not None:
+        # On the global batch, before it is dealt to the replicas: each sample's noise is keyed by seed, step
+        # and place, and is the same on any number of replicas.
+        def augment(step, batch):
+            key = tf.stack([tf.constant(seed, tf.int64), step])
+            key = tf.random.experimental.stateless_fold_in(key, _AUGMENTATION)
+            return augmentation(batch[0], key), batch[1]
+
+        numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_step), dataset)
+        dataset = numbered.map(augment, num_parallel_calls=_parallel_calls(), deterministic=True)
+    return _finish(dataset)
+
+
+def evaluation_batches(split: Split, *, batch_size: int):
+    """Return the `tf.data.Dataset` of all examples in their own order, each once, the rest as a last batch.
+
+    Returns:
+        Dataset of (features (B, ...) of the raw dtype, labels (B,) int32), B <= batch_size.
+    """
+    return _finish(_EVALUATION[type(split)](split, batch_size))
+
+
+def _finish(dataset):
+    import tensorflow as tf
+
+    # The next batches are made while the device works. Features stay uint8 until then: a quarter of the
+    # memory and of the copying of float32.
+    dataset = dataset.prefetch(4)
+    options = tf.data.Options()
+    # The autotuner's thread makes iterators slow to close; every number is given explicitly instead.
+    options.autotune.enabled = False
+    options.deterministic = True
+    return dataset.with_options(options)
+
+
+def _parallel_calls() -> int:
+    return max(2, os.cpu_count() or 2)
+
+
+def _constants(*arrays):
+    """Place arrays where tf.data works. Without this they would go to the GPU and come back each step."""
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        return tuple(tf.convert_to_tensor(array) for array in arrays)
+
+
+def _shuffled(position, *, step, steps: int, seed: int, count: int):
+    """Return the indices of the examples at places `position` of the permutation of the epoch of `step`."""
+    import tensorflow as tf
+
+    key = tf.stack([tf.constant(seed, tf.int64), step // steps])
+    return tf.random.experimental.index_shuffle(position, seed=key, max_index=count - 1)
+
+
+def _training_arrays(split: ArraySplit, batch_size: int, seed: int, start_step: int, steps: int):
+    import tensorflow as tf
+
+    features, labels = _constants(split.features, split.labels)
+
+    def batch(step):
+        # A batch at a time: one gather costs a third of shuffling and batching examples one by one.
+        position = (step % steps) * batch_size + tf.range(batch_size, dtype=tf.int64)
+        index = _shuffled(position, step=step, steps=steps, seed=seed, count=len(split))
+        return tf.gather(features, index), tf.gather(labels, index)
+
+    return tf.data.Dataset.counter(start_step).map(
+        batch, num_parallel_calls=_parallel_calls(), deterministic=True
+    )
+
+
+def _training_files(split: FileSplit, batch_size: int, seed: int, start_step: int, steps: int):
+    import tensorflow as tf
+
+    paths, labels = _constants([str(path) for path in split.paths], split.labels)
+
+    def example(number):
+        # One at a time, since decoding is the cost and is spread over the cores.
+        step, place = number // batch_size, number % batch_size
+        position = (step % steps) * batch_size + place
+        index = _shuffled(position, step=step, steps=steps, seed=seed, count=len(split))
+        return split.read(paths[index]), labels[index]
+
+    numbers = tf.data.Dataset.counter(start_step * batch_size)
+    examples = numbers.map(example, num_parallel_calls=_parallel_calls(), deterministic=True)
+    return examples.batch(batch_size, drop_remainder=True)
+
+
+def _training_stream(split: StreamSplit, batch_size: int, seed: int, start_step: int, steps: int):
+    import tensorflow as tf
+
+    dataset = split.open()
+    num_bytes = sum(spec.dtype.size * (spec.shape.num_elements() or 2**16) for spec in dataset.element_spec)
+    buffer_size = int(np.clip(_SHUFFLE_BYTES // num_bytes, batch_size, len(split)))
+
+    def epoch_batches(epoch):
+        # Dataset.shuffle mixes in tf.random.set_seed, which is not ours: pin it for this function alone
+        # (to anything but 0, which Dataset.shuffle takes for "not set").
+        tf.compat.v1.set_random_seed(seed + 1)
+        shuffled = dataset.shuffle(buffer_size, seed=epoch, reshuffle_each_iteration=False)
+        return shuffled.batch(batch_size, drop_remainder=True).take(steps)
+
+    # A stream cannot be entered in the middle: the steps of this epoch before `start_step` are replayed.
+    epochs = tf.data.Dataset.counter(start_step // steps)
+    return epochs.flat_map(epoch_batches).skip(start_step % steps)
+
+
+def _evaluation_arrays(split: ArraySplit, batch_size: int):
+    import tensorflow as tf
+
+    features, labels = _constants(split.features, split.labels)
+
+    def batch(start):
+        return features[start : start + batch_size], labels[start : start + batch_size]
+
+    return tf.data.Dataset.range(0, len(split), batch_size).map(
+        batch, num_parallel_calls=_parallel_calls(), deterministic=True
+    )
+
+
+def _evaluation_files(split: FileSplit, batch_size: int):
+    import tensorflow as tf
+
+    names = tf.data.Dataset.from_tensor_slices(_constants([str(path) for path in split.paths], split.labels))
+    examples = names.map(
+        lambda path, label: (split.read(path), label),
+        num_parallel_calls=_parallel_calls(),
+        deterministic=True,
+    )
+    return examples.batch(batch_size)
+
+
+def _evaluation_stream(split: StreamSplit, batch_size: int):
+    return split.open().batch(batch_size)
+
+
+_TRAINING = {ArraySplit: _training_arrays, FileSplit: _training_files, StreamSplit: _training_stream}
+_EVALUATION = {ArraySplit: _evaluation_arrays, FileSplit: _evaluation_files, StreamSplit: _evaluation_stream}

@@ -1,0 +1,233 @@
+"""Opens one exported file in its own runtime; all answer in the same way."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.export import labels as label_text
+from kerasdl.export.worker import median_latency, signature_inputs
+
+#: Shape (None where open) and dtype of an input.
+InputSpec = tuple[tuple[int | None, ...], str]
+
+
+class Predictor:
+    """An opened artefact.
+
+    Attributes:
+        kind: "saved_model", "tflite" or "onnx".
+        path: what was opened.
+        labels: class names, from inside the file (for a SavedModel from `labels.txt` beside it).
+        inputs: shape and dtype by endpoint and input name.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, path: Path, labels: tuple[str, ...], inputs: Mapping[str, Mapping[str, InputSpec]]):
+        self.path = path
+        self.labels = labels
+        self.inputs = inputs
+
+    @property
+    def default_endpoint(self) -> str:
+        """The endpoint that `predict` uses: "serving_default", or else the first."""
+        return "serving_default" if "serving_default" in self.inputs else next(iter(self.inputs))
+
+    def call(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run one endpoint on a batch of any size.
+
+        Args:
+            endpoint: one of `self.inputs`.
+            inputs: an array (batch_size, ...) for each input name.
+
+        Returns:
+            An array (batch_size, ...) for each output name.
+
+        Raises:
+            UsageError: for inputs that do not fit.
+        """
+        return self._run(endpoint, self._prepare(endpoint, inputs))
+
+    def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the default endpoint, which has one input, on features (batch_size, ...)."""
+        names = list(self.inputs[self.default_endpoint])
+        if len(names) != 1:
+            raise UsageError(f"{self.path} takes {', '.join(names)}: give them by name with `call`.")
+        return self.call(self.default_endpoint, {names[0]: features})
+
+    def latency(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> float:
+        """Return the median milliseconds of a call, warm."""
+        return median_latency(lambda: self.call(endpoint, inputs))
+
+    def _run(self, endpoint: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+    def _prepare(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Check inputs and give them the dtype that the file wants."""
+        if endpoint not in self.inputs:
+            known = ", ".join(self.inputs)
+            near = did_you_mean(endpoint, self.inputs)
+            raise UsageError(f"{self.path} has no endpoint {endpoint!r}; it has {known}.{near}")
+        specs = self.inputs[endpoint]
+        if set(inputs) != set(specs):
+            given = ", ".join(inputs)
+            raise UsageError(f"{self.path}: {endpoint} takes {', '.join(specs)}, but was given {given}.")
+        return {name: self._fit(name, np.asarray(inputs[name]), spec) for name, spec in specs.items()}
+
+    def _fit(self, name: str, value: np.ndarray, spec: InputSpec) -> np.ndarray:
+        shape, dtype = spec
+        fits = len(value.shape) == len(shape) and all(
+            wanted in (None, given) for wanted, given in zip(shape[1:], value.shape[1:], strict=True)
+        )
+        if not fits:
+            shown = ", ".join("any" if size is None else str(size) for size in (None, *shape[1:]))
+            raise UsageError(f"{self.path}: {name} has shape ({shown}), but was given {value.shape}.")
+        if dtype == "string":
+            return value.astype(object)
+        if not np.can_cast(value.dtype, dtype, "same_kind"):
+            raise UsageError(f"{self.path}: {name} is {dtype}, but was given {value.dtype}.")
+        return value.astype(dtype, copy=False)
+
+
+class SavedModelPredictor(Predictor):
+    """A SavedModel in TensorFlow."""
+
+    kind = "saved_model"
+
+    def __init__(self, path: Path):
+        import tensorflow as tf
+
+        self._model = tf.saved_model.load(str(path))
+        self._signatures = self._model.signatures
+        labels = path / label_text.FILE_NAME
+        super().__init__(
+            path,
+            label_text.from_text(labels.read_text(encoding="utf-8")) if labels.is_file() else (),
+            {name: signature_inputs(function) for name, function in self._signatures.items()},
+        )
+
+    def _run(self, endpoint, inputs):
+        import tensorflow as tf
+
+        outputs = self._signatures[endpoint](**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+class TFLitePredictor(Predictor):
+    """A .tflite file in LiteRT's interpreter. A file that takes one example is run once for each.
+
+    Args:
+        path: the file.
+        num_threads: threads of its kernels; None leaves it to the interpreter.
+    """
+
+    kind = "tflite"
+
+    def __init__(self, path: Path, num_threads: int | None = None):
+        from ai_edge_litert.interpreter import Interpreter
+
+        from kerasdl.export import tflite_file
+
+        with _no_notes():
+            self._interpreter = Interpreter(str(path), num_threads=num_threads)
+        names = self._interpreter.get_signature_list()
+        self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
+        inputs = {name: _tflite_inputs(runner) for name, runner in self._runners.items()}
+        super().__init__(path, tflite_file.read_labels(path), inputs)
+
+    def _run(self, endpoint, inputs):
+        runner = self._runners[endpoint]
+        batch_size = len(next(iter(inputs.values())))
+        if all(shape[0] is None for shape, _ in self.inputs[endpoint].values()) or batch_size == 1:
+            return runner(**inputs)
+        rows = [
+            runner(**{name: value[index : index + 1] for name, value in inputs.items()})
+            for index in range(batch_size)
+        ]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+class OnnxPredictor(Predictor):
+    """An .onnx file in onnxruntime, on the CPU."""
+
+    kind = "onnx"
+
+    def __init__(self, path: Path, num_threads: int | None = None):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads or 0
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        properties = self._session.get_modelmeta().custom_metadata_map
+        inputs = {value.name: _onnx_input(value) for value in self._session.get_inputs()}
+        labels = label_text.from_text(properties.get("labels", ""))
+        super().__init__(path, labels, {properties.get("endpoint", "serving_default"): inputs})
+        self._outputs = [value.name for value in self._session.get_outputs()]
+
+    def _run(self, endpoint, inputs):
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+
+def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predictor:
+    """Open a bundle's folder (its SavedModel), a .tflite file or an .onnx file in its own runtime.
+
+    Args:
+        path: what to open.
+        num_threads: threads of the TFLite or ONNX runtime; None leaves it to the runtime.
+
+    Raises:
+        UsageError: when there is no such artefact, or it cannot be opened.
+
+    Example:
+        >>> open_artifact("exported/lenet5/1/lenet5.onnx").predict(images)["probabilities"]
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"There is no {path}.")
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        raise UsageError(f"{path} holds no SavedModel (saved_model.pb). Give one of the files in it.")
+    if path.is_file() and path.suffix not in (".tflite", ".onnx"):
+        raise UsageError(f"{path} is no exported model. Give a bundle's folder, a .tflite or an .onnx file.")
+    try:
+        if path.is_dir():
+            return SavedModelPredictor(path)
+        return {".tflite": TFLitePredictor, ".onnx": OnnxPredictor}[path.suffix](path, num_threads)
+    except Exception as error:  # each runtime has error types of its own
+        reason = str(error).strip().split("\n")[0]
+        raise UsageError(f"{path} cannot be opened ({reason}). Export it again.") from error
+
+
+@contextlib.contextmanager
+def _no_notes():
+    """Drop what native code writes to stderr: the interpreter announces its delegate, errors it raises."""
+    sys.stderr.flush()
+    terminal, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nothing)
+
+
+def _tflite_inputs(runner: Any) -> dict[str, InputSpec]:
+    return {
+        name: (
+            tuple(None if size == -1 else int(size) for size in details["shape_signature"]),
+            np.dtype(details["dtype"]).name,
+        )
+        for name, details in runner.get_input_details().items()
+    }
+
+
+def _onnx_input(value: Any) -> InputSpec:
+    dtype = value.type.removeprefix("tensor(").removesuffix(")")
+    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+    return shape, {"float": "float32", "double": "float64"}.get(dtype, dtype)

@@ -1,0 +1,35 @@
+"""Endpoints to a TensorFlow SavedModel that needs neither Keras nor kerasdl to be loaded."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import tensorflow as tf
+from keras.export import ExportArchive
+
+from kerasdl.errors import RunFailedError
+from kerasdl.export.spec import Endpoint
+
+
+def write_saved_model(endpoints: Iterable[Endpoint], folder: Path) -> None:
+    """Write endpoints as signatures of a SavedModel.
+
+    Args:
+        endpoints: what can be called. Keras makes the first one `serving_default` too, if none has that name.
+        folder: where `saved_model.pb` and `variables/` go; made if it is not there.
+
+    Raises:
+        RunFailedError: when TensorFlow cannot trace or write an endpoint.
+    """
+    archive = ExportArchive()
+    try:
+        for endpoint in endpoints:
+            # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
+            archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
+        archive.write_out(str(folder), verbose=False)
+    except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:
+        raise RunFailedError(f"TensorFlow cannot write it: {error}") from error
+
+
+def signature(endpoint: Endpoint) -> list[tf.TensorSpec]:
+    """Return the inputs of an endpoint in order, each with the name it has in every format."""
+    return [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in endpoint.inputs.items()]

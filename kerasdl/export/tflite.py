@@ -1,0 +1,107 @@
+"""Endpoints to TFLite files, converted in a process of their own."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kerasdl.errors import RunFailedError
+from kerasdl.export import tflite_file
+from kerasdl.export.process import Worker
+from kerasdl.export.saved_model import write_saved_model
+from kerasdl.export.spec import Endpoint, ExportSpec
+
+MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
+
+_CALIBRATED = ("int8", "int16x8")
+
+
+class Converter(Worker):
+    """The process that converts: TensorFlow's converter can crash, and must not take a training run along.
+
+    Example:
+        >>> with Converter() as converter:
+        ...     converter.start()  # while the network trains
+        ...     converter.convert(folder, Path("x.int8.tflite"), "int8", ["serving_default"], samples)
+    """
+
+    def convert(
+        self,
+        source: Path,
+        target: Path,
+        mode: str,
+        signatures: Sequence[str],
+        calibration: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Convert signatures of a SavedModel to one TFLite file.
+
+        Args:
+            source: folder of the SavedModel.
+            target: path of the file.
+            mode: one of `MODES`.
+            signatures: names of the signatures to keep.
+            calibration: real inputs (N, ...) by name; the integer modes need them.
+
+        Raises:
+            RunFailedError: when the converter refuses or crashes.
+        """
+        self.ask(
+            "convert",
+            source=str(source),
+            target=str(target),
+            mode=mode,
+            signatures=list(signatures),
+            calibration=calibration if mode in _CALIBRATED else None,
+        )
+
+
+class TFLiteWriter:
+    """Writes one network in several modes; what they have in common is traced once.
+
+    Args:
+        spec: what to write.
+        converter: the process that converts.
+        workspace: folder for the SavedModel that it converts; does not exist yet.
+        dynamic_batch: let the files take any batch size; without it they take one example.
+    """
+
+    def __init__(self, spec: ExportSpec, converter: Converter, workspace: Path, *, dynamic_batch: bool):
+        self._spec = spec
+        self._converter = converter
+        self._endpoints = [
+            _for_phones(endpoint, None if dynamic_batch else 1)
+            for endpoint in spec.endpoints
+            if "tflite" in endpoint.formats
+        ]
+        self._source = workspace
+
+    def write(self, target: Path, mode: str) -> None:
+        """Write one file: builtin operators only, labels inside.
+
+        Raises:
+            RunFailedError: when it cannot be converted.
+        """
+        if mode in _CALIBRATED and len(self._endpoints) > 1:
+            raise RunFailedError(
+                f"{mode} needs calibration samples of every endpoint; only the first has them"
+            )
+        if not self._source.exists():
+            write_saved_model(self._endpoints, self._source)
+        names = [endpoint.name for endpoint in self._endpoints]
+        self._converter.convert(self._source, target, mode, names, self._spec.calibration)
+        custom = tflite_file.custom_operators(target)
+        if custom:
+            target.unlink()
+            raise RunFailedError(f"it needs operators that phones do not have: {', '.join(custom)}")
+        tflite_file.embed_labels(target, self._spec.name, self._spec.labels)
+
+
+def _for_phones(endpoint: Endpoint, batch_size: int | None) -> Endpoint:
+    """Give an endpoint a batch size, and float32 inputs (raw values, 0..255) in place of uint8."""
+    inputs = {}
+    for name, spec in endpoint.inputs.items():
+        dtype = tf.float32 if spec.dtype == tf.uint8 else spec.dtype
+        inputs[name] = tf.TensorSpec((batch_size, *spec.shape[1:]), dtype, name)
+    return dataclasses.replace(endpoint, inputs=inputs)

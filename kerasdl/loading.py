@@ -1,0 +1,161 @@
+"""Opens whatever a command is given: a run, a bundle, or one exported file."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasdl.data.splits import Spec, Splits
+from kerasdl.errors import UsageError
+from kerasdl.export import runtime
+from kerasdl.preprocessing import decode_image
+from kerasdl.recipe import decode
+from kerasdl.run import Run
+
+
+class KerasPredictor:
+    """A Keras network behind the interface of the exported artefacts.
+
+    Args:
+        network: built float32 network.
+        task: the recipe's task, which knows the endpoints.
+        features: spec of one raw example.
+        labels: class names.
+    """
+
+    kind = "keras"
+
+    def __init__(self, network: keras.Model, task: Any, features: Spec, labels: tuple[str, ...]):
+        self.labels = labels
+        self._endpoint = task.endpoints(network, features)[0]
+        self._function = tf.function(
+            self._endpoint.function, input_signature=list(self._endpoint.inputs.values()), autograph=False
+        )
+
+    def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs of the first endpoint by name, for features (batch_size, ...)."""
+        (spec,) = self._endpoint.inputs.values()
+        outputs = self._function(tf.constant(features, spec.dtype))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Something that predicts, with the recipe parts needed to judge it.
+
+    Attributes:
+        path: what was opened.
+        predictor: has `predict(features) -> {output: array}` and `kind`.
+        labels: class names in the order of the outputs.
+        data: the source it was trained on; its folder may not exist on this machine.
+        task: its task.
+        features: spec of one raw example.
+    """
+
+    path: Path
+    predictor: Any
+    labels: tuple[str, ...]
+    data: Any
+    task: Any
+    features: Spec
+
+    def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs by name (`probabilities`, `class_ids`) of raw examples.
+
+        Args:
+            features: (batch_size, *self.features.shape), for images uint8 0..255.
+
+        Raises:
+            UsageError: for examples of another shape.
+        """
+        features = np.asarray(features)
+        if features.shape[1:] != self.features.shape:
+            raise UsageError(
+                f"{self.path} takes examples of shape {self.features.shape}, but these are "
+                f"{features.shape[1:]} (batch axis left out)."
+            )
+        return self.predictor.predict(features)
+
+    def predict_files(self, files: list[Path]) -> list[dict[str, Any]]:
+        """Return the task's answer for each image file, in order.
+
+        Raises:
+            UsageError: when a file is missing or is no image.
+        """
+        images = np.stack([self._read(file) for file in files])
+        answers = self.task.describe(self.predict(images), self.labels)
+        return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
+
+    def check_splits(self, splits: Splits) -> None:
+        """Raise a UsageError unless a data set has the examples and classes this was trained for."""
+        if splits.features != self.features:
+            raise UsageError(
+                f"{self.path} takes examples of shape {self.features.shape}, but this data has "
+                f"{splits.features.shape}. Give data like that it was trained on."
+            )
+        if splits.class_names != self.labels:
+            raise UsageError(
+                f"{self.path} knows the classes {_few(self.labels)}, but this data has "
+                f"{_few(splits.class_names)}. Give data with the same classes."
+            )
+
+    def _read(self, file: Path) -> np.ndarray:
+        if not file.is_file():
+            raise UsageError(f"There is no image {file}.")
+        try:
+            return decode_image(file.read_bytes(), *self.features.shape).numpy()
+        except tf.errors.InvalidArgumentError as error:
+            raise UsageError(f"{file} is not a readable image. Give a JPEG, PNG, BMP or GIF.") from error
+
+
+def load(path: str | Path) -> Target:
+    """Open a run folder, a bundle folder, or one exported file of a bundle.
+
+    Raises:
+        UsageError: when it is none of these.
+
+    Example:
+        >>> kerasdl.load("exported/lenet5/1").predict(images)["class_ids"]
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"There is no {path}. Give a run, a bundle or an exported file.")
+    if path.is_dir() and (path / "recipe.json").is_file():
+        return _load_run(Run(path))
+    bundle = path if path.is_dir() else path.parent
+    if not (bundle / "card.json").is_file():
+        raise UsageError(
+            f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
+            "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."
+        )
+    return _load_artefact(path, bundle)
+
+
+def _load_run(run: Run) -> Target:
+    if not run.model_file.is_file():
+        raise UsageError(f"{run.path} holds no model.keras: the run ended before its first epoch did.")
+    recipe, features = run.recipe(), read_spec(run.read_json("receipt.json")["data"]["features"])
+    network = keras.saving.load_model(run.model_file)
+    predictor = KerasPredictor(network, recipe.task, features, run.labels())
+    return Target(run.path, predictor, run.labels(), recipe.data, recipe.task, features)
+
+
+def _load_artefact(path: Path, bundle: Path) -> Target:
+    card = json.loads((bundle / "card.json").read_text(encoding="utf-8"))
+    predictor = runtime.open_artifact(path)
+    task, data = (decode(card["recipe"]["fields"][part]) for part in ("task", "data"))
+    return Target(path, predictor, tuple(predictor.labels), data, task, read_spec(card["data"]["features"]))
+
+
+def read_spec(fields: Mapping[str, Any]) -> Spec:
+    """Read a spec that was written as JSON."""
+    return Spec(tuple(fields["shape"]), fields["dtype"])
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")

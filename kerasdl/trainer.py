@@ -1,0 +1,219 @@
+"""From a recipe to a run folder, and on to a verified bundle. There is exactly one way a run happens."""
+
+import contextlib
+import dataclasses
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from rich.console import Console
+
+from kerasdl import callbacks, distribute, optimizers, shipping
+from kerasdl import run as runs
+from kerasdl.data import order
+from kerasdl.data.splits import Splits
+from kerasdl.errors import UsageError
+from kerasdl.evaluate import evaluate
+from kerasdl.export.tflite import Converter
+from kerasdl.loading import KerasPredictor
+from kerasdl.recipe import Recipe
+
+_log = logging.getLogger(__name__)
+
+_DRY_RUN_STEPS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What `train` leaves behind: the run, its figures, and the bundle where one was exported."""
+
+    run: runs.Run
+    metrics: dict[str, Any]
+    bundle: Any = None
+
+
+def train(
+    recipe: Recipe,
+    *,
+    runs_dir: str | Path = "runs",
+    exported_dir: str | Path = "exported",
+    export: bool = True,
+    dry_run: bool = False,
+    embed_samples: bool = True,
+    recipe_source: Path | None = None,
+    console: Console | None = None,
+) -> Result:
+    """Train, evaluate on the test split, export and verify.
+
+    Args:
+        recipe: what to train, on what, and how.
+        runs_dir: where `<pipeline>/<n>/` is made.
+        exported_dir: where `<pipeline>/<version>/` is made.
+        export: also export; without it the run ends with the evaluation.
+        dry_run: two batches through every stage, in a temporary folder that is gone afterwards.
+        embed_samples: keep a few test examples in the bundle, to verify it where the data is not.
+        recipe_source: file the recipe came from; the run keeps a copy.
+        console: where progress is drawn. Defaults to standard output.
+
+    Returns:
+        The run folder, the test figures and the bundle.
+
+    Raises:
+        UsageError: for a recipe that cannot be run as it is.
+        RunFailedError: when training diverges or an artefact is not the same network.
+    """
+    console = console or Console()
+    if not recipe.name:
+        raise UsageError("The recipe has no name, so its run has no folder. Use Recipe(name=..., ...).")
+    with contextlib.ExitStack() as stack:
+        if dry_run:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-dry-run-")))
+            runs_dir, exported_dir = folder / "runs", folder / "exported"
+            recipe = dataclasses.replace(recipe, epochs=1, min_steps=0, warmup_epochs=0)
+        if export:
+            converter = stack.enter_context(Converter())
+            converter.start()  # its imports take seconds: they pass while the network trains
+        run, splits, network = fit(recipe, Path(runs_dir), recipe_source, console, dry_run)
+        limit = _DRY_RUN_STEPS if dry_run else None
+        predictor = KerasPredictor(network, recipe.task, splits.features, splits.class_names)
+        metrics = evaluate(predictor, recipe.task, shipping.test_batches(splits, limit)())
+        run.write("metrics.json", {**run.read_json("metrics.json"), "test": metrics})
+        if not export:
+            return Result(run, metrics)
+        bundle = shipping.export_run(
+            run,
+            splits,
+            exported_dir=exported_dir,
+            converter=converter,
+            embed_samples=embed_samples,
+            limit=limit,
+        )
+        artefacts = {row["file"]: row["sha256"] for row in bundle.rows if "sha256" in row}
+        run.write("receipt.json", {**run.read_json("receipt.json"), "artefacts": artefacts})
+        return Result(run, metrics, bundle)
+
+
+def fit(
+    recipe: Recipe, runs_dir: Path, recipe_source: Path | None, console: Console, dry_run: bool
+) -> tuple[runs.Run, Splits, keras.Model]:
+    """Train a recipe into a new run folder; return it with the data and the best network, float32."""
+    keras.utils.set_random_seed(recipe.seed)
+    if recipe.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = distribute.choose(recipe.strategy)
+    num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
+    distribute.check_batch_size(recipe.batch_size, num_replicas, recipe.gradient_accumulation_steps)
+
+    splits = recipe.data.load()
+    for note in splits.notes:
+        _log.warning(note)
+    steps = order.steps_per_epoch(splits.train, recipe.batch_size)
+    steps = min(steps, _DRY_RUN_STEPS) if dry_run else steps
+    recipe = dataclasses.replace(recipe, epochs=max(recipe.epochs, -(-recipe.min_steps // steps)), min_steps=0)
+    class_weight = recipe.task.sample_weights(splits.train.labels, len(splits.class_names))
+
+    preprocessing = make_preprocessing(recipe, splits)
+    twin = make_network(recipe, splits, preprocessing)  # what is saved: float32, on no strategy
+    with distribute.scope(strategy), _precision(recipe.precision):
+        network = make_network(recipe, splits, preprocessing)
+        network.set_weights(twin.get_weights())
+        network.compile(
+            optimizer=optimizers.make_optimizer(recipe, steps),
+            loss=recipe.task.loss(),
+            metrics=recipe.task.metrics(),
+            steps_per_execution=_steps_per_execution(network, steps),
+            seed=recipe.seed,
+            gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        )
+        for optimizer in network.optimizers.values():
+            optimizer.build(network.trainable_variables)
+
+    run = runs.create(runs_dir, recipe, recipe_source)
+    run.write("labels.txt", "".join(f"{name}\n" for name in splits.class_names))
+    devices = distribute.describe(strategy)
+    receipt = runs.receipt(recipe, shipping.describe_data(splits), devices, network.count_params())
+    run.write("receipt.json", receipt)
+    _log.info(
+        f"{recipe.name}: {type(network).__name__}, {network.count_params():,} weights; {len(splits.train):,} "
+        f"training, {len(splits.validation):,} validation, {len(splits.test):,} test examples; {devices}"
+    )
+
+    best = callbacks.Best(run, twin, recipe.task.score, recipe.early_stopping)
+    bar = callbacks.ProgressBar(console, recipe.batch_size)
+    try:
+        network.fit(
+            order.training_batches(
+                splits.train, batch_size=recipe.batch_size, seed=recipe.seed, augmentation=recipe.augmentation
+            ),
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,
+            validation_data=order.evaluation_batches(splits.validation, batch_size=recipe.batch_size),
+            validation_steps=_DRY_RUN_STEPS if dry_run else None,
+            class_weight=class_weight,
+            callbacks=[*_callbacks(recipe, run, best, network), bar],
+            verbose=0,
+        )
+    finally:
+        bar.close()
+    run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": len(best.model.history.epoch)})
+    return run, splits, keras.saving.load_model(run.model_file)
+
+
+def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
+    """Build the recipe's preprocessing and let it measure what it needs on the training split."""
+    if recipe.preprocessing is None:
+        return None
+    layer = recipe.preprocessing.build()
+    batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
+    layer.fit(features for features, _ in batches.as_numpy_iterator())
+    return layer
+
+
+def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | None) -> keras.Model:
+    """Build the recipe's network for this data, with its weights made."""
+    layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
+    network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
+    network(keras.KerasTensor((None, *splits.features.shape), dtype=splits.features.dtype))
+    return network
+
+
+def _callbacks(recipe: Recipe, run: runs.Run, best: callbacks.Best, network: keras.Model) -> list:
+    """Return the callbacks in the order they have to act."""
+    chosen = [callbacks.Divergence(best)]
+    if optimizers.moving_averages(network):
+        chosen.append(callbacks.AveragedWeights())
+    if recipe.schedule == "plateau":
+        chosen.append(
+            keras.callbacks.ReduceLROnPlateau(factor=recipe.schedule_factor, patience=recipe.schedule_epochs)
+        )
+    return [
+        *chosen,
+        best,
+        callbacks.History(run),
+        keras.callbacks.TensorBoard(run.path / "logs", write_graph=False),
+    ]
+
+
+def _steps_per_execution(network: keras.Model, steps: int, most: int = 16) -> int:
+    """Return how many steps one call runs: several for small networks, whose steps cost less than the call.
+
+    Has to divide the epoch, since one iterator serves the whole run.
+    """
+    if network.count_params() > 1_000_000:
+        return 1
+    return max(count for count in range(1, most + 1) if steps % count == 0)
+
+
+@contextlib.contextmanager
+def _precision(policy: str):
+    """Make layers under a Keras dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

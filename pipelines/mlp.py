@@ -1,0 +1,28 @@
+"""A multilayer perceptron, 784-512-10, on MNIST.
+
+kerasdl train mlp
+"""
+
+from kerasdl.data.tfds import Tfds
+from kerasdl.models.mlp import MLP
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe
+from kerasdl.tasks.classification import Classification
+
+RECIPE = Recipe(
+    model=Config(MLP, dropout=0.3),
+    data=Tfds(name="mnist"),
+    task=Classification(),
+    preprocessing=Config(ImagePreprocessing),
+    epochs=20,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=0.01,
+    schedule="cosine",
+)
+
+if __name__ == "__main__":
+    from kerasdl.cli import train_file
+
+    train_file(__file__)

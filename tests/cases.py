@@ -1,0 +1,93 @@
+"""The conformance table: one line per network, with tiny arguments that are not the defaults.
+
+Every network class of `kerasdl.models` has a case; `test_models.py`, `test_distribute.py` and
+`test_export.py` run every property over every case.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasdl.layers import BatchNormalization, Dropout
+from kerasdl.models.lenet5 import LeNet5
+from kerasdl.models.mlp import MLP
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config
+from kerasdl.step import Network
+from kerasdl.tasks.classification import Classification
+
+NUM_CLASSES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network to test: its configuration, the raw input, and what is known of it."""
+
+    model: Config
+    input_shape: tuple[int, ...]
+    parameters: int
+    default_input_shape: tuple[int, ...] = ()
+    default_parameters: int | None = None
+    task: Any = Classification()
+
+    def __str__(self) -> str:
+        return self.model.target.__name__
+
+    def build(self, **more: Any) -> keras.Model:
+        """Make the network over raw images, with its weights."""
+        network = self.model.build(num_classes=NUM_CLASSES, preprocessing=ImagePreprocessing(), **more)
+        network(keras.KerasTensor((None, *self.input_shape), dtype="uint8"))
+        return network
+
+    def examples(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Draw raw images, uint8, and labels, int32; each class is brighter than the one before."""
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, NUM_CLASSES, count).astype(np.int32)
+        images = rng.integers(0, 120, (count, *self.input_shape)) + 60 * labels.reshape(-1, 1, 1, 1)
+        return images.astype(np.uint8), labels
+
+
+@keras.saving.register_keras_serializable("kerasdl_tests")
+class Normalized(Network):
+    """The smallest network with what replicas get wrong: batch normalisation and dropout."""
+
+    def __init__(self, *, num_classes: int = 3, dropout: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.dropout = dropout
+        self.convolution = keras.layers.Conv2D(4, 3)
+        self.normalization = BatchNormalization(momentum=0.9)
+        self.drop = Dropout(dropout)
+        self.flatten = keras.layers.Flatten()
+        self.head = keras.layers.Dense(num_classes, dtype="float32")
+
+    def call(self, images, training=False):
+        x = keras.ops.relu(self.normalization(self.convolution(self.preprocess(images)), training=training))
+        return self.head(self.drop(self.flatten(x), training=training))
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes, "dropout": self.dropout}
+
+
+CASES = (
+    Case(
+        Config(LeNet5, activation="relu", pooling="max", dropout=0.2),
+        input_shape=(28, 28, 1),
+        parameters=61_111,
+        default_input_shape=(28, 28, 1),
+        default_parameters=61_706,
+    ),
+    Case(
+        Config(MLP, hidden_units=(7, 5), activation="tanh", dropout=0.2),
+        input_shape=(6, 5, 1),
+        parameters=275,
+        default_input_shape=(28, 28, 1),
+        default_parameters=407_050,
+    ),
+)
+
+#: Networks of the tests alone; they run the same properties.
+EXTRA_CASES = (Case(Config(Normalized, dropout=0.2), input_shape=(8, 8, 1), parameters=40 + 16 + 435),)
+ALL_CASES = CASES + EXTRA_CASES

@@ -1,0 +1,147 @@
+"""The update on two replicas equals that on one, whatever the recipe asks of it (SGD: nothing hides)."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasdl import distribute, noise
+from kerasdl.errors import UsageError
+from kerasdl.optimizers import make_optimizer, moving_averages
+from kerasdl.recipe import Recipe
+from tests.cases import ALL_CASES, EXTRA_CASES
+
+NORMALIZED = EXTRA_CASES[0]
+
+
+def trained(case, strategy, *, steps=3, batch_size=16, examples=48, steps_per_execution=1, precision="float32", **fields):
+    """Train from fixed weights; return weights (and their averages) and the logs."""
+    fields = {"optimizer": "sgd", "learning_rate": 0.1, **fields}
+    recipe = Recipe(model=case.model, data=None, task=case.task, precision=precision, **fields)
+    keras.utils.set_random_seed(1)
+    images, labels = case.examples(examples)
+    with distribute.scope(distribute.choose(strategy)):
+        keras.config.set_dtype_policy(precision)
+        network = case.build()
+        network.compile(
+            optimizer=make_optimizer(recipe, steps),
+            loss=case.task.loss(),
+            metrics=case.task.metrics(),
+            steps_per_execution=steps_per_execution,
+            seed=3,
+            gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        )
+        network.optimizer.build(network.trainable_variables)
+        data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size)
+        history = network.fit(data, epochs=2, shuffle=False, verbose=0).history
+    weights = [np.asarray(weight) for weight in network.get_weights()]
+    return weights + [average.numpy() for _, average in moving_averages(network)], history, network
+
+
+def assert_same_update(case, tolerance=1e-5, one=None, two=None, **fields):
+    before, history_one, _ = trained(case, "none", **{**fields, **(one or {})})
+    after, history_two, _ = trained(case, "cpu:2", **{**fields, **(two or {})})
+    for left, right in zip(before, after, strict=True):
+        np.testing.assert_allclose(left, right, atol=tolerance)
+    for name in history_one:
+        np.testing.assert_allclose(history_one[name], history_two[name], atol=max(tolerance, 1e-5))
+
+
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+def test_two_replicas_equal_one(case):
+    assert_same_update(case)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"momentum": 0.9, "nesterov": True},
+        {"clip_norm": 0.05},
+        {"global_clip_norm": 0.05},
+        {"ema_momentum": 0.8},
+        {"weight_decay": 0.1},
+        {"steps_per_execution": 3},
+        {"schedule": "one_cycle"},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_features_on_two_replicas(fields):
+    assert_same_update(NORMALIZED, **fields)
+
+
+@pytest.mark.parametrize("examples", [41, 34])
+def test_partial_last_batch(examples):
+    """41 and 34 leave 9 and 2 for the last batch: parts of unequal and of single samples."""
+    assert_same_update(NORMALIZED, examples=examples)
+
+
+def test_mixed_float16_on_two_replicas():
+    assert_same_update(NORMALIZED, tolerance=5e-3, precision="mixed_float16")
+
+
+@pytest.mark.parametrize("strategy", ["none", "cpu:2"])
+def test_gradient_accumulation_is_the_same_update(strategy):
+    """Without batch normalisation, whose statistics are those of a micro-batch."""
+    case = ALL_CASES[1]
+    whole, _, _ = trained(case, "none")
+    parts, _, _ = trained(case, strategy, gradient_accumulation_steps=4)
+    for left, right in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", ["none", "cpu:2"])
+def test_non_finite_update_is_left_out(strategy):
+    """An infinity in one sample of the last replica spoils no weight on any."""
+    case = NORMALIZED
+    with distribute.scope(distribute.choose(strategy)):
+        network = case.build()
+        recipe = Recipe(model=case.model, data=None, task=case.task, optimizer="sgd")
+        network.compile(optimizer=make_optimizer(recipe, 1), loss=case.task.loss())
+        network.optimizer.build(network.trainable_variables)
+    images, labels = case.examples(16)
+    weights = np.ones(16, np.float32)
+    weights[-1] = np.inf
+    before = [np.array(weight) for weight in network.trainable_variables]
+    data = tf.data.Dataset.from_tensors((images, labels, weights))
+    network.fit(data, epochs=1, shuffle=False, verbose=0)
+    assert int(network.optimizer.num_skipped.numpy()) == 1
+    for left, right in zip(before, network.trainable_variables, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (8, 3, 3, 2), (8, 4)])
+def test_noise_goes_by_place(shape):
+    """The later half of a batch draws what the later half of the whole would have drawn."""
+    with noise.scope(1, 2, place=0):
+        whole = noise.uniform(shape).numpy()
+    with noise.scope(1, 2, place=4):
+        half = noise.uniform((4, *shape[1:])).numpy()
+    np.testing.assert_array_equal(whole[4:], half)
+    assert len(np.unique(whole)) == whole.size
+    assert 0.3 < whole.mean() < 0.7
+
+
+def test_noise_differs_by_seed_step_and_draw():
+    drawn = []
+    for seed, step in [(1, 1), (1, 2), (2, 1)]:
+        with noise.scope(seed, step, place=0):
+            drawn += [noise.uniform((4, 4)).numpy(), noise.uniform((4, 4)).numpy()]
+    assert len({array.tobytes() for array in drawn}) == len(drawn)
+
+
+def test_one_strategy_object_per_process():
+    assert distribute.choose("cpu:2") is distribute.choose("cpu:2")
+    assert distribute.choose("auto") is None
+
+
+def test_batch_that_does_not_divide_names_both_numbers():
+    with pytest.raises(UsageError, match=r"batch size 33 .* 2 replicas .* --batch-size 32"):
+        distribute.check_batch_size(33, 2, 1)
+    with pytest.raises(UsageError, match="3 gradient accumulation steps"):
+        distribute.check_batch_size(32, 2, 3)
+    distribute.check_batch_size(36, 2, 3)
+
+
+def test_unknown_strategy():
+    with pytest.raises(UsageError, match="mirorred.*auto, mirrored, none or cpu:N"):
+        distribute.choose("mirorred")

@@ -1,0 +1,118 @@
+"""Every property that each network of the conformance table has to have."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasdl.optimizers import make_optimizer
+from kerasdl.recipe import Recipe
+from tests.cases import ALL_CASES, CASES, NUM_CLASSES
+
+each_case = pytest.mark.parametrize("case", ALL_CASES, ids=str)
+
+
+def compiled(case, network, **fields):
+    recipe = Recipe(model=case.model, data=None, task=case.task, **{"learning_rate": 1e-2, **fields})
+    network.compile(
+        optimizer=make_optimizer(recipe, steps_per_epoch=100), loss=case.task.loss(), metrics=case.task.metrics()
+    )
+    return network
+
+
+def set_distinct_weights(network):
+    """Give each weight its own values, so that a lost or swapped one shows."""
+    rng = np.random.default_rng(7)
+    network.set_weights([rng.uniform(0.01, 0.1, weight.shape) for weight in network.get_weights()])
+
+
+@each_case
+def test_shape_and_parameters(case):
+    network = case.build()
+    images, _ = case.examples(4)
+    logits = network(images)
+    assert logits.shape == (4, NUM_CLASSES)
+    assert logits.dtype == tf.float32
+    assert network.count_params() == case.parameters
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_parameters_of_the_default(case):
+    network = case.model.target()
+    network(keras.KerasTensor((None, *case.default_input_shape)))
+    assert network.count_params() == case.default_parameters
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_head_follows_features(case):
+    network = case.build()
+    images, _ = case.examples(4)
+    np.testing.assert_allclose(network.head(network.features(images)), network(images), atol=1e-6)
+
+
+@each_case
+def test_every_weight_has_a_gradient(case):
+    network = case.build()
+    images, labels = case.examples(16)
+    with tf.GradientTape() as tape:
+        loss = case.task.loss()(labels, network(images, training=True))
+    for weight, gradient in zip(
+        network.trainable_variables, tape.gradient(loss, network.trainable_variables), strict=True
+    ):
+        assert gradient is not None, weight.path
+        assert np.isfinite(gradient).all(), weight.path
+        if not weight.path.endswith("convolution/bias"):  # a bias before batch normalisation moves nothing
+            assert np.abs(gradient).max() > 0, weight.path
+
+
+@each_case
+def test_overfits_one_batch(case):
+    network = compiled(case, case.build())
+    images, labels = case.examples(16)
+    batch = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    network.fit(batch, steps_per_epoch=60, epochs=1, shuffle=False, verbose=0)
+    assert case.task.evaluate({"probabilities": keras.ops.softmax(network(images)).numpy()}, labels)[
+        "accuracy"
+    ] == pytest.approx(1.0)
+
+
+@each_case
+def test_round_trip_keeps_arguments_and_weights(case, tmp_path):
+    network = case.build()
+    set_distinct_weights(network)
+    network.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.preprocessing.get_config() == network.preprocessing.get_config()
+    for name, value in case.model.arguments.items():
+        assert getattr(loaded, name) == value
+    assert len(loaded.weights) == len(network.weights)
+    for before, after in zip(network.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(before, after)
+    images, _ = case.examples(4)
+    np.testing.assert_array_equal(network(images), loaded(images))
+
+
+@each_case
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_reduced_precision(case, policy):
+    """Layers compute in the reduced type, logits and weights stay float32, and a step moves the weights."""
+    keras.config.set_dtype_policy(policy)
+    network = compiled(case, case.build(), precision=policy)
+    images, labels = case.examples(16)
+    before = network.get_weights()
+    batch = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    history = network.fit(batch, steps_per_epoch=3, epochs=1, shuffle=False, verbose=0)
+    assert np.isfinite(history.history["loss"][-1])
+    assert network(images).dtype == tf.float32
+    hidden = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Dense)]
+    assert all(layer.kernel.dtype == "float32" for layer in hidden)
+    assert any(not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
+    assert network.dtype_policy.compute_dtype == policy.removeprefix("mixed_")
+
+
+@each_case
+def test_evaluation_is_deterministic_and_training_noisy(case):
+    network = case.build()
+    images, _ = case.examples(8)
+    np.testing.assert_array_equal(network(images), network(images))
+    assert not np.array_equal(network(images, training=True), network(images, training=True))

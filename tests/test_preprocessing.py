@@ -1,0 +1,63 @@
+"""Preprocessing: the same pixels everywhere, from files as from arrays."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasdl.preprocessing import ImagePreprocessing, decode_image
+
+
+def images(height=9, width=7, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (2, height, width, channels)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (4, 3), (9, 20), (9, 7)])
+def test_resize_equals_keras(size):
+    layer = ImagePreprocessing(size=size, scale=1.0)
+    expected = keras.ops.image.resize(images().astype("float32"), size, antialias=True)
+    np.testing.assert_allclose(layer(images()), expected, atol=1e-3)
+    assert layer.compute_output_shape((None, 9, 7, 3)) == (None, *size, 3)
+
+
+def test_scale_and_standardise():
+    layer = ImagePreprocessing(mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0))
+    expected = (images() / 255 - [0.5, 0.25, 0.0]) / [0.5, 1.0, 2.0]
+    np.testing.assert_allclose(layer(images()), expected, atol=1e-5)
+
+
+def test_fit_measures_mean_and_deviation():
+    layer = ImagePreprocessing(standardize=True)
+    layer.fit([images()[:1], images()[1:]])
+    result = layer(images()).numpy()
+    np.testing.assert_allclose(result.mean((0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(result.std((0, 1, 2)), 1, atol=1e-4)
+    untouched = ImagePreprocessing()
+    untouched.fit([images()])
+    assert untouched.mean == (0.0,)
+
+
+def test_channels_both_ways():
+    grey = images(channels=1)
+    np.testing.assert_allclose(ImagePreprocessing(channels=3)(grey), np.repeat(grey, 3, -1) / 255, atol=1e-6)
+    weights = np.array([0.299, 0.587, 0.114])
+    expected = (images() * weights).sum(-1, keepdims=True) / 255
+    np.testing.assert_allclose(ImagePreprocessing(channels=1)(images()), expected, atol=1e-5)
+
+
+def test_float_and_uint8_pixels_give_the_same():
+    layer = ImagePreprocessing(size=(5, 5))
+    np.testing.assert_array_equal(layer(images()), layer(images().astype("float32")))
+
+
+def test_config_round_trip():
+    layer = ImagePreprocessing(size=(5, 4), channels=1, scale=0.5, mean=(1.0,), std=(2.0,), standardize=True)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
+    np.testing.assert_array_equal(again(images()), layer(images()))
+
+
+def test_decoding_at_the_trained_size_changes_nothing():
+    encoded = tf.io.encode_png(images()[0]).numpy()
+    np.testing.assert_array_equal(decode_image(encoded, 9, 7, 3), images()[0])
+    assert decode_image(encoded, 4, 5, 1).shape == (4, 5, 1)

@@ -1,0 +1,212 @@
+"""Recipes as values: validation, JSON, flags, and recipe files of the user."""
+
+import dataclasses
+import json
+from typing import Literal
+
+import pytest
+
+from kerasdl import catalog, cli, flags
+from kerasdl.data.digits import Digits
+from kerasdl.errors import UsageError
+from kerasdl.models.lenet5 import LeNet5
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe, from_json, replace, to_json
+from kerasdl.tasks.classification import Classification
+
+OWN_RECIPE = '''
+import keras
+from kerasdl.data.digits import Digits
+from kerasdl.recipe import Config, Recipe
+from kerasdl.step import Network
+from kerasdl.tasks.classification import Classification
+
+@keras.saving.register_keras_serializable("mine")
+class Mine(Network):
+    """Mine.
+
+    Args:
+        width: units of the hidden layer.
+    """
+
+    def __init__(self, *, num_classes: int = 10, width: int = 4, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes, self.width = num_classes, width
+        self.head = keras.layers.Dense(num_classes)
+
+    def call(self, images, training=False):
+        return self.head(keras.ops.reshape(self.preprocess(images) / 255, (-1, 64)))
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes, "width": self.width}
+
+RECIPE = Recipe(model=Config(Mine, width=3), data=Digits(), task=Classification(), epochs=1, batch_size=64)
+'''
+
+
+def recipe(**fields):
+    return Recipe(
+        name="test",
+        model=Config(LeNet5, dropout=0.3),
+        data=Digits(),
+        task=Classification(class_weights=(1.0, 2.0)),
+        preprocessing=Config(ImagePreprocessing, size=(28, 28)),
+        **fields,
+    )
+
+
+def parsed(base, *arguments):
+    parser = cli._Parser()
+    flags.add_to(parser, base)
+    return flags.apply(base, vars(parser.parse_args(arguments)))
+
+
+@pytest.mark.parametrize("name", sorted(catalog.names()))
+def test_pipelines_reload_equal(name):
+    loaded, _ = catalog.load(name)
+    assert loaded.name == name
+    assert from_json(to_json(loaded)) == loaded
+
+
+def test_json_holds_type_names_and_resolved_fields():
+    document = json.loads(to_json(recipe()))
+    model = document["fields"]["model"]
+    assert model["type"] == "kerasdl.models.lenet5.LeNet5"
+    assert model["fields"]["activation"] == "tanh"  # a default, resolved
+    assert from_json(json.dumps(document)).model == Config(LeNet5, dropout=0.3)
+
+
+def test_configs_compare_by_what_they_build():
+    assert Config(LeNet5) == Config(LeNet5, activation="tanh")
+    assert Config(LeNet5) != Config(LeNet5, activation="relu")
+    assert len({Config(LeNet5), Config(LeNet5, activation="tanh")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"optimizer": "adm"}, "sgd, adam, adamw, rmsprop.*Did you mean 'adam'"),
+        ({"schedule": "cosin"}, "Did you mean 'cosine'"),
+        ({"clip_norm": 1.0, "global_clip_norm": 1.0}, "keep one"),
+        ({"nesterov": True}, "sgd"),
+        ({"epochs": 2, "warmup_epochs": 2}, "only 2 epochs"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_bad_fields_have_their_message(fields, words):
+    with pytest.raises(UsageError, match=words):
+        recipe(**fields)
+
+
+def test_unknown_names_are_corrected():
+    with pytest.raises(UsageError, match="Did you mean 'activation'"):
+        Config(LeNet5, activaton="relu")
+    with pytest.raises(UsageError, match="Did you mean 'epochs'"):
+        replace(recipe(), epoch=3)
+    with pytest.raises(UsageError, match="Did you mean 'lenet5'"):
+        catalog.load("lenet")
+    with pytest.raises(UsageError, match="no recipe file"):
+        catalog.load("./nowhere.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not a recipe"),
+        ("[]", "not a recipe"),
+        ('{"type": "os.path.Nothing", "fields": {}}', "no Nothing"),
+        ('{"type": "nowhere.Type", "fields": {}}', "cannot be found"),
+    ],
+)
+def test_bad_json(text, words):
+    with pytest.raises(UsageError, match=words):
+        from_json(text)
+
+
+def test_json_with_an_unknown_field():
+    document = json.loads(to_json(recipe()))
+    document["fields"]["epocks"] = 3
+    with pytest.raises(UsageError, match="no field 'epocks'.*Did you mean 'epochs'"):
+        from_json(json.dumps(document))
+
+
+def test_flags_set_every_part():
+    changed = parsed(
+        recipe(), "--epochs", "3", "--dropout", "0.5", "--label-smoothing", "0.1", "--clip-norm", "none",
+        "--size", "32,32", "--split-seed", "4", "--deterministic", "--class-weights", "balanced",
+    )  # fmt: skip
+    assert changed.epochs == 3
+    assert changed.model.dropout == 0.5
+    assert changed.task == Classification(label_smoothing=0.1, class_weights="balanced")
+    assert changed.clip_norm is None
+    assert changed.preprocessing.size == (32, 32)
+    assert changed.data.split_seed == 4
+    assert changed.deterministic
+    assert parsed(recipe()) == recipe()
+    assert parsed(recipe(), "--class-weights", "1,3").task.class_weights == (1.0, 3.0)
+
+
+def test_epochs_given_by_hand_are_meant():
+    base = recipe(min_steps=500)
+    assert parsed(base, "--epochs", "2").min_steps == 0
+    assert parsed(base, "--epochs", "2", "--min-steps", "9").min_steps == 9
+    assert parsed(base, "--batch-size", "2").min_steps == 500
+    assert replace(base, epochs=2).min_steps == 0
+
+
+def test_flag_values_of_the_wrong_kind():
+    with pytest.raises(UsageError, match="--epochs: got 'many', but it takes INT"):
+        parsed(recipe(), "--epochs", "many")
+    with pytest.raises(UsageError, match="--pooling: got 'avg', but it takes average.max"):
+        parsed(recipe(), "--pooling", "avg")
+
+
+def test_arguments_that_the_data_decides_are_no_flags():
+    names = {flag.name for flag in flags.of_recipe(recipe())}
+    assert "dropout" in names
+    assert not {"num_classes", "name", "path"} & names
+
+
+def test_colliding_flags_are_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Colliding:
+        # Epochs of something else.
+        epochs: int = 1
+
+    with pytest.raises(UsageError, match="--epochs is asked for by two parts"):
+        flags.of_recipe(replace(recipe(), data=Colliding()))
+
+
+def test_parse_value():
+    assert flags.parse_value(int | None, "none") is None
+    assert flags.parse_value(tuple[int, int], "3,4") == (3, 4)
+    assert flags.parse_value(Literal[1, 3], "3") == 3
+    for annotation, text in [(tuple[int, int], "3"), (int, "3.5"), (Literal["a"], "b"), (int | None, "x")]:
+        with pytest.raises(ValueError):
+            flags.parse_value(annotation, text)
+
+
+def test_own_recipe_file_and_its_copy_are_equal(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN_RECIPE)
+    loaded, path = catalog.load(str(tmp_path / "mine.py"))
+    assert (loaded.name, path) == ("mine", tmp_path / "mine.py")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.py").write_text(OWN_RECIPE)
+    (run / "recipe.json").write_text(to_json(loaded))
+    assert json.loads(to_json(loaded))["fields"]["model"]["type"] == "recipe.py:Mine"
+    assert catalog.load(str(run / "recipe.json"))[0] == loaded
+    assert catalog.load(str(run))[0] == loaded
+    assert parsed(loaded, "--width", "9").model.width == 9
+
+
+def test_broken_recipe_files(tmp_path):
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name")
+    with pytest.raises(UsageError, match="defines no RECIPE"):
+        catalog.load(str(tmp_path / "empty.py"))
+    with pytest.raises(UsageError, match="broken.py cannot be loaded: ModuleNotFoundError"):
+        catalog.load(str(tmp_path / "broken.py"))
