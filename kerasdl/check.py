@@ -50,10 +50,11 @@ def check() -> dict[str, Any]:
     """Return versions, devices, settings, what is missing, and whether a short training learned."""
     accuracy = _train()
     return {
-        **runs.versions(),
-        **runs.hardware(),
-        "fast_cpu_kernels": "on" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1" else "off",
+        "versions": runs.versions(),
+        "hardware": runs.hardware(),
         "environment": environment.describe(),
+        "fast_cpu_kernels": "on" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1" else "off",
+        "tf_data_autotuner": "off",
         "missing": [name for name in _NEEDED if importlib.util.find_spec(name) is None],
         "test_accuracy": accuracy,
         "trained": accuracy > 0.95,

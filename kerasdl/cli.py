@@ -320,5 +320,10 @@ def _print(document: Any, as_json: bool) -> None:
         print(json.dumps(document, indent=2))
         return
     for name, value in document.items():
-        shown = f"{value:.4f}" if isinstance(value, float) else value
-        print(f"{name:<18} {shown}")
+        if isinstance(value, dict):
+            print(name)
+            _print({f"  {key}": part for key, part in value.items()}, as_json=False)
+            continue
+        if isinstance(value, list):
+            value = ", ".join(map(str, value)) or "none"
+        print(f"{name:<28} {f'{value:.4f}' if isinstance(value, float) else value}")

@@ -5,7 +5,8 @@ Every value is a default: what the user has set in the environment stays.
 * `TF_ENABLE_ONEDNN_OPTS=1`: TensorFlow turns its fast CPU kernels on by itself only on some processors;
   elsewhere convolutions run two to four times slower (docs/benchmarks.md).
 * `TF_FORCE_GPU_ALLOW_GROWTH=true`: take GPU memory as it is needed, not all of it at once.
-* `TF_CPP_MIN_LOG_LEVEL=2`: errors only. TensorFlow's start-up notes bury what a user has to read.
+* `TF_CPP_MIN_LOG_LEVEL=3`: what fails raises an exception; TensorFlow's C++ notes (among its "errors":
+  that there is no GPU, that one kernel is slower for uint8) bury what a user has to read.
 * `KERAS_BACKEND=tensorflow`: the only backend this package supports.
 """
 
@@ -18,7 +19,7 @@ DEFAULTS = {
     "KERAS_BACKEND": "tensorflow",
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 
 #: True when TensorFlow was already there as this module was imported, so that the defaults came too late.
@@ -42,30 +43,26 @@ def describe() -> dict[str, str]:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and look for devices without the notes it prints while it does.
+    """Import TensorFlow and look for devices, quietly: the notes come before its log level counts."""
+    with quiet():
+        import tensorflow as tf
 
-    They are written by C++ code before its log level counts, straight to file descriptor 2. If the import
-    fails they are shown after all.
-    """
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def quiet():
+    """Hold back what C++ code writes straight to file descriptor 2; show it after all if the block fails."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as notes, _restored_stderr() as terminal:
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
         except BaseException:
             notes.seek(0)
             os.write(terminal, notes.read())
             raise
-
-
-@contextlib.contextmanager
-def _restored_stderr():
-    """Give a copy of file descriptor 2, and put it back in its place afterwards."""
-    terminal = os.dup(2)
-    try:
-        yield terminal
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -5,28 +5,22 @@ import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.export import labels, verify
-from kerasdl.export.card import encode_array, hash_files, read_card, write_card
+from kerasdl.export.card import hash_files, make_card, read_card, write_card
 from kerasdl.export.onnx_file import write_onnx
 from kerasdl.export.process import Worker
 from kerasdl.export.readme import readme_text
-from kerasdl.export.recheck import verify_bundle
+from kerasdl.export.recheck import embed_samples, verify_bundle
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ALL_FORMATS, ExportSpec
 from kerasdl.export.tflite import MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import Artefact, Batches, Reference
-from kerasdl.run import versions
 
 __all__ = ["Bundle", "read_card", "verify_bundle", "write_bundle"]
-
-Samples = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +53,7 @@ def write_bundle(
     formats: Sequence[str] = ALL_FORMATS,
     tflite_modes: Sequence[str] = MODES[:4],
     dynamic_batch: bool = False,
-    samples: Samples | None = None,
+    samples: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write, verify and publish one network as `<root>/<name>/<next version>/`.
 
@@ -98,10 +92,11 @@ def write_bundle(
             raise RunFailedError("\n".join(["Nothing could be exported.", *reasons]))
         reference = verify.make_reference(spec.endpoints[0], batches)
         rows = _verify_artefacts(written, folder, spec, reference, task, converter)
-        card = _card(spec, reference, info, dynamic_batch, [*rows, *_failed_rows(plan, errors)])
-        embedded = None if samples is None else _embed(samples, written, folder, reference, converter)
+        rows += _failed_rows(plan, errors)
+        card = make_card(spec, info, rows, examples=len(reference.labels), dynamic_batch=dynamic_batch)
+        embedded = None if samples is None else embed_samples(samples, written, folder, reference, converter)
         _write_texts(folder, spec, card, embedded)
-        return Bundle(_publish(folder, parent), card["artefacts"])
+        return Bundle(_publish(folder, parent), rows)
 
 
 def _check_arguments(spec: ExportSpec, formats: Sequence[str], tflite_modes: Sequence[str]) -> None:
@@ -202,65 +197,6 @@ def _verify_artefacts(
         advice = "Nothing was published. Leave out what fails with --formats or --tflite-modes."
         raise RunFailedError("\n".join([*problems, advice]))
     return rows
-
-
-def _embed(
-    samples: Samples, artefacts: Sequence[Artefact], folder: Path, reference: Reference, worker: Worker
-) -> dict[str, Any]:
-    """Return samples as JSON with what Keras and each artefact answer, so that a later change shows.
-
-    An artefact is later compared with its own answers: a quantized one differs from Keras by design, and on a
-    few samples that says nothing.
-    """
-    inputs = verify.as_inputs(samples["features"], reference.inputs)
-    calls = {
-        artefact.file: verify.caller(artefact.open(folder, worker), reference.endpoint)
-        for artefact in artefacts
-        if reference.endpoint in artefact.endpoints
-    }
-    answers = {file: call(inputs) for file, call in {"keras": reference.call, **calls}.items()}
-    return {
-        "endpoint": reference.endpoint,
-        "inputs": {name: encode_array(np.asarray(value)) for name, value in inputs.items()},
-        "labels": encode_array(np.asarray(samples["labels"])),
-        "outputs": {
-            file: {name: encode_array(value) for name, value in outputs.items()}
-            for file, outputs in answers.items()
-        },
-    }
-
-
-def _card(
-    spec: ExportSpec,
-    reference: Reference,
-    info: Mapping[str, Any],
-    dynamic_batch: bool,
-    rows: list[dict[str, Any]],
-) -> dict[str, Any]:
-    outputs = {name: value.dtype.name for name, value in reference.outputs.items()}
-    endpoints = [
-        {
-            "name": endpoint.name,
-            "formats": list(endpoint.formats),
-            "inputs": {
-                name: {"shape": value.shape.as_list(), "dtype": value.dtype.name}
-                for name, value in endpoint.inputs.items()
-            },
-            "outputs": outputs if endpoint.name == reference.endpoint else {},
-        }
-        for endpoint in spec.endpoints
-    ]
-    return {
-        "name": spec.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        **info,
-        "labels": list(spec.labels),
-        "endpoints": endpoints,
-        "dynamic_batch": dynamic_batch,
-        "examples": len(reference.labels),
-        "artefacts": rows,
-        "versions": versions(),
-    }
 
 
 def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedded: Mapping | None) -> None:

@@ -4,14 +4,64 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export.saved_model import signature
+from kerasdl.export.spec import Endpoint, ExportSpec
+from kerasdl.run import versions
 
 FILE_NAME = "card.json"
+
+
+def make_card(
+    spec: ExportSpec,
+    info: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    *,
+    examples: int,
+    dynamic_batch: bool,
+) -> dict[str, Any]:
+    """Return a card without its hashes and samples.
+
+    Args:
+        spec: what was exported.
+        info: what the card tells besides: recipe, data, metrics.
+        rows: one for each artefact.
+        examples: number of examples that the artefacts were compared on.
+        dynamic_batch: whether the TFLite files take any batch size.
+    """
+    return {
+        "name": spec.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **info,
+        "labels": list(spec.labels),
+        "endpoints": [_describe(endpoint) for endpoint in spec.endpoints],
+        "dynamic_batch": dynamic_batch,
+        "examples": examples,
+        "artefacts": rows,
+        "versions": versions(),
+    }
+
+
+def _describe(endpoint: Endpoint) -> dict[str, Any]:
+    function = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)
+    outputs = function.get_concrete_function().structured_outputs
+    return {
+        "name": endpoint.name,
+        "formats": list(endpoint.formats),
+        "inputs": {name: _describe_tensor(spec) for name, spec in endpoint.inputs.items()},
+        "outputs": {name: _describe_tensor(spec) for name, spec in outputs.items()},
+    }
+
+
+def _describe_tensor(spec: tf.TensorSpec) -> dict[str, Any]:
+    return {"shape": spec.shape.as_list(), "dtype": spec.dtype.name}
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:

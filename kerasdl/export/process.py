@@ -1,5 +1,6 @@
 """The parent's side of `worker.py`: starts it, asks it, and tells what happened when it dies."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -15,8 +16,9 @@ from kerasdl.export import worker
 class Worker:
     """A warm process that has TensorFlow but neither Keras nor kerasdl.
 
-    It starts with the first question, or earlier with `start`, so that its imports (seconds) pass while something
-    else goes on. After a crash the next question starts a new one. It never touches a GPU, which the parent owns.
+    It starts with the first question, or earlier with `start`, so that its imports (seconds) pass while
+    something else goes on. After a crash the next question starts a new one. It never touches a GPU, which the
+    parent owns.
 
     Example:
         >>> with Worker() as worker:
@@ -82,10 +84,8 @@ class Worker:
         self._process.kill()  # it holds nothing worth saving
         self._process.wait()
         self._process.stdout.close()
-        try:
+        with contextlib.suppress(BrokenPipeError):  # what was still to be sent; nobody is left to read it
             self._process.stdin.close()
-        except BrokenPipeError:  # what was still to be sent; nobody is left to read it
-            pass
         self._log.close()
         self._process = None
 

@@ -126,7 +126,7 @@ def _onnx(card: Fields, file: str, endpoint: Fields) -> str:
 def _main_output(endpoint: Fields) -> str:
     """Return the first output of real numbers, else the first."""
     names = list(endpoint["outputs"])
-    return next((name for name in names if endpoint["outputs"][name].startswith("float")), names[0])
+    return next((name for name in names if endpoint["outputs"][name]["dtype"].startswith("float")), names[0])
 
 
 def _lines(template: str, inputs: Fields, types: Mapping[str, str]) -> str:

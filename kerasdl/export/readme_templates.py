@@ -9,9 +9,9 @@ HEAD = """\
 |---|---:|{lines}---:|
 {rows}
 
-Compared with Keras on {examples:,} examples; `saved_model.pb` stands for all files of the SavedModel. Latency: median
-of calls with one example, on the CPU of the machine that exported. `card.json` holds the recipe, every figure and
-the SHA-256 of every file; `kerasdl verify .` checks them.
+Compared with Keras on {examples:,} examples; `saved_model.pb` stands for all files of the SavedModel.
+Latency: median of calls with one example, on the CPU of the machine that exported.
+`card.json` holds the recipe, every figure and the SHA-256 of every file; `kerasdl verify .` checks them.
 
 ## What goes in
 
@@ -36,7 +36,8 @@ print({{key: value.numpy() for key, value in outputs.items()}})
 It serves the newest version in the folder above this one:
 
 ```sh
-docker run --rm -p 8501:8501 -v "$(dirname "$PWD")":/models/{name} -e MODEL_NAME={name} tensorflow/serving
+docker run --rm -p 8501:8501 -e MODEL_NAME={name} \\
+  -v "$(dirname "$PWD")":/models/{name} tensorflow/serving
 python -c 'import json, numpy as np
 print(json.dumps({{"signature_name": "{endpoint}", "inputs": {{{inputs}}}}}))' \\
   | curl -d @- http://localhost:8501/v1/models/{name}:predict
@@ -51,8 +52,8 @@ echo '{{"signature_name": "{endpoint}", "inputs": {{"{input}": [{{"b64": "'$(bas
 TFLITE = """
 ## LiteRT (TFLite)
 
-{takes}, with the same values as everywhere (pixels: 0 to 255). Labels are inside the files too: `labels.txt` in a zip
-archive at their end. All modes are used alike.
+{takes}, with the same values as everywhere (pixels: 0 to 255).
+Labels are inside the files too: `labels.txt` in a zip archive at their end. All modes are used alike.
 
 Python (`pip install ai-edge-litert`):
 
@@ -109,7 +110,8 @@ inputs["{name}"] = model.createInputBuffer("{name}")
 inputs.getValue("{name}").write{type}({type}Array({count}))  // your own"""
 
 SWIFT_INPUT = """\
-let {name} = [{type}](repeating: 0, count: {count}).withUnsafeBufferPointer {{ Data(buffer: $0) }}  // your own"""
+let {name}Values = [{type}](repeating: 0, count: {count})  // your own
+let {name} = {name}Values.withUnsafeBufferPointer {{ Data(buffer: $0) }}"""
 
 LITERT_JS_INPUT = "  {name}: new Tensor(new {type}({count}), {shape}),  // your own"
 

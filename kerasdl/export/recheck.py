@@ -1,17 +1,49 @@
 """Proves later, from a bundle alone or with its data, that nothing in it has changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasdl.errors import RunFailedError
 from kerasdl.export import verify
-from kerasdl.export.card import decode_array, hash_file, read_card
+from kerasdl.export.card import decode_array, encode_array, hash_file, read_card
 from kerasdl.export.process import Worker
-from kerasdl.export.verify import Artefact, Batches
+from kerasdl.export.verify import Artefact, Batches, Reference
 
 # How far figures of the same file may lie from those of the export: processors round differently.
 _FIGURE_TOLERANCE = 0.005
+
+
+def embed_samples(
+    samples: Mapping[str, Any],
+    artefacts: Sequence[Artefact],
+    folder: Path,
+    reference: Reference,
+    worker: Worker,
+) -> dict[str, Any]:
+    """Return samples as JSON with what Keras and each artefact answer, so that a later change shows.
+
+    An artefact is later compared with its own answers: a quantized one differs from Keras by design, and on a
+    few samples that says nothing.
+    """
+    inputs = verify.as_inputs(samples["features"], reference.inputs)
+    calls = {
+        artefact.file: verify.caller(artefact.open(folder, worker), reference.endpoint)
+        for artefact in artefacts
+        if reference.endpoint in artefact.endpoints
+    }
+    answers = {file: call(inputs) for file, call in {"keras": reference.call, **calls}.items()}
+    return {
+        "endpoint": reference.endpoint,
+        "inputs": {name: encode_array(np.asarray(value)) for name, value in inputs.items()},
+        "labels": encode_array(np.asarray(samples["labels"])),
+        "outputs": {
+            file: {name: encode_array(value) for name, value in outputs.items()}
+            for file, outputs in answers.items()
+        },
+    }
 
 
 def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None) -> list[dict[str, Any]]:
@@ -25,8 +57,8 @@ def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None
         batches: returns (features, labels) batches of the data that the export was verified with.
 
     Returns:
-        The card's row of each artefact, with `repeat`: `task.compare` between its answers on the samples now and
-        at export; with `batches` also with the figures of `task.evaluate` as they are now.
+        The card's row of each artefact, with `repeat`: `task.compare` between its answers on the samples now
+        and at export; with `batches` also with the figures of `task.evaluate` as they are now.
 
     Raises:
         UsageError: when the folder is no bundle.
