@@ -94,6 +94,10 @@ def _train(parser: _Parser, arguments: list[str]) -> int:
     _add_folders(parser, "runs", "exported")
     if not arguments or arguments[0].startswith("-"):
         parser.epilog = "kerasdl train PIPELINE --help shows the flags of that pipeline's recipe too."
+        if "--help" not in arguments and "-h" not in arguments:
+            raise UsageError(
+                "kerasdl train: the pipeline comes first, as in kerasdl train lenet5 --data digits."
+            )
         parser.parse(arguments)
     environment.import_tensorflow()
     recipe, source = catalog.load(arguments[0])

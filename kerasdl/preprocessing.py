@@ -21,9 +21,11 @@ def decode_image(encoded, height: int, width: int, channels: int):
     Returns:
         uint8 tensor of shape (height, width, channels).
     """
-    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-    image.set_shape((None, None, channels))
+    # Three channels first: BMP, GIF and CMYK JPEG cannot be decoded to one.
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image.set_shape((None, None, 3))
     image = tf.image.resize(image, (height, width), method="bilinear", antialias=True)  # float32, 0..255
+    image = _to_channels(image, channels)
     return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
@@ -127,7 +129,7 @@ def _resampling(size_in: int, size_out: int) -> np.ndarray:
 
 
 def _to_channels(images, channels: int):
-    """Convert between grey and RGB: grey is repeated, RGB is weighted as the eye does (ITU-R BT.601)."""
+    """Convert (..., C) between grey and RGB: grey is repeated, RGB weighted as the eye does (ITU-R BT.601)."""
     if images.shape[-1] == channels:
         return images
     if channels == 3:

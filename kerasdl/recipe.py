@@ -42,8 +42,15 @@ class Config:
         self._resolved = {name: arguments.get(name, default) for name, default in known.items()}
 
     def build(self, **more: Any) -> Any:
-        """Make the instance. `more` are the arguments that only the run knows (number of classes, ...)."""
-        return self.target(**{**self.arguments, **more})
+        """Make the instance. `more` are the arguments that only the run knows (number of classes, ...).
+
+        Raises:
+            UsageError: when the constructor refuses a value.
+        """
+        try:
+            return self.target(**{**self.arguments, **more})
+        except (ValueError, KeyError) as error:
+            raise UsageError(f"{self.target.__name__} cannot be built: {error}") from error
 
     def replace(self, **changes: Any) -> "Config":
         """Return the same configuration with some arguments changed."""
@@ -83,7 +90,7 @@ class Recipe:
     task: Any
     # From raw examples to what the network takes; None for networks that take them as they are.
     preprocessing: Config | None = None
-    # Random changes to training examples, such as RandomShift(fraction=0.08).
+    # Random changes to training examples, such as RandomAffine(shift=0.08).
     augmentation: Any = None
     # Passes over the training data.
     epochs: int = 10

@@ -112,7 +112,9 @@ def fit(
         _log.warning(note)
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
     steps = min(steps, _DRY_RUN_STEPS) if dry_run else steps
-    recipe = dataclasses.replace(recipe, epochs=max(recipe.epochs, -(-recipe.min_steps // steps)), min_steps=0)
+    recipe = dataclasses.replace(
+        recipe, epochs=max(recipe.epochs, -(-recipe.min_steps // steps)), min_steps=0
+    )
     class_weight = recipe.task.sample_weights(splits.train.labels, len(splits.class_names))
 
     preprocessing = make_preprocessing(recipe, splits)

@@ -3,7 +3,7 @@
 kerasdl train lenet5
 """
 
-from kerasdl.data.augment import RandomShift
+from kerasdl.data.augment import RandomAffine
 from kerasdl.data.tfds import Tfds
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.preprocessing import ImagePreprocessing
@@ -15,8 +15,9 @@ RECIPE = Recipe(
     data=Tfds(name="mnist"),
     task=Classification(),
     preprocessing=Config(ImagePreprocessing, size=(28, 28), channels=1),
-    augmentation=RandomShift(fraction=0.08),
+    augmentation=RandomAffine(shift=0.08, rotation=10.0, zoom=0.1),
     epochs=15,
+    min_steps=2000,
     batch_size=128,
     optimizer="adamw",
     learning_rate=2e-3,

@@ -311,9 +311,6 @@ def test_folder_of_every_format_in_any_case_with_links_and_clutter(tmp_path):
     assert (errors == 0).sum() == 8 and errors.max() < 40  # TensorFlow's fast JPEG decoding is rough on noise
 
 
-@pytest.mark.xfail(
-    strict=True, reason="preprocessing.decode_image cannot bring BMP and GIF to one channel yet"
-)
 def test_grey_bmp_and_gif_stay_grey(tmp_path):
     image = np.repeat(pictures(1, channels=1)[0] // 2 * 2, 3, axis=-1)
     for name in ("a", "b"):

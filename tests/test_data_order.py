@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.augment import RandomShift
+from kerasdl.data.augment import RandomAffine
 from kerasdl.data.carving import select
 from kerasdl.data.order import evaluation_batches, steps_per_epoch, training_batches
 from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
@@ -151,34 +151,68 @@ def test_a_batch_larger_than_the_split_is_refused():
 # ------------------------------------------------------------------------------------------- augmentation
 
 
-def test_a_shift_moves_the_whole_image_and_fills_the_border():
-    images = np.random.default_rng(0).integers(1, 256, (64, 10, 20, 3), dtype=np.uint8)
-    shifted = RandomShift(fraction=0.2, fill=7)(tf.constant(images), tf.constant([1, 2], tf.int64)).numpy()
-    padded = np.pad(images, ((0, 0), (2, 2), (4, 4), (0, 0)), constant_values=7)
-    places = set()
-    for image, given in zip(shifted, padded, strict=True):
-        fits = [
-            (top, left)
-            for top in range(5)
-            for left in range(9)
-            if (given[top : top + 10, left : left + 20] == image).all()
-        ]
-        assert len(fits) == 1
-        places.update(fits)
-    assert {top for top, _ in places} == set(range(5)) and {left for _, left in places} == set(range(9))
+def changed(image, **fields):
+    """Change 64 copies of a (H, W) image."""
+    images = tf.constant(np.tile(image[None, :, :, None], (64, 1, 1, 1)).astype(np.uint8))
+    still = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0}
+    return RandomAffine(**{**still, **fields})(images, tf.constant([1, 2], tf.int64)).numpy()[..., 0]
 
 
-def test_a_shift_keeps_shape_and_dtype_and_may_be_none():
+def centres(images):
+    """Return the (row, column) centre of mass of each image."""
+    images = images / images.sum((1, 2), keepdims=True)
+    rows, columns = np.arange(images.shape[1]), np.arange(images.shape[2])
+    return np.stack([images.sum(2) @ rows, images.sum(1) @ columns], axis=1)
+
+
+def blob(height=21, width=41):
+    image = np.zeros((height, width))
+    image[height // 2 - 2 : height // 2 + 3, width // 2 - 2 : width // 2 + 3] = 250
+    return image
+
+
+def test_no_change_is_no_change():
+    image = np.random.default_rng(0).integers(0, 256, (9, 12))
+    np.testing.assert_array_equal(changed(image), np.tile(image, (64, 1, 1)))
+
+
+def test_shift_reaches_its_share_of_height_and_width_and_no_further():
+    moved = centres(changed(blob(), shift=0.2)) - (10, 20)
+    reach = np.abs(moved).max(0)
+    assert 3.5 < reach[0] <= 4.3 and 7 < reach[1] <= 8.3  # 0.2 x 21 and 0.2 x 41 pixels
+    assert np.abs(moved.mean(0)).max() < 1.2
+    assert (moved[:, 0] % 1).std() > 0.1  # fractions of a pixel
+
+
+def test_zoom_keeps_the_centre_and_changes_the_mass():
+    zoomed = changed(blob(), zoom=0.4)
+    assert np.abs(centres(zoomed) - (10, 20)).max() < 0.3
+    mass = zoomed.sum((1, 2)) / blob().sum()
+    assert mass.min() < 0.75 and mass.max() > 1.3
+
+
+def test_rotation_keeps_the_centre_and_turns_a_line():
+    line = np.zeros((21, 21))
+    line[10, 2:19] = 250
+    turned = changed(line, rotation=30.0)
+    assert np.abs(centres(turned) - (10, 10)).max() < 0.5
+    ends = turned[:, :, 16].argmax(1) - 10  # row of the line, 6 pixels from the centre
+    assert -4 <= ends.min() <= -2 and 2 <= ends.max() <= 4  # 6 tan(30 degrees) = 3.5
+
+
+def test_fill_comes_in_at_the_border():
+    assert 7 in changed(np.full((9, 9), 200), shift=0.3, fill=7)
+
+
+def test_augmentation_keeps_shape_and_dtype():
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8))
-    seed = tf.constant([0, 0], tf.int32)
-    assert (RandomShift(fraction=0.0)(images, seed) == images).numpy().all()
-    shifted = RandomShift()(images, seed)
-    assert shifted.shape == images.shape and shifted.dtype == tf.uint8
+    result = RandomAffine()(images, tf.constant([0, 0], tf.int32))
+    assert result.shape == images.shape and result.dtype == tf.uint8
 
 
 def test_noise_is_keyed_by_seed_step_and_place(split):
     def images(**arguments):
-        arguments = {"batch_size": BATCH, "seed": 5, "augmentation": RandomShift(fraction=0.5)} | arguments
+        arguments = {"batch_size": BATCH, "seed": 5, "augmentation": RandomAffine(shift=0.5)} | arguments
         return [
             image
             for image, _ in itertools.islice(training_batches(split, **arguments).as_numpy_iterator(), 12)
@@ -195,18 +229,18 @@ def test_noise_differs_from_place_to_place_and_step_to_step():
     same = ArraySplit(
         np.tile(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), (32, 1, 1, 1)), np.zeros(32, np.int32)
     )
-    dataset = training_batches(same, batch_size=16, seed=0, augmentation=RandomShift(fraction=0.5))
+    dataset = training_batches(same, batch_size=16, seed=0, augmentation=RandomAffine(shift=0.5))
     (one, _), (other, _) = itertools.islice(dataset.as_numpy_iterator(), 2)
     assert len({image.tobytes() for image in one}) > 8
     assert (one != other).any()
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"), [({"fraction": 1.0}, "fraction is 1"), ({"fill": 256}, "fill is 256")]
+    ("fields", "words"), [({"shift": 1.1}, "shift is 1.1"), ({"fill": 256}, "fill is 256")]
 )
-def test_shift_fields_are_checked(fields, words):
+def test_augmentation_fields_are_checked(fields, words):
     with pytest.raises(UsageError, match=words):
-        RandomShift(**fields)
+        RandomAffine(**fields)
 
 
 # ----------------------------------------------------------------------------------------------- replicas
@@ -216,7 +250,7 @@ REPLICAS = """
     import numpy as np
     import kerasdl
     import tensorflow as tf
-    from kerasdl.data.augment import RandomShift
+    from kerasdl.data.augment import RandomAffine
     from kerasdl.data.order import training_batches
     from kerasdl.data.splits import ArraySplit
 
@@ -229,8 +263,8 @@ REPLICAS = """
     split = ArraySplit(images, np.arange(50, dtype=np.int32))
 
     def batches():
-        shift = RandomShift(fraction=0.3)
-        return training_batches(split, batch_size=8, seed=3, start_step=4, augmentation=shift)
+        affine = RandomAffine(shift=0.3)
+        return training_batches(split, batch_size=8, seed=3, start_step=4, augmentation=affine)
 
     dealt = strategy.experimental_distribute_dataset(batches())
     for (images, labels), (whole_images, whole_labels) in zip(itertools.islice(dealt, 9), batches()):

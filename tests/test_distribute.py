@@ -14,7 +14,17 @@ from tests.cases import ALL_CASES, EXTRA_CASES
 NORMALIZED = EXTRA_CASES[0]
 
 
-def trained(case, strategy, *, steps=3, batch_size=16, examples=48, steps_per_execution=1, precision="float32", **fields):
+def trained(
+    case,
+    strategy,
+    *,
+    steps=3,
+    batch_size=16,
+    examples=48,
+    steps_per_execution=1,
+    precision="float32",
+    **fields,
+):
     """Train from fixed weights; return weights (and their averages) and the logs."""
     fields = {"optimizer": "sgd", "learning_rate": 0.1, **fields}
     recipe = Recipe(model=case.model, data=None, task=case.task, precision=precision, **fields)

@@ -15,7 +15,9 @@ each_case = pytest.mark.parametrize("case", ALL_CASES, ids=str)
 def compiled(case, network, **fields):
     recipe = Recipe(model=case.model, data=None, task=case.task, **{"learning_rate": 1e-2, **fields})
     network.compile(
-        optimizer=make_optimizer(recipe, steps_per_epoch=100), loss=case.task.loss(), metrics=case.task.metrics()
+        optimizer=make_optimizer(recipe, steps_per_epoch=100),
+        loss=case.task.loss(),
+        metrics=case.task.metrics(),
     )
     return network
 

@@ -36,7 +36,7 @@ class ImageFolder:
     # Height and width in pixels that images are brought to; none for the size of the first training image.
     image_size: tuple[int, int] | None = None
     # Channels that images are brought to, 1 grey or 3 RGB; none for 1 if those looked at are grey, else 3.
-    channels: Literal[1, 3] | None = None
+    image_channels: Literal[1, 3] | None = None
     # Leave out images that cannot be read, and count them, instead of stopping.
     skip_bad_images: bool = False
     # Share of the images that is kept for the test where there is no test/, 0 to 1.
@@ -51,8 +51,10 @@ class ImageFolder:
     def __post_init__(self):
         check_fields(self)
         images.check_image_size(self.image_size)
-        if self.channels not in (None, 1, 3):
-            raise UsageError(f"channels is {self.channels}, but an image has 1 (grey) or 3 (RGB).")
+        if self.image_channels not in (None, 1, 3):
+            raise UsageError(
+                f"image_channels is {self.image_channels}, but an image has 1 (grey) or 3 (RGB)."
+            )
 
     def load(self) -> Splits:
         """Read and check every image: (H, W, C) uint8, labels int32.
@@ -62,7 +64,7 @@ class ImageFolder:
         """
         files, class_names = _list(Path(self.path).expanduser())
         seen = images.look(files["train"].paths, skip_bad=self.skip_bad_images)
-        shape = (*(self.image_size or seen.sizes[0]), self.channels or (1 if seen.grey else 3))
+        shape = (*(self.image_size or seen.sizes[0]), self.image_channels or (1 if seen.grey else 3))
         num_bytes = sum(len(part.paths) for part in files.values()) * int(np.prod(shape))
         in_memory = num_bytes <= self.max_memory_mb * 2**20
         splits: dict[str, Split] = {}

@@ -100,7 +100,7 @@ def write_bundle(
 
 
 def _check_arguments(spec: ExportSpec, formats: Sequence[str], tflite_modes: Sequence[str]) -> None:
-    if Path(spec.name).name != spec.name or spec.name.startswith("."):
+    if not spec.name or Path(spec.name).name != spec.name or spec.name.startswith("."):
         raise UsageError(f"{spec.name!r} cannot be the name of a folder. Use letters, digits, - and _.")
     for kind, words, known in (("format", formats, ALL_FORMATS), ("TFLite mode", tflite_modes, MODES)):
         for word in words:
@@ -191,7 +191,7 @@ def _verify_artefacts(
             if predictor.kind == "tflite":
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)
         except RunFailedError as error:
-            problems.append(f"{artefact.file}: {error}.")
+            problems.append(f"{artefact.file}: {error}")
         rows.append(row)
     if problems:
         advice = "Nothing was published. Leave out what fails with --formats or --tflite-modes."

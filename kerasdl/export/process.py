@@ -17,8 +17,7 @@ class Worker:
     """A warm process that has TensorFlow but neither Keras nor kerasdl.
 
     It starts with the first question, or earlier with `start`, so that its imports (seconds) pass while
-    something else goes on. After a crash the next question starts a new one. It never touches a GPU, which the
-    parent owns.
+    something else goes on. After a crash the next question starts a new one. It leaves GPUs to the parent.
 
     Example:
         >>> with Worker() as worker:
@@ -84,7 +83,7 @@ class Worker:
         self._process.kill()  # it holds nothing worth saving
         self._process.wait()
         self._process.stdout.close()
-        with contextlib.suppress(BrokenPipeError):  # what was still to be sent; nobody is left to read it
+        with contextlib.suppress(BrokenPipeError):  # what was still to be sent has no reader
             self._process.stdin.close()
         self._log.close()
         self._process = None

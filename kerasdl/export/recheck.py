@@ -80,7 +80,7 @@ def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None
                 found = _recheck(artefact, recorded, path, card["samples"], task, batches, worker)
                 rows.append({**recorded, **found})
             except RunFailedError as error:
-                problems.append(f"{artefact.file}: {error}.")
+                problems.append(f"{artefact.file}: {error}")
     if problems:
         raise RunFailedError("\n".join([f"{path} is not what was exported:", *problems, "Export it again."]))
     return rows

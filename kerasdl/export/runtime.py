@@ -136,6 +136,7 @@ class TFLitePredictor(Predictor):
 
         with _no_notes():
             self._interpreter = Interpreter(str(path), num_threads=num_threads)
+            self._interpreter.allocate_tensors()
         names = self._interpreter.get_signature_list()
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
         inputs = {name: _tflite_inputs(runner) for name, runner in self._runners.items()}

@@ -27,7 +27,8 @@ def write_saved_model(endpoints: Iterable[Endpoint], folder: Path) -> None:
             archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
         archive.write_out(str(folder), verbose=False)
     except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:
-        raise RunFailedError(f"TensorFlow cannot write it: {error}") from error
+        reason = str(error).strip().split("\n")[0]
+        raise RunFailedError(f"TensorFlow cannot trace it: {reason[:500]}") from error
 
 
 def signature(endpoint: Endpoint) -> list[tf.TensorSpec]:

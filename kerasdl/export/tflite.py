@@ -94,7 +94,7 @@ class TFLiteWriter:
         custom = tflite_file.custom_operators(target)
         if custom:
             target.unlink()
-            raise RunFailedError(f"it needs operators that phones do not have: {', '.join(custom)}")
+            raise RunFailedError(f"it needs operators that phones do not have ({', '.join(custom)})")
         tflite_file.embed_labels(target, self._spec.name, self._spec.labels)
 
 

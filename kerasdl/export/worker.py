@@ -119,11 +119,11 @@ def _run_once(content: bytes, signatures: list[str]) -> None:
 
 def _reason(error: Exception) -> str:
     """Return what a reader can use of an error; the converter's own texts are pages long."""
-    flex = sorted(set(re.findall(r"\bFlex([A-Z]\w+)", str(error))))
-    if flex:
+    missing = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", str(error))))
+    if missing:
         return (
-            f"it needs TensorFlow operators that phones do not have ({', '.join(flex)}). Compute that part "
-            "outside and give the endpoint its result as an input, or leave the format out"
+            f"it needs operators that phones do not have ({', '.join(missing)}). Compute that part outside "
+            "and give the endpoint its result as an input, or leave this format out"
         )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:500] if lines else 'no message'}"

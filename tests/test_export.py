@@ -1,0 +1,519 @@
+"""Every format of one tiny network: what is in the files, what they answer, and what happens on failure."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import flatbuffers.table
+import keras
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from kerasdl.data.splits import Spec
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export import bundle as bundles
+from kerasdl.export.labels import to_text
+from kerasdl.export.runtime import open_artifact
+from kerasdl.export.spec import Endpoint, ExportSpec
+from kerasdl.export.tflite import Converter
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.tasks.classification import Classification
+
+LABELS = ("cat", "great dane", "emu")
+FILES = (
+    "saved_model.pb",
+    "tiny.float32.tflite",
+    "tiny.float16.tflite",
+    "tiny.dynamic.tflite",
+    "tiny.int8.tflite",
+    "tiny.onnx",
+)
+TOLERANCE = {"float16": 1e-2, "dynamic": 3e-2, "int8": 5e-2}
+
+
+class Tiny(keras.Model):
+    """Convolution and two dense layers over raw images; some 9,000 weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.preprocess = ImagePreprocessing()
+        self.conv = keras.layers.Conv2D(4, 3, activation="relu")
+        self.norm = keras.layers.BatchNormalization()
+        self.flatten = keras.layers.Flatten()
+        self.hidden = keras.layers.Dense(60, activation="relu")
+        self.head = keras.layers.Dense(3)
+
+    def call(self, images, training=False):
+        x = self.norm(self.conv(self.preprocess(images)), training=training)
+        return self.head(self.hidden(self.flatten(x)))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def batches(images):
+    labels = np.arange(40, dtype=np.int32) % 3
+    return lambda: ((images[i : i + 16], labels[i : i + 16]) for i in range(0, 40, 16))
+
+
+@pytest.fixture(scope="module")
+def spec(images):
+    keras.utils.set_random_seed(0)
+    model = Tiny()
+    model(images[:1])
+    endpoints = Classification().endpoints(model, Spec((8, 8, 1), "uint8"))
+    return ExportSpec("tiny", model, endpoints, LABELS, {"images": images[:20]})
+
+
+@pytest.fixture(scope="module")
+def expected(spec, images):
+    return tf.nn.softmax(spec.model(images)).numpy()
+
+
+@pytest.fixture(scope="module")
+def converter():
+    with Converter() as converter:
+        converter.start()
+        yield converter
+
+
+@pytest.fixture(scope="module")
+def write(spec, batches, converter):
+    def write(root, spec=spec, **arguments):
+        defaults = {"task": Classification(), "batches": batches, "converter": converter, "info": {}}
+        return bundles.write_bundle(spec, root=root, **(defaults | arguments))
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def bundle(write, images, tmp_path_factory):
+    info = {"recipe": {"name": "tiny"}, "data": {}, "metrics": {}}
+    samples = {"features": images[:4], "labels": np.arange(4)}
+    return write(tmp_path_factory.mktemp("exported"), info=info, samples=samples)
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    return Path(shutil.copytree(bundle.path, tmp_path / "copy"))
+
+
+def opened(bundle, file, **arguments):
+    return open_artifact(bundle.path if file == "saved_model.pb" else bundle.path / file, **arguments)
+
+
+def test_bundle_holds_every_file(bundle):
+    names = {path.name for path in bundle.path.iterdir()}
+    assert names >= {*FILES, "variables", "labels.txt", "card.json", "README.md"}
+    assert bundle.path.name == "1"
+    assert bundle.path.stat().st_mode & 0o055 == 0o055  # TF Serving runs as another user
+    assert [row["file"] for row in bundle.rows] == list(FILES)
+    assert not bundle.failures
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_file_answers_as_keras_does(bundle, expected, images, file):
+    predictor = opened(bundle, file)
+    for batch_size in (1, 7):
+        outputs = predictor.predict(images[:batch_size])
+        kind = file.split(".")[1]
+        assert outputs["probabilities"].shape == (batch_size, 3)
+        np.testing.assert_allclose(
+            outputs["probabilities"], expected[:batch_size], atol=TOLERANCE.get(kind, 1e-5)
+        )
+        np.testing.assert_array_equal(outputs["class_ids"], outputs["probabilities"].argmax(-1))
+    assert predictor.labels == LABELS
+
+
+def test_rows_hold_what_was_measured(bundle, expected, batches):
+    labels = np.concatenate([labels for _, labels in batches()])
+    accuracy = (expected.argmax(-1) == labels).mean()
+    for row in bundle.rows:
+        assert row["latency_ms"] > 0
+        assert row["max_difference"] >= row["mean_difference"] >= 0
+        assert row["evaluation"]["examples"] == 40
+    float32, int8 = bundle.rows[1], bundle.rows[4]
+    assert float32["accuracy"] == pytest.approx(accuracy)
+    assert float32["flex_operators"] == []
+    assert float32["bytes"] == (bundle.path / float32["file"]).stat().st_size
+    assert int8["max_difference"] > 1e-5 > float32["max_difference"]
+    assert int8["bytes"] < float32["bytes"] / 2
+
+
+def test_saved_model_stores_each_weight_once(bundle, spec):
+    weights = sum(variable.numpy().nbytes for variable in spec.model.variables)
+    stored = sum(path.stat().st_size for path in (bundle.path / "variables").iterdir())
+    assert weights < stored < 1.2 * weights
+
+
+def test_saved_model_needs_neither_keras_nor_kerasdl(bundle, images, expected, tmp_path):
+    np.save(tmp_path / "images.npy", images[:2])
+    script = f"""
+import sys
+sys.modules["keras"] = sys.modules["kerasdl"] = None
+import numpy as np, tensorflow as tf
+model = tf.saved_model.load({str(bundle.path)!r})
+images = np.load({str(tmp_path / "images.npy")!r})
+raw = model.signatures["serving_default"](images=tf.constant(images))["probabilities"].numpy()
+encoded = tf.stack([tf.io.encode_png(image) for image in images])
+from_bytes = model.signatures["serving_bytes"](image_bytes=encoded)["probabilities"].numpy()
+np.save({str(tmp_path / "out.npy")!r}, np.stack([raw, from_bytes]))
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), [expected[:2]] * 2, atol=1e-6)
+
+
+def test_onnx_has_names_open_batch_and_labels(bundle):
+    model = onnx.load(bundle.path / "tiny.onnx")
+    assert [value.name for value in model.graph.input] == ["images"]
+    assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert {value.name for value in model.graph.output} == {"probabilities", "class_ids"}
+    for value in (*model.graph.input, *model.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert {opset.domain: opset.version for opset in model.opset_import}[""] == 18
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert properties == {"name": "tiny", "endpoint": "serving_default", "labels": "cat\ngreat dane\nemu\n"}
+
+
+def test_int8_has_integer_weights_and_float_inputs(bundle):
+    interpreter = Interpreter(str(bundle.path / "tiny.int8.tflite"))
+    interpreter.allocate_tensors()
+    assert {details["dtype"] for details in interpreter.get_input_details()} == {np.float32}
+    assert np.int8 in {details["dtype"] for details in interpreter.get_tensor_details()}
+
+
+def test_tflite_metadata_names_the_labels_of_the_output(bundle):
+    content = (bundle.path / "tiny.float16.tflite").read_bytes()
+    model = schema.Model.GetRootAs(content, 0)
+    entries = {model.Metadata(i).Name(): model.Metadata(i).Buffer() for i in range(model.MetadataLength())}
+    metadata = model.Buffers(entries[b"TFLITE_METADATA"]).DataAsNumpy().tobytes()
+    assert metadata[4:8] == b"M001"
+    root = _Table(metadata, flatbuffers.encode.Get(flatbuffers.packer.uoffset, metadata, 0))
+    assert root.string(0) == "tiny"
+    outputs = root.tables(3)[0].tables(3)
+    assert len(outputs) == 2
+    (labelled,) = [output.tables(6)[0] for output in outputs if output.tables(6)]
+    assert labelled.string(0) == "labels.txt"
+
+
+class _Table(flatbuffers.table.Table):
+    """Reads fields of a flatbuffer by their place."""
+
+    def __init__(self, content, position):
+        super().__init__(content, position)
+
+    def string(self, place):
+        return self.String(self.Pos + self.Offset(4 + 2 * place)).decode()
+
+    def tables(self, place):
+        field = self.Offset(4 + 2 * place)
+        if not field:
+            return []
+        start = self.Vector(field)
+        return [_Table(self.Bytes, self.Indirect(start + 4 * i)) for i in range(self.VectorLen(field))]
+
+
+def test_card_tells_nothing_of_the_machine(bundle):
+    card = json.loads((bundle.path / "card.json").read_text())
+    assert card["recipe"] == {"name": "tiny"}
+    assert card["versions"]["tensorflow"] == tf.__version__
+    for text in ("card.json", "README.md"):
+        content = (bundle.path / text).read_text()
+        assert str(bundle.path.parent) not in content
+        assert os.getcwd() not in content  # noqa: PTH109
+        assert content.isascii()
+
+
+def test_readme_lines_run(bundle, monkeypatch, capsys):
+    readme = (bundle.path / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(bundle.path)
+    for block in blocks:
+        exec(block, {})
+    assert len(blocks) == 3
+    assert capsys.readouterr().out.count("probabilities") == 3
+    for language in ("kotlin", "swift", "js", "sh"):
+        assert f"```{language}" in readme
+    assert "| `tiny.int8.tflite` |" in readme
+
+
+def test_predictor_refuses_what_does_not_fit(bundle, images, tmp_path):
+    predictor = opened(bundle, "tiny.onnx")
+    with pytest.raises(UsageError, match=r"shape \(any, 8, 8, 1\), but was given \(2, 9, 8, 1\)"):
+        predictor.predict(np.zeros((2, 9, 8, 1), np.uint8))
+    with pytest.raises(UsageError, match="images is uint8, but was given float64"):
+        predictor.predict(images / 255)
+    with pytest.raises(UsageError, match="Did you mean 'serving_default'"):
+        predictor.call("serving_defualt", {"images": images})
+    with pytest.raises(UsageError, match="takes images, but was given image"):
+        predictor.call("serving_default", {"image": images})
+
+
+def test_what_cannot_be_opened_is_named(copy, tmp_path):
+    (copy / "tiny.onnx").write_bytes(b"nothing")
+    (copy / "tiny.int8.tflite").write_bytes(b"nothing at all, really")
+    (copy / "saved_model.pb").write_bytes(b"nothing")
+    for path in (copy / "tiny.onnx", copy / "tiny.int8.tflite", copy):
+        with pytest.raises(UsageError, match=re.escape(f"{path} cannot be opened")):
+            open_artifact(path)
+    for path in (tmp_path / "missing.onnx", copy / "labels.txt", tmp_path):
+        with pytest.raises(UsageError, match=re.escape(str(path))):
+            open_artifact(path)
+
+
+def test_dynamic_batch(write, images, expected, tmp_path):
+    bundle = write(
+        tmp_path, formats=("tflite",), tflite_modes=("float32", "int8", "int16x8"), dynamic_batch=True
+    )
+    for row in bundle.rows:
+        interpreter = Interpreter(str(bundle.path / row["file"]))
+        outputs = interpreter.get_signature_runner("serving_default")(images=images[:5].astype(np.float32))
+        np.testing.assert_allclose(outputs["probabilities"], expected[:5], atol=5e-2)
+    assert opened(bundle, "tiny.float32.tflite").inputs["serving_default"]["images"][0] == (None, 8, 8, 1)
+
+
+def test_versions_count_up(write, bundle, tmp_path):
+    first = write(tmp_path, formats=("onnx",))
+    (tmp_path / "tiny" / "7").mkdir()
+    assert first.path == tmp_path / "tiny" / "1"
+    assert write(tmp_path, formats=("onnx",)).path == tmp_path / "tiny" / "8"
+    assert not (first.path / "saved_model.pb").exists()
+
+
+def test_exporters_at_once_get_versions_of_their_own(tmp_path):
+    (tmp_path / "name").mkdir()
+    folders = [tmp_path / str(index) for index in range(24)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "file").write_text(folder.name)
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda folder: bundles._publish(folder, tmp_path / "name"), folders))
+    assert sorted(int(path.name) for path in paths) == list(range(1, 25))
+    assert [(path / "file").read_text() for path in paths] == [folder.name for folder in folders]
+
+
+class Strict(Classification):
+    """Finds every ONNX file wrong."""
+
+    def tolerances(self, kind):
+        return {"max_difference": ("<=", -1.0)} if kind == "onnx" else super().tolerances(kind)
+
+
+class Blind(Classification):
+    """Measures nothing that is a number."""
+
+    def compare(self, expected, actual, labels):
+        return {**super().compare(expected, actual, labels), "max_difference": float("nan")}
+
+
+@pytest.mark.parametrize("task", [Strict(), Blind()])
+def test_beyond_tolerance_nothing_is_published(write, tmp_path, task):
+    with pytest.raises(
+        RunFailedError, match=r"tiny\.onnx: max_difference is .*, but has to be <= .*\n.*published"
+    ):
+        write(tmp_path, formats=("saved_model", "onnx"), task=task)
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_interrupt_leaves_nothing(write, tmp_path):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, formats=("onnx",), batches=interrupted)
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+class Crashing(Converter):
+    """Dies when asked for float16."""
+
+    def convert(self, source, target, mode, *arguments):
+        if mode == "float16":
+            self.start()
+            os.kill(self.pid, signal.SIGSEGV)
+        super().convert(source, target, mode, *arguments)
+
+
+def test_crash_of_the_converter_costs_one_file(write, tmp_path):
+    with Crashing() as converter:
+        bundle = write(
+            tmp_path, formats=("tflite", "onnx"), tflite_modes=("float16", "float32"), converter=converter
+        )
+    assert list(bundle.failures) == ["tiny.float16.tflite"]
+    assert "crashed (SIGSEGV)" in bundle.failures["tiny.float16.tflite"]
+    assert {path.name for path in bundle.path.iterdir()} >= {"tiny.float32.tflite", "tiny.onnx"}
+    assert not (bundle.path / "tiny.float16.tflite").exists()
+    assert "float16" not in (bundle.path / "README.md").read_text()
+    bundles.verify_bundle(bundle.path, task=Classification())
+
+
+def random_noise(images):
+    seed = tf.cast(images[0, 0, :2, 0], tf.int32)
+    return {"probabilities": tf.random.stateless_normal((tf.shape(images)[0], 3), seed)}
+
+
+def text_in_between(images):
+    text = tf.strings.as_string(tf.reduce_sum(images, axis=(1, 2, 3)))
+    return {"probabilities": tf.one_hot(tf.strings.length(text) % 3, 3)}
+
+
+@pytest.mark.parametrize(
+    "function, operator", [(random_noise, "RandomNormal"), (text_in_between, "AsString")]
+)
+def test_operators_that_phones_lack_are_refused(write, spec, tmp_path, function, operator):
+    endpoint = dataclasses.replace(spec.endpoints[0], function=function)
+    odd = dataclasses.replace(spec, endpoints=(endpoint,))
+    with pytest.raises(RunFailedError) as error:
+        write(tmp_path, spec=odd, formats=("tflite", "onnx"), tflite_modes=("float32",))
+    assert re.search(
+        rf"tiny\.float32\.tflite: .*operators that phones do not have \(.*{operator}", str(error.value)
+    )
+    assert "tiny.onnx: it could not be converted" in str(error.value)
+    assert len(str(error.value)) < 1500
+
+
+class Coder(keras.Model):
+    """Two networks in one, as a VAE has them."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = keras.layers.Dense(5)
+        self.decoder = keras.layers.Dense(7)
+
+    def call(self, x):
+        return self.decoder(self.encoder(x))
+
+
+class Closeness:
+    """The least that a task has to offer an export."""
+
+    def compare(self, expected, actual, labels):
+        return {"max_difference": max(float(np.abs(expected[k] - actual[k]).max()) for k in expected)}
+
+    def evaluate(self, outputs, labels):
+        return {"mean": float(outputs["code"].mean())}
+
+    def tolerances(self, kind):
+        return {"max_difference": ("<=", 1e-2 if kind == "float16" else 1e-5)}
+
+
+def test_several_endpoints(write, tmp_path):
+    model = Coder()
+    model(np.zeros((1, 7), np.float32))
+
+    def encode(values, shift):
+        return {"code": model.encoder(values) + shift, "size": tf.reduce_sum(values, -1)}
+
+    def decode(code):
+        return {"values": model.decoder(code)}
+
+    values, shift, code = (tf.TensorSpec((None, size), tf.float32) for size in (7, 5, 5))
+    endpoints = (
+        Endpoint("encode", encode, {"values": values, "shift": shift}),
+        Endpoint("decode", decode, {"code": code}),
+    )
+    spec = ExportSpec("coder", model, endpoints, (), {})
+    rng = np.random.default_rng(0)
+    features = {"values": rng.normal(size=(6, 7)).astype("f"), "shift": rng.normal(size=(6, 5)).astype("f")}
+    bundle = write(
+        tmp_path,
+        spec=spec,
+        task=Closeness(),
+        batches=lambda: [(features, np.zeros(6))],
+        samples={"features": features, "labels": np.zeros(6)},
+        tflite_modes=("float32", "float16", "int8"),
+    )
+    assert "calibration" in bundle.failures.pop("coder.int8.tflite")
+    code = rng.normal(size=(3, 5)).astype("f")
+    names = ("", "coder.float32.tflite", "coder.encode.onnx", "coder.decode.onnx")
+    for predictor in (open_artifact(bundle.path / name) for name in names):
+        if "encode" in predictor.inputs:
+            outputs = predictor.call("encode", features)
+            np.testing.assert_allclose(outputs["code"], encode(**features)["code"], atol=1e-5)
+        if "decode" in predictor.inputs:
+            np.testing.assert_allclose(
+                predictor.call("decode", {"code": code})["values"], model.decoder(code), atol=1e-5
+            )
+    bundles.verify_bundle(bundle.path, task=Closeness(), batches=lambda: [(features, np.zeros(6))])
+
+
+def flip_byte(path, place=-5):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+def test_verify_accepts_what_was_exported(bundle, batches):
+    rows = bundles.verify_bundle(bundle.path, task=Classification(), batches=batches)
+    assert [row["file"] for row in rows] == list(FILES)
+    assert all(row["repeat"]["max_difference"] < 1e-6 for row in rows)
+
+
+def test_verify_names_every_file_that_changed(copy):
+    changed = [file for file in FILES if file != "saved_model.pb"]
+    changed += ["variables/variables.data-00000-of-00001", "labels.txt", "README.md"]
+    for file in changed:
+        flip_byte(copy / file)
+    (copy / "saved_model.pb").unlink()
+    with pytest.raises(RunFailedError) as error:
+        bundles.verify_bundle(copy, task=Classification())
+    for file in changed:
+        assert f"{file} has changed" in str(error.value)
+    assert "saved_model.pb is missing" in str(error.value)
+
+
+def test_verify_runs_the_files_too(copy):
+    """A changed weight with a hash to match is found by its answers."""
+    model = onnx.load(copy / "tiny.onnx")
+    for weight in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.shape == (60, 3):
+            weight.CopyFrom(onnx.numpy_helper.from_array(values + np.eye(60, 3, dtype="f"), weight.name))
+    onnx.save(model, copy / "tiny.onnx")
+    card = json.loads((copy / "card.json").read_text())
+    card["files"]["tiny.onnx"]["sha256"] = bundles.hash_files(copy)["tiny.onnx"]["sha256"]
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(RunFailedError, match=r"tiny\.onnx: max_difference is") as error:
+        bundles.verify_bundle(copy, task=Classification())
+    assert "tflite" not in str(error.value)
+
+
+def test_verify_notices_other_data(bundle, images):
+    batches = [(images, np.zeros(40, np.int32))]
+    with pytest.raises(RunFailedError, match=r"tiny\.onnx: accuracy is .* on this data, but was"):
+        bundles.verify_bundle(bundle.path, task=Classification(), batches=lambda: batches)
+
+
+def test_verify_needs_a_bundle(tmp_path, copy):
+    with pytest.raises(UsageError, match="is no bundle"):
+        bundles.verify_bundle(tmp_path, task=Classification())
+    (copy / "card.json").write_text("{")
+    with pytest.raises(RunFailedError, match=r"card\.json is damaged"):
+        bundles.verify_bundle(copy, task=Classification())
+
+
+def test_names_that_cannot_be_files_are_refused(write, spec, tmp_path):
+    for name in ("a/b", "..", ".hidden", ""):
+        with pytest.raises(UsageError, match="cannot be the name of a folder"):
+            write(tmp_path, spec=dataclasses.replace(spec, name=name))
+    with pytest.raises(UsageError, match="contains a line end"):
+        to_text(["cat", "great\ndane"])
+    with pytest.raises(UsageError, match="Did you mean 'onnx'"):
+        write(tmp_path, formats=("onxx",))
+    with pytest.raises(UsageError, match="Did you mean 'float16'"):
+        write(tmp_path, tflite_modes=("flaot16",))
+    assert list(tmp_path.iterdir()) == []
