@@ -209,7 +209,7 @@ def _export(parser: _Parser, arguments: list[str]) -> int:
             embed_samples=values.samples,
         )
     console = Console(soft_wrap=True)
-    tables.print_bundle(console, bundle)
+    tables.print_bundle(console, bundle, target.task)
     return 1 if bundle.failures else 0
 
 
@@ -223,11 +223,11 @@ def _verify(parser: _Parser, arguments: list[str]) -> int:
 
     from kerasdl import data, shipping, tables
 
-    rows, note = shipping.verify(Path(values.target), values.data and data.from_text(values.data))
+    rows, task, note = shipping.verify(Path(values.target), values.data and data.from_text(values.data))
     if values.json:
         _print({"verified": True, "note": note, "artefacts": rows}, as_json=True)
     else:
-        tables.print_rows(Console(soft_wrap=True), rows)
+        tables.print_rows(Console(soft_wrap=True), rows, task)
         print(f"Verified: {note}")
     return 0
 

@@ -13,7 +13,6 @@ import tensorflow as tf
 from kerasdl.data.splits import Spec, Splits
 from kerasdl.errors import UsageError
 from kerasdl.export import runtime
-from kerasdl.preprocessing import decode_image
 from kerasdl.recipe import decode
 from kerasdl.run import Run
 
@@ -82,13 +81,13 @@ class Target:
         return self.predictor.predict(features)
 
     def predict_files(self, files: list[Path]) -> list[dict[str, Any]]:
-        """Return the task's answer for each image file, in order.
+        """Return the task's answer for each file, in order.
 
         Raises:
-            UsageError: when a file is missing or is no image.
+            UsageError: when a file is missing or the task cannot read it.
         """
-        images = np.stack([self._read(file) for file in files])
-        answers = self.task.describe(self.predict(images), self.labels)
+        features = np.stack([self.task.read_file(file, self.features) for file in files])
+        answers = self.task.describe(self.predict(features), self.labels)
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
     def check_splits(self, splits: Splits) -> None:
@@ -103,14 +102,6 @@ class Target:
                 f"{self.path} knows the classes {_few(self.labels)}, but this data has "
                 f"{_few(splits.class_names)}. Give data with the same classes."
             )
-
-    def _read(self, file: Path) -> np.ndarray:
-        if not file.is_file():
-            raise UsageError(f"There is no image {file}.")
-        try:
-            return decode_image(file.read_bytes(), *self.features.shape).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise UsageError(f"{file} is not a readable image. Give a JPEG, PNG, BMP or GIF.") from error
 
 
 def load(path: str | Path) -> Target:

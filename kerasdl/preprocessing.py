@@ -129,7 +129,7 @@ def _resampling(size_in: int, size_out: int) -> np.ndarray:
 
 
 def _to_channels(images, channels: int):
-    """Convert (..., C) between grey and RGB: grey is repeated, RGB weighted as the eye does (ITU-R BT.601)."""
+    """Convert (..., C) between grey and RGB; grey is repeated, RGB weighted as the eye does (BT.601)."""
     if images.shape[-1] == channels:
         return images
     if channels == 3:

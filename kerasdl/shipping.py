@@ -61,7 +61,7 @@ def export_run(
         labels=splits.class_names,
         calibration=calibration(recipe, network, splits),
     )
-    return bundle.write_bundle(
+    written = bundle.write_bundle(
         spec,
         task=recipe.task,
         root=Path(exported_dir),
@@ -77,9 +77,15 @@ def export_run(
         samples=_samples(splits) if embed_samples else None,
         converter=converter,
     )
+    hashes = {row["file"]: row["sha256"] for row in written.rows if "sha256" in row}
+    receipt = run.read_json("receipt.json")
+    run.write(
+        "receipt.json", {**receipt, "artefacts": {**receipt.get("artefacts", {}), str(written.path): hashes}}
+    )
+    return written
 
 
-def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], str]:
+def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, str]:
     """Prove that a bundle is still what was exported: hashes, embedded samples, and the data where it is.
 
     Args:
@@ -87,7 +93,7 @@ def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], str]:
         source: where the data is now. Defaults to where it was; without it the samples in the card serve.
 
     Returns:
-        A row for each artefact, and a sentence that says what it was compared on.
+        A row for each artefact, the bundle's task, and a sentence that says what it was compared on.
 
     Raises:
         UsageError: when `path` is no bundle, or `source` is not the data it was exported with.
@@ -110,8 +116,8 @@ def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], str]:
         splits = None
     rows = bundle.verify_bundle(path, task=task, batches=None if splits is None else test_batches(splits))
     if splits is None:
-        return rows, "hashes and embedded samples (the data it was exported with is not here)"
-    return rows, f"hashes, embedded samples and all {len(splits.test):,} test examples"
+        return rows, task, "hashes and embedded samples (the data it was exported with is not here)"
+    return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
 
 
 def describe_data(splits: Splits) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The tables that commands end with."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,50 +9,48 @@ from rich.table import Table
 
 def print_result(console: Console, result: Any, dry_run: bool) -> None:
     """Print what a training left behind: figures, artefacts, and what to type next."""
-    test = result.metrics
-    console.print(f"Test accuracy {test['accuracy']:.2%} on {test['examples']:,} examples.", highlight=False)
+    task = result.recipe.task
+    console.print(task.summary(result.metrics), highlight=False)
     if result.bundle is not None:
-        print_rows(console, result.bundle.rows)
+        print_rows(console, result.bundle.rows, task)
     if dry_run:
         console.print("Dry run passed: every stage works. Nothing was kept.")
         return
-    run = result.run.path
-    console.print(f"Run     {run}", highlight=False)
-    commands = [f"kerasdl export {run}", f"tensorboard --logdir {run / 'logs'}"]
-    if result.bundle is not None:
-        console.print(f"Bundle  {result.bundle.path}", highlight=False)
-        commands[0] = f"kerasdl predict {result.bundle.path} some.png"
-        commands.insert(1, f"kerasdl verify {result.bundle.path}")
-    _print_next(console, commands)
+    console.print(f"Run     {result.run.path}", highlight=False)
+    logs = f"tensorboard --logdir {result.run.path / 'logs'}"
+    if result.bundle is None:
+        _print_next(console, [f"kerasdl export {result.run.path}", logs])
+    else:
+        _print_bundle(console, result.bundle, logs)
 
 
-def print_bundle(console: Console, bundle: Any) -> None:
+def print_bundle(console: Console, bundle: Any, task: Any) -> None:
     """Print what an export left behind."""
-    print_rows(console, bundle.rows)
-    console.print(f"Bundle  {bundle.path}", highlight=False)
-    _print_next(console, [f"kerasdl predict {bundle.path} some.png", f"kerasdl verify {bundle.path}"])
+    print_rows(console, bundle.rows, task)
+    _print_bundle(console, bundle)
 
 
-def print_rows(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print a line for each artefact: size, accuracy, difference from Keras, latency; or why it failed."""
+def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], task: Any) -> None:
+    """Print a line for each artefact: size, the task's figures, latency; or why it failed."""
     table = Table("artefact", box=None, header_style="bold", pad_edge=False)
-    for title in ("size", "accuracy", "max difference", "latency"):
+    for title in ("size", *(title for title, _ in task.columns.values()), "latency"):
         table.add_column(title, justify="right")
     for row in rows:
-        if row.get("error"):
-            table.add_row(Path(row["file"]).name, "failed")
+        if "error" in row:
+            table.add_row(row["file"], "failed")
             continue
-        table.add_row(
-            row["file"],
-            f"{row['bytes'] / 1e3:,.0f} kB",
-            f"{row['accuracy']:.2%}",
-            f"{row['max_difference']:.1e}",
-            f"{row['latency_ms']:.3f} ms",
-        )
+        figures = [format(row[name], form) if name in row else "" for name, (_, form) in task.columns.items()]
+        latency = f"{row['latency_ms']:.3f} ms" if "latency_ms" in row else ""
+        table.add_row(row["file"], f"{row['bytes'] / 1e3:,.0f} kB", *figures, latency)
     console.print(table)
     for row in rows:
-        if row.get("error"):
-            console.print(f"{row['file']} failed: {row['error']}", style="red", highlight=False)
+        if "error" in row:
+            console.print(f"{row['file']}: {row['error']}", style="red", highlight=False)
+
+
+def _print_bundle(console: Console, bundle: Any, *more: str) -> None:
+    console.print(f"Bundle  {bundle.path}", highlight=False)
+    _print_next(console, [f"kerasdl predict {bundle.path} some.png", f"kerasdl verify {bundle.path}", *more])
 
 
 def _print_next(console: Console, commands: Sequence[str]) -> None:

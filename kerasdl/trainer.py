@@ -28,9 +28,10 @@ _DRY_RUN_STEPS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What `train` leaves behind: the run, its figures, and the bundle where one was exported."""
+    """What `train` leaves behind: the run, its recipe and figures, and the bundle where one was exported."""
 
     run: runs.Run
+    recipe: Recipe
     metrics: dict[str, Any]
     bundle: Any = None
 
@@ -82,7 +83,7 @@ def train(
         metrics = evaluate(predictor, recipe.task, shipping.test_batches(splits, limit)())
         run.write("metrics.json", {**run.read_json("metrics.json"), "test": metrics})
         if not export:
-            return Result(run, metrics)
+            return Result(run, recipe, metrics)
         bundle = shipping.export_run(
             run,
             splits,
@@ -91,9 +92,7 @@ def train(
             embed_samples=embed_samples,
             limit=limit,
         )
-        artefacts = {row["file"]: row["sha256"] for row in bundle.rows if "sha256" in row}
-        run.write("receipt.json", {**run.read_json("receipt.json"), "artefacts": artefacts})
-        return Result(run, metrics, bundle)
+        return Result(run, recipe, metrics, bundle)
 
 
 def fit(
@@ -115,7 +114,7 @@ def fit(
     recipe = dataclasses.replace(
         recipe, epochs=max(recipe.epochs, -(-recipe.min_steps // steps)), min_steps=0
     )
-    class_weight = recipe.task.sample_weights(splits.train.labels, len(splits.class_names))
+    class_weight = recipe.task.class_weight(splits.train.labels, len(splits.class_names))
 
     preprocessing = make_preprocessing(recipe, splits)
     twin = make_network(recipe, splits, preprocessing)  # what is saved: float32, on no strategy

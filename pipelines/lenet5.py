@@ -18,7 +18,7 @@ RECIPE = Recipe(
     augmentation=RandomAffine(shift=0.08, rotation=10.0, zoom=0.1),
     epochs=15,
     min_steps=2000,
-    batch_size=128,
+    batch_size=64,
     optimizer="adamw",
     learning_rate=2e-3,
     weight_decay=0.01,

@@ -3,6 +3,7 @@
 kerasdl train mlp
 """
 
+from kerasdl.data.augment import RandomAffine
 from kerasdl.data.tfds import Tfds
 from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing import ImagePreprocessing
@@ -10,11 +11,13 @@ from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification import Classification
 
 RECIPE = Recipe(
-    model=Config(MLP, dropout=0.3),
+    model=Config(MLP, dropout=0.2),
     data=Tfds(name="mnist"),
     task=Classification(),
     preprocessing=Config(ImagePreprocessing),
+    augmentation=RandomAffine(shift=0.04, rotation=5.0, zoom=0.05),
     epochs=20,
+    min_steps=2000,
     batch_size=128,
     optimizer="adamw",
     learning_rate=1e-3,

@@ -30,7 +30,7 @@ class Case:
     parameters: int
     default_input_shape: tuple[int, ...] = ()
     default_parameters: int | None = None
-    task: Any = Classification()
+    task: Any = dataclasses.field(default_factory=Classification)
 
     def __str__(self) -> str:
         return self.model.target.__name__

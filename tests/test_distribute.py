@@ -153,5 +153,5 @@ def test_batch_that_does_not_divide_names_both_numbers():
 
 
 def test_unknown_strategy():
-    with pytest.raises(UsageError, match="mirorred.*auto, mirrored, none or cpu:N"):
+    with pytest.raises(UsageError, match=r"mirorred.*auto, mirrored, none or cpu:N"):
         distribute.choose("mirorred")

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from pathlib import Path
 
 import flatbuffers.table
@@ -24,9 +24,11 @@ from kerasdl.data.splits import Spec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.labels import to_text
+from kerasdl.export.process import Worker
 from kerasdl.export.runtime import open_artifact
 from kerasdl.export.spec import Endpoint, ExportSpec
 from kerasdl.export.tflite import Converter
+from kerasdl.export.verify import Artefact, check_interface
 from kerasdl.preprocessing import ImagePreprocessing
 from kerasdl.tasks.classification import Classification
 
@@ -189,11 +191,13 @@ def test_onnx_has_names_open_batch_and_labels(bundle):
     assert properties == {"name": "tiny", "endpoint": "serving_default", "labels": "cat\ngreat dane\nemu\n"}
 
 
-def test_int8_has_integer_weights_and_float_inputs(bundle):
+def test_int8_computes_in_integers_behind_float_inputs(bundle):
     interpreter = Interpreter(str(bundle.path / "tiny.int8.tflite"))
     interpreter.allocate_tensors()
     assert {details["dtype"] for details in interpreter.get_input_details()} == {np.float32}
-    assert np.int8 in {details["dtype"] for details in interpreter.get_tensor_details()}
+    # (1, 60) is what the hidden layer gives: activations, not only weights.
+    hidden = [details for details in interpreter.get_tensor_details() if tuple(details["shape"]) == (1, 60)]
+    assert {details["dtype"] for details in hidden} == {np.int8}
 
 
 def test_tflite_metadata_names_the_labels_of_the_output(bundle):
@@ -206,8 +210,9 @@ def test_tflite_metadata_names_the_labels_of_the_output(bundle):
     assert root.string(0) == "tiny"
     outputs = root.tables(3)[0].tables(3)
     assert len(outputs) == 2
-    (labelled,) = [output.tables(6)[0] for output in outputs if output.tables(6)]
-    assert labelled.string(0) == "labels.txt"
+    (labelled,) = [output for output in outputs if output.tables(6)]
+    assert labelled.string(0) == "probabilities"
+    assert labelled.tables(6)[0].string(0) == "labels.txt"
 
 
 class _Table(flatbuffers.table.Table):
@@ -263,6 +268,14 @@ def test_predictor_refuses_what_does_not_fit(bundle, images, tmp_path):
         predictor.call("serving_default", {"image": images})
 
 
+def test_an_artefact_with_other_inputs_is_refused(bundle, spec):
+    endpoints = {"serving_default": dataclasses.replace(spec.endpoints[0], inputs={"pixels": None})}
+    with pytest.raises(RunFailedError, match=r"serving_default takes \['images'\] instead of \['pixels'\]"):
+        check_interface(
+            opened(bundle, FILES[1]), Artefact(FILES[1], "float32", ("serving_default",)), endpoints
+        )
+
+
 def test_what_cannot_be_opened_is_named(copy, tmp_path):
     (copy / "tiny.onnx").write_bytes(b"nothing")
     (copy / "tiny.int8.tflite").write_bytes(b"nothing at all, really")
@@ -294,16 +307,24 @@ def test_versions_count_up(write, bundle, tmp_path):
     assert not (first.path / "saved_model.pb").exists()
 
 
+class Stale(type(Path())):
+    """A folder that shows nothing the first time: another exporter publishes right after."""
+
+    shown = False
+
+    def iterdir(self):
+        paths, self.shown = (super().iterdir() if self.shown else []), True
+        return iter(paths)
+
+
 def test_exporters_at_once_get_versions_of_their_own(tmp_path):
-    (tmp_path / "name").mkdir()
-    folders = [tmp_path / str(index) for index in range(24)]
-    for folder in folders:
-        folder.mkdir()
+    parent = Stale(tmp_path / "name")
+    for folder in (parent / "1", tmp_path / "mine"):
+        folder.mkdir(parents=True)
         (folder / "file").write_text(folder.name)
-    with ThreadPoolExecutor(8) as pool:
-        paths = list(pool.map(lambda folder: bundles._publish(folder, tmp_path / "name"), folders))
-    assert sorted(int(path.name) for path in paths) == list(range(1, 25))
-    assert [(path / "file").read_text() for path in paths] == [folder.name for folder in folders]
+    assert bundles._publish(tmp_path / "mine", parent).name == "2"
+    assert (parent / "1" / "file").read_text() == "1"
+    assert (parent / "2" / "file").read_text() == "mine"
 
 
 class Strict(Classification):
@@ -344,8 +365,13 @@ class Crashing(Converter):
     def convert(self, source, target, mode, *arguments):
         if mode == "float16":
             self.start()
-            os.kill(self.pid, signal.SIGSEGV)
+            os.kill(self.pid, signal.SIGSTOP)  # it gets the question, and no time to answer
+            threading.Timer(0.2, self.die, [self.pid]).start()
         super().convert(source, target, mode, *arguments)
+
+    def die(self, pid):
+        os.kill(pid, signal.SIGSEGV)
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_crash_of_the_converter_costs_one_file(write, tmp_path):
@@ -359,6 +385,27 @@ def test_crash_of_the_converter_costs_one_file(write, tmp_path):
     assert not (bundle.path / "tiny.float16.tflite").exists()
     assert "float16" not in (bundle.path / "README.md").read_text()
     bundles.verify_bundle(bundle.path, task=Classification())
+
+
+def test_worker_imports_no_keras_and_outlives_a_broken_question(bundle, tmp_path, monkeypatch):
+    for package in ("keras", "kerasdl"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Worker() as worker:
+        with pytest.raises(Exception, match="pickle"):
+            worker.ask("load", path=bytes(1_000_000), more=lambda: None)  # a part of it is sent already
+        with pytest.raises(RunFailedError, match="KeyError"):
+            worker.ask("no such command")
+        assert set(worker.ask("load", path=str(bundle.path))) == {"serving_default", "serving_bytes"}
+        pid = worker.pid
+        worker.start()
+        assert worker.pid == pid
+        os.kill(pid, signal.SIGKILL)
+        worker._process.wait()
+        assert "serving_default" in worker.ask("load", path=str(bundle.path))
+    assert not (tmp_path / "imported").exists()
+    assert worker.pid is None
 
 
 def random_noise(images):
@@ -473,6 +520,7 @@ def test_verify_names_every_file_that_changed(copy):
         bundles.verify_bundle(copy, task=Classification())
     for file in changed:
         assert f"{file} has changed" in str(error.value)
+        assert str(error.value).count(file) == 1  # and was not opened
     assert "saved_model.pb is missing" in str(error.value)
 
 

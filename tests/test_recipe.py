@@ -129,7 +129,7 @@ def test_bad_json(text, words):
 def test_json_with_an_unknown_field():
     document = json.loads(to_json(recipe()))
     document["fields"]["epocks"] = 3
-    with pytest.raises(UsageError, match="no field 'epocks'.*Did you mean 'epochs'"):
+    with pytest.raises(UsageError, match=r"no field 'epocks'.*Did you mean 'epochs'"):
         from_json(json.dumps(document))
 
 
@@ -160,7 +160,7 @@ def test_epochs_given_by_hand_are_meant():
 def test_flag_values_of_the_wrong_kind():
     with pytest.raises(UsageError, match="--epochs: got 'many', but it takes INT"):
         parsed(recipe(), "--epochs", "many")
-    with pytest.raises(UsageError, match="--pooling: got 'avg', but it takes average.max"):
+    with pytest.raises(UsageError, match=r"--pooling: got 'avg', but it takes average.max"):
         parsed(recipe(), "--pooling", "avg")
 
 
@@ -208,5 +208,5 @@ def test_broken_recipe_files(tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_of_that_name")
     with pytest.raises(UsageError, match="defines no RECIPE"):
         catalog.load(str(tmp_path / "empty.py"))
-    with pytest.raises(UsageError, match="broken.py cannot be loaded: ModuleNotFoundError"):
+    with pytest.raises(UsageError, match=r"broken.py cannot be loaded: ModuleNotFoundError"):
         catalog.load(str(tmp_path / "broken.py"))

@@ -62,9 +62,20 @@ def _metadata(model: schema.ModelT, name: str, num_labels: int) -> bytes:
     """
     builder = flatbuffers.Builder()
     subgraphs = []
-    for subgraph in model.subgraphs:
-        inputs = [_tensor(builder, subgraph.tensors[index], 0) for index in subgraph.inputs]
-        outputs = [_tensor(builder, subgraph.tensors[index], num_labels) for index in subgraph.outputs]
+    for number, subgraph in enumerate(model.subgraphs):
+        names = {
+            entry.tensorIndex: entry.name.decode()
+            for signature in model.signatureDefs
+            if signature.subgraphIndex == number
+            for entry in (*signature.inputs, *signature.outputs)
+        }
+        inputs = [
+            _tensor(builder, subgraph.tensors[index], names.get(index, ""), 0) for index in subgraph.inputs
+        ]
+        outputs = [
+            _tensor(builder, subgraph.tensors[index], names.get(index, ""), num_labels)
+            for index in subgraph.outputs
+        ]
         # SubGraphMetadata: 2 input_tensor_metadata, 3 output_tensor_metadata
         subgraphs.append(_table(builder, 7, {2: _vector(builder, inputs), 3: _vector(builder, outputs)}))
     # ModelMetadata: 0 name, 3 subgraph_metadata, 7 min_parser_version
@@ -77,9 +88,9 @@ def _metadata(model: schema.ModelT, name: str, num_labels: int) -> bytes:
     return bytes(builder.Output())
 
 
-def _tensor(builder: flatbuffers.Builder, tensor: schema.TensorT, num_labels: int) -> int:
+def _tensor(builder: flatbuffers.Builder, tensor: schema.TensorT, name: str, num_labels: int) -> int:
     # TensorMetadata: 0 name, 6 associated_files
-    fields = {0: builder.CreateString(tensor.name.decode())}
+    fields = {0: builder.CreateString(name)}
     if num_labels and tensor.shape is not None and len(tensor.shape) and tensor.shape[-1] == num_labels:
         file_name = builder.CreateString(label_text.FILE_NAME)
         # AssociatedFile: 0 name, 2 type

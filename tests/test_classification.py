@@ -1,0 +1,71 @@
+"""The classification task: figures checked by hand."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl.errors import UsageError
+from kerasdl.tasks.classification import Classification, SparseAccuracy, SparseCrossentropy
+
+
+def outputs(*classes, confidence=0.8):
+    """Return probabilities over three classes with the given ones on top."""
+    probabilities = np.full((len(classes), 3), (1 - confidence) / 2, np.float32)
+    probabilities[np.arange(len(classes)), classes] = confidence
+    return {"probabilities": probabilities}
+
+
+def test_evaluate():
+    figures = Classification().evaluate(outputs(0, 1, 2, 2), np.array([0, 1, 2, 0]))
+    assert figures["accuracy"] == 0.75
+    assert figures["crossentropy"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.1)) / 4, rel=1e-5)
+    assert figures["examples"] == 4
+
+
+def test_compare():
+    expected, actual = outputs(0, 1, 2, 2), outputs(0, 1, 2, 1)
+    figures = Classification().compare(expected, actual, np.array([0, 1, 2, 2]))
+    assert figures["max_difference"] == pytest.approx(0.7)
+    assert figures["mean_difference"] == pytest.approx(1.4 / 12)
+    assert (figures["agreement"], figures["accuracy"], figures["accuracy_change"]) == (0.75, 0.75, -0.25)
+    assert figures["accuracy_drop"] == 0  # one change of four may be chance
+
+
+def test_a_drop_beyond_chance_shows():
+    labels = np.zeros(1000, np.int64)
+    worse = outputs(*[1] * 40, *[0] * 960)
+    drop = Classification().compare(outputs(*labels), worse, labels)["accuracy_drop"]
+    assert drop == pytest.approx(0.040 - 2 * np.sqrt(40) / 1000)
+    sign, limit = Classification().tolerances("int8")["accuracy_drop"]
+    assert sign == "<=" and drop > limit
+
+
+def test_loss_equals_keras_with_and_without_smoothing():
+    logits = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    labels = np.array([0, 1, 2, 1, 0])
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+    assert float(SparseCrossentropy()(labels, logits)) == pytest.approx(float(plain), rel=1e-5)
+    smooth = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    expected = float(smooth(np.eye(3)[labels], logits))
+    assert float(SparseCrossentropy(label_smoothing=0.2)(labels, logits)) == pytest.approx(expected, rel=1e-5)
+    assert float(SparseCrossentropy()(labels, {"logits": logits})) == pytest.approx(float(plain), rel=1e-5)
+
+
+def test_accuracy_takes_a_dict_of_outputs():
+    metric = SparseAccuracy()
+    metric.update_state(np.array([0, 1]), {"logits": np.array([[2.0, 1.0], [2.0, 1.0]])})
+    assert float(metric.result()) == 0.5
+
+
+def test_class_weights():
+    labels = np.array([0, 0, 0, 1])
+    assert Classification().class_weight(labels, 2) is None
+    assert Classification(class_weights="balanced").class_weight(labels, 2) == {0: 4 / 6, 1: 2.0}
+    assert Classification(class_weights=(1.0, 3.0)).class_weight(labels, 2) == {0: 1.0, 1: 3.0}
+    with pytest.raises(UsageError, match="2 numbers, the data 3 classes"):
+        Classification(class_weights=(1.0, 3.0)).class_weight(labels, 3)
+
+
+def test_label_smoothing_range():
+    with pytest.raises(UsageError, match="label_smoothing is 1"):
+        Classification(label_smoothing=1.0)
