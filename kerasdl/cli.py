@@ -143,7 +143,7 @@ def _evaluate(parser: _Parser, arguments: list[str]) -> int:
     figures = {
         "target": values.target,
         "kind": target.predictor.kind,
-        **evaluate(target, target.task, shipping.test_batches(splits)()),
+        **evaluate(target.predictor, target.task, shipping.test_batches(splits)),
         "data_fingerprint": splits.fingerprint,
     }
     _print(figures, values.json)

@@ -51,8 +51,12 @@ def import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def quiet():
-    """Hold back what C++ code writes straight to file descriptor 2; show it after all if the block fails."""
+def quiet(*, show_on_error: bool = True):
+    """Hold back what C++ code writes straight to file descriptor 2.
+
+    Args:
+        show_on_error: write it after all when the block raises.
+    """
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as notes:
@@ -60,8 +64,9 @@ def quiet():
         try:
             yield
         except BaseException:
-            notes.seek(0)
-            os.write(terminal, notes.read())
+            if show_on_error:
+                notes.seek(0)
+                os.write(terminal, notes.read())
             raise
         finally:
             os.dup2(terminal, 2)

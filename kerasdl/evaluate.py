@@ -1,40 +1,23 @@
-"""Figures on a test split and answers for single files, from a run, a bundle or one exported file alike."""
+"""Figures over a whole split, of a run, a bundle or one exported file alike."""
 
-from collections.abc import Callable, Iterable, Mapping
+import functools
 from typing import Any
 
-import numpy as np
-
-from kerasdl.errors import RunFailedError
-
-Batches = Iterable[tuple[np.ndarray, np.ndarray]]
+from kerasdl.export.runtime import Predictor
+from kerasdl.export.verify import Batches, run_over
 
 
-def outputs_over(
-    predict: Callable[[np.ndarray], Mapping[str, np.ndarray]], batches: Batches
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Run every batch, and return all outputs by name and all labels, in order.
-
-    Raises:
-        RunFailedError: when there is not one batch.
-    """
-    outputs: list[Mapping[str, np.ndarray]] = []
-    labels: list[np.ndarray] = []
-    for features, batch_labels in batches:
-        outputs.append(predict(features))
-        labels.append(batch_labels)
-    if not outputs:
-        raise RunFailedError("There is no example to evaluate.")
-    joined = {name: np.concatenate([batch[name] for batch in outputs]) for name in outputs[0]}
-    return joined, np.concatenate(labels)
-
-
-def evaluate(predictor, task, batches: Batches) -> dict[str, Any]:
-    """Return the task's figures of a predictor over a split.
+def evaluate(predictor: Predictor, task: Any, batches: Batches) -> dict[str, Any]:
+    """Return the task's figures of a predictor's default endpoint over a split.
 
     Args:
-        predictor: has `predict(features) -> {output: array}`.
+        predictor: what answers.
         task: the recipe's task.
-        batches: numpy (features, labels) batches of the split.
+        batches: returns numpy (features, labels) batches of the split.
+
+    Raises:
+        RunFailedError: when there is not one example.
     """
-    return task.evaluate(*outputs_over(predictor.predict, batches))
+    endpoint = predictor.default_endpoint
+    call = functools.partial(predictor.call, endpoint)
+    return task.evaluate(*run_over(call, predictor.inputs[endpoint], batches))

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasdl.data.splits import Spec, Splits
 from kerasdl.errors import UsageError
@@ -17,39 +16,13 @@ from kerasdl.recipe import decode
 from kerasdl.run import Run
 
 
-class KerasPredictor:
-    """A Keras network behind the interface of the exported artefacts.
-
-    Args:
-        network: built float32 network.
-        task: the recipe's task, which knows the endpoints.
-        features: spec of one raw example.
-        labels: class names.
-    """
-
-    kind = "keras"
-
-    def __init__(self, network: keras.Model, task: Any, features: Spec, labels: tuple[str, ...]):
-        self.labels = labels
-        self._endpoint = task.endpoints(network, features)[0]
-        self._function = tf.function(
-            self._endpoint.function, input_signature=list(self._endpoint.inputs.values()), autograph=False
-        )
-
-    def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the outputs of the first endpoint by name, for features (batch_size, ...)."""
-        (spec,) = self._endpoint.inputs.values()
-        outputs = self._function(tf.constant(features, spec.dtype))
-        return {name: value.numpy() for name, value in outputs.items()}
-
-
 @dataclasses.dataclass(frozen=True)
 class Target:
     """Something that predicts, with the recipe parts needed to judge it.
 
     Attributes:
         path: what was opened.
-        predictor: has `predict(features) -> {output: array}` and `kind`.
+        predictor: what answers.
         labels: class names in the order of the outputs.
         data: the source it was trained on; its folder may not exist on this machine.
         task: its task.
@@ -57,7 +30,7 @@ class Target:
     """
 
     path: Path
-    predictor: Any
+    predictor: runtime.Predictor
     labels: tuple[str, ...]
     data: Any
     task: Any
@@ -72,12 +45,6 @@ class Target:
         Raises:
             UsageError: for examples of another shape.
         """
-        features = np.asarray(features)
-        if features.shape[1:] != self.features.shape:
-            raise UsageError(
-                f"{self.path} takes examples of shape {self.features.shape}, but these are "
-                f"{features.shape[1:]} (batch axis left out)."
-            )
         return self.predictor.predict(features)
 
     def predict_files(self, files: list[Path]) -> list[dict[str, Any]]:
@@ -132,7 +99,7 @@ def _load_run(run: Run) -> Target:
         raise UsageError(f"{run.path} holds no model.keras: the run ended before its first epoch did.")
     recipe, features = run.recipe(), read_spec(run.read_json("receipt.json")["data"]["features"])
     network = keras.saving.load_model(run.model_file)
-    predictor = KerasPredictor(network, recipe.task, features, run.labels())
+    predictor = runtime.EndpointPredictor(run.path, recipe.task.endpoints(network, features), run.labels())
     return Target(run.path, predictor, run.labels(), recipe.data, recipe.task, features)
 
 

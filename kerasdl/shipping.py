@@ -77,7 +77,7 @@ def export_run(
         samples=_samples(splits) if embed_samples else None,
         converter=converter,
     )
-    hashes = {row["file"]: row["sha256"] for row in written.rows if "sha256" in row}
+    hashes = {name: file["sha256"] for name, file in bundle.read_card(written.path)["files"].items()}
     receipt = run.read_json("receipt.json")
     run.write(
         "receipt.json", {**receipt, "artefacts": {**receipt.get("artefacts", {}), str(written.path): hashes}}

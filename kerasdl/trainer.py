@@ -17,8 +17,8 @@ from kerasdl.data import order
 from kerasdl.data.splits import Splits
 from kerasdl.errors import UsageError
 from kerasdl.evaluate import evaluate
+from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
-from kerasdl.loading import KerasPredictor
 from kerasdl.recipe import Recipe
 
 _log = logging.getLogger(__name__)
@@ -79,8 +79,9 @@ def train(
             converter.start()  # its imports take seconds: they pass while the network trains
         run, splits, network = fit(recipe, Path(runs_dir), recipe_source, console, dry_run)
         limit = _DRY_RUN_STEPS if dry_run else None
-        predictor = KerasPredictor(network, recipe.task, splits.features, splits.class_names)
-        metrics = evaluate(predictor, recipe.task, shipping.test_batches(splits, limit)())
+        endpoints = recipe.task.endpoints(network, splits.features)
+        predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
+        metrics = evaluate(predictor, recipe.task, shipping.test_batches(splits, limit))
         run.write("metrics.json", {**run.read_json("metrics.json"), "test": metrics})
         if not export:
             return Result(run, recipe, metrics)

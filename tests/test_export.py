@@ -28,10 +28,12 @@ from kerasdl.export.labels import to_text
 from kerasdl.export.process import Worker
 from kerasdl.export.runtime import open_artifact
 from kerasdl.export.spec import Endpoint, ExportSpec
-from kerasdl.export.tflite import Converter
+from kerasdl.export.tflite import MODES, Converter
 from kerasdl.export.verify import Artefact, check_interface
 from kerasdl.preprocessing import ImagePreprocessing
 from kerasdl.tasks.classification import Classification
+from tests.cases import ALL_CASES
+from tests.test_models import compiled
 
 LABELS = ("cat", "great dane", "emu")
 FILES = (
@@ -567,3 +569,26 @@ def test_names_that_cannot_be_files_are_refused(write, spec, tmp_path):
     with pytest.raises(UsageError, match="Did you mean 'float16'"):
         write(tmp_path, tflite_modes=("flaot16",))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
+    """Trained a little, so that every weight is its own and counts; int16x8 and any batch size too."""
+    features, labels = case.examples(40)
+    network = compiled(case, case.build())
+    batch = tf.data.Dataset.from_tensors((features, labels)).repeat()
+    network.fit(batch, steps_per_epoch=20, epochs=1, shuffle=False, verbose=0)
+    endpoints = case.task.endpoints(network, Spec(case.input_shape, "uint8"))
+    spec = ExportSpec("net", network, endpoints, LABELS, {"images": features})
+    written = bundles.write_bundle(
+        spec, root=tmp_path, task=case.task, batches=lambda: [(features, labels)], converter=converter,
+        info={}, tflite_modes=MODES, dynamic_batch=True,
+    )  # fmt: skip
+    assert not written.failures
+    limits = {"saved_model": 1e-5, "float32": 1e-5, "onnx": 1e-5, "float16": 1e-2}
+    expected = network(features, training=False).numpy()
+    expected = keras.ops.softmax(expected).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.05  # answers differ from example to example
+    for row in written.rows:
+        actual = opened(written, row["file"]).predict(features)["probabilities"]
+        assert np.abs(actual - expected).max() <= limits.get(row["kind"], 0.08), row["file"]

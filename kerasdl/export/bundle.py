@@ -1,5 +1,6 @@
 """One network in every format, verified, in a folder that appears only when all of it is right."""
 
+import contextlib
 import dataclasses
 import errno
 import shutil
@@ -80,9 +81,12 @@ def write_bundle(
     parent = root / spec.name
     parent.mkdir(parents=True, exist_ok=True)
     # Beside the versions, so that publishing is one rename; TF Serving looks at numbers only.
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".exporting-") as temporary:
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=".exporting-"))
         folder = Path(temporary) / "bundle"  # the temporary folder itself is closed to other users
         folder.mkdir()
+        fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written
+        fresh.start()
         tflite = TFLiteWriter(spec, converter, Path(temporary) / "tflite", dynamic_batch=dynamic_batch)
         plan = dict(_plan(spec, folder, tflite, formats, tflite_modes))
         errors = _write_artefacts(plan)
@@ -91,10 +95,10 @@ def write_bundle(
             reasons = [f"{file}: {reason}" for file, reason in errors.items()]
             raise RunFailedError("\n".join(["Nothing could be exported.", *reasons]))
         reference = verify.make_reference(spec.endpoints[0], batches)
-        rows = _verify_artefacts(written, folder, spec, reference, task, converter)
+        rows = _verify_artefacts(written, folder, spec, reference, task, fresh)
         rows += _failed_rows(plan, errors)
         card = make_card(spec, info, rows, examples=len(reference.labels), dynamic_batch=dynamic_batch)
-        embedded = None if samples is None else embed_samples(samples, written, folder, reference, converter)
+        embedded = None if samples is None else embed_samples(samples, written, folder, reference, fresh)
         _write_texts(folder, spec, card, embedded)
         return Bundle(_publish(folder, parent), rows)
 

@@ -1,16 +1,15 @@
 """Opens one exported file in its own runtime; all answer in the same way."""
 
-import contextlib
-import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from kerasdl import environment
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.export import labels as label_text
+from kerasdl.export.spec import Endpoint
 from kerasdl.export.worker import median_latency, signature_inputs
 
 #: Shape (None where open) and dtype of an input.
@@ -21,7 +20,7 @@ class Predictor:
     """An opened artefact.
 
     Attributes:
-        kind: "saved_model", "tflite" or "onnx".
+        kind: "keras", "saved_model", "tflite" or "onnx".
         path: what was opened.
         labels: class names, from inside the file (for a SavedModel from `labels.txt` beside it).
         inputs: shape and dtype by endpoint and input name.
@@ -95,6 +94,43 @@ class Predictor:
         return value.astype(dtype, copy=False)
 
 
+class EndpointPredictor(Predictor):
+    """Endpoints of a Keras network, called in this process: what every artefact is compared with.
+
+    Args:
+        path: where the network came from, for messages.
+        endpoints: what can be called.
+        labels: class names.
+    """
+
+    kind = "keras"
+
+    def __init__(self, path: Path, endpoints: Sequence[Endpoint], labels: tuple[str, ...]):
+        import tensorflow as tf
+
+        from kerasdl.export.saved_model import signature
+
+        self._functions = {
+            endpoint.name: tf.function(
+                endpoint.function, input_signature=signature(endpoint), autograph=False
+            )
+            for endpoint in endpoints
+        }
+        inputs = {
+            endpoint.name: {
+                name: (tuple(spec.shape.as_list()), spec.dtype.name) for name, spec in endpoint.inputs.items()
+            }
+            for endpoint in endpoints
+        }
+        super().__init__(path, labels, inputs)
+
+    def _run(self, endpoint, inputs):
+        import tensorflow as tf
+
+        outputs = self._functions[endpoint](*(tf.constant(inputs[name]) for name in self.inputs[endpoint]))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
 class SavedModelPredictor(Predictor):
     """A SavedModel in TensorFlow."""
 
@@ -134,7 +170,7 @@ class TFLitePredictor(Predictor):
 
         from kerasdl.export import tflite_file
 
-        with _no_notes():
+        with environment.quiet(show_on_error=False):  # it announces its delegate; errors it raises
             self._interpreter = Interpreter(str(path), num_threads=num_threads)
             self._interpreter.allocate_tensors()
         names = self._interpreter.get_signature_list()
@@ -202,20 +238,6 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
     except Exception as error:  # each runtime has error types of its own
         reason = str(error).strip().split("\n")[0]
         raise UsageError(f"{path} cannot be opened ({reason}). Export it again.") from error
-
-
-@contextlib.contextmanager
-def _no_notes():
-    """Drop what native code writes to stderr: the interpreter announces its delegate, errors it raises."""
-    sys.stderr.flush()
-    terminal, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nothing)
 
 
 def _tflite_inputs(runner: Any) -> dict[str, InputSpec]:

@@ -11,7 +11,6 @@ import tensorflow as tf
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import runtime, tflite_file
 from kerasdl.export.process import Worker
-from kerasdl.export.saved_model import signature
 from kerasdl.export.spec import Endpoint
 
 Arrays = dict[str, np.ndarray]
@@ -99,13 +98,11 @@ def make_reference(endpoint: Endpoint, batches: Batches) -> Reference:
     Raises:
         RunFailedError: when there is not one example.
     """
-    function = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)
+    predictor = runtime.EndpointPredictor(Path(endpoint.name), [endpoint], ())
 
     def call(inputs: Mapping[str, np.ndarray]) -> Arrays:
         with tf.device("CPU:0"):
-            tensors = [tf.constant(inputs[name], spec.dtype) for name, spec in endpoint.inputs.items()]
-            outputs = function(*tensors)
-        return {name: value.numpy() for name, value in outputs.items()}
+            return predictor.call(endpoint.name, inputs)
 
     names = tuple(endpoint.inputs)
     outputs, labels = run_over(call, names, batches)
@@ -131,7 +128,7 @@ def run_over(call: Call, names: Iterable[str], batches: Batches) -> tuple[Arrays
         outputs.append(call(as_inputs(features, names)))
         labels.append(np.asarray(batch_labels))
     if not outputs:
-        raise RunFailedError("There is no example to verify an export with. Give data with a test split.")
+        raise RunFailedError("There is not one example to run. Give data with a test split.")
     joined = {name: np.concatenate([batch[name] for batch in outputs]) for name in outputs[0]}
     return joined, np.concatenate(labels)
 
