@@ -65,10 +65,11 @@ def _train() -> float:
     from rich.console import Console
 
     from kerasdl import catalog
+    from kerasdl.recipe import replace
     from kerasdl.trainer import train
 
     recipe, _ = catalog.load("lenet5")
-    recipe = dataclasses.replace(recipe, data=Stripes(), epochs=3, warmup_epochs=0, batch_size=32)
+    recipe = replace(recipe, data=Stripes(), epochs=3, warmup_epochs=0, batch_size=32)
     with tempfile.TemporaryDirectory(prefix="kerasdl-check-") as folder:
         quiet = Console(file=(Path(folder) / "log").open("w"))
         return train(recipe, runs_dir=Path(folder) / "runs", export=False, console=quiet).metrics["accuracy"]
