@@ -154,6 +154,7 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self.console = console
         self.batch_size = batch_size
+        self._progress: Progress | None = None
 
     def on_train_begin(self, logs=None):
         self._progress = Progress(
@@ -191,9 +192,13 @@ class ProgressBar(keras.callbacks.Callback):
             f"epoch {self._epoch}  {_figures(logs)}  {speed:,.0f} samples/s  {seconds:.1f} s", highlight=False
         )
 
-    def close(self) -> None:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         """Take the bar off the screen, also when training ended by an error."""
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
 
 def _figures(logs) -> str:

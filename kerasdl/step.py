@@ -1,5 +1,7 @@
 """The training step that every network inherits: right on any number of replicas and micro-batches."""
 
+from typing import ClassVar
+
 import keras
 import tensorflow as tf
 
@@ -20,13 +22,18 @@ class Network(keras.Model):
     out, by the optimizers of `kerasdl.optimizers`.
 
     A network with a step of its own (several losses or optimizers) overrides `train_step` and builds it from
-    `place_in_batch`, `split_batch` and `gradients`; it inherits all of the above that it calls.
+    `place_in_batch`, `split_batch` and `gradients`; it inherits all of the above that it calls. One with
+    several optimizers names them in `optimizer_names`, takes them in `compile` under these names, and says in
+    `variables_of` which weights each of them updates.
 
     Args:
         preprocessing: layer from raw examples to what the network takes; it travels with the network into
             every file. Defaults to None: examples are taken as they are.
         **kwargs: those of `keras.Model`: name, dtype.
     """
+
+    #: Attributes that hold the optimizers: ("generator", "discriminator") for a network with two.
+    optimizer_names: ClassVar[tuple[str, ...]] = ("optimizer",)
 
     def __init__(self, *, preprocessing: keras.Layer | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -66,7 +73,11 @@ class Network(keras.Model):
     @property
     def optimizers(self) -> dict[str, keras.Optimizer]:
         """Every optimizer by name; checkpoints, schedules and logs iterate over them."""
-        return {"optimizer": self.optimizer}
+        return {name: getattr(self, name) for name in self.optimizer_names}
+
+    def variables_of(self, name: str) -> list[keras.Variable]:
+        """Return the weights that an optimizer updates, for it to be built on."""
+        return self.trainable_variables
 
     def train_step(self, data):
         """Update the weights once, from one batch of (x, y[, sample_weight])."""

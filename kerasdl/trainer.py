@@ -108,8 +108,6 @@ def fit(
     distribute.check_batch_size(recipe.batch_size, num_replicas, recipe.gradient_accumulation_steps)
 
     splits = recipe.data.load()
-    for note in splits.notes:
-        _log.warning(note)
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
     steps = min(steps, _DRY_RUN_STEPS) if dry_run else steps
     recipe = dataclasses.replace(
@@ -122,31 +120,12 @@ def fit(
     with distribute.scope(strategy), _precision(recipe.precision):
         network = make_network(recipe, splits, preprocessing)
         network.set_weights(twin.get_weights())
-        network.compile(
-            optimizer=optimizers.make_optimizer(recipe, steps),
-            loss=recipe.task.loss(),
-            metrics=recipe.task.metrics(),
-            steps_per_execution=_steps_per_execution(network, steps),
-            seed=recipe.seed,
-            gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-        )
-        for optimizer in network.optimizers.values():
-            optimizer.build(network.trainable_variables)
+        compile_network(network, recipe, steps)
 
-    run = runs.create(runs_dir, recipe, recipe_source)
-    run.write("labels.txt", "".join(f"{name}\n" for name in splits.class_names))
-    devices = distribute.describe(strategy)
-    receipt = runs.receipt(recipe, shipping.describe_data(splits), devices, network.count_params())
-    run.write("receipt.json", receipt)
-    _log.info(
-        f"{recipe.name}: {type(network).__name__}, {network.count_params():,} weights; {len(splits.train):,} "
-        f"training, {len(splits.validation):,} validation, {len(splits.test):,} test examples; {devices}"
-    )
-
+    run = _start_run(recipe, splits, network, strategy, runs_dir, recipe_source)
     best = callbacks.Best(run, twin, recipe.task.score, recipe.early_stopping)
-    bar = callbacks.ProgressBar(console, recipe.batch_size)
-    try:
-        network.fit(
+    with callbacks.ProgressBar(console, recipe.batch_size) as bar:
+        history = network.fit(
             order.training_batches(
                 splits.train, batch_size=recipe.batch_size, seed=recipe.seed, augmentation=recipe.augmentation
             ),
@@ -159,10 +138,31 @@ def fit(
             callbacks=[*_callbacks(recipe, run, best, network), bar],
             verbose=0,
         )
-    finally:
-        bar.close()
-    run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": len(best.model.history.epoch)})
+    run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": len(history.epoch)})
     return run, splits, keras.saving.load_model(run.model_file)
+
+
+def _start_run(
+    recipe: Recipe,
+    splits: Splits,
+    network: keras.Model,
+    strategy: tf.distribute.Strategy | None,
+    runs_dir: Path,
+    recipe_source: Path | None,
+) -> runs.Run:
+    """Make the run's folder with all that is known before the first step, and say it."""
+    for note in splits.notes:
+        _log.warning(note)
+    run, devices = runs.create(runs_dir, recipe, recipe_source), distribute.describe(strategy)
+    run.write("labels.txt", "".join(f"{name}\n" for name in splits.class_names))
+    data = shipping.describe_data(splits)
+    run.write("receipt.json", runs.receipt(recipe, data, devices, network.count_params()))
+    examples = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
+    _log.info(
+        f"{recipe.name}: {type(network).__name__}, {network.count_params():,} weights; {examples} examples; "
+        f"{devices}"
+    )
+    return run
 
 
 def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
@@ -181,6 +181,21 @@ def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | No
     network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
     network(keras.KerasTensor((None, *splits.features.shape), dtype=splits.features.dtype))
     return network
+
+
+def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
+    """Give a network its optimizers, built, and the task's loss and metrics."""
+    made = {name: optimizers.make_optimizer(recipe, steps) for name in network.optimizer_names}
+    network.compile(
+        **made,
+        loss=recipe.task.loss(),
+        metrics=recipe.task.metrics(),
+        steps_per_execution=_steps_per_execution(network, steps),
+        seed=recipe.seed,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+    )
+    for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
+        optimizer.build(network.variables_of(name))
 
 
 def _callbacks(recipe: Recipe, run: runs.Run, best: callbacks.Best, network: keras.Model) -> list:
