@@ -60,14 +60,49 @@ class Best(keras.callbacks.Callback):
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
             self.model.stop_training = True
 
-    def save(self) -> None:
-        """Write the present weights, averaged where the recipe says so."""
+    def save(self) -> bool:
+        """Write the present weights, averaged where the recipe says so.
+
+        Weights that are not finite are not kept: those of the save before stay, or the initial ones.
+
+        Returns:
+            Whether the present weights were finite.
+        """
         averages = {id(variable): average for variable, average in moving_averages(self.model)}
-        self.twin.set_weights(
-            [np.asarray(averages.get(id(weight), weight).numpy()) for weight in self.model.weights]
-        )
+        values = [
+            keras.ops.convert_to_numpy(averages.get(id(weight), weight)) for weight in self.model.weights
+        ]
+        finite = all(np.isfinite(value).all() for value in values)
+        if finite:
+            self.twin.set_weights(values)
         with replacing(self.run.model_file) as temporary:
             self.twin.save(temporary)
+        return finite
+
+
+class Plateau(keras.callbacks.Callback):
+    """Lower every learning rate when the validation score gets no better.
+
+    (`keras.callbacks.ReduceLROnPlateau` knows one optimizer and one figure.)
+
+    Args:
+        best: knows which epoch was the best.
+        factor: factor on the learning rates, 0 to 1.
+        patience: epochs since the best one, or since the last drop, before a drop.
+    """
+
+    def __init__(self, best: Best, factor: float, patience: int):
+        super().__init__()
+        self.best = best
+        self.factor = factor
+        self.patience = patience
+        self.last_drop = -1
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch - max(self.best.best_epoch, self.last_drop) >= self.patience:
+            self.last_drop = epoch
+            for optimizer in self.model.optimizers.values():
+                optimizer.learning_rate = optimizers.learning_rate(optimizer) * self.factor
 
 
 class Divergence(keras.callbacks.Callback):
@@ -101,14 +136,16 @@ class Divergence(keras.callbacks.Callback):
 
     def _check(self, logs):
         skipped = sum(optimizers.num_skipped(optimizer) for optimizer in self.model.optimizers.values())
-        if not skipped and math.isfinite(float(logs["loss"])):
+        losses = [float(value) for name, value in logs.items() if name.endswith("loss")]
+        if not skipped and all(map(math.isfinite, losses)):
             self._checked = self._steps
             return
-        if self.best.best_epoch is None:
-            self.best.save()
+        if self.best.best_epoch is not None:
+            kept = f"the best weights, of epoch {self.best.best_epoch + 1}"
+        elif self.best.save():
             kept = "the weights before the first such step"
         else:
-            kept = f"the best weights, of epoch {self.best.best_epoch + 1}"
+            kept = "the initial weights, since batch statistics were no longer finite"
         raise RunFailedError(
             f"Training diverged: the loss or its gradient became NaN or infinite within steps "
             f"{self._checked + 1} to {self._steps}. {self.best.run.model_file} holds {kept}. Try a lower "
@@ -130,7 +167,7 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
         for name, optimizer in self.model.optimizers.items():
-            row[f"{name}_learning_rate"] = float(optimizer.learning_rate)
+            row[f"{name}_learning_rate"] = optimizers.learning_rate(optimizer)
         row["seconds"] = round(time.perf_counter() - self._began, 3)
         self.rows.append(row)
         text = io.StringIO()

@@ -2,14 +2,12 @@
 
 import ast
 import dataclasses
-import hashlib
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
+from kerasdl import modules
 from kerasdl.errors import UsageError, did_you_mean
-from kerasdl.recipe import Recipe, from_json
+from kerasdl.recipe import Recipe
+from kerasdl.serialization import from_json
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -60,32 +58,7 @@ def load(pipeline: str) -> tuple[Recipe, Path]:
     path = find(pipeline)
     if path.suffix == ".json":
         return from_json(path.read_text(), folder=path.parent), path
-    recipe = getattr(load_module(path), "RECIPE", None)
+    recipe = getattr(modules.load(path), "RECIPE", None)
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{path} defines no RECIPE = Recipe(...); see pipelines/lenet5.py for an example.")
     return (recipe if recipe.name else dataclasses.replace(recipe, name=path.stem)), path
-
-
-def load_module(path: Path) -> ModuleType:
-    """Import a Python file by path.
-
-    The module is known by its content, so that a recipe and the copy of it in a run define equal types.
-    """
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}.")
-    name = f"kerasdl_recipe_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    module.__recipe_file__ = path
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except UsageError:
-        del sys.modules[name]
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    return module

@@ -2,14 +2,12 @@
 
 import dataclasses
 import importlib.util
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasdl import environment
 from kerasdl import run as runs
 from kerasdl.data.splits import ArraySplit, Spec, Splits
 
@@ -52,9 +50,7 @@ def check() -> dict[str, Any]:
     return {
         "versions": runs.versions(),
         "hardware": runs.hardware(),
-        "environment": environment.describe(),
-        "fast_cpu_kernels": "on" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1" else "off",
-        "tf_data_autotuner": "off",
+        "settings": runs.settings(),
         "missing": [name for name in _NEEDED if importlib.util.find_spec(name) is None],
         "test_accuracy": accuracy,
         "trained": accuracy > 0.95,

@@ -1,15 +1,15 @@
 """The `kerasdl` command. Only what a command needs is imported, and TensorFlow never for `--help`."""
 
 import argparse
-import contextlib
-import json
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from kerasdl import __version__, environment
+from kerasdl.arguments import Parser, check_words, value_of
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 
 
@@ -52,46 +52,26 @@ def _run(arguments: list[str]) -> int:
                 + did_you_mean(name, _COMMANDS)
             )
         command, help_text = _COMMANDS[name]
-        return command(_Parser(prog=f"kerasdl {name}", description=help_text, allow_abbrev=False), rest)
+        return command(Parser(prog=f"kerasdl {name}", description=help_text, allow_abbrev=False), rest)
     parser.parse_args(arguments)
     parser.print_help()
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports bad arguments as every other mistake of the user is reported."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message.rstrip('.')}. See {self.prog} --help.")
-
-    def parse(self, arguments: list[str]) -> argparse.Namespace:
-        """Parse all arguments; unknown ones are an error that offers the nearest flag."""
-        from kerasdl.flags import reject_unknown
-
-        values, unknown = self.parse_known_args(arguments)
-        reject_unknown(unknown, self)
-        return values
-
-
-def _train(parser: _Parser, arguments: list[str]) -> int:
+def _train(parser: Parser, arguments: list[str]) -> int:
     from kerasdl import catalog, flags
 
     parser.usage = "kerasdl train PIPELINE [--data DATA] [flags]"
+    parser.add_argument("pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a run")
+    parser.add_data("digits, a tensorflow-datasets name, a folder, an .npz file")
     parser.add_argument(
-        "pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a recipe.json"
-    )
-    parser.add_argument(
-        "--data", metavar="DATA", help="digits, a tensorflow-datasets name, a folder, an .npz file"
-    )
-    parser.add_argument("--print-recipe", action="store_true", help="show the resolved recipe and stop")
+        "--print-recipe", action="store_true",
+        help="show the recipe and stop; --min-steps may still add epochs, which a run's recipe.json tells",
+    )  # fmt: skip
     parser.add_argument("--no-export", dest="export", action="store_false", help="stop after the evaluation")
-    parser.add_argument(
-        "--no-samples", dest="samples", action="store_false", help="keep no examples in the bundle"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="two batches through every stage; nothing is kept"
-    )
-    _add_folders(parser, "runs", "exported")
+    parser.add_no_samples()
+    parser.add_argument("--dry-run", action="store_true", help="two batches through all stages; keep nothing")
+    parser.add_folders("runs", "exported")
     if not arguments or arguments[0].startswith("-"):
         parser.epilog = "kerasdl train PIPELINE --help shows the flags of that pipeline's recipe too."
         if "--help" not in arguments and "-h" not in arguments:
@@ -101,15 +81,22 @@ def _train(parser: _Parser, arguments: list[str]) -> int:
         parser.parse(arguments)
     environment.import_tensorflow()
     recipe, source = catalog.load(arguments[0])
-    recipe = _with_data(recipe, _value_of("--data", arguments))
+    if (text := value_of("--data", arguments)) is not None:
+        from kerasdl.data import from_text
+
+        recipe = dataclasses.replace(recipe, data=from_text(text))
     flags.add_to(parser, recipe)
     values = vars(parser.parse(arguments))
     recipe = flags.apply(recipe, values)
     if values["print_recipe"]:
-        from kerasdl.recipe import to_json
+        from kerasdl.serialization import to_json
 
         print(to_json(recipe), end="")
         return 0
+    return _train_recipe(recipe, source, values)
+
+
+def _train_recipe(recipe, source: Path, values: dict) -> int:
     from rich.console import Console
 
     from kerasdl import tables, trainer
@@ -129,70 +116,67 @@ def _train(parser: _Parser, arguments: list[str]) -> int:
     return 1 if result.bundle is not None and result.bundle.failures else 0
 
 
-def _evaluate(parser: _Parser, arguments: list[str]) -> int:
-    _add_target(parser, "a run, a bundle, or one exported file")
-    parser.add_argument("--data", metavar="DATA", help="other data than it was trained on")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+def _evaluate(parser: Parser, arguments: list[str]) -> int:
+    parser.add_target("a run, a bundle, or one exported file")
+    parser.add_data("where the data is now, or other data with the same classes")
+    parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
-    from kerasdl import loading, shipping
+    from kerasdl import loading, shipping, tables
     from kerasdl.evaluate import evaluate
 
     target = loading.load(values.target)
-    splits = _load_splits(target, values.data)
+    splits = target.load_data(values.data)
     figures = {
         "target": values.target,
         "kind": target.predictor.kind,
         **evaluate(target.predictor, target.task, shipping.test_batches(splits)),
         "data_fingerprint": splits.fingerprint,
+        "same_data_as_training": splits.fingerprint == target.fingerprint,
     }
-    _print(figures, values.json)
+    tables.print_document(figures, as_json=values.json)
     return 0
 
 
-def _predict(parser: _Parser, arguments: list[str]) -> int:
-    _add_target(parser, "a run, a bundle, or one exported file")
+def _predict(parser: Parser, arguments: list[str]) -> int:
+    parser.add_target("a run, a bundle, or one exported file")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="image files")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
-    from kerasdl import loading
+    from kerasdl import loading, tables
 
     answers = loading.load(values.target).predict_files(values.files)
     if values.json:
-        _print(answers, as_json=True)
-    for answer in [] if values.json else answers:
-        print("  ".join(f"{value:.4f}" if isinstance(value, float) else value for value in answer.values()))
+        tables.print_document(answers, as_json=True)
+        return 0
+    for answer in answers:
+        words = (f"{value:.4f}" if isinstance(value, float) else value for value in answer.values())
+        print("  ".join(words))
     return 0
 
 
-def _export(parser: _Parser, arguments: list[str]) -> int:
-    _add_target(parser, "a run folder")
-    parser.add_argument("--formats", type=_words, default=None, metavar="F,F", help="saved_model,tflite,onnx")
-    parser.add_argument(
-        "--tflite-modes",
-        type=_words,
-        default=None,
-        metavar="M,M",
-        help="float32,float16,dynamic,int8,int16x8",
+def _export(parser: Parser, arguments: list[str]) -> int:
+    parser.add_target("a run folder")
+    parser.add_words("--formats", "some of saved_model,tflite,onnx (default: all)")
+    parser.add_words(
+        "--tflite-modes", "some of float32,float16,dynamic,int8,int16x8 (default: the first four)"
     )
     parser.add_argument("--dynamic-batch", action="store_true", help="TFLite files that take any batch size")
-    parser.add_argument("--data", metavar="DATA", help="where the data is now, if it has moved")
-    parser.add_argument(
-        "--no-samples", dest="samples", action="store_false", help="keep no examples in the bundle"
-    )
-    _add_folders(parser, "exported")
+    parser.add_data("where the data is now, if it has moved")
+    parser.add_no_samples()
+    parser.add_folders("exported")
     values = parser.parse(arguments)
     environment.import_tensorflow()
     from rich.console import Console
 
     from kerasdl import loading, shipping, tables
     from kerasdl.export.spec import ALL_FORMATS
-    from kerasdl.export.tflite import MODES, Converter
+    from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter
     from kerasdl.run import Run
 
-    _check_words("--formats", values.formats, ALL_FORMATS)
-    _check_words("--tflite-modes", values.tflite_modes, MODES)
+    check_words("--formats", values.formats, ALL_FORMATS)
+    check_words("--tflite-modes", values.tflite_modes, MODES)
     target = loading.load(values.target)
     if target.predictor.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
@@ -200,60 +184,65 @@ def _export(parser: _Parser, arguments: list[str]) -> int:
         converter.start()
         bundle = shipping.export_run(
             Run(target.path),
-            _load_splits(target, values.data),
+            target.load_data(values.data, same=True),
             exported_dir=values.exported_dir,
             converter=converter,
             formats=values.formats or ALL_FORMATS,
-            tflite_modes=values.tflite_modes or shipping.TFLITE_MODES,
+            tflite_modes=values.tflite_modes or DEFAULT_MODES,
             dynamic_batch=values.dynamic_batch,
             embed_samples=values.samples,
         )
-    console = Console(soft_wrap=True)
-    tables.print_bundle(console, bundle, target.task)
+    tables.print_bundle(Console(soft_wrap=True), bundle, target.task)
     return 1 if bundle.failures else 0
 
 
-def _verify(parser: _Parser, arguments: list[str]) -> int:
-    _add_target(parser, "a bundle")
-    parser.add_argument("--data", metavar="DATA", help="where the data is now, if it has moved")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+def _verify(parser: Parser, arguments: list[str]) -> int:
+    parser.add_target("a bundle")
+    parser.add_data("where the data is now, if it has moved")
+    parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
     from rich.console import Console
 
     from kerasdl import data, shipping, tables
+    from kerasdl.export.recheck import NotTheSameError
 
-    rows, task, note = shipping.verify(Path(values.target), values.data and data.from_text(values.data))
+    try:
+        rows, task, note = shipping.verify(Path(values.target), values.data and data.from_text(values.data))
+    except NotTheSameError as error:
+        if values.json:
+            tables.print_document({"verified": False, "problems": error.problems}, as_json=True)
+        raise
     if values.json:
-        _print({"verified": True, "note": note, "artefacts": rows}, as_json=True)
+        tables.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
     else:
         tables.print_rows(Console(soft_wrap=True), rows, task)
         print(f"Verified: {note}")
     return 0
 
 
-def _list(parser: _Parser, arguments: list[str]) -> int:
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+def _list(parser: Parser, arguments: list[str]) -> int:
+    parser.add_json()
     values = parser.parse(arguments)
-    from kerasdl import catalog
+    from kerasdl import catalog, tables
 
     pipelines = catalog.summaries()
     if values.json:
-        _print([{"name": name, "summary": summary} for name, summary in pipelines.items()], as_json=True)
+        listed = [{"name": name, "summary": summary} for name, summary in pipelines.items()]
+        tables.print_document(listed, as_json=True)
     else:
-        for name, summary in pipelines.items():
-            print(f"{name:<12} {summary}")
+        tables.print_document(pipelines)
     return 0
 
 
-def _check(parser: _Parser, arguments: list[str]) -> int:
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+def _check(parser: Parser, arguments: list[str]) -> int:
+    parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
-    from kerasdl import check
+    from kerasdl import check, tables
 
     report = check.check()
-    _print(report, values.json)
+    tables.print_document(report, as_json=values.json)
     return 0 if report["trained"] else 1
 
 
@@ -266,68 +255,3 @@ _COMMANDS = {
     "list": (_list, "list the pipelines"),
     "check": (_check, "print versions and devices, and prove the installation by a short training"),
 }
-
-
-def _add_target(parser: _Parser, what: str) -> None:
-    parser.add_argument("target", metavar="TARGET", help=what)
-
-
-def _add_folders(parser: _Parser, *names: str) -> None:
-    for name in names:
-        parser.add_argument(
-            f"--{name}-dir", type=Path, default=Path(name), help=f"where {name} go (default: {name})"
-        )
-
-
-def _value_of(option: str, arguments: list[str]) -> str | None:
-    """Read one option ahead of the others: it decides which flags there are."""
-    ahead = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    ahead.add_argument(option, dest="value")
-    with contextlib.suppress(argparse.ArgumentError):  # reported when all arguments are parsed
-        return ahead.parse_known_args(arguments)[0].value
-    return None
-
-
-def _with_data(recipe, text: str | None):
-    if text is None:
-        return recipe
-    import dataclasses
-
-    from kerasdl import data
-
-    return dataclasses.replace(recipe, data=data.from_text(text))
-
-
-def _load_splits(target, text: str | None):
-    """Load the data a target was trained on, or other data of the same kind."""
-    from kerasdl import data
-
-    splits = (target.data if text is None else data.from_text(text)).load()
-    target.check_splits(splits)
-    return splits
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for word in text.split(",") if word)
-
-
-def _check_words(option: str, words: tuple[str, ...] | None, known: Sequence[str]) -> None:
-    for word in words or ():
-        if word not in known:
-            raise UsageError(
-                f"{option} has {word!r}; it takes {','.join(known)}." + did_you_mean(word, known)
-            )
-
-
-def _print(document: Any, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(document, indent=2))
-        return
-    for name, value in document.items():
-        if isinstance(value, dict):
-            print(name)
-            _print({f"  {key}": part for key, part in value.items()}, as_json=False)
-            continue
-        if isinstance(value, list):
-            value = ", ".join(map(str, value)) or "none"
-        print(f"{name:<28} {f'{value:.4f}' if isinstance(value, float) else value}")

@@ -9,7 +9,6 @@ import tensorflow as tf
 from kerasdl.errors import UsageError
 
 
-@functools.cache  # one strategy object a process: a second one's collectives collide with the first's
 def choose(name: str) -> tf.distribute.Strategy | None:
     """Make the strategy of a run.
 
@@ -30,9 +29,15 @@ def choose(name: str) -> tf.distribute.Strategy | None:
     num_gpus = len(tf.config.list_physical_devices("GPU"))
     if name == "none" or (name == "auto" and num_gpus < 2):
         return None
+    return _mirrored(tuple(f"GPU:{index}" for index in range(num_gpus)) or ("CPU:0",))
+
+
+@functools.cache  # one strategy object a process: a second one's collectives collide with the first's
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     # Named cross-device operations: the default ones fail with several steps per execution or optimizers.
-    operations = tf.distribute.NcclAllReduce() if num_gpus > 1 else tf.distribute.ReductionToOneDevice()
-    return tf.distribute.MirroredStrategy(cross_device_ops=operations)
+    several_gpus = len(devices) > 1 and devices[0].startswith("GPU")
+    operations = tf.distribute.NcclAllReduce() if several_gpus else tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=operations)
 
 
 def scope(strategy: tf.distribute.Strategy | None):
@@ -75,6 +80,4 @@ def _mirrored_cpus(count: int) -> tf.distribute.Strategy:
                 f"strategy cpu:{count} needs {count} logical CPU devices, but TensorFlow has already begun "
                 "with fewer in this process. Start a new process with this strategy."
             ) from error
-    return tf.distribute.MirroredStrategy(
-        [f"CPU:{index}" for index in range(count)], cross_device_ops=tf.distribute.ReductionToOneDevice()
-    )
+    return _mirrored(tuple(f"CPU:{index}" for index in range(count)))

@@ -12,7 +12,7 @@ import types
 from typing import Any, Literal, Union, get_args, get_origin
 
 from kerasdl.errors import UsageError, did_you_mean
-from kerasdl.recipe import Config, Recipe, replace
+from kerasdl.recipe import Config, Recipe, replace, type_of
 
 _PARTS = ("model", "preprocessing", "augmentation", "data", "task")
 _SCALARS = (bool, int, float, str)
@@ -62,10 +62,12 @@ def add_to(parser: argparse.ArgumentParser, recipe: Recipe) -> None:
     """Add every flag of a recipe to a parser, a group for each part."""
     groups: dict[str, Any] = {}
     for flag in of_recipe(recipe):
+        if flag.option in parser._option_string_actions:
+            raise UsageError(
+                f"{flag.option} is an option of the command itself: rename the field {flag.name}."
+            )
         if flag.part not in groups:
-            value = getattr(recipe, flag.part) if flag.part else recipe
-            kind = value.target if isinstance(value, Config) else type(value)
-            title = f"{flag.part} ({kind.__name__})" if flag.part else "recipe"
+            title = f"{flag.part} ({type_of(getattr(recipe, flag.part)).__name__})" if flag.part else "recipe"
             groups[flag.part] = parser.add_argument_group(title)
         kind = {"action": argparse.BooleanOptionalAction} if flag.annotation is bool else {
             "type": _parser_of(flag), "metavar": _metavar(flag.annotation)
@@ -93,15 +95,6 @@ def apply(recipe: Recipe, values: dict[str, Any]) -> Recipe:
             changes[part] = value.replace(**fields) if is_config else dataclasses.replace(value, **fields)
     changes |= {key[1:]: value for key, value in values.items() if key.startswith(".")}
     return replace(recipe, **changes)
-
-
-def reject_unknown(arguments: list[str], parser: argparse.ArgumentParser) -> None:
-    """Raise a UsageError for arguments that the parser did not know, with the nearest flag."""
-    if not arguments:
-        return
-    name = arguments[0].partition("=")[0]
-    hint = did_you_mean(name, parser._option_string_actions)
-    raise UsageError(f"{parser.prog} does not know {name!r}.{hint} See {parser.prog} --help.")
 
 
 def _of_dataclass(part: str, value: Any) -> list[Flag]:

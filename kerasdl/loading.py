@@ -1,19 +1,20 @@
 """Opens whatever a command is given: a run, a bundle, or one exported file."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from kerasdl import shipping
+from kerasdl.data import from_text
 from kerasdl.data.splits import Spec, Splits
 from kerasdl.errors import UsageError
 from kerasdl.export import runtime
-from kerasdl.recipe import decode
+from kerasdl.export.card import read_card
 from kerasdl.run import Run
+from kerasdl.serialization import decode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Target:
         data: the source it was trained on; its folder may not exist on this machine.
         task: its task.
         features: spec of one raw example.
+        fingerprint: of the data it was trained on.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class Target:
     data: Any
     task: Any
     features: Spec
+    fingerprint: str
 
     def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name (`probabilities`, `class_ids`) of raw examples.
@@ -57,8 +60,32 @@ class Target:
         answers = self.task.describe(self.predict(features), self.labels)
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
-    def check_splits(self, splits: Splits) -> None:
-        """Raise a UsageError unless a data set has the examples and classes this was trained for."""
+    def load_data(self, text: str | None = None, *, same: bool = False) -> Splits:
+        """Load the data this was trained on, or other data of its kind.
+
+        Args:
+            text: what `--data` takes; where the data is now. Defaults to where it was.
+            same: refuse other data than that of the training.
+
+        Raises:
+            UsageError: when it cannot be loaded, or has other examples or classes.
+        """
+        if text is None and self.predictor.kind != "keras" and hasattr(self.data, "path"):
+            raise UsageError(
+                f"{self.path} was trained on {self.data.path!r}; where that is, an exported file does not "
+                "tell. Say it with --data."
+            )
+        source = self.data if text is None else shipping.same_source(self.data, from_text(text))
+        splits = source.load()
+        self._check_splits(splits)
+        if same and splits.fingerprint != self.fingerprint:
+            raise UsageError(
+                f"This is not the data that {self.path} was trained on (fingerprint "
+                f"{splits.fingerprint[:12]}, not {self.fingerprint[:12]}): it has changed since. Train again."
+            )
+        return splits
+
+    def _check_splits(self, splits: Splits) -> None:
         if splits.features != self.features:
             raise UsageError(
                 f"{self.path} takes examples of shape {self.features.shape}, but this data has "
@@ -95,19 +122,27 @@ def load(path: str | Path) -> Target:
 
 
 def _load_run(run: Run) -> Target:
-    if not run.model_file.is_file():
-        raise UsageError(f"{run.path} holds no model.keras: the run ended before its first epoch did.")
-    recipe, features = run.recipe(), read_spec(run.read_json("receipt.json")["data"]["features"])
-    network = keras.saving.load_model(run.model_file)
-    predictor = runtime.EndpointPredictor(run.path, recipe.task.endpoints(network, features), run.labels())
-    return Target(run.path, predictor, run.labels(), recipe.data, recipe.task, features)
+    recipe, recorded, labels = run.recipe(), run.read_json("receipt.json")["data"], run.labels()
+    features = read_spec(recorded["features"])
+    endpoints = recipe.task.endpoints(run.network(), features)
+    predictor = runtime.EndpointPredictor(run.path, endpoints, labels)
+    return Target(run.path, predictor, labels, recipe.data, recipe.task, features, recorded["fingerprint"])
 
 
 def _load_artefact(path: Path, bundle: Path) -> Target:
-    card = json.loads((bundle / "card.json").read_text(encoding="utf-8"))
+    card = read_card(bundle)
     predictor = runtime.open_artifact(path)
-    task, data = (decode(card["recipe"]["fields"][part]) for part in ("task", "data"))
-    return Target(path, predictor, tuple(predictor.labels), data, task, read_spec(card["data"]["features"]))
+    task, data = (decode(card["recipe"]["fields"][part], folder=bundle) for part in ("task", "data"))
+    recorded = card["data"]
+    return Target(
+        path,
+        predictor,
+        tuple(predictor.labels),
+        data,
+        task,
+        read_spec(recorded["features"]),
+        recorded["fingerprint"],
+    )
 
 
 def read_spec(fields: Mapping[str, Any]) -> Spec:

@@ -16,6 +16,9 @@ class _AlreadySummed:
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
 
+    def finalize_variable_values(self, var_list):
+        """Leave the weights as they are: `fit` would end by putting the averages in their place."""
+
 
 class _ReplicaSafe(_AlreadySummed):
     """Sum gradients over replicas before anything else looks at them, and leave out non-finite updates.
@@ -89,12 +92,17 @@ def num_skipped(optimizer: keras.Optimizer) -> int:
     return int(optimizer.num_skipped.numpy()) if isinstance(optimizer, _ReplicaSafe) else 0
 
 
+def learning_rate(optimizer: keras.Optimizer) -> float:
+    """Return the present learning rate of an optimizer, with a schedule or without."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
 def moving_averages(model) -> list[tuple]:
     """Return (weight, its moving average) of every optimizer of a network that keeps averages."""
     pairs = []
     for optimizer in model.optimizers.values():
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if optimizer.use_ema:
+        if optimizer.use_ema and optimizer.iterations.numpy() > 0:  # until then the averages are zeros
             pairs += zip(
                 optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
             )
@@ -136,7 +144,7 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
 def make_schedule(recipe: Recipe, steps_per_epoch: int):
     """Build the learning rate of a recipe: a function of the step, or a number that callbacks may change."""
     peak, total = recipe.learning_rate, recipe.epochs * steps_per_epoch
-    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total - 1)
     if recipe.schedule == "plateau" or (recipe.schedule == "constant" and not warmup):
         return peak
     if recipe.schedule == "one_cycle":

@@ -84,12 +84,12 @@ class ImagePreprocessing(keras.layers.Layer):
         """Measure `mean` and `std` per channel over images, when `standardize` asks for it.
 
         Args:
-            batches: iterable of raw image arrays (batch_size, height, width, channels).
+            batches: returns raw image arrays (batch_size, height, width, channels); not called without need.
         """
         if not self.standardize:
             return
         count, total, squares = 0, 0.0, 0.0
-        for images in batches:
+        for images in batches():
             x = np.asarray(
                 _to_channels(ops.cast(images, "float32"), self.channels or images.shape[-1]), np.float64
             )

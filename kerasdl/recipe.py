@@ -1,12 +1,10 @@
 """One run, fully described: a frozen value that can be compared, overridden, written and read again."""
 
 import dataclasses
-import importlib
 import inspect
-import json
-import sys
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+import re
+import types
+from typing import Any, Literal, Union, get_args, get_origin
 
 from kerasdl.errors import UsageError, did_you_mean
 
@@ -72,6 +70,11 @@ class Config:
         return f"Config({self.target.__name__}{arguments})"
 
 
+def type_of(part: Any) -> type:
+    """Return the class that a part of a recipe is, or is to build."""
+    return part.target if isinstance(part, Config) else type(part)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What every run has. Comments above the fields are the help of the command line's flags.
@@ -110,7 +113,7 @@ class Recipe:
     weight_decay: float = 0.0
     # How the learning rate moves over the run.
     schedule: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "cosine"
-    # Epochs of linear warm-up from 0, before the schedule begins; may be a fraction.
+    # Epochs of linear warm-up from 0 before the schedule, may be a fraction; not for one_cycle and plateau.
     warmup_epochs: float = 0.0
     # Epochs between the drops of the step schedule; epochs without progress of plateau.
     schedule_epochs: int = 5
@@ -120,7 +123,7 @@ class Recipe:
     clip_norm: float | None = None
     # Longest norm of all gradients together; none for no limit.
     global_clip_norm: float | None = None
-    # Parts that each batch is worked through in, to save memory; the update stays the same.
+    # Parts that each batch is worked through in, to save memory; but for batch norm the update is the same.
     gradient_accumulation_steps: int = 1
     # Momentum of the moving average of weights that is evaluated and shipped; none for no average.
     ema_momentum: float | None = None
@@ -136,19 +139,22 @@ class Recipe:
     deterministic: bool = False
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            check_value(field.name, getattr(self, field.name), field.type)
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UsageError(f"{name} is {value}, but it has to lie between {low:g} and {high:g}.")
-        for field in dataclasses.fields(self):
-            if get_origin(field.type) is Literal:
-                check_choice(field.name, getattr(self, field.name), get_args(field.type))
+        if not re.fullmatch(r"(\w[\w.-]*)?", self.name):
+            raise UsageError(
+                f"name is {self.name!r}, but folders are named so: use letters, digits, - and _."
+            )
         if self.clip_norm is not None and self.global_clip_norm is not None:
             raise UsageError("clip_norm and global_clip_norm are both set; keep one of them.")
         if self.nesterov and self.optimizer != "sgd":
             raise UsageError(f"nesterov is for the sgd optimizer, not for {self.optimizer}.")
-        if self.schedule == "plateau" and self.warmup_epochs:
-            raise UsageError("warmup_epochs is not for the plateau schedule; set one of the two.")
+        if self.schedule in ("plateau", "one_cycle") and self.warmup_epochs:
+            raise UsageError(f"The {self.schedule} schedule has no warm-up: use --warmup-epochs 0 with it.")
         if self.warmup_epochs >= self.epochs:
             raise UsageError(
                 f"warmup_epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} epochs."
@@ -192,96 +198,29 @@ def replace(recipe: Recipe, **changes: Any) -> Recipe:
     return dataclasses.replace(recipe, **changes)
 
 
-def check_choice(name: str, value: Any, choices: tuple) -> None:
-    """Raise a UsageError that names the choices unless `value` is one of them."""
-    if value not in choices:
-        listed = ", ".join(str(choice) for choice in choices)
-        raise UsageError(
-            f"{name} is {value!r}, but it has to be one of {listed}."
-            + did_you_mean(str(value), map(str, choices))
-        )
+def check_value(name: str, value: Any, annotation: Any) -> None:
+    """Raise a UsageError unless a value is of the type its field says; near choices are offered."""
+    if is_instance(value, annotation):
+        return
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    wanted = f"one of {', '.join(map(str, choices))}" if choices else str(annotation).removeprefix("typing.")
+    if isinstance(annotation, type):
+        wanted = annotation.__name__
+    raise UsageError(
+        f"{name} is {value!r}, but it has to be {wanted}." + did_you_mean(str(value), map(str, choices))
+    )
 
 
-def to_json(recipe: Recipe) -> str:
-    """Write a recipe as JSON text: type names and fields, every default resolved."""
-    return json.dumps(encode(recipe), indent=2) + "\n"
-
-
-def from_json(text: str, folder: Path | None = None) -> Recipe:
-    """Read what `to_json` wrote.
-
-    Args:
-        text: the JSON document.
-        folder: where `recipe.py` lies, for types that the recipe's own file defines.
-
-    Raises:
-        UsageError: when the text is no recipe, or names a type or field that does not exist.
-    """
-    try:
-        recipe = decode(json.loads(text), folder)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"This is not a recipe: {error}. Give a recipe.json that a run wrote.") from error
-    if not isinstance(recipe, Recipe):
-        raise UsageError("This JSON file is not a recipe. Give a recipe.json that a run wrote.")
-    return recipe
-
-
-def encode(value: Any) -> Any:
-    """Turn a recipe or a part of one into what JSON can hold: type names and fields, defaults resolved."""
-    if isinstance(value, Config):
-        return {"type": _type_name(value.target), "fields": encode(value._resolved)}
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {"type": _type_name(type(value)), "fields": encode(fields)}
-    if isinstance(value, dict):
-        return {name: encode(part) for name, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [encode(part) for part in value]
-    return value
-
-
-def decode(value: Any, folder: Path | None = None) -> Any:
-    """Turn what `encode` gave back into an equal recipe or part."""
-    if isinstance(value, list):
-        return tuple(decode(part, folder) for part in value)
-    if not isinstance(value, dict):
-        return value
-    if value.keys() != {"type", "fields"}:
-        return {name: decode(part, folder) for name, part in value.items()}
-    target = _find_type(value["type"], folder)
-    fields = decode(value["fields"], folder)
-    if not dataclasses.is_dataclass(target):
-        return Config(target, **fields)
-    known = [field.name for field in dataclasses.fields(target)]
-    for name in fields:
-        if name not in known:
-            raise UsageError(f"{value['type']} has no field {name!r}." + did_you_mean(name, known))
-    return target(**fields)
-
-
-def _type_name(target: type) -> str:
-    """Return `module.Class`, or `recipe.py:Class` for a class of a recipe file outside any package."""
-    module = sys.modules[target.__module__]
-    if getattr(module, "__recipe_file__", None):
-        return f"recipe.py:{target.__qualname__}"
-    return f"{target.__module__}.{target.__qualname__}"
-
-
-def _find_type(name: str, folder: Path | None) -> type:
-    if name.startswith("recipe.py:"):
-        from kerasdl import catalog
-
-        module_name, attribute = "recipe.py", name.partition(":")[2]
-        module = catalog.load_module((folder or Path()) / "recipe.py")
-    else:
-        module_name, _, attribute = name.rpartition(".")
-        try:
-            module = importlib.import_module(module_name)
-        except (ImportError, ValueError) as error:
-            raise UsageError(
-                f"The recipe names the type {name!r}, which cannot be found: {error}."
-            ) from error
-    found = getattr(module, attribute, None)
-    if not isinstance(found, type):
-        raise UsageError(f"The recipe names the type {name!r}, but {module_name} has no {attribute}.")
-    return found
+def is_instance(value: Any, annotation: Any) -> bool:
+    """Say whether a value is of an annotated type; whole numbers are floats, truth values no numbers."""
+    if annotation is Any:
+        return True
+    if get_origin(annotation) in (Union, types.UnionType):
+        return any(is_instance(value, part) for part in get_args(annotation))
+    if get_origin(annotation) is Literal:
+        return value in get_args(annotation)
+    if get_origin(annotation) is tuple:
+        return isinstance(value, tuple)
+    if annotation in (int, float):
+        return isinstance(value, (int, annotation)) and not isinstance(value, bool)
+    return isinstance(value, annotation)

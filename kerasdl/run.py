@@ -12,11 +12,18 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kerasdl import environment
+import numpy as np
+
+from kerasdl import environment, modules
+from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
-from kerasdl.recipe import Recipe, from_json, to_json
+from kerasdl.recipe import Recipe, type_of
+from kerasdl.serialization import from_json, to_json
+
+if TYPE_CHECKING:
+    import keras
 
 _PACKAGES = (
     "kerasdl", "tensorflow", "keras", "numpy", "tensorflow-datasets", "tf2onnx", "onnx", "onnxruntime",
@@ -43,6 +50,21 @@ class Run:
     def recipe(self) -> Recipe:
         """Read the recipe back, types of the user's own recipe file included."""
         return from_json(self.recipe_file.read_text(), folder=self.path)
+
+    def network(self) -> "keras.Model":
+        """Load the best network; classes of the user's recipe file are those of this run's copy of it.
+
+        Raises:
+            UsageError: when the run has none.
+        """
+        import keras
+
+        if not self.model_file.is_file():
+            raise UsageError(f"{self.path} holds no model.keras: the run ended before its first epoch did.")
+        own = modules.classes_beside(type_of(self.recipe().model))
+        names = {keras.saving.get_registered_name(kind): kind for kind in own}
+        with keras.saving.custom_object_scope(names):
+            return keras.saving.load_model(self.model_file)
 
     def labels(self) -> tuple[str, ...]:
         """Read the class names."""
@@ -73,18 +95,31 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None) ->
     except OSError as error:
         raise UsageError(f"No run can be written to {parent}: {error.strerror}. Use --runs-dir.") from error
     run = Run(path)
-    if recipe_source is not None and recipe_source.suffix == ".py":
-        run.write("recipe.py", recipe_source.read_text(encoding="utf-8"))
-    elif recipe_source is not None and (recipe_source.parent / "recipe.py").is_file():
-        run.write("recipe.py", (recipe_source.parent / "recipe.py").read_text(encoding="utf-8"))
+    source = _own_file(recipe) or recipe_source
+    if source is not None and source.suffix == ".py":
+        run.write("recipe.py", source.read_text(encoding="utf-8"))
     run.write("recipe.json", to_json(recipe))
     return run
+
+
+def _own_file(recipe: Recipe) -> Path | None:
+    """Return the recipe file that defines types of this recipe; they have to come from one file.
+
+    Raises:
+        UsageError: when they come from several.
+    """
+    parts = (recipe.model, recipe.preprocessing, recipe.augmentation, recipe.data, recipe.task)
+    files = {modules.recipe_file(type_of(part)) for part in parts} - {None}
+    if len(files) > 1:
+        listed = " and ".join(sorted(map(str, files)))
+        raise UsageError(f"The recipe's types come from several files: {listed}. Put them into one.")
+    return next(iter(files), None)
 
 
 def next_version(parent: Path) -> Path:
     """Make and return the folder named by the next integer; two processes never get the same one."""
     while True:
-        taken = [int(path.name) for path in parent.iterdir() if path.name.isdigit()]
+        taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
         path = parent / str(max(taken, default=0) + 1)
         with contextlib.suppress(FileExistsError):
             path.mkdir()
@@ -111,11 +146,29 @@ def receipt(recipe: Recipe, data: Mapping[str, Any], devices: str, parameters: i
         "git_revision": _git_revision(),
         "hardware": hardware(),
         "devices": devices,
-        "environment": environment.describe(),
+        "settings": settings(),
         "seed": recipe.seed,
         "deterministic": recipe.deterministic,
         "data": data,
         "parameters": parameters,
+    }
+
+
+def settings() -> dict[str, Any]:
+    """Return what decides speed and is silent otherwise, as TensorFlow has it, not as it was asked for."""
+    import tensorflow as tf
+    from tensorflow.python.util import _pywrap_util_port
+
+    from kerasdl.data import order
+
+    split = ArraySplit(np.zeros((1, 1), np.uint8), np.zeros(1, np.int32))
+    autotuned = order.evaluation_batches(split, batch_size=1).options().autotune.enabled
+    return {
+        "fast_cpu_kernels": bool(_pywrap_util_port.IsMklEnabled()),
+        "tf_data_autotuner": autotuned is not False,
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or "default",
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or "default",
+        "environment": environment.describe(),
     }
 
 

@@ -15,7 +15,8 @@ from kerasdl.errors import UsageError
 from kerasdl.export import bundle
 from kerasdl.export.spec import ALL_FORMATS, ExportSpec
 from kerasdl.export.tflite import Converter
-from kerasdl.recipe import Recipe, decode, encode
+from kerasdl.recipe import Recipe
+from kerasdl.serialization import decode, encode
 
 TFLITE_MODES = ("float32", "float16", "dynamic", "int8")
 

@@ -1,11 +1,16 @@
 """The training step that every network inherits: right on any number of replicas and micro-batches."""
 
+import logging
+from collections.abc import Mapping
 from typing import ClassVar
 
 import keras
 import tensorflow as tf
 
 from kerasdl import noise
+from kerasdl.layers import Dropout
+
+_log = logging.getLogger(__name__)
 
 
 class Network(keras.Model):
@@ -14,17 +19,20 @@ class Network(keras.Model):
     What `fit` gains over Keras's own step:
 
     * micro-batches (`gradient_accumulation_steps`) within one step: Keras's accumulation fails under a
-      strategy, this one gives the update of the undivided batch;
+      strategy, this one gives the update of the undivided batch (batch normalisation takes the statistics of
+      a micro-batch, all the same);
     * a partial last batch counts each sample once: Keras averages the averages of the replicas;
     * dropout keyed by seed, step and the sample's place in the global batch (`kerasdl.noise`).
 
     Gradients are summed over replicas before they are clipped, and an update that is not finite is left
-    out, by the optimizers of `kerasdl.optimizers`.
+    out, by the optimizers of `kerasdl.optimizers`. The layers of `kerasdl.layers` do their part; Keras's own
+    dropout and batch normalisation differ by replica, and `compile` warns of them.
 
-    A network with a step of its own (several losses or optimizers) overrides `train_step` and builds it from
-    `place_in_batch`, `split_batch` and `gradients`; it inherits all of the above that it calls. One with
-    several optimizers names them in `optimizer_names`, takes them in `compile` under these names, and says in
-    `variables_of` which weights each of them updates.
+    `call` returns the answer, or a dict of outputs: labels that are one array are then compared with
+    `logits`, a dict of labels with the outputs of the same names.
+
+    A network with several optimizers names them in `optimizer_names`, takes them in `compile` under these
+    names, says in `variables_of` which weights each of them updates, and has a `train_step` of its own.
 
     Args:
         preprocessing: layer from raw examples to what the network takes; it travels with the network into
@@ -69,6 +77,12 @@ class Network(keras.Model):
         super().compile(*args, **kwargs)
         self.noise_seed = seed
         self.gradient_accumulation_steps = gradient_accumulation_steps
+        num_replicas = self.distribute_strategy.num_replicas_in_sync
+        if num_replicas > 1 and (odd := [layer.name for layer in self._flatten_layers() if _differs(layer)]):
+            _log.warning(
+                f"On {num_replicas} replicas these layers train otherwise than on one: {', '.join(odd)}. "
+                "Use Dropout and BatchNormalization of kerasdl.layers."
+            )
 
     @property
     def optimizers(self) -> dict[str, keras.Optimizer]:
@@ -78,6 +92,14 @@ class Network(keras.Model):
     def variables_of(self, name: str) -> list[keras.Variable]:
         """Return the weights that an optimizer updates, for it to be built on."""
         return self.trainable_variables
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the loss of a batch, as Keras does, for outputs that may be a dict."""
+        return super().compute_loss(x, y, _answer(y, y_pred), sample_weight, training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Update and return the metrics, as Keras does, for outputs that may be a dict."""
+        return super().compute_metrics(x, y, _answer(y, y_pred), sample_weight)
 
     def train_step(self, data):
         """Update the weights once, from one batch of (x, y[, sample_weight])."""
@@ -141,6 +163,20 @@ class Network(keras.Model):
             return [data]
         pieces = zip(*(tf.split(tensor, steps) for tensor in tf.nest.flatten(data)), strict=True)
         return [tf.nest.pack_sequence_as(data, piece) for piece in pieces]
+
+
+def _answer(y, y_pred):
+    """Return what the labels are compared with: of a dict of outputs the logits, if labels are no dict."""
+    if isinstance(y_pred, Mapping) and not isinstance(y, Mapping):
+        return y_pred["logits"]
+    return y_pred
+
+
+def _differs(layer: keras.Layer) -> bool:
+    """Say whether a layer trains otherwise on several replicas than on one."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return not layer.synchronized
+    return isinstance(layer, keras.layers.Dropout) and not isinstance(layer, Dropout) and layer.rate > 0
 
 
 def _batch_size(data):

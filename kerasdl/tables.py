@@ -1,13 +1,14 @@
-"""The tables that commands end with."""
+"""What commands end with: tables, figures, or one JSON document."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
-def print_result(console: Console, result: Any, dry_run: bool) -> None:
+def print_result(console: "Console", result: Any, dry_run: bool) -> None:
     """Print what a training left behind: figures, artefacts, and what to type next."""
     task = result.recipe.task
     console.print(task.summary(result.metrics), highlight=False)
@@ -24,14 +25,16 @@ def print_result(console: Console, result: Any, dry_run: bool) -> None:
         _print_bundle(console, result.bundle, logs)
 
 
-def print_bundle(console: Console, bundle: Any, task: Any) -> None:
+def print_bundle(console: "Console", bundle: Any, task: Any) -> None:
     """Print what an export left behind."""
     print_rows(console, bundle.rows, task)
     _print_bundle(console, bundle)
 
 
-def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], task: Any) -> None:
+def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: Any) -> None:
     """Print a line for each artefact: size, the task's figures, latency; or why it failed."""
+    from rich.table import Table
+
     table = Table("artefact", box=None, header_style="bold", pad_edge=False)
     for title in ("size", *(title for title, _ in task.columns.values()), "latency"):
         table.add_column(title, justify="right")
@@ -48,12 +51,27 @@ def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], task: Any) -
             console.print(f"{row['file']}: {row['error']}", style="red", highlight=False)
 
 
-def _print_bundle(console: Console, bundle: Any, *more: str) -> None:
+def _print_bundle(console: "Console", bundle: Any, *more: str) -> None:
     console.print(f"Bundle  {bundle.path}", highlight=False)
     _print_next(console, [f"kerasdl predict {bundle.path} some.png", f"kerasdl verify {bundle.path}", *more])
 
 
-def _print_next(console: Console, commands: Sequence[str]) -> None:
+def _print_next(console: "Console", commands: Sequence[str]) -> None:
     console.print("Next:")
     for command in commands:
         console.print(f"  {command}", highlight=False, style="cyan")
+
+
+def print_document(document: Any, *, as_json: bool = False) -> None:
+    """Print figures by name, or a document as JSON: then nothing else goes to standard output."""
+    if as_json:
+        print(json.dumps(document, indent=2))
+        return
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            print(name)
+            print_document({f"  {key}": part for key, part in value.items()})
+            continue
+        if isinstance(value, list):
+            value = ", ".join(map(str, value)) or "none"
+        print(f"{name:<28} {f'{value:.4f}' if isinstance(value, float) else value}")

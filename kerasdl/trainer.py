@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
@@ -15,7 +16,7 @@ from kerasdl import callbacks, distribute, optimizers, shipping
 from kerasdl import run as runs
 from kerasdl.data import order
 from kerasdl.data.splits import Splits
-from kerasdl.errors import UsageError
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.evaluate import evaluate
 from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
@@ -24,6 +25,7 @@ from kerasdl.recipe import Recipe
 _log = logging.getLogger(__name__)
 
 _DRY_RUN_STEPS = 2
+_EXECUTION = 16  # steps that one call runs at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +68,7 @@ def train(
         UsageError: for a recipe that cannot be run as it is.
         RunFailedError: when training diverges or an artefact is not the same network.
     """
-    console = console or Console()
+    console = console or Console(soft_wrap=True)
     if not recipe.name:
         raise UsageError("The recipe has no name, so its run has no folder. Use Recipe(name=..., ...).")
     with contextlib.ExitStack() as stack:
@@ -77,7 +79,7 @@ def train(
         if export:
             converter = stack.enter_context(Converter())
             converter.start()  # its imports take seconds: they pass while the network trains
-        run, splits, network = fit(recipe, Path(runs_dir), recipe_source, console, dry_run)
+        run, recipe, splits, network = fit(recipe, Path(runs_dir), recipe_source, console, dry_run)
         limit = _DRY_RUN_STEPS if dry_run else None
         endpoints = recipe.task.endpoints(network, splits.features)
         predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
@@ -98,8 +100,12 @@ def train(
 
 def fit(
     recipe: Recipe, runs_dir: Path, recipe_source: Path | None, console: Console, dry_run: bool
-) -> tuple[runs.Run, Splits, keras.Model]:
-    """Train a recipe into a new run folder; return it with the data and the best network, float32."""
+) -> tuple[runs.Run, Recipe, Splits, keras.Model]:
+    """Train a recipe into a new run folder.
+
+    Returns:
+        The run, the recipe as it was run, the data, and the best network, float32.
+    """
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -108,7 +114,7 @@ def fit(
     distribute.check_batch_size(recipe.batch_size, num_replicas, recipe.gradient_accumulation_steps)
 
     splits = recipe.data.load()
-    steps = order.steps_per_epoch(splits.train, recipe.batch_size)
+    steps = _whole_executions(order.steps_per_epoch(splits.train, recipe.batch_size))
     steps = min(steps, _DRY_RUN_STEPS) if dry_run else steps
     recipe = dataclasses.replace(
         recipe, epochs=max(recipe.epochs, -(-recipe.min_steps // steps)), min_steps=0
@@ -132,14 +138,17 @@ def fit(
             epochs=recipe.epochs,
             steps_per_epoch=steps,
             shuffle=False,
-            validation_data=order.evaluation_batches(splits.validation, batch_size=recipe.batch_size),
+            validation_data=order.evaluation_batches(
+                splits.validation,
+                batch_size=_dividing(recipe.batch_size, len(splits.validation), num_replicas),
+            ),
             validation_steps=_DRY_RUN_STEPS if dry_run else None,
             class_weight=class_weight,
-            callbacks=[*_callbacks(recipe, run, best, network), bar],
+            callbacks=[*_callbacks(recipe, run, best), bar],
             verbose=0,
         )
     run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": len(history.epoch)})
-    return run, splits, keras.saving.load_model(run.model_file)
+    return run, recipe, splits, _reload(run, twin)
 
 
 def _start_run(
@@ -170,13 +179,20 @@ def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
     if recipe.preprocessing is None:
         return None
     layer = recipe.preprocessing.build()
-    batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
-    layer.fit(features for features, _ in batches.as_numpy_iterator())
+
+    def examples():
+        batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
+        return (features for features, _ in batches.as_numpy_iterator())
+
+    layer.fit(examples)
     return layer
 
 
 def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | None) -> keras.Model:
-    """Build the recipe's network for this data, with its weights made."""
+    """Build the recipe's network for this data, with its weights made.
+
+    All that a preprocessing layer has learned is in its config, so that each network gets a copy.
+    """
     layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
     network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
     network(keras.KerasTensor((None, *splits.features.shape), dtype=splits.features.dtype))
@@ -190,7 +206,7 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
         **made,
         loss=recipe.task.loss(),
         metrics=recipe.task.metrics(),
-        steps_per_execution=_steps_per_execution(network, steps),
+        steps_per_execution=steps_per_execution(network, steps),
         seed=recipe.seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
     )
@@ -198,31 +214,51 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
         optimizer.build(network.variables_of(name))
 
 
-def _callbacks(recipe: Recipe, run: runs.Run, best: callbacks.Best, network: keras.Model) -> list:
+def _callbacks(recipe: Recipe, run: runs.Run, best: callbacks.Best) -> list:
     """Return the callbacks in the order they have to act."""
     chosen = [callbacks.Divergence(best)]
-    if optimizers.moving_averages(network):
+    if recipe.ema_momentum is not None:
         chosen.append(callbacks.AveragedWeights())
+    chosen.append(best)
     if recipe.schedule == "plateau":
-        chosen.append(
-            keras.callbacks.ReduceLROnPlateau(factor=recipe.schedule_factor, patience=recipe.schedule_epochs)
-        )
+        chosen.append(callbacks.Plateau(best, recipe.schedule_factor, recipe.schedule_epochs))
     return [
         *chosen,
-        best,
         callbacks.History(run),
         keras.callbacks.TensorBoard(run.path / "logs", write_graph=False),
     ]
 
 
-def _steps_per_execution(network: keras.Model, steps: int, most: int = 16) -> int:
+def _whole_executions(steps: int) -> int:
+    """Round the steps of a long epoch to whole executions; data order does not stop at an epoch's end."""
+    return steps if steps < 10 * _EXECUTION else round(steps / _EXECUTION) * _EXECUTION
+
+
+def steps_per_execution(network: keras.Model, steps: int) -> int:
     """Return how many steps one call runs: several for small networks, whose steps cost less than the call.
 
-    Has to divide the epoch, since one iterator serves the whole run.
+    They divide the epoch, since one iterator serves the whole run.
     """
     if network.count_params() > 1_000_000:
         return 1
-    return max(count for count in range(1, most + 1) if steps % count == 0)
+    return max(count for count in range(1, _EXECUTION + 1) if steps % count == 0)
+
+
+def _dividing(batch_size: int, examples: int, num_replicas: int) -> int:
+    """Return the batch size of validation: Keras cannot begin with a batch that replicas share unevenly."""
+    return min(batch_size, max(examples // num_replicas, 1) * num_replicas)
+
+
+def _reload(run: runs.Run, twin: keras.Model) -> keras.Model:
+    """Open what was saved; a network whose file does not hold its weights must not pass for trained."""
+    network = run.network()
+    saved = [np.array_equal(a, b) for a, b in zip(network.get_weights(), twin.get_weights(), strict=False)]
+    if not all(saved) or len(network.weights) != len(twin.weights):
+        raise RunFailedError(
+            f"{run.model_file} gives back {sum(saved)} of {len(twin.weights)} weights. Make every layer of "
+            "the network in its __init__."
+        )
+    return network
 
 
 @contextlib.contextmanager

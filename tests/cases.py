@@ -41,6 +41,11 @@ class Case:
         network(keras.KerasTensor((None, *self.input_shape), dtype="uint8"))
         return network
 
+    def logits(self, network, images, training=False):
+        """Call a network that answers with logits or with a dict of them."""
+        outputs = network(images, training=training)
+        return outputs["logits"] if isinstance(outputs, dict) else outputs
+
     def examples(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Draw raw images, uint8, and labels, int32; each class is brighter than the one before."""
         rng = np.random.default_rng(seed)
@@ -53,22 +58,29 @@ class Case:
 class Normalized(Network):
     """The smallest network with what replicas get wrong: batch normalisation and dropout."""
 
-    def __init__(self, *, num_classes: int = 3, dropout: float = 0.0, **kwargs):
+    def __init__(self, *, num_classes: int = 3, dropout: float = 0.0, as_dict: bool = False, **kwargs):
         super().__init__(**kwargs)
+        self.as_dict = as_dict
         self.num_classes = num_classes
         self.dropout = dropout
         self.convolution = keras.layers.Conv2D(4, 3)
         self.normalization = BatchNormalization(momentum=0.9)
         self.drop = Dropout(dropout)
         self.flatten = keras.layers.Flatten()
-        self.head = keras.layers.Dense(num_classes, dtype="float32")
+        self.head = keras.layers.Dense(num_classes, dtype="float32", name="head")
 
     def call(self, images, training=False):
         x = keras.ops.relu(self.normalization(self.convolution(self.preprocess(images)), training=training))
-        return self.head(self.drop(self.flatten(x), training=training))
+        logits = self.head(self.drop(self.flatten(x), training=training))
+        return {"logits": logits, "maps": x} if self.as_dict else logits
 
     def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes, "dropout": self.dropout}
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "dropout": self.dropout,
+            "as_dict": self.as_dict,
+        }
 
 
 CASES = (
@@ -89,5 +101,8 @@ CASES = (
 )
 
 #: Networks of the tests alone; they run the same properties.
-EXTRA_CASES = (Case(Config(Normalized, dropout=0.2), input_shape=(8, 8, 1), parameters=40 + 16 + 435),)
+EXTRA_CASES = tuple(
+    Case(Config(Normalized, dropout=0.2, as_dict=as_dict), input_shape=(8, 8, 1), parameters=40 + 16 + 435)
+    for as_dict in (False, True)
+)
 ALL_CASES = CASES + EXTRA_CASES

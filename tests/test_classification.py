@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasdl.errors import UsageError
-from kerasdl.tasks.classification import Classification, SparseAccuracy, SparseCrossentropy
+from kerasdl.tasks.classification import Classification, SparseCrossentropy
 
 
 def outputs(*classes, confidence=0.8):
@@ -48,13 +48,6 @@ def test_loss_equals_keras_with_and_without_smoothing():
     smooth = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
     expected = float(smooth(np.eye(3)[labels], logits))
     assert float(SparseCrossentropy(label_smoothing=0.2)(labels, logits)) == pytest.approx(expected, rel=1e-5)
-    assert float(SparseCrossentropy()(labels, {"logits": logits})) == pytest.approx(float(plain), rel=1e-5)
-
-
-def test_accuracy_takes_a_dict_of_outputs():
-    metric = SparseAccuracy()
-    metric.update_state(np.array([0, 1]), {"logits": np.array([[2.0, 1.0], [2.0, 1.0]])})
-    assert float(metric.result()) == 0.5
 
 
 def test_class_weights():

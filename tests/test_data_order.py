@@ -155,7 +155,8 @@ def changed(image, **fields):
     """Change 64 copies of a (H, W) image."""
     images = tf.constant(np.tile(image[None, :, :, None], (64, 1, 1, 1)).astype(np.uint8))
     still = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0}
-    return RandomAffine(**{**still, **fields})(images, tf.constant([1, 2], tf.int64)).numpy()[..., 0]
+    changed, _ = RandomAffine(**{**still, **fields})(images, tf.zeros(64), tf.constant([1, 2], tf.int64))
+    return changed.numpy()[..., 0]
 
 
 def centres(images):
@@ -206,7 +207,8 @@ def test_fill_comes_in_at_the_border():
 
 def test_augmentation_keeps_shape_and_dtype():
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8))
-    result = RandomAffine()(images, tf.constant([0, 0], tf.int32))
+    result, labels = RandomAffine()(images, tf.constant([4, 5, 6]), tf.constant([0, 0], tf.int32))
+    assert labels.numpy().tolist() == [4, 5, 6]
     assert result.shape == images.shape and result.dtype == tf.uint8
 
 

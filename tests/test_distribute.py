@@ -9,6 +9,7 @@ from kerasdl import distribute, noise
 from kerasdl.errors import UsageError
 from kerasdl.optimizers import make_optimizer, moving_averages
 from kerasdl.recipe import Recipe
+from kerasdl.step import Network
 from tests.cases import ALL_CASES, EXTRA_CASES
 
 NORMALIZED = EXTRA_CASES[0]
@@ -141,7 +142,23 @@ def test_noise_differs_by_seed_step_and_draw():
 
 def test_one_strategy_object_per_process():
     assert distribute.choose("cpu:2") is distribute.choose("cpu:2")
+    assert distribute.choose("mirrored") is distribute.choose("mirrored")
     assert distribute.choose("auto") is None
+
+
+def test_layers_that_differ_by_replica_are_named(caplog):
+    class Careless(Network):
+        def __init__(self):
+            super().__init__()
+            self.drop, self.norm = keras.layers.Dropout(0.5), keras.layers.BatchNormalization()
+
+    with distribute.scope(distribute.choose("cpu:2")):
+        Careless().compile(loss="mse")
+        assert "dropout" in caplog.text and "batch_normalization" in caplog.text
+        caplog.clear()
+        NORMALIZED.build().compile(loss="mse")
+    Careless().compile(loss="mse")
+    assert not caplog.text
 
 
 def test_batch_that_does_not_divide_names_both_numbers():

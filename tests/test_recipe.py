@@ -6,12 +6,14 @@ from typing import Literal
 
 import pytest
 
-from kerasdl import catalog, cli, flags
+from kerasdl import catalog, flags
+from kerasdl.arguments import Parser
 from kerasdl.data.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe, from_json, replace, to_json
+from kerasdl.recipe import Config, Recipe, replace
+from kerasdl.serialization import from_json, to_json
 from kerasdl.tasks.classification import Classification
 
 OWN_RECIPE = '''
@@ -46,17 +48,16 @@ RECIPE = Recipe(model=Config(Mine, width=3), data=Digits(), task=Classification(
 
 def recipe(**fields):
     return Recipe(
-        name="test",
+        **{"name": "test", **fields},
         model=Config(LeNet5, dropout=0.3),
         data=Digits(),
         task=Classification(class_weights=(1.0, 2.0)),
         preprocessing=Config(ImagePreprocessing, size=(28, 28)),
-        **fields,
     )
 
 
 def parsed(base, *arguments):
-    parser = cli._Parser()
+    parser = Parser()
     flags.add_to(parser, base)
     return flags.apply(base, vars(parser.parse_args(arguments)))
 
@@ -94,6 +95,11 @@ def test_configs_compare_by_what_they_build():
         ({"nesterov": True}, "sgd"),
         ({"epochs": 2, "warmup_epochs": 2}, "only 2 epochs"),
         ({"seed": -1}, "seed"),
+        ({"epochs": "3"}, "epochs is '3', but it has to be int"),
+        ({"epochs": 1.5}, "epochs is 1.5"),
+        ({"nesterov": 1}, "nesterov is 1"),
+        ({"schedule": "one_cycle", "warmup_epochs": 1.0}, "has no warm-up"),
+        ({"name": "../../elsewhere"}, "letters, digits"),
     ],
 )
 def test_bad_fields_have_their_message(fields, words):
@@ -131,6 +137,21 @@ def test_json_with_an_unknown_field():
     document["fields"]["epocks"] = 3
     with pytest.raises(UsageError, match=r"no field 'epocks'.*Did you mean 'epochs'"):
         from_json(json.dumps(document))
+
+
+def test_json_with_a_missing_field():
+    document = json.loads(to_json(recipe()))
+    del document["fields"]["model"]
+    with pytest.raises(UsageError, match=r"Recipe is not complete.*model"):
+        from_json(json.dumps(document))
+
+
+def test_types_of_a_recipe_file_need_the_file_beside(tmp_path, monkeypatch):
+    """A recipe.py of the working folder is never run for a JSON text that lies elsewhere."""
+    (tmp_path / "recipe.py").write_text("raise SystemExit('run')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="not beside"):
+        from_json('{"type": "recipe.py:Mine", "fields": {}}')
 
 
 def test_flags_set_every_part():
@@ -178,6 +199,18 @@ def test_colliding_flags_are_refused():
 
     with pytest.raises(UsageError, match="--epochs is asked for by two parts"):
         flags.of_recipe(replace(recipe(), data=Colliding()))
+
+
+def test_fields_named_as_options_of_the_command_are_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Colliding:
+        # A folder.
+        runs_dir: str = "x"
+
+    parser = Parser()
+    parser.add_folders("runs")
+    with pytest.raises(UsageError, match="--runs-dir is an option of the command itself"):
+        flags.add_to(parser, replace(recipe(), data=Colliding()))
 
 
 def test_parse_value():

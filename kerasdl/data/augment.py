@@ -29,15 +29,16 @@ class RandomAffine:
             if not 0 <= value <= highest:
                 raise UsageError(f"{name} is {value:g}, but it has to lie between 0 and {highest:g}.")
 
-    def __call__(self, images, seed):
+    def __call__(self, images, labels, seed):
         """Change a batch; a sample's noise depends on `seed` and its place in the batch only.
 
         Args:
             images: (B, H, W, C) uint8, H, W and C static.
+            labels: (B,), handed on as they are.
             seed: (2,) integer tensor, another one for each step.
 
         Returns:
-            (B, H, W, C) uint8.
+            (images, labels), of the same shapes and dtypes.
         """
         import tensorflow as tf
 
@@ -53,7 +54,7 @@ class RandomAffine:
         c = x + right * (self.shift * width) - a * x - b * y
         f = y + down * (self.shift * height) - d * x - e * y
         nothing = tf.zeros_like(a)
-        return tf.raw_ops.ImageProjectiveTransformV3(
+        changed = tf.raw_ops.ImageProjectiveTransformV3(
             images=images,
             transforms=tf.stack([a, b, c, d, e, f, nothing, nothing], axis=1),
             output_shape=(height, width),
@@ -61,3 +62,4 @@ class RandomAffine:
             interpolation="BILINEAR",
             fill_mode="CONSTANT",
         )
+        return changed, labels

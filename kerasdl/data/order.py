@@ -43,8 +43,8 @@ def training_batches(split: Split, *, batch_size: int, seed: int, start_step: in
         batch_size: examples per step, over all replicas together.
         seed: seed of the run.
         start_step: number of the first step wanted.
-        augmentation: function of (images (batch_size, H, W, C) uint8, seed (2,) int64) to images of the same
-            shape and dtype, without state. None for none.
+        augmentation: function without state of (features (batch_size, ...), labels (batch_size,), seed (2,)
+            int64) to changed features and labels. None for none.
 
     Returns:
         Dataset of (features (batch_size, ...) of the raw dtype, labels (batch_size,) int32).
@@ -65,7 +65,7 @@ def training_batches(split: Split, *, batch_size: int, seed: int, start_step: in
         def augment(step, batch):
             key = tf.stack([tf.constant(seed, tf.int64), step])
             key = tf.random.experimental.stateless_fold_in(key, _AUGMENTATION)
-            return augmentation(batch[0], key), batch[1]
+            return augmentation(*batch, key)
 
         numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_step), dataset)
         dataset = numbered.map(augment, num_parallel_calls=_parallel_calls(), deterministic=True)

@@ -84,7 +84,7 @@ class Tfds:
         if height is None or width is None:
             raise UsageError(
                 f"Images of {self.name!r} differ in size. Give the height and width to bring them to, for "
-                "example --image-size 128 128."
+                "example --image-size 128,128."
             )
         return (height, width, channels)
 

@@ -46,7 +46,7 @@ class Classification:
 
     def metrics(self) -> list[keras.Metric]:
         """Return the metrics that training shows."""
-        return [SparseAccuracy(name="accuracy")]
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
     def class_weight(self, labels: np.ndarray, num_classes: int) -> dict[int, float] | None:
         """Return the weight of each class, for `fit(class_weight=...)`; None where all are 1.
@@ -173,7 +173,7 @@ class Classification:
     def tolerances(self, kind: str) -> dict[str, tuple[str, float]]:
         """Return the limits on the figures of `compare`, by kind of artefact."""
         exact = {"max_difference": ("<=", 1e-5)}
-        quantized = {"mean_difference": ("<=", 0.02), "accuracy_drop": ("<=", 0.01)}
+        quantized = {"mean_difference": ("<=", 0.02), "accuracy_drop": ("<=", 0.002)}
         return {
             "float16": {"max_difference": ("<=", 1e-2)},
             "dynamic": quantized,
@@ -199,23 +199,14 @@ class SparseCrossentropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Return the loss of each example, (batch_size,), from (batch_size,) labels and logits."""
-        logits = _logits(y_pred)
-        log_probabilities = ops.log_softmax(logits)  # (B, num_classes)
-        targets = ops.one_hot(ops.cast(y_true, "int32"), logits.shape[-1])
-        targets = targets * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
+        num_classes = y_pred.shape[-1]
+        log_probabilities = ops.log_softmax(y_pred)  # (B, num_classes)
+        targets = ops.one_hot(ops.cast(y_true, "int32"), num_classes)
+        targets = targets * (1 - self.label_smoothing) + self.label_smoothing / num_classes
         return -ops.sum(targets * log_probabilities, axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class SparseAccuracy(keras.metrics.SparseCategoricalAccuracy):
-    """Part of the examples whose largest logit is that of their label."""
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        """Count a batch; class weights do not make an example count more."""
-        return super().update_state(y_true, _logits(y_pred))
 
 
 def _logits(outputs):

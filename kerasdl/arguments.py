@@ -1,0 +1,78 @@
+"""What the commands' arguments have in common: one way to report mistakes, and options used by several."""
+
+import argparse
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from kerasdl.errors import UsageError, did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports bad arguments as every other mistake of the user is reported."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UsageError instead of ending the process."""
+        raise UsageError(f"{message.rstrip('.')}. See {self.prog} --help.")
+
+    def parse(self, arguments: list[str]) -> argparse.Namespace:
+        """Parse all arguments; an unknown one is an error that offers the nearest flag."""
+        values, unknown = self.parse_known_args(arguments)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            hint = did_you_mean(name, self._option_string_actions)
+            raise UsageError(f"{self.prog} does not know {name!r}.{hint} See {self.prog} --help.")
+        return values
+
+    def add_target(self, what: str) -> None:
+        """Add the positional TARGET: a run, a bundle or an exported file."""
+        self.add_argument("target", metavar="TARGET", help=what)
+
+    def add_data(self, help_text: str) -> None:
+        """Add `--data`."""
+        self.add_argument("--data", metavar="DATA", help=help_text)
+
+    def add_json(self) -> None:
+        """Add `--json`."""
+        self.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    def add_no_samples(self) -> None:
+        """Add `--no-samples`."""
+        self.add_argument(
+            "--no-samples", dest="samples", action="store_false", help="keep no examples in the bundle"
+        )
+
+    def add_folders(self, *names: str) -> None:
+        """Add `--runs-dir` for "runs", and so on."""
+        for name in names:
+            self.add_argument(
+                f"--{name}-dir", type=Path, default=Path(name), metavar="FOLDER",
+                help=f"folder of all {name} (default: {name})",
+            )  # fmt: skip
+
+    def add_words(self, option: str, help_text: str) -> None:
+        """Add an option that takes words with commas between them."""
+        self.add_argument(option, type=_words, metavar="WORD,WORD", help=help_text)
+
+
+def check_words(option: str, words: Sequence[str] | None, known: Sequence[str]) -> None:
+    """Raise a UsageError for a word that an option does not know."""
+    for word in words or ():
+        if word not in known:
+            raise UsageError(
+                f"{option} has {word!r}; it takes {','.join(known)}." + did_you_mean(word, known)
+            )
+
+
+def value_of(option: str, arguments: list[str]) -> str | None:
+    """Read one option ahead of the others: it decides which flags there are."""
+    ahead = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    ahead.add_argument(option, dest="value")
+    with contextlib.suppress(argparse.ArgumentError):  # reported when all arguments are parsed
+        return ahead.parse_known_args(arguments)[0].value
+    return None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)

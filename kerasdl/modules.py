@@ -1,0 +1,51 @@
+"""Python files of the user, imported by path."""
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from kerasdl.errors import UsageError
+
+
+def load(path: Path) -> ModuleType:
+    """Import a Python file by path.
+
+    The module is known by its content, so that a recipe and the copy of it in a run define equal types.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.")
+    name = f"kerasdl_recipe_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    module.__recipe_file__ = path
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UsageError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def recipe_file(target: type) -> Path | None:
+    """Return the file that `load` took a class from; None for a class of an installed package."""
+    return getattr(sys.modules.get(target.__module__), "__recipe_file__", None)
+
+
+def classes_beside(target: type) -> list[type]:
+    """Return every class of the recipe file that defines `target`; none for an installed package's."""
+    if recipe_file(target) is None:
+        return []
+    module = sys.modules[target.__module__]
+    return [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and kind.__module__ == module.__name__
+    ]

@@ -1,0 +1,100 @@
+"""Recipes as JSON: type names and fields; classes of a user's recipe file by the file's copy beside it."""
+
+import dataclasses
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+from kerasdl import modules
+from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.modules import recipe_file
+from kerasdl.recipe import Config, Recipe
+
+
+def to_json(recipe: Recipe) -> str:
+    """Write a recipe as JSON text: type names and fields, every default resolved."""
+    return json.dumps(encode(recipe), indent=2) + "\n"
+
+
+def from_json(text: str, folder: Path | None = None) -> Recipe:
+    """Read what `to_json` wrote.
+
+    Args:
+        text: the JSON document.
+        folder: where `recipe.py` lies, for types that the recipe's own file defines. It is run: give only
+            folders of your own.
+
+    Raises:
+        UsageError: when the text is no recipe, or names a type or field that does not exist.
+    """
+    try:
+        recipe = decode(json.loads(text), folder)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UsageError(f"This is not a recipe: {error}. Give a recipe.json that a run wrote.") from error
+    if not isinstance(recipe, Recipe):
+        raise UsageError("This JSON file is not a recipe. Give a recipe.json that a run wrote.")
+    return recipe
+
+
+def encode(value: Any) -> Any:
+    """Turn a recipe or a part of one into what JSON can hold: type names and fields, defaults resolved."""
+    if isinstance(value, Config):
+        return {"type": _type_name(value.target), "fields": encode(value._resolved)}
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {"type": _type_name(type(value)), "fields": encode(fields)}
+    if isinstance(value, dict):
+        return {name: encode(part) for name, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [encode(part) for part in value]
+    return value
+
+
+def decode(value: Any, folder: Path | None = None) -> Any:
+    """Turn what `encode` gave back into an equal recipe or part."""
+    if isinstance(value, list):
+        return tuple(decode(part, folder) for part in value)
+    if not isinstance(value, dict):
+        return value
+    if value.keys() != {"type", "fields"}:
+        return {name: decode(part, folder) for name, part in value.items()}
+    target = _find_type(value["type"], folder)
+    fields = decode(value["fields"], folder)
+    if not dataclasses.is_dataclass(target):
+        return Config(target, **fields)
+    known = [field.name for field in dataclasses.fields(target)]
+    for name in fields:
+        if name not in known:
+            raise UsageError(f"{value['type']} has no field {name!r}." + did_you_mean(name, known))
+    try:
+        return target(**fields)
+    except TypeError as error:
+        raise UsageError(f"The recipe's {value['type']} is not complete: {error}.") from error
+
+
+def _type_name(target: type) -> str:
+    """Return `module.Class`, or `recipe.py:Class` for a class of a recipe file outside any package."""
+    if recipe_file(target) is not None:
+        return f"recipe.py:{target.__qualname__}"
+    return f"{target.__module__}.{target.__qualname__}"
+
+
+def _find_type(name: str, folder: Path | None) -> type:
+    if name.startswith("recipe.py:"):
+        if folder is None:
+            raise UsageError(f"The type {name!r} is defined in a recipe.py that is not beside this file.")
+        module_name, attribute = "recipe.py", name.partition(":")[2]
+        module = modules.load(folder / "recipe.py")
+    else:
+        module_name, _, attribute = name.rpartition(".")
+        try:
+            module = importlib.import_module(module_name)
+        except (ImportError, ValueError) as error:
+            raise UsageError(
+                f"The recipe names the type {name!r}, which cannot be found: {error}."
+            ) from error
+    found = getattr(module, attribute, None)
+    if not isinstance(found, type):
+        raise UsageError(f"The recipe names the type {name!r}, but {module_name} has no {attribute}.")
+    return found

@@ -1,0 +1,84 @@
+"""What the README shows works as it stands there."""
+
+import ast
+import json
+import re
+import shlex
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl import cli
+from kerasdl.data.digits import Digits
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+#: (language, text) of each fenced block.
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def python_block(beginning):
+    (block,) = [text for language, text in BLOCKS if language == "python" and text.startswith(beginning)]
+    return block
+
+
+def commands():
+    """Return every `kerasdl ...` of the fenced blocks and of the running text, as typed."""
+    lines = [line for _, text in BLOCKS for line in text.splitlines()]
+    parts = [part.split("#")[0].strip() for line in lines for part in line.split("&&")]
+    parts += re.findall(r"`(kerasdl [^`]+)`", README)
+    return [part for part in parts if part.startswith("kerasdl ")]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder but for the README's own recipe."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_recipe.py").write_text(python_block("# my_recipe.py"), encoding="utf-8")
+    return tmp_path
+
+
+def test_own_recipe(here):
+    arguments = ["train", "./my_recipe.py", "--filters", "4", "--epochs", "1", "--no-export"]
+    assert cli.main(arguments) == 0
+    assert json.loads((here / "runs/my_recipe/1/recipe.json").read_text())["fields"]["model"]["fields"] == {
+        "filters": 4,
+        "num_classes": 10,
+    }
+    network = keras.saving.load_model(here / "runs/my_recipe/1/model.keras")
+    assert network.convolution.filters == 4
+
+
+def test_from_python(here):
+    block = python_block("import kerasdl")
+    assert "epochs=5" in block
+    tree = ast.parse(block.replace("epochs=5", "epochs=1"))
+    assert isinstance(tree.body[-1], ast.Expr)
+    answer = ast.Expression(tree.body.pop().value)
+    images = Digits().load().test.features[:5]
+    names = {"images": images}
+    exec(compile(tree, "README.md", "exec"), names)
+    class_ids = eval(compile(answer, "README.md", "eval"), names)
+    assert (class_ids.shape, class_ids.dtype) == ((5,), np.int32)
+    assert Path("runs/lenet5/1/model.keras").is_file()
+    assert Path("exported/lenet5/1/card.json").is_file()
+
+
+def test_there_are_commands():
+    assert {command.split()[1] for command in commands()} == set(cli._COMMANDS)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_are_understood(here, capsys, command):
+    _, name, *arguments = shlex.split(command)
+    assert name in cli._COMMANDS
+    if name == "train" and "--help" not in arguments:
+        assert cli.main([name, *arguments, "--print-recipe"]) == 0
+        return
+    pipeline = [arguments[0]] if name == "train" else []
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([name, *pipeline, "--help"])
+    known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+    assert {argument.partition("=")[0] for argument in arguments if argument.startswith("--")} <= known

@@ -1,0 +1,104 @@
+"""What takes minutes: the promised accuracies on real data, and the wheel. Run with `pytest -m slow`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kerasdl.cli import main
+from kerasdl.data.tfds_builder import open_builder
+from kerasdl.errors import UsageError
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_lenet5_on_digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "lenet5", "--data", "digits", "--no-export"]) == 0
+    metrics = json.loads((tmp_path / "runs/lenet5/1/metrics.json").read_text())
+    assert metrics["test"]["accuracy"] >= 0.985
+
+
+@pytest.fixture(scope="module")
+def mnist_bundle(tmp_path_factory):
+    """LeNet-5 after three epochs on MNIST, as a bundle; its folder."""
+    try:
+        open_builder("mnist", download=False)
+    except UsageError as error:
+        pytest.skip(f"needs MNIST: {error}")
+    folder = tmp_path_factory.mktemp("mnist")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["train", "lenet5", "--epochs", "3"]) == 0
+    return folder / "exported/lenet5/1"
+
+
+def test_lenet5_on_mnist(mnist_bundle):
+    figures = json.loads((mnist_bundle / "card.json").read_text())["metrics"]["test"]
+    assert figures["examples"] == 10_000
+    assert figures["accuracy"] >= 0.985
+
+
+@pytest.mark.parametrize(
+    ("file", "figure", "lowest", "highest"),
+    [
+        ("lenet5.float32.tflite", "max_difference", 0, 1e-5),
+        ("lenet5.onnx", "max_difference", 0, 1e-5),
+        ("lenet5.float16.tflite", "max_difference", 0, 1e-2),
+        ("lenet5.int8.tflite", "accuracy_change", -0.002, 1),
+    ],
+)
+def test_files_of_mnist_answer_as_keras_does(mnist_bundle, file, figure, lowest, highest):
+    rows = json.loads((mnist_bundle / "card.json").read_text())["artefacts"]
+    (row,) = [row for row in rows if row["file"] == file]
+    assert lowest <= row[figure] <= highest
+    assert row["evaluation"]["examples"] == 10_000
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel of this checkout, unpacked; the checkout itself stays as it is."""
+    folder = tmp_path_factory.mktemp("wheel")
+    unwanted = shutil.ignore_patterns(".*", "*.egg-info", "runs", "exported", "build", "__pycache__")
+    shutil.copytree(ROOT, folder / "copy", ignore=unwanted)
+    # setuptools and wheel come with TensorFlow: no isolated build, which would need the network.
+    command = [
+        sys.executable,
+        *"-m pip wheel ./copy --no-deps --no-build-isolation --no-index -w built".split(),
+    ]
+    built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (file,) = (folder / "built").glob("kerasdl-*.whl")
+    zipfile.ZipFile(file).extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def test_wheel_holds_pipelines_and_spaces(wheel):
+    shipped = {path.relative_to(ROOT / "kerasdl") for path in (ROOT / "kerasdl").rglob("*.py")}
+    for name in ("pipelines", "tuning"):
+        shipped |= {path.relative_to(ROOT) for path in (ROOT / name).glob("*.py")}
+    assert {path.relative_to(wheel / "kerasdl") for path in (wheel / "kerasdl").rglob("*.py")} == shipped
+    assert {Path("pipelines/lenet5.py"), Path("pipelines/mlp.py"), Path("tuning/__init__.py")} <= shipped
+
+
+def test_wheel_works_in_an_empty_folder(wheel, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+
+    def run(*arguments):
+        ran = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    assert Path(run("-c", "import kerasdl; print(kerasdl.__file__)").strip()).parent == wheel / "kerasdl"
+    assert "lenet5" in run("-m", "kerasdl", "list")
+    run("-m", "kerasdl", "train", "mlp", "--data", "digits", "--epochs", "1", "--no-export")
+    assert (tmp_path / "runs/mlp/1/model.keras").is_file()
