@@ -32,6 +32,7 @@ def load_recipe(pipeline: str, *, data: Any = None, **fields: Any) -> "Recipe":
     Raises:
         UsageError: for an unknown pipeline, data set, field or value.
     """
+    environment.import_tensorflow()
     from kerasdl import catalog
     from kerasdl.recipe import replace
 
@@ -45,6 +46,7 @@ def load_recipe(pipeline: str, *, data: Any = None, **fields: Any) -> "Recipe":
 
 def train(recipe: "Recipe", **options: Any) -> "Result":
     """Train, evaluate, export and verify a recipe; see `kerasdl.trainer.train` for the options."""
+    environment.import_tensorflow()
     from kerasdl.trainer import train
 
     return train(recipe, **options)
@@ -52,6 +54,7 @@ def train(recipe: "Recipe", **options: Any) -> "Result":
 
 def load(path: str | Path) -> "Target":
     """Open a run, a bundle or one exported file; see `kerasdl.loading.load`."""
+    environment.import_tensorflow()
     from kerasdl.loading import load
 
     return load(path)

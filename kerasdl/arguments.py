@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             name = unknown[0].partition("=")[0]
             hint = did_you_mean(name, self._option_string_actions)
-            raise UsageError(f"{self.prog} does not know {name!r}.{hint} See {self.prog} --help.")
+            raise UsageError(f"There is no flag {name!r} here.{hint} See {self.prog} --help.")
         return values
 
     def add_target(self, what: str) -> None:

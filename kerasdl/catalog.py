@@ -41,8 +41,10 @@ def find(pipeline: str) -> Path:
         path = Path(pipeline)
         if path.is_dir() and (path / "recipe.json").is_file():
             return path / "recipe.json"
-        if not path.is_file():
-            raise UsageError(f"There is no recipe file {pipeline}. Give a .py file with a RECIPE in it.")
+        if not path.is_file() or path.suffix not in (".py", ".json"):
+            raise UsageError(
+                f"There is no recipe file {pipeline}. Give a .py file with a RECIPE in it, or a recipe.json."
+            )
         return path
     known = names()
     if pipeline not in known:

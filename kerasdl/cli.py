@@ -75,9 +75,7 @@ def _train(parser: Parser, arguments: list[str]) -> int:
     if not arguments or arguments[0].startswith("-"):
         parser.epilog = "kerasdl train PIPELINE --help shows the flags of that pipeline's recipe too."
         if "--help" not in arguments and "-h" not in arguments:
-            raise UsageError(
-                "kerasdl train: the pipeline comes first, as in kerasdl train lenet5 --data digits."
-            )
+            raise UsageError("The pipeline comes first, as in kerasdl train lenet5 --data digits.")
         parser.parse(arguments)
     environment.import_tensorflow()
     recipe, source = catalog.load(arguments[0])
@@ -217,7 +215,7 @@ def _verify(parser: Parser, arguments: list[str]) -> int:
         tables.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
     else:
         tables.print_rows(Console(soft_wrap=True), rows, task)
-        print(f"Verified: {note}")
+        print(f"Verified: {note}. Latency and difference from Keras are those of the export.")
     return 0
 
 

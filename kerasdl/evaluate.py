@@ -12,7 +12,7 @@ def evaluate(predictor: Predictor, task: Any, batches: Batches) -> dict[str, Any
 
     Args:
         predictor: what answers.
-        task: the recipe's task.
+        task: has `inputs` and `evaluate`.
         batches: returns numpy (features, labels) batches of the split.
 
     Raises:
@@ -20,4 +20,4 @@ def evaluate(predictor: Predictor, task: Any, batches: Batches) -> dict[str, Any
     """
     endpoint = predictor.default_endpoint
     call = functools.partial(predictor.call, endpoint)
-    return task.evaluate(*run_over(call, predictor.inputs[endpoint], batches))
+    return task.evaluate(*run_over(call, functools.partial(task.inputs, endpoint), batches))

@@ -1,6 +1,7 @@
 """Opens whatever a command is given: a run, a bundle, or one exported file."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from kerasdl.data import from_text
 from kerasdl.data.splits import Spec, Splits
 from kerasdl.errors import UsageError
 from kerasdl.export import runtime
-from kerasdl.export.card import read_card
+from kerasdl.export.card import hash_file, read_card
 from kerasdl.run import Run
 from kerasdl.serialization import decode
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +134,11 @@ def _load_run(run: Run) -> Target:
 
 def _load_artefact(path: Path, bundle: Path) -> Target:
     card = read_card(bundle)
+    for name in (path.name,) if path.is_file() else ("saved_model.pb",):
+        if name in card["files"] and hash_file(bundle / name) != card["files"][name]["sha256"]:
+            _log.warning(
+                f"{bundle / name} has changed since it was exported: kerasdl verify {bundle} tells more."
+            )
     predictor = runtime.open_artifact(path)
     task, data = (decode(card["recipe"]["fields"][part], folder=bundle) for part in ("task", "data"))
     recorded = card["data"]

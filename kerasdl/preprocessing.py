@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kerasdl.errors import UsageError
+
 
 def decode_image(encoded, height: int, width: int, channels: int):
     """Decode one JPEG, PNG, BMP or GIF (first frame) and bring it to the trained size.
@@ -44,6 +46,9 @@ class ImagePreprocessing(keras.layers.Layer):
         standardize: take `mean` and `std` from the training images (`fit`). Defaults to False.
         **kwargs: those of `keras.Layer`.
 
+    Raises:
+        UsageError: for a value outside its range, or one mean for each channel of another number of channels.
+
     Input: (batch_size, height, width, channels), uint8 or float, 0..255.
     Output: (batch_size, *size, channels), float.
     """
@@ -60,6 +65,14 @@ class ImagePreprocessing(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if channels not in (None, 1, 3):
+            raise UsageError(f"channels is {channels}, but a network takes 1 (grey) or 3 (RGB).")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise UsageError(f"size is {size}, but it has to be a height and a width of at least 1 pixel.")
+        if not min(std) > 0 or not scale > 0:
+            raise UsageError(
+                "std and scale have to be above 0: pixels are divided by one, multiplied by the other."
+            )
         self.size = None if size is None else tuple(size)
         self.channels = channels
         self.scale = scale
@@ -78,7 +91,14 @@ class ImagePreprocessing(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
-        return (batch, *(self.size or (height, width)), self.channels or channels)
+        channels = self.channels or channels
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (1, channels):
+                raise UsageError(
+                    f"{name} has {len(getattr(self, name))} numbers, but images have {channels} channels. "
+                    "Give one number, or one for each channel."
+                )
+        return (batch, *(self.size or (height, width)), channels)
 
     def fit(self, batches) -> None:
         """Measure `mean` and `std` per channel over images, when `standardize` asks for it.

@@ -144,7 +144,7 @@ class Recipe:
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise UsageError(f"{name} is {value}, but it has to lie between {low:g} and {high:g}.")
+                raise UsageError(f"{name} is {value}, but it has to lie between {low} and {high}.")
         if not re.fullmatch(r"(\w[\w.-]*)?", self.name):
             raise UsageError(
                 f"name is {self.name!r}, but folders are named so: use letters, digits, - and _."

@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from kerasdl import environment, modules
 from kerasdl.data.splits import ArraySplit
-from kerasdl.errors import UsageError
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.recipe import Recipe, type_of
 from kerasdl.serialization import from_json, to_json
 
@@ -56,6 +57,7 @@ class Run:
 
         Raises:
             UsageError: when the run has none.
+            RunFailedError: when its file is damaged.
         """
         import keras
 
@@ -63,8 +65,11 @@ class Run:
             raise UsageError(f"{self.path} holds no model.keras: the run ended before its first epoch did.")
         own = modules.classes_beside(type_of(self.recipe().model))
         names = {keras.saving.get_registered_name(kind): kind for kind in own}
-        with keras.saving.custom_object_scope(names):
-            return keras.saving.load_model(self.model_file)
+        try:
+            with zipfile.ZipFile(self.model_file), keras.saving.custom_object_scope(names):
+                return keras.saving.load_model(self.model_file)
+        except zipfile.BadZipFile as error:
+            raise RunFailedError(f"{self.model_file} is damaged ({error}). Train again.") from error
 
     def labels(self) -> tuple[str, ...]:
         """Read the class names."""

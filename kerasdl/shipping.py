@@ -1,24 +1,22 @@
 """From a run to a verified bundle, and the later proof that a bundle is still the same network."""
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasdl import run as runs
 from kerasdl.data import order
 from kerasdl.data.splits import Split, Splits
-from kerasdl.errors import UsageError
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle
-from kerasdl.export.spec import ALL_FORMATS, ExportSpec
-from kerasdl.export.tflite import Converter
+from kerasdl.export.spec import ALL_FORMATS, Endpoint, ExportSpec
+from kerasdl.export.tflite import DEFAULT_MODES, Converter
 from kerasdl.recipe import Recipe
 from kerasdl.serialization import decode, encode
-
-TFLITE_MODES = ("float32", "float16", "dynamic", "int8")
 
 _BATCH_SIZE = 256
 _NUM_CALIBRATION = 256
@@ -32,7 +30,7 @@ def export_run(
     exported_dir: str | Path,
     converter: Converter,
     formats: Sequence[str] = ALL_FORMATS,
-    tflite_modes: Sequence[str] = TFLITE_MODES,
+    tflite_modes: Sequence[str] = DEFAULT_MODES,
     dynamic_batch: bool = False,
     embed_samples: bool = True,
     limit: int | None = None,
@@ -54,14 +52,16 @@ def export_run(
         RunFailedError: when an artefact differs from the Keras network by more than its tolerance.
     """
     recipe = run.recipe()
-    network = keras.saving.load_model(run.model_file)
+    network = run.network()
+    endpoints = recipe.task.endpoints(network, splits.features)
     spec = ExportSpec(
         name=recipe.name,
         model=network,
-        endpoints=recipe.task.endpoints(network, splits.features),
+        endpoints=endpoints,
         labels=splits.class_names,
-        calibration=calibration(recipe, network, splits),
+        calibration=calibration(recipe.task, endpoints, splits),
     )
+    encoded = encode(_without_machine(recipe))
     written = bundle.write_bundle(
         spec,
         task=recipe.task,
@@ -71,11 +71,12 @@ def export_run(
         tflite_modes=tuple(tflite_modes),
         dynamic_batch=dynamic_batch,
         info={
-            "recipe": encode(_without_paths(recipe)),
+            "recipe": encoded,
             "data": describe_data(splits),
             "metrics": run.read_json("metrics.json"),
         },
         samples=_samples(splits) if embed_samples else None,
+        recipe_file=run.path / bundle.RECIPE_FILE if _has_own_types(encoded) else None,
         converter=converter,
     )
     hashes = {name: file["sha256"] for name, file in bundle.read_card(written.path)["files"].items()}
@@ -101,10 +102,10 @@ def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, s
         RunFailedError: when a file has changed or an artefact gives other answers; each file is named.
     """
     card = bundle.read_card(path)
-    task, recorded = decode(card["recipe"]["fields"]["task"]), decode(card["recipe"]["fields"]["data"])
+    task, recorded = recorded_parts(path, card)
     try:
-        splits = (source or recorded).load()
-    except UsageError:
+        splits = (recorded if source is None else same_source(recorded, source)).load()
+    except (UsageError, RunFailedError):
         if source is not None:
             raise
         splits = None  # the data is not on this machine; the card holds samples for this
@@ -119,6 +120,36 @@ def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, s
     if splits is None:
         return rows, task, "hashes and embedded samples (the data it was exported with is not here)"
     return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
+
+
+def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return a bundle's task and data source; classes of the user's own from its copy of their recipe file.
+
+    That file is run. Only one that the card lists, unchanged, is.
+
+    Raises:
+        UsageError: when the bundle lacks the file that it needs.
+        NotTheSameError: when the file has changed.
+    """
+    folder = None
+    if bundle.RECIPE_FILE in card["files"]:
+        damaged = bundle.damaged_files(path, card)
+        if bundle.RECIPE_FILE in damaged:
+            raise bundle.NotTheSameError(path, list(damaged.values()))
+        folder = path
+    fields = card["recipe"]["fields"]
+    return decode(fields["task"], folder), decode(fields["data"], folder)
+
+
+def same_source(recorded: Any, given: Any) -> Any:
+    """Return the source that was recorded, at the place that is given now.
+
+    So fractions, seeds and sizes are those of the training. A source of another type is taken as it is given.
+    """
+    if type(recorded) is not type(given):
+        return given
+    place = {name: getattr(given, name) for name in ("path", "name") if hasattr(given, name)}
+    return dataclasses.replace(recorded, **place)
 
 
 def describe_data(splits: Splits) -> dict[str, Any]:
@@ -139,11 +170,11 @@ def test_batches(splits: Splits, limit: int | None = None):
     return batches.as_numpy_iterator
 
 
-def calibration(recipe: Recipe, network: keras.Model, splits: Splits) -> dict[str, np.ndarray]:
-    """Return shuffled raw training examples, as the input of the first endpoint."""
-    (name,) = recipe.task.endpoints(network, splits.features)[0].inputs
+def calibration(task: Any, endpoints: Sequence[Endpoint], splits: Splits) -> dict[str, dict[str, np.ndarray]]:
+    """Return shuffled raw training examples as inputs of each endpoint that TFLite files have."""
     features, _ = _shuffled(splits.train, _NUM_CALIBRATION)
-    return {name: features}
+    names = [endpoint.name for endpoint in endpoints if "tflite" in endpoint.formats]
+    return {name: task.inputs(name, features, 0) for name in names}
 
 
 def _samples(splits: Splits) -> dict[str, np.ndarray]:
@@ -156,9 +187,17 @@ def _shuffled(split: Split, count: int) -> tuple[np.ndarray, np.ndarray]:
     return next(batches.as_numpy_iterator())
 
 
-def _without_paths(recipe: Recipe) -> Recipe:
-    """Keep only the last part of the data's path: a card tells nothing of the machine that made it."""
-    path = getattr(recipe.data, "path", None)
-    return recipe if path is None else dataclasses.replace(
-        recipe, data=dataclasses.replace(recipe.data, path=Path(path).name)
-    )  # fmt: skip
+def _without_machine(recipe: Recipe) -> Recipe:
+    """Keep only the last part of the data's path, and no wish to download: a card is for any machine."""
+    changes: dict[str, Any] = {}
+    if getattr(recipe.data, "path", None) is not None:
+        changes["path"] = Path(recipe.data.path).name
+    if hasattr(recipe.data, "download"):
+        changes["download"] = False
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, **changes))
+
+
+def _has_own_types(encoded: Mapping[str, Any]) -> bool:
+    """Tell whether the task or the data is of a type that the user's recipe file defines."""
+    own = f'"type": "{bundle.RECIPE_FILE}:'
+    return any(own in json.dumps(encoded["fields"][part]) for part in ("task", "data"))

@@ -1,6 +1,7 @@
 """What commands end with: tables, figures, or one JSON document."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +10,16 @@ if TYPE_CHECKING:
 
 
 def print_result(console: "Console", result: Any, dry_run: bool) -> None:
-    """Print what a training left behind: figures, artefacts, and what to type next."""
-    task = result.recipe.task
-    console.print(task.summary(result.metrics), highlight=False)
+    """Print what a training left behind: artefacts, and what to type next."""
     if result.bundle is not None:
-        print_rows(console, result.bundle.rows, task)
+        print_rows(console, result.bundle.rows, result.recipe.task)
     if dry_run:
         console.print("Dry run passed: every stage works. Nothing was kept.")
         return
     console.print(f"Run     {result.run.path}", highlight=False)
-    logs = f"tensorboard --logdir {result.run.path / 'logs'}"
+    logs = ["tensorboard", "--logdir", str(result.run.path / "logs")]
     if result.bundle is None:
-        _print_next(console, [f"kerasdl export {result.run.path}", logs])
+        _print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
     else:
         _print_bundle(console, result.bundle, logs)
 
@@ -51,14 +50,15 @@ def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: Any)
             console.print(f"{row['file']}: {row['error']}", style="red", highlight=False)
 
 
-def _print_bundle(console: "Console", bundle: Any, *more: str) -> None:
+def _print_bundle(console: "Console", bundle: Any, *more: Sequence[str]) -> None:
     console.print(f"Bundle  {bundle.path}", highlight=False)
-    _print_next(console, [f"kerasdl predict {bundle.path} some.png", f"kerasdl verify {bundle.path}", *more])
+    path = str(bundle.path)
+    _print_next(console, [["kerasdl", "predict", path, "some.png"], ["kerasdl", "verify", path], *more])
 
 
-def _print_next(console: "Console", commands: Sequence[str]) -> None:
+def _print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
     console.print("Next:")
-    for command in commands:
+    for command in map(shlex.join, commands):
         console.print(f"  {command}", highlight=False, style="cyan")
 
 
@@ -74,4 +74,4 @@ def print_document(document: Any, *, as_json: bool = False) -> None:
             continue
         if isinstance(value, list):
             value = ", ".join(map(str, value)) or "none"
-        print(f"{name:<28} {f'{value:.4f}' if isinstance(value, float) else value}")
+        print(f"{name:<28} {f'{value:.4g}' if isinstance(value, float) else value}")

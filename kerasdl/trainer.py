@@ -18,6 +18,8 @@ from kerasdl.data import order
 from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.evaluate import evaluate
+from kerasdl.export import labels
+from kerasdl.export.bundle import check_destination
 from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
 from kerasdl.recipe import Recipe
@@ -76,15 +78,20 @@ def train(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-dry-run-")))
             runs_dir, exported_dir = folder / "runs", folder / "exported"
             recipe = dataclasses.replace(recipe, epochs=1, min_steps=0, warmup_epochs=0)
+        strategy = _begin(recipe)
         if export:
             converter = stack.enter_context(Converter())
             converter.start()  # its imports take seconds: they pass while the network trains
-        run, recipe, splits, network = fit(recipe, Path(runs_dir), recipe_source, console, dry_run)
+        splits = load_data(recipe)
+        if export:  # what cannot be published is said before hours of training, not after
+            check_destination(Path(exported_dir), recipe.name, splits.class_names)
+        run, recipe, network = fit(recipe, splits, strategy, Path(runs_dir), recipe_source, console, dry_run)
         limit = _DRY_RUN_STEPS if dry_run else None
         endpoints = recipe.task.endpoints(network, splits.features)
         predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
         metrics = evaluate(predictor, recipe.task, shipping.test_batches(splits, limit))
         run.write("metrics.json", {**run.read_json("metrics.json"), "test": metrics})
+        console.print(recipe.task.summary(metrics), highlight=False)
         if not export:
             return Result(run, recipe, metrics)
         bundle = shipping.export_run(
@@ -98,22 +105,41 @@ def train(
         return Result(run, recipe, metrics, bundle)
 
 
-def fit(
-    recipe: Recipe, runs_dir: Path, recipe_source: Path | None, console: Console, dry_run: bool
-) -> tuple[runs.Run, Recipe, Splits, keras.Model]:
-    """Train a recipe into a new run folder.
-
-    Returns:
-        The run, the recipe as it was run, the data, and the best network, float32.
-    """
-    keras.utils.set_random_seed(recipe.seed)
+def _begin(recipe: Recipe) -> tf.distribute.Strategy | None:
+    """Settle determinism and devices, which has to happen before TensorFlow computes anything."""
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = distribute.choose(recipe.strategy)
     num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
     distribute.check_batch_size(recipe.batch_size, num_replicas, recipe.gradient_accumulation_steps)
+    return strategy
 
+
+def load_data(recipe: Recipe) -> Splits:
+    """Load a recipe's data and say what there is to say of it."""
+    _log.info(f"Loading the data ({type(recipe.data).__name__}) ...")
     splits = recipe.data.load()
+    for note in splits.notes:
+        _log.warning(note)
+    return splits
+
+
+def fit(
+    recipe: Recipe,
+    splits: Splits,
+    strategy: tf.distribute.Strategy | None,
+    runs_dir: Path,
+    recipe_source: Path | None,
+    console: Console,
+    dry_run: bool,
+) -> tuple[runs.Run, Recipe, keras.Model]:
+    """Train a recipe into a new run folder.
+
+    Returns:
+        The run, the recipe as it was run, and the best network, float32.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
     steps = _whole_executions(order.steps_per_epoch(splits.train, recipe.batch_size))
     steps = min(steps, _DRY_RUN_STEPS) if dry_run else steps
     recipe = dataclasses.replace(
@@ -148,7 +174,7 @@ def fit(
             verbose=0,
         )
     run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": len(history.epoch)})
-    return run, recipe, splits, _reload(run, twin)
+    return run, recipe, _reload(run, twin)
 
 
 def _start_run(
@@ -160,10 +186,8 @@ def _start_run(
     recipe_source: Path | None,
 ) -> runs.Run:
     """Make the run's folder with all that is known before the first step, and say it."""
-    for note in splits.notes:
-        _log.warning(note)
     run, devices = runs.create(runs_dir, recipe, recipe_source), distribute.describe(strategy)
-    run.write("labels.txt", "".join(f"{name}\n" for name in splits.class_names))
+    run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
     data = shipping.describe_data(splits)
     run.write("receipt.json", runs.receipt(recipe, data, devices, network.count_params()))
     examples = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
@@ -185,6 +209,7 @@ def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
         return (features for features, _ in batches.as_numpy_iterator())
 
     layer.fit(examples)
+    layer.compute_output_shape((None, *splits.features.shape))  # says what does not fit this data
     return layer
 
 

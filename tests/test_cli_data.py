@@ -125,7 +125,7 @@ def test_npz_from_training_to_verification(tmp_path, monkeypatch, capsys):
         "mine.npz", x_train=images[~test], y_train=labels[~test], x_test=images[test], y_test=labels[test]
     )
     assert main(["train", "mlp", "--data", "mine.npz", *SMALL, "--no-export"]) == 0
-    export = ["export", "runs/mlp/1", "--formats", "onnx", "--data", str(tmp_path / "mine.npz")]
+    export = ["export", "runs/mlp/1", "--formats", "saved_model,onnx", "--data", str(tmp_path / "mine.npz")]
     assert main(export) == 0
     capsys.readouterr()
     for target in ("runs/mlp/1", "exported/mlp/1", "exported/mlp/1/mlp.onnx"):

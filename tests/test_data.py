@@ -304,7 +304,7 @@ def test_folder_of_every_format_in_any_case_with_links_and_clutter(tmp_path):
         (tmp_path / name / ".hidden.png").write_text("no image")
         (tmp_path / name / "notes.txt").write_text("no image")
     (tmp_path / ".git").mkdir()
-    splits = folder(tmp_path, channels=3).load()
+    splits = folder(tmp_path, image_channels=3).load()
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 12
     found = np.concatenate([splits.train.features, splits.validation.features, splits.test.features])
     errors = np.abs(found.astype(int) - image).max(axis=(1, 2, 3))
@@ -326,8 +326,8 @@ def test_grey_bmp_and_gif_stay_grey(tmp_path):
 def test_channels_follow_the_images(tmp_path):
     fill(tmp_path / "grey", channels=1), fill(tmp_path / "colour")
     assert folder(tmp_path / "grey").load().features.shape == (6, 5, 1)
-    assert folder(tmp_path / "grey", channels=3).load().features.shape == (6, 5, 3)
-    assert folder(tmp_path / "colour", channels=1).load().features.shape == (6, 5, 1)
+    assert folder(tmp_path / "grey", image_channels=3).load().features.shape == (6, 5, 3)
+    assert folder(tmp_path / "colour", image_channels=1).load().features.shape == (6, 5, 1)
     # Grey that is stored as colour is grey too; one colour image makes all colour.
     image = np.repeat(pictures(1, channels=1)[0], 3, axis=-1)
     (tmp_path / "grey/cat/rgb.png").write_bytes(tf.io.encode_png(image).numpy())

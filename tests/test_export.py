@@ -23,13 +23,13 @@ from ai_edge_litert.interpreter import Interpreter
 from kerasdl.data.splits import Spec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
+from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import hash_files
-from kerasdl.export.labels import to_text
 from kerasdl.export.process import Worker
 from kerasdl.export.runtime import open_artifact
 from kerasdl.export.spec import Endpoint, ExportSpec
 from kerasdl.export.tflite import MODES, Converter
-from kerasdl.export.verify import Artefact, check_interface
+from kerasdl.export.verify import References, check_interface, compare
 from kerasdl.preprocessing import ImagePreprocessing
 from kerasdl.tasks.classification import Classification
 from tests.cases import ALL_CASES
@@ -81,7 +81,7 @@ def spec(images):
     model = Tiny()
     model(images[:1])
     endpoints = Classification().endpoints(model, Spec((8, 8, 1), "uint8"))
-    return ExportSpec("tiny", model, endpoints, LABELS, {"images": images[:20]})
+    return ExportSpec("tiny", model, endpoints, LABELS, {"serving_default": {"images": images[:20]}})
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +265,10 @@ def test_predictor_refuses_what_does_not_fit(bundle, images, tmp_path):
         predictor.predict(np.zeros((2, 9, 8, 1), np.uint8))
     with pytest.raises(UsageError, match="images is uint8, but was given float64"):
         predictor.predict(images / 255)
+    with pytest.raises(UsageError, match=r"images is uint8, 0 to 255, but was given values from 0 to 300"):
+        predictor.predict(np.linspace(0, 300, 128).astype(np.uint16).reshape(2, 8, 8, 1))
+    wide = predictor.predict(images[:2].astype(np.uint16))["probabilities"]
+    np.testing.assert_array_equal(wide, predictor.predict(images[:2])["probabilities"])
     with pytest.raises(UsageError, match="Did you mean 'serving_default'"):
         predictor.call("serving_defualt", {"images": images})
     with pytest.raises(UsageError, match="takes images, but was given image"):
@@ -347,7 +351,8 @@ class Blind(Classification):
 @pytest.mark.parametrize("task", [Strict(), Blind()])
 def test_beyond_tolerance_nothing_is_published(write, tmp_path, task):
     with pytest.raises(
-        RunFailedError, match=r"tiny\.onnx: max_difference is .*, but has to be <= .*\n.*published"
+        RunFailedError,
+        match=r"tiny\.onnx: serving_default: max_difference is .*, but has to be <= .*\n.*published",
     ):
         write(tmp_path, formats=("saved_model", "onnx"), task=task)
     assert list((tmp_path / "tiny").iterdir()) == []
@@ -450,7 +455,13 @@ class Coder(keras.Model):
 
 
 class Closeness:
-    """The least that a task has to offer an export."""
+    """The least that a task has to offer an export; the data is values (N, 7)."""
+
+    def inputs(self, endpoint, features, seed):
+        if endpoint == "decode":
+            return {"code": features[:, :5]}
+        shift = np.random.default_rng(seed).normal(size=(len(features), 5)).astype("f")
+        return {"values": features, "shift": shift}
 
     def compare(self, expected, actual, labels):
         return {"max_difference": max(float(np.abs(expected[k] - actual[k]).max()) for k in expected)}
@@ -459,12 +470,20 @@ class Closeness:
         return {"mean": float(outputs["code"].mean())}
 
     def tolerances(self, kind):
-        return {"max_difference": ("<=", 1e-2 if kind == "float16" else 1e-5)}
+        return {"max_difference": ("<=", {"float16": 1e-2, "int8": 0.5}.get(kind, 1e-5))}
 
 
-def test_several_endpoints(write, tmp_path):
+@pytest.fixture(scope="module")
+def values():
+    return np.random.default_rng(0).normal(size=(20, 7)).astype("f")
+
+
+@pytest.fixture(scope="module")
+def coder(values):
+    """A spec of two endpoints, one of them with two inputs."""
+    keras.utils.set_random_seed(0)
     model = Coder()
-    model(np.zeros((1, 7), np.float32))
+    model(values)
 
     def encode(values, shift):
         return {"code": model.encoder(values) + shift, "size": tf.reduce_sum(values, -1)}
@@ -472,34 +491,145 @@ def test_several_endpoints(write, tmp_path):
     def decode(code):
         return {"values": model.decoder(code)}
 
-    values, shift, code = (tf.TensorSpec((None, size), tf.float32) for size in (7, 5, 5))
+    seven, five = (tf.TensorSpec((None, size), tf.float32) for size in (7, 5))
     endpoints = (
-        Endpoint("encode", encode, {"values": values, "shift": shift}),
-        Endpoint("decode", decode, {"code": code}),
+        Endpoint("encode", encode, {"values": seven, "shift": five}),
+        Endpoint("decode", decode, {"code": five}),
     )
-    spec = ExportSpec("coder", model, endpoints, (), {})
-    rng = np.random.default_rng(0)
-    features = {"values": rng.normal(size=(6, 7)).astype("f"), "shift": rng.normal(size=(6, 5)).astype("f")}
-    bundle = write(
-        tmp_path,
-        spec=spec,
+    calibration = {name: Closeness().inputs(name, values, 0) for name in ("encode", "decode")}
+    return ExportSpec("coder", model, endpoints, (), calibration)
+
+
+@pytest.fixture(scope="module")
+def two_batches(values):
+    return lambda: [(values[:12], np.zeros(12)), (values[12:], np.zeros(8))]
+
+
+@pytest.fixture(scope="module")
+def coded(write, coder, two_batches, values, tmp_path_factory):
+    return write(
+        tmp_path_factory.mktemp("coded"),
+        spec=coder,
         task=Closeness(),
-        batches=lambda: [(features, np.zeros(6))],
-        samples={"features": features, "labels": np.zeros(6)},
+        batches=two_batches,
+        samples={"features": values[:3], "labels": np.zeros(3)},
         tflite_modes=("float32", "float16", "int8"),
     )
-    assert "calibration" in bundle.failures.pop("coder.int8.tflite")
-    code = rng.normal(size=(3, 5)).astype("f")
-    names = ("", "coder.float32.tflite", "coder.encode.onnx", "coder.decode.onnx")
-    for predictor in (open_artifact(bundle.path / name) for name in names):
-        if "encode" in predictor.inputs:
-            outputs = predictor.call("encode", features)
-            np.testing.assert_allclose(outputs["code"], encode(**features)["code"], atol=1e-5)
-        if "decode" in predictor.inputs:
-            np.testing.assert_allclose(
-                predictor.call("decode", {"code": code})["values"], model.decoder(code), atol=1e-5
-            )
-    bundles.verify_bundle(bundle.path, task=Closeness(), batches=lambda: [(features, np.zeros(6))])
+
+
+def test_several_endpoints(coded, coder, values):
+    assert not coded.failures
+    names = ("", "coder.float32.tflite", "coder.int8.tflite", "coder.encode.onnx", "coder.decode.onnx")
+    for name in names:
+        predictor = open_artifact(coded.path / name)
+        for endpoint in coder.endpoints:
+            if endpoint.name in predictor.inputs:
+                inputs = Closeness().inputs(endpoint.name, values, 5)
+                expected, actual = endpoint.function(**inputs), predictor.call(endpoint.name, inputs)
+                for key, value in expected.items():
+                    np.testing.assert_allclose(actual[key], value, atol=0.5 if "int8" in name else 1e-5)
+
+
+def test_int8_is_calibrated_at_every_endpoint(coded):
+    model = schema.Model.GetRootAs((coded.path / "coder.int8.tflite").read_bytes(), 0)
+    assert model.SubgraphsLength() == 2
+    for place in range(2):
+        graph = model.Subgraphs(place)
+        codes = [
+            model.OperatorCodes(graph.Operators(i).OpcodeIndex()) for i in range(graph.OperatorsLength())
+        ]
+        assert schema.BuiltinOperator.QUANTIZE in {code.BuiltinCode() for code in codes}
+
+
+def test_int8_without_samples_of_an_endpoint_is_left_out(write, coder, two_batches, tmp_path):
+    bare = dataclasses.replace(coder, calibration={"encode": coder.calibration["encode"]})
+    arguments = {"task": Closeness(), "batches": two_batches, "tflite_modes": ("float32", "int8")}
+    bundle = write(tmp_path, spec=bare, formats=("tflite",), **arguments)
+    assert bundle.failures == {
+        "coder.int8.tflite": "it could not be converted: int8 needs calibration samples of decode"
+    }
+
+
+def test_first_endpoint_is_compared_on_all_data_and_others_on_the_first_batch(coded):
+    examples = {
+        row["file"]: {name: figures["examples"] for name, figures in row["endpoints"].items()}
+        for row in coded.rows
+    }
+    assert examples["saved_model.pb"] == examples["coder.int8.tflite"] == {"encode": 20, "decode": 12}
+    assert examples["coder.encode.onnx"] == {"encode": 20}
+    assert examples["coder.decode.onnx"] == {"decode": 20}
+    rows = {row["file"]: row for row in coded.rows}
+    assert rows["saved_model.pb"]["evaluation"] == rows["saved_model.pb"]["endpoints"]["encode"]["evaluation"]
+    assert "evaluation" not in rows["coder.decode.onnx"]
+    assert all(row["latency_ms"] > 0 and row["max_difference"] <= 0.5 for row in coded.rows)
+    assert json.loads((coded.path / "card.json").read_text())["examples"] == 20
+
+
+class Exact(Closeness):
+    """Accepts nothing of the endpoint that is not the first."""
+
+    def compare(self, expected, actual, labels):
+        return {"max_difference": 1.0 if "values" in expected else 0.0}
+
+
+class Silent(Closeness):
+    def compare(self, expected, actual, labels):
+        return {}
+
+
+@pytest.mark.parametrize(
+    "task, message",
+    [
+        (
+            Exact(),
+            r"saved_model\.pb: decode: max_difference is 1, but has.*\ncoder\.decode\.onnx: decode: max_d",
+        ),
+        (Silent(), r"saved_model\.pb: nothing was compared"),
+    ],
+)
+def test_endpoints_that_are_not_the_first_are_judged_too(write, coder, two_batches, tmp_path, task, message):
+    with pytest.raises(RunFailedError, match=message):
+        write(tmp_path, spec=coder, task=task, batches=two_batches, formats=("saved_model", "onnx"))
+    assert list((tmp_path / "coder").iterdir()) == []
+
+
+def test_serving_bytes_is_compared_with_keras(bundle, spec, batches):
+    def upside_down(image_bytes):
+        return {name: value[::-1] for name, value in spec.endpoints[1].function(image_bytes).items()}
+
+    endpoints = (spec.endpoints[0], dataclasses.replace(spec.endpoints[1], function=upside_down))
+    artefact = Artefact("saved_model.pb", "saved_model", ("serving_default", "serving_bytes"))
+    with Worker() as worker:
+        predictor = artefact.open(bundle.path, worker)
+        for network, problems in [(spec.endpoints, []), (endpoints, ["serving_bytes: max_difference"])]:
+            references = References(network, Classification(), batches)
+            figures, beyond = compare(predictor, artefact, references, Classification())
+            assert [problem.partition(" is ")[0] for problem in beyond] == problems
+            examples = [figures["endpoints"][name]["examples"] for name in artefact.endpoints]
+            assert examples == [40, 16]
+
+
+@pytest.mark.parametrize("with_data", [False, True])
+def test_verify_checks_every_endpoint(coded, two_batches, tmp_path, with_data):
+    """Other answers of `decode` alone: by the samples, and where there are none by the data."""
+    path = Path(shutil.copytree(coded.path, tmp_path / "copy"))
+    bundles.verify_bundle(path, task=Closeness(), batches=two_batches)
+    card = json.loads((path / "card.json").read_text())
+    if with_data:
+        card["samples"] = None
+    model = onnx.load(path / "coder.decode.onnx")
+    for weight in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.shape == (5, 7):
+            weight.CopyFrom(onnx.numpy_helper.from_array(values + 1, weight.name))
+    onnx.save(model, path / "coder.decode.onnx")
+    card["files"]["coder.decode.onnx"]["sha256"] = hash_files(path)["coder.decode.onnx"]["sha256"]
+    (path / "card.json").write_text(json.dumps(card))
+    words = "the root mean square of values is" if with_data else "max_difference is"
+    with pytest.raises(bundles.NotTheSameError, match=rf"coder\.decode\.onnx: decode: {words}") as error:
+        bundles.verify_bundle(path, task=Closeness(), batches=two_batches if with_data else None)
+    assert len(error.value.problems) == 1
+    assert error.value.problems[0].startswith("coder.decode.onnx: decode")
 
 
 def flip_byte(path, place=-5):
@@ -511,7 +641,9 @@ def flip_byte(path, place=-5):
 def test_verify_accepts_what_was_exported(bundle, batches):
     rows = bundles.verify_bundle(bundle.path, task=Classification(), batches=batches)
     assert [row["file"] for row in rows] == list(FILES)
-    assert all(row["repeat"]["max_difference"] < 1e-6 for row in rows)
+    for row in rows:
+        assert list(row["repeat"]) == list(row["endpoints"])
+        assert all(figures["max_difference"] < 1e-6 for figures in row["repeat"].values())
 
 
 def test_verify_names_every_file_that_changed(copy):
@@ -539,14 +671,16 @@ def test_verify_runs_the_files_too(copy):
     card = json.loads((copy / "card.json").read_text())
     card["files"]["tiny.onnx"]["sha256"] = hash_files(copy)["tiny.onnx"]["sha256"]
     (copy / "card.json").write_text(json.dumps(card))
-    with pytest.raises(RunFailedError, match=r"tiny\.onnx: max_difference is") as error:
+    with pytest.raises(RunFailedError, match=r"tiny\.onnx: serving_default: max_difference is") as error:
         bundles.verify_bundle(copy, task=Classification())
     assert "tflite" not in str(error.value)
 
 
 def test_verify_notices_other_data(bundle, images):
     batches = [(images, np.zeros(40, np.int32))]
-    with pytest.raises(RunFailedError, match=r"tiny\.onnx: accuracy is .* on this data, but was"):
+    with pytest.raises(
+        RunFailedError, match=r"tiny\.onnx: serving_default: accuracy is .* on this data, but was"
+    ):
         bundles.verify_bundle(bundle.path, task=Classification(), batches=lambda: batches)
 
 
@@ -559,16 +693,29 @@ def test_verify_needs_a_bundle(tmp_path, copy):
 
 
 def test_names_that_cannot_be_files_are_refused(write, spec, tmp_path):
-    for name in ("a/b", "..", ".hidden", ""):
+    for name in ("a/b", "..", ".hidden", "", "two\nlines", "null\0"):
         with pytest.raises(UsageError, match="cannot be the name of a folder"):
             write(tmp_path, spec=dataclasses.replace(spec, name=name))
     with pytest.raises(UsageError, match="contains a line end"):
-        to_text(["cat", "great\ndane"])
+        write(tmp_path, spec=dataclasses.replace(spec, labels=("cat", "great\ndane", "emu")))
     with pytest.raises(UsageError, match="Did you mean 'onnx'"):
         write(tmp_path, formats=("onxx",))
     with pytest.raises(UsageError, match="Did you mean 'float16'"):
         write(tmp_path, tflite_modes=("flaot16",))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(spec, tmp_path):
+    (tmp_path / "file").write_text("")
+    for root, name in [(tmp_path / "file", "net"), (tmp_path, "file"), (tmp_path, "long" * 100)]:
+        with pytest.raises(UsageError, match=r"No bundle can be written to .*Use --exported-dir"):
+            bundles.check_destination(root, name, LABELS)
+    assert bundles.check_destination(tmp_path / "new", "net", LABELS) == tmp_path / "new" / "net"
+    assert list((tmp_path / "new" / "net").iterdir()) == []
+    with pytest.raises(UsageError, match="No bundle can be written"):  # no batches, no converter: no work
+        bundles.write_bundle(
+            spec, task=None, root=tmp_path / "file", batches=None, converter=None, info={}
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)
@@ -579,15 +726,14 @@ def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     batch = tf.data.Dataset.from_tensors((features, labels)).repeat()
     network.fit(batch, steps_per_epoch=20, epochs=1, shuffle=False, verbose=0)
     endpoints = case.task.endpoints(network, Spec(case.input_shape, "uint8"))
-    spec = ExportSpec("net", network, endpoints, LABELS, {"images": features})
+    spec = ExportSpec("net", network, endpoints, LABELS, {"serving_default": {"images": features}})
     written = bundles.write_bundle(
         spec, root=tmp_path, task=case.task, batches=lambda: [(features, labels)], converter=converter,
         info={}, tflite_modes=MODES, dynamic_batch=True,
     )  # fmt: skip
     assert not written.failures
     limits = {"saved_model": 1e-5, "float32": 1e-5, "onnx": 1e-5, "float16": 1e-2}
-    expected = network(features, training=False).numpy()
-    expected = keras.ops.softmax(expected).numpy()
+    expected = keras.ops.softmax(case.logits(network, features)).numpy()
     assert np.ptp(expected, axis=0).max() > 0.05  # answers differ from example to example
     for row in written.rows:
         actual = opened(written, row["file"]).predict(features)["probabilities"]

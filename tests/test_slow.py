@@ -69,10 +69,8 @@ def wheel(tmp_path_factory):
     unwanted = shutil.ignore_patterns(".*", "*.egg-info", "runs", "exported", "build", "__pycache__")
     shutil.copytree(ROOT, folder / "copy", ignore=unwanted)
     # setuptools and wheel come with TensorFlow: no isolated build, which would need the network.
-    command = [
-        sys.executable,
-        *"-m pip wheel ./copy --no-deps --no-build-isolation --no-index -w built".split(),
-    ]
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "-w", "built"]
+    command = [sys.executable, "-m", "pip", "wheel", "./copy", *options]
     built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     (file,) = (folder / "built").glob("kerasdl-*.whl")

@@ -131,10 +131,12 @@ TRAIN_TWICE = """
 import sys
 import kerasdl
 from rich.console import Console
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
 for seed in (3, 4):
     recipe = kerasdl.load_recipe("mlp", data="digits", epochs=1, seed=seed, deterministic=True)
     kerasdl.train(recipe, runs_dir=sys.argv[1], export=False, console=Console(quiet=True))
+assert is_op_determinism_enabled()
 """
 
 
@@ -185,12 +187,11 @@ def test_validation_split_smaller_than_the_batch_on_two_replicas(tmp_path):
     assert_saved_is_that_of_epoch(result, result.run.read_json("metrics.json")["best_epoch"])
 
 
-@pytest.mark.parametrize("schedule", ["constant", "plateau", "one_cycle", "cosine"])
-def test_schedules_on_two_replicas(tmp_path, schedule):
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_changeable_learning_rates_on_two_replicas(tmp_path, schedule):
     result = train(tmp_path, strategy="cpu:2", schedule=schedule, epochs=1, learning_rate=5e-3)
     (row,) = history(result)
-    if schedule in ("constant", "plateau"):
-        assert row["optimizer_learning_rate"] == pytest.approx(5e-3)
+    assert row["optimizer_learning_rate"] == pytest.approx(5e-3)
     assert_saved_is_that_of_epoch(result, 1)
 
 

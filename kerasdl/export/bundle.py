@@ -5,23 +5,28 @@ import dataclasses
 import errno
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.export import labels, verify
+from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import hash_files, make_card, read_card, write_card
-from kerasdl.export.onnx_file import write_onnx
+from kerasdl.export.plan import failed_rows, plan_files, write_files
 from kerasdl.export.process import Worker
 from kerasdl.export.readme import readme_text
-from kerasdl.export.recheck import embed_samples, verify_bundle
-from kerasdl.export.saved_model import write_saved_model
+from kerasdl.export.recheck import NotTheSameError, damaged_files, embed_samples, verify_bundle
 from kerasdl.export.spec import ALL_FORMATS, ExportSpec
-from kerasdl.export.tflite import MODES, Converter, TFLiteWriter
-from kerasdl.export.verify import Artefact, Batches, Reference
+from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
+from kerasdl.export.verify import Batches, References
 
-__all__ = ["Bundle", "read_card", "verify_bundle", "write_bundle"]
+__all__ = [
+    "Bundle", "NotTheSameError", "check_destination", "damaged_files", "read_card", "verify_bundle",
+    "write_bundle",
+]  # fmt: skip
+
+RECIPE_FILE = "recipe.py"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +35,8 @@ class Bundle:
 
     Attributes:
         path: its folder, `<root>/<name>/<version>`.
-        rows: one for each file that was asked for: `file`, `kind`, `endpoint`, `bytes`, `sha256`, the figures
-            of the comparison, `evaluation`, `latency_ms`; or `file`, `kind`, `error`.
+        rows: one for each file that was asked for: `file`, `kind`, `bytes`, `sha256`, `endpoint` (the first),
+            its figures, `latency_ms`, and `endpoints`: the figures of each; or `file`, `kind`, `error`.
     """
 
     path: Path
@@ -52,18 +57,20 @@ def write_bundle(
     converter: Converter,
     info: Mapping[str, Any],
     formats: Sequence[str] = ALL_FORMATS,
-    tflite_modes: Sequence[str] = MODES[:4],
+    tflite_modes: Sequence[str] = DEFAULT_MODES,
     dynamic_batch: bool = False,
     samples: Mapping[str, Any] | None = None,
+    recipe_file: Path | None = None,
 ) -> Bundle:
     """Write, verify and publish one network as `<root>/<name>/<next version>/`.
 
     A file that cannot be converted is left out and named in `failures`; the others are published. A file that
-    gives other answers than Keras, beyond the task's tolerances, stops everything.
+    gives other answers than Keras, beyond the task's tolerances, stops everything. The first endpoint of each
+    file is compared on all batches; further ones, which may have files to decode, on the first batch only.
 
     Args:
         spec: what to write.
-        task: has `compare`, `evaluate` and `tolerances`.
+        task: has `inputs`, `compare`, `evaluate` and `tolerances`.
         root: folder of all bundles.
         batches: returns (features, labels) batches to verify with, anew at each call.
         converter: the process that converts to TFLite.
@@ -72,14 +79,14 @@ def write_bundle(
         tflite_modes: some of `MODES`.
         dynamic_batch: let the TFLite files take any batch size; without it they take one example.
         samples: a few `features` and `labels` to embed, so that the bundle can be verified without the data.
+        recipe_file: the user's file that defines the task or the data source; the bundle keeps a copy.
 
     Raises:
-        UsageError: for unknown formats or modes, and names that cannot be file names.
+        UsageError: for unknown formats or modes, and what `check_destination` refuses.
         RunFailedError: when an artefact is not the same network, or nothing could be written.
     """
-    _check_arguments(spec, formats, tflite_modes)
-    parent = root / spec.name
-    parent.mkdir(parents=True, exist_ok=True)
+    _check_words(formats, tflite_modes)
+    parent = check_destination(root, spec.name, spec.labels)
     # Beside the versions, so that publishing is one rename; TF Serving looks at numbers only.
     with contextlib.ExitStack() as stack:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=".exporting-"))
@@ -88,24 +95,53 @@ def write_bundle(
         fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written
         fresh.start()
         tflite = TFLiteWriter(spec, converter, Path(temporary) / "tflite", dynamic_batch=dynamic_batch)
-        plan = dict(_plan(spec, folder, tflite, formats, tflite_modes))
-        errors = _write_artefacts(plan)
+        plan = dict(plan_files(spec, folder, tflite, formats, tflite_modes))
+        errors = write_files(plan)
         written = [artefact for artefact in plan if artefact.file not in errors]
         if not written:
             reasons = [f"{file}: {reason}" for file, reason in errors.items()]
             raise RunFailedError("\n".join(["Nothing could be exported.", *reasons]))
-        reference = verify.make_reference(spec.endpoints[0], batches)
-        rows = _verify_artefacts(written, folder, spec, reference, task, fresh)
-        rows += _failed_rows(plan, errors)
-        card = make_card(spec, info, rows, examples=len(reference.labels), dynamic_batch=dynamic_batch)
-        embedded = None if samples is None else embed_samples(samples, written, folder, reference, fresh)
+        references = References(spec.endpoints, task, batches)
+        rows = _verify_artefacts(written, folder, spec, references, task, fresh)
+        card = make_card(
+            spec,
+            info,
+            rows + failed_rows(plan, errors),
+            examples=rows[0]["examples"],
+            dynamic_batch=dynamic_batch,
+        )
+        embedded = samples and embed_samples(samples, written, folder, references, task, fresh)
+        if recipe_file is not None:
+            shutil.copyfile(recipe_file, folder / RECIPE_FILE)
         _write_texts(folder, spec, card, embedded)
-        return Bundle(_publish(folder, parent), rows)
+        return Bundle(_publish(folder, parent), card["artefacts"])
 
 
-def _check_arguments(spec: ExportSpec, formats: Sequence[str], tflite_modes: Sequence[str]) -> None:
-    if not spec.name or Path(spec.name).name != spec.name or spec.name.startswith("."):
-        raise UsageError(f"{spec.name!r} cannot be the name of a folder. Use letters, digits, - and _.")
+def check_destination(root: Path, name: str, class_names: Sequence[str]) -> Path:
+    """Make the folder of a network's versions, or say before any work is done why there can be none.
+
+    Returns:
+        `<root>/<name>`, in which folders can be made.
+
+    Raises:
+        UsageError: for a name that cannot be a folder's, class names that a label file cannot hold, and a
+            folder that cannot be written.
+    """
+    if not name or not name.isprintable() or Path(name).name != name or name.startswith("."):
+        raise UsageError(f"{name!r} cannot be the name of a folder. Use letters, digits, - and _.")
+    labels.to_text(class_names)
+    parent = root / name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".exporting-"):
+            return parent
+    except OSError as error:
+        raise UsageError(
+            f"No bundle can be written to {parent}: {error.strerror}. Use --exported-dir."
+        ) from error
+
+
+def _check_words(formats: Sequence[str], tflite_modes: Sequence[str]) -> None:
     for kind, words, known in (("format", formats, ALL_FORMATS), ("TFLite mode", tflite_modes, MODES)):
         for word in words:
             if word not in known:
@@ -113,69 +149,15 @@ def _check_arguments(spec: ExportSpec, formats: Sequence[str], tflite_modes: Seq
                 raise UsageError(f"There is no {kind} {word!r}; there are {', '.join(known)}.{near}")
 
 
-def _plan(
-    spec: ExportSpec, folder: Path, tflite: TFLiteWriter, formats: Sequence[str], tflite_modes: Sequence[str]
-) -> Iterator[tuple[Artefact, Callable[[], None]]]:
-    """Yield each file that is asked for, with what writes it."""
-    having = {kind: [e for e in spec.endpoints if kind in e.formats] for kind in formats}
-    for kind, endpoints in having.items():
-        names = tuple(endpoint.name for endpoint in endpoints)
-        if not endpoints:
-            raise UsageError(f"No endpoint of {spec.name} can be exported as {kind}. Leave that format out.")
-        if kind == "saved_model":
-            yield Artefact("saved_model.pb", kind, names), lambda e=endpoints: _write_saved_model(e, folder)
-        elif kind == "tflite":
-            for mode in tflite_modes:
-                file = f"{spec.name}.{mode}.tflite"
-                yield Artefact(file, mode, names), lambda f=file, m=mode: tflite.write(folder / f, m)
-        else:
-            for endpoint in endpoints:
-                file = f"{spec.name}.onnx" if len(endpoints) == 1 else f"{spec.name}.{endpoint.name}.onnx"
-                yield (
-                    Artefact(file, kind, (endpoint.name,)),
-                    lambda e=endpoint, f=file: write_onnx(spec, e, folder / f),
-                )
-
-
-def _write_saved_model(endpoints: Sequence, folder: Path) -> None:
-    """Write a SavedModel whose files lie in `folder` itself, all of them or none."""
-    apart = folder.parent / "saved_model"
-    try:
-        write_saved_model(endpoints, apart)
-        for path in apart.iterdir():
-            path.rename(folder / path.name)
-    finally:
-        shutil.rmtree(apart, ignore_errors=True)
-
-
-def _write_artefacts(plan: Mapping[Artefact, Callable[[], None]]) -> dict[str, str]:
-    """Write all files that can be written; return why the others cannot, by name."""
-    errors = {}
-    for artefact, write in plan.items():
-        try:
-            write()
-        except RunFailedError as error:
-            errors[artefact.file] = f"it could not be converted: {error}"
-    return errors
-
-
-def _failed_rows(plan: Mapping[Artefact, Any], errors: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [
-        {"file": artefact.file, "kind": artefact.kind, "error": errors[artefact.file]}
-        for artefact in plan
-        if artefact.file in errors
-    ]
-
-
 def _verify_artefacts(
     artefacts: Sequence[Artefact],
     folder: Path,
     spec: ExportSpec,
-    reference: Reference,
+    references: References,
     task: Any,
     worker: Worker,
 ) -> list[dict[str, Any]]:
-    """Compare every artefact with the reference; return a row for each, or raise with all that is wrong."""
+    """Compare every artefact with Keras; return a row for each, or raise with all that is wrong."""
     rows, problems, files = [], [], hash_files(folder)
     endpoints = {endpoint.name: endpoint for endpoint in spec.endpoints}
     for artefact in artefacts:
@@ -189,9 +171,9 @@ def _verify_artefacts(
         try:
             predictor = artefact.open(folder, worker)
             verify.check_interface(predictor, artefact, endpoints)
-            if reference.endpoint in artefact.endpoints:
-                row |= verify.measure(predictor, reference, task)
-                verify.check_tolerances(row, task.tolerances(artefact.kind))
+            figures, beyond = verify.compare(predictor, artefact, references, task)
+            problems += [f"{artefact.file}: {problem}" for problem in beyond]
+            row |= figures
             if predictor.kind == "tflite":
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)
         except RunFailedError as error:

@@ -1,5 +1,6 @@
 """Proves later, from a bundle alone or with its data, that nothing in it has changed."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,87 +9,106 @@ import numpy as np
 
 from kerasdl.errors import RunFailedError
 from kerasdl.export import verify
+from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import decode_array, encode_array, hash_file, read_card
+from kerasdl.export.predictor import Predictor
 from kerasdl.export.process import Worker
-from kerasdl.export.verify import Artefact, Batches, Reference
+from kerasdl.export.verify import Batches, References
 
 # How far figures of the same file may lie from those of the export: processors round differently.
 _FIGURE_TOLERANCE = 0.005
+
+
+class NotTheSameError(RunFailedError):
+    """A bundle is not what was exported.
+
+    Attributes:
+        problems: what is wrong, a sentence for each file or endpoint, which it names.
+    """
+
+    def __init__(self, path: Path, problems: Sequence[str]):
+        super().__init__("\n".join([f"{path} is not what was exported:", *problems, "Export it again."]))
+        self.problems = list(problems)
 
 
 def embed_samples(
     samples: Mapping[str, Any],
     artefacts: Sequence[Artefact],
     folder: Path,
-    reference: Reference,
+    references: References,
+    task: Any,
     worker: Worker,
 ) -> dict[str, Any]:
-    """Return samples as JSON with what Keras and each artefact answer, so that a later change shows.
+    """Return samples as JSON with what each endpoint answers, in Keras and in each artefact.
 
     An artefact is later compared with its own answers: a quantized one differs from Keras by design, and on a
     few samples that says nothing.
     """
-    inputs = verify.as_inputs(samples["features"], reference.inputs)
-    calls = {
-        artefact.file: verify.caller(artefact.open(folder, worker), reference.endpoint)
-        for artefact in artefacts
-        if reference.endpoint in artefact.endpoints
-    }
-    answers = {file: call(inputs) for file, call in {"keras": reference.call, **calls}.items()}
+    names = dict.fromkeys(name for artefact in artefacts for name in artefact.endpoints)
+    inputs = {name: task.inputs(name, samples["features"], 0) for name in names}
+    answers = {name: {"keras": references.call(name, inputs[name])} for name in names}
+    for artefact in artefacts:
+        predictor = artefact.open(folder, worker)
+        for name in artefact.endpoints:
+            answers[name][artefact.file] = verify.caller(predictor, name)(inputs[name])
     return {
-        "endpoint": reference.endpoint,
-        "inputs": {name: encode_array(np.asarray(value)) for name, value in inputs.items()},
         "labels": encode_array(np.asarray(samples["labels"])),
-        "outputs": {
-            file: {name: encode_array(value) for name, value in outputs.items()}
-            for file, outputs in answers.items()
+        "endpoints": {
+            name: {
+                "inputs": _encode(inputs[name]),
+                "outputs": {file: _encode(outputs) for file, outputs in answers[name].items()},
+            }
+            for name in names
         },
     }
 
 
 def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None) -> list[dict[str, Any]]:
-    """Check a bundle's hashes, and run each artefact on its embedded samples and on the data, if given.
+    """Check a bundle's hashes, and run each endpoint on its embedded samples and on the data, if given.
 
     Files whose hash is wrong are not opened: a damaged one can bring its runtime down.
 
     Args:
         path: the bundle's folder.
-        task: has `compare`, `evaluate` and `tolerances`.
+        task: has `inputs`, `compare`, `evaluate` and `tolerances`.
         batches: returns (features, labels) batches of the data that the export was verified with.
 
     Returns:
-        The card's row of each artefact, with `repeat`: `task.compare` between its answers on the samples now
-        and at export; with `batches` also with the figures of `task.evaluate` as they are now.
+        The card's row of each artefact, with `repeat`: by endpoint, `task.compare` between its answers on the
+        samples now and at export; with `batches` also with the figures of `task.evaluate` as they are now.
 
     Raises:
         UsageError: when the folder is no bundle.
-        RunFailedError: when anything has changed; every file concerned is named.
+        NotTheSameError: when anything has changed; every file concerned is named.
     """
     path = Path(path)
     card = read_card(path)
-    damaged = _damaged_files(path, card["files"])
+    damaged = damaged_files(path, card)
     problems = list(damaged.values())
     rows = []
     with Worker() as worker:
         for recorded in card["artefacts"]:
             if "error" in recorded:
                 continue
-            artefact = Artefact(recorded["file"], recorded["kind"], (recorded["endpoint"],))
+            artefact = Artefact(recorded["file"], recorded["kind"], tuple(recorded["endpoints"]))
             if any(artefact.owns(file) for file in damaged):
                 continue
             try:
-                found = _recheck(artefact, recorded, path, card["samples"], task, batches, worker)
-                rows.append({**recorded, **found})
+                predictor = artefact.open(path, worker)
+                repeat = _repeat(artefact, predictor, card["samples"], task)
+                again = _run_again(artefact, predictor, recorded, task, batches)
+                rows.append({**recorded, **repeat, **again})
             except RunFailedError as error:
                 problems.append(f"{artefact.file}: {error}")
     if problems:
-        raise RunFailedError("\n".join([f"{path} is not what was exported:", *problems, "Export it again."]))
+        raise NotTheSameError(path, problems)
     return rows
 
 
-def _damaged_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def damaged_files(folder: Path, card: Mapping[str, Any]) -> dict[str, str]:
+    """Return a sentence for each file that is missing or has another hash than the card says, by name."""
     damaged = {}
-    for name, recorded in files.items():
+    for name, recorded in card["files"].items():
         if not (folder / name).is_file():
             damaged[name] = f"{name} is missing."
         elif hash_file(folder / name) != recorded["sha256"]:
@@ -96,42 +116,63 @@ def _damaged_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> dict
     return damaged
 
 
-def _recheck(
+def _repeat(
+    artefact: Artefact, predictor: Predictor, samples: Mapping[str, Any] | None, task: Any
+) -> dict[str, Any]:
+    """Compare what an artefact answers to the embedded samples with what it answered at export."""
+    if samples is None:
+        return {}
+    found, problems, labels = {}, [], decode_array(samples["labels"])
+    for name in artefact.endpoints:
+        inputs = _decode(samples["endpoints"][name]["inputs"])
+        expected = _decode(samples["endpoints"][name]["outputs"][artefact.file])
+        actual = verify.caller(predictor, name)(inputs)
+        verify.check_outputs(name, expected, actual)
+        found[name] = task.compare(expected, actual, labels)
+        problems += verify.beyond(name, found[name], task.tolerances(artefact.kind))
+    if problems:
+        raise RunFailedError("; ".join(problems))
+    return {"repeat": found}
+
+
+def _run_again(
     artefact: Artefact,
+    predictor: Predictor,
     recorded: Mapping[str, Any],
-    folder: Path,
-    samples: Mapping[str, Any] | None,
     task: Any,
     batches: Batches | None,
-    worker: Worker,
 ) -> dict[str, Any]:
-    predictor = artefact.open(folder, worker)
-    if "evaluation" not in recorded:  # only opened at export too
+    """Run each endpoint on the data; return the first one's figures, which have to be those of the export."""
+    if batches is None:
         return {}
-    endpoint, found = recorded["endpoint"], {}
-    if samples is not None:
-        inputs, expected = _decode(samples["inputs"]), _decode(samples["outputs"][artefact.file])
-        actual = verify.caller(predictor, endpoint)(inputs)
-        verify.check_outputs(expected, actual)
-        found["repeat"] = task.compare(expected, actual, decode_array(samples["labels"]))
-        verify.check_tolerances(found["repeat"], task.tolerances(artefact.kind))
-    if batches is not None:
-        names = predictor.inputs[endpoint]
-        evaluation = task.evaluate(*verify.run_over(verify.caller(predictor, endpoint), names, batches))
-        _check_same(evaluation, recorded["evaluation"])
-        found |= {name: value for name, value in evaluation.items() if name in recorded}
-        found["evaluation"] = evaluation
+    found: dict[str, Any] = {}
+    for name, then in recorded["endpoints"].items():
+        inputs = functools.partial(task.inputs, name)
+        part = verify.batches_of(artefact, name, batches)
+        outputs, labels = verify.run_over(verify.caller(predictor, name), inputs, part)
+        if "evaluation" in then:
+            evaluation = task.evaluate(outputs, labels)
+            _check_same(f"{name}:", evaluation, then["evaluation"])
+            if name == recorded["endpoint"]:
+                found = {key: value for key, value in evaluation.items() if key in recorded}
+                found["evaluation"] = evaluation
+        _check_same(f"{name}: the root mean square of", verify.magnitudes(outputs), then["magnitudes"])
     return found
+
+
+def _encode(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: encode_array(np.asarray(value)) for name, value in arrays.items()}
 
 
 def _decode(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name: decode_array(value) for name, value in arrays.items()}
 
 
-def _check_same(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+def _check_same(what: str, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
     """Raise a RunFailedError unless figures are those of the export, up to rounding."""
     for name, value in then.items():
         if not isinstance(value, int | float):
             continue
         if not abs(now[name] - value) <= _FIGURE_TOLERANCE * max(1.0, abs(value)):
-            raise RunFailedError(f"{name} is {now[name]:.4g} on this data, but was {value:.4g} at export")
+            figures = f"{now[name]:.4g} on this data, but was {value:.4g} at export"
+            raise RunFailedError(f"{what} {name} is {figures}")

@@ -36,13 +36,14 @@ class ExportSpec:
     Attributes:
         name: file stem of the artefacts: "lenet5".
         model: the built float32 network whose variables the endpoints use.
-        endpoints: what can be called; the first one is the one verified on the whole test split.
+        endpoints: what can be called. All are verified, the first of each file on the whole test split.
         labels: class names in the order of the outputs; empty where there are none.
-        calibration: inputs of the first endpoint, real training samples, for int8 ranges.
+        calibration: real training samples for int8 ranges, for every endpoint that TFLite files have:
+            endpoint name -> input name -> (N, ...).
     """
 
     name: str
     model: keras.Model
     endpoints: tuple[Endpoint, ...]
     labels: tuple[str, ...]
-    calibration: Mapping[str, np.ndarray]
+    calibration: Mapping[str, Mapping[str, np.ndarray]]

@@ -14,6 +14,7 @@ from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import Endpoint, ExportSpec
 
 MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
+DEFAULT_MODES = MODES[:4]
 
 _CALIBRATED = ("int8", "int16x8")
 
@@ -24,7 +25,7 @@ class Converter(Worker):
     Example:
         >>> with Converter() as converter:
         ...     converter.start()  # while the network trains
-        ...     converter.convert(folder, Path("x.int8.tflite"), "int8", ["serving_default"], samples)
+        ...     converter.convert(folder, Path("x.int8.tflite"), "int8", ["encode"], {"encode": inputs})
     """
 
     def convert(
@@ -33,7 +34,7 @@ class Converter(Worker):
         target: Path,
         mode: str,
         signatures: Sequence[str],
-        calibration: Mapping[str, np.ndarray] | None = None,
+        calibration: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     ) -> None:
         """Convert signatures of a SavedModel to one TFLite file.
 
@@ -42,7 +43,7 @@ class Converter(Worker):
             target: path of the file.
             mode: one of `MODES`.
             signatures: names of the signatures to keep.
-            calibration: real inputs (N, ...) by name; the integer modes need them.
+            calibration: real inputs (N, ...) by signature and name; the integer modes need them.
 
         Raises:
             RunFailedError: when the converter refuses or crashes.
@@ -83,13 +84,12 @@ class TFLiteWriter:
         Raises:
             RunFailedError: when it cannot be converted.
         """
-        if mode in _CALIBRATED and len(self._endpoints) > 1:
-            raise RunFailedError(
-                f"{mode} needs calibration samples of every endpoint; only the first has them"
-            )
+        names = [endpoint.name for endpoint in self._endpoints]
+        bare = [name for name in names if name not in self._spec.calibration]
+        if mode in _CALIBRATED and bare:
+            raise RunFailedError(f"{mode} needs calibration samples of {', '.join(bare)}")
         if not self._source.exists():
             write_saved_model(self._endpoints, self._source)
-        names = [endpoint.name for endpoint in self._endpoints]
         self._converter.convert(self._source, target, mode, names, self._spec.calibration)
         custom = tflite_file.custom_operators(target)
         if custom:

@@ -1,131 +1,111 @@
 """Reopens exported files in their own runtimes and compares what they answer with Keras."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.errors import RunFailedError
 from kerasdl.export import runtime, tflite_file
-from kerasdl.export.process import Worker
+from kerasdl.export.artefact import Artefact
+from kerasdl.export.predictor import Predictor
 from kerasdl.export.spec import Endpoint
 
 Arrays = dict[str, np.ndarray]
 Call = Callable[[Mapping[str, np.ndarray]], Arrays]
+#: Takes features and a seed, and returns an endpoint's inputs by name.
+Inputs = Callable[[Any, int], Arrays]
 #: Returns (features, labels) batches, from the first on at each call. Features: an array, or arrays by name.
 Batches = Callable[[], Iterable[tuple[Any, np.ndarray]]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Artefact:
-    """One exported file.
-
-    Attributes:
-        file: its name in the bundle; "saved_model.pb" stands for all files of the SavedModel.
-        kind: "saved_model", a TFLite mode, or "onnx"; tolerances go by it.
-        endpoints: what can be called in it.
-    """
-
-    file: str
-    kind: str
-    endpoints: tuple[str, ...]
-
-    def owns(self, path: str) -> bool:
-        """Tell whether a file of the bundle, given by its relative path, is (a part of) this artefact."""
-        if self.kind != "saved_model":
-            return path == self.file
-        return path in ("saved_model.pb", "fingerprint.pb") or path.startswith(("variables/", "assets"))
-
-    def open(self, folder: Path, worker: Worker) -> runtime.Predictor:
-        """Open it in its own runtime: a SavedModel in a process that has neither Keras nor kerasdl.
-
-        Raises:
-            RunFailedError: when it cannot be opened.
-        """
-        try:
-            if self.kind == "saved_model":
-                return _SavedModelElsewhere(folder, worker)
-            return runtime.open_artifact(folder / self.file)
-        except (UsageError, RunFailedError) as error:
-            raise RunFailedError(f"cannot be opened: {error}") from error
-
-
-class _SavedModelElsewhere(runtime.Predictor):
-    """A SavedModel that a worker process has loaded."""
-
-    kind = "saved_model"
-
-    def __init__(self, folder: Path, worker: Worker):
-        self._worker = worker
-        super().__init__(folder, (), worker.ask("load", path=str(folder)))
-
-    def latency(self, endpoint, inputs):
-        return self._worker.ask("latency", endpoint=endpoint, inputs=self._prepare(endpoint, inputs))
-
-    def _run(self, endpoint, inputs):
-        return self._worker.ask("call", endpoint=endpoint, inputs=inputs)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reference:
-    """What Keras answers on the data that artefacts are verified with.
+    """What Keras answers on the data at one endpoint.
 
     Attributes:
-        endpoint: name of the endpoint that was run.
+        endpoint: its name.
+        evaluated: whether the task's figures of a split are about this endpoint.
         outputs: arrays (N, ...) by name.
         labels: (N, ...).
         batches: the data again.
-        inputs: names of the endpoint's inputs.
-        call: the endpoint itself.
     """
 
     endpoint: str
+    evaluated: bool
     outputs: Arrays
     labels: np.ndarray
     batches: Batches
-    inputs: tuple[str, ...]
-    call: Call
 
 
-def make_reference(endpoint: Endpoint, batches: Batches) -> Reference:
-    """Run an endpoint in this process over all batches.
+class References:
+    """Answers of a Keras network in this process, each worked out when it is first asked for.
 
     It runs on the CPU as the artefacts do: a GPU multiplies in reduced precision (TF32), up to 1e-3 away.
 
-    Raises:
-        RunFailedError: when there is not one example.
+    Args:
+        endpoints: what can be called; the task's figures of a split are about the first.
+        task: has `inputs`.
+        batches: the data.
     """
-    predictor = runtime.EndpointPredictor(Path(endpoint.name), [endpoint], ())
 
-    def call(inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def __init__(self, endpoints: Sequence[Endpoint], task: Any, batches: Batches):
+        self._main = endpoints[0].name
+        self._predictor = runtime.EndpointPredictor(Path("the network"), endpoints, ())
+        self._task = task
+        self._batches = batches
+        self._known: dict[tuple[str, bool], Reference] = {}
+
+    def of(self, artefact: Artefact, endpoint: str) -> Reference:
+        """Return what to compare an artefact's endpoint with.
+
+        Raises:
+            RunFailedError: when there is not one example.
+        """
+        key = endpoint, endpoint == artefact.endpoints[0]
+        if key not in self._known:
+            batches = batches_of(artefact, endpoint, self._batches)
+            call, inputs = (functools.partial(part, endpoint) for part in (self.call, self._task.inputs))
+            outputs, labels = run_over(call, inputs, batches)
+            self._known[key] = Reference(endpoint, endpoint == self._main, outputs, labels, batches)
+        return self._known[key]
+
+    def call(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        """Run an endpoint on a batch."""
         with tf.device("CPU:0"):
-            return predictor.call(endpoint.name, inputs)
-
-    names = tuple(endpoint.inputs)
-    outputs, labels = run_over(call, names, batches)
-    return Reference(endpoint.name, outputs, labels, batches, names, call)
+            return self._predictor.call(endpoint, inputs)
 
 
-def as_inputs(features: Any, names: Iterable[str]) -> Mapping[str, np.ndarray]:
-    """Return features as inputs by name: a mapping as it is, an array as the only input."""
-    if isinstance(features, Mapping):
-        return features
-    (name,) = names
-    return {name: features}
+def batches_of(artefact: Artefact, endpoint: str, batches: Batches) -> Batches:
+    """Return the data to compare an endpoint on: all of it for an artefact's first one.
+
+    Further endpoints hold the same network behind other inputs, some of them slow ones (files to decode): the
+    first batch serves them.
+    """
+    if endpoint == artefact.endpoints[0]:
+        return batches
+    return lambda: itertools.islice(batches(), 1)
 
 
-def run_over(call: Call, names: Iterable[str], batches: Batches) -> tuple[Arrays, np.ndarray]:
+def run_over(call: Call, inputs: Inputs, batches: Batches) -> tuple[Arrays, np.ndarray]:
     """Run all batches; return the outputs by name and the labels, each in one array.
 
+    Args:
+        call: runs an endpoint on its inputs by name.
+        inputs: makes them of a batch's features and a seed, which is the number of the batch.
+        batches: the data.
+
     Raises:
         RunFailedError: when there is not one example.
     """
-    outputs, labels, names = [], [], tuple(names)
-    for features, batch_labels in batches():
-        outputs.append(call(as_inputs(features, names)))
+    outputs, labels = [], []
+    for number, (features, batch_labels) in enumerate(batches()):
+        outputs.append(call(inputs(features, number)))
         labels.append(np.asarray(batch_labels))
     if not outputs:
         raise RunFailedError("There is not one example to run. Give data with a test split.")
@@ -133,28 +113,60 @@ def run_over(call: Call, names: Iterable[str], batches: Batches) -> tuple[Arrays
     return joined, np.concatenate(labels)
 
 
-def measure(predictor: runtime.Predictor, reference: Reference, task: Any) -> dict[str, Any]:
-    """Run an artefact over all the data and compare it with the reference.
+def compare(
+    predictor: Predictor, artefact: Artefact, references: References, task: Any
+) -> tuple[dict[str, Any], list[str]]:
+    """Compare every endpoint of an opened artefact with Keras.
 
     Returns:
-        The figures of `task.compare`, `evaluation` (those of `task.evaluate`) and `latency_ms`, the median of
-        calls with one example.
+        The figures of its first endpoint, `latency_ms` (median of calls with one example) and `endpoints`,
+        the figures of each (see `measure`); and what lies beyond the task's tolerances, in words.
 
     Raises:
-        RunFailedError: when it cannot be run, or has other outputs than the reference.
+        RunFailedError: when an endpoint cannot be run or gives something else.
     """
-    actual, labels = run_over(caller(predictor, reference.endpoint), reference.inputs, reference.batches)
-    check_outputs(reference.outputs, actual)
-    first = as_inputs(next(iter(reference.batches()))[0], reference.inputs)
-    one = {name: value[:1] for name, value in first.items()}
+    found, limits = {}, task.tolerances(artefact.kind)
+    for name in artefact.endpoints:
+        found[name] = measure(predictor, references.of(artefact, name), task)
+    problems = [text for name, figures in found.items() for text in beyond(name, figures, limits)]
+    first = references.of(artefact, artefact.endpoints[0])
+    features, _ = next(iter(first.batches()))
+    one = {name: value[:1] for name, value in task.inputs(first.endpoint, features, 0).items()}
+    latency = predictor.latency(first.endpoint, one)
+    return {**found[first.endpoint], "latency_ms": latency, "endpoints": found}, problems
+
+
+def measure(predictor: Predictor, reference: Reference, task: Any) -> dict[str, Any]:
+    """Run an artefact's endpoint over the reference's data and compare the answers.
+
+    Returns:
+        The figures of `task.compare`, the number of `examples`, `magnitudes` (see there) and, where the
+        task's figures of a split are about this endpoint, `evaluation`: those of `task.evaluate`.
+
+    Raises:
+        RunFailedError: when it cannot be run, has other outputs than the reference, or nothing was compared.
+    """
+    name = reference.endpoint
+    inputs = functools.partial(task.inputs, name)
+    actual, labels = run_over(caller(predictor, name), inputs, reference.batches)
+    check_outputs(name, reference.outputs, actual)
+    figures = task.compare(reference.outputs, actual, labels)
+    if not figures:
+        raise RunFailedError("nothing was compared: the task gives no figures for its outputs")
+    figures = {**figures, "examples": len(labels), "magnitudes": magnitudes(actual)}
+    return figures | ({"evaluation": task.evaluate(actual, labels)} if reference.evaluated else {})
+
+
+def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the root mean square of each output of real numbers: what a later run is held against."""
     return {
-        **task.compare(reference.outputs, actual, labels),
-        "evaluation": task.evaluate(actual, labels),
-        "latency_ms": predictor.latency(reference.endpoint, one),
+        name: float(np.sqrt(np.square(value, dtype=np.float64).mean()))
+        for name, value in outputs.items()
+        if value.dtype.kind == "f"
     }
 
 
-def caller(predictor: runtime.Predictor, endpoint: str) -> Call:
+def caller(predictor: Predictor, endpoint: str) -> Call:
     """Return what calls an artefact's endpoint; all that its runtime raises becomes a RunFailedError."""
 
     def call(inputs: Mapping[str, np.ndarray]) -> Arrays:
@@ -167,18 +179,19 @@ def caller(predictor: runtime.Predictor, endpoint: str) -> Call:
     return call
 
 
-def check_outputs(expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]) -> None:
-    """Raise a RunFailedError unless an artefact's outputs have the names and shapes that they should."""
+def check_outputs(
+    endpoint: str, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]
+) -> None:
+    """Raise a RunFailedError unless an endpoint's outputs have the names and shapes that they should."""
     for name, value in expected.items():
         if name not in actual:
-            raise RunFailedError(f"the output {name} is missing; there are {', '.join(actual)}")
+            raise RunFailedError(f"{endpoint}: output {name} is missing; there are {', '.join(actual)}")
         if actual[name].shape != value.shape:
-            raise RunFailedError(f"the output {name} has shape {actual[name].shape} instead of {value.shape}")
+            shapes = f"{actual[name].shape} instead of {value.shape}"
+            raise RunFailedError(f"{endpoint}: output {name} has shape {shapes}")
 
 
-def check_interface(
-    predictor: runtime.Predictor, artefact: Artefact, endpoints: Mapping[str, Endpoint]
-) -> None:
+def check_interface(predictor: Predictor, artefact: Artefact, endpoints: Mapping[str, Endpoint]) -> None:
     """Raise a RunFailedError unless an artefact has its endpoints, with the inputs that they declare."""
     for name in artefact.endpoints:
         found, wanted = sorted(predictor.inputs.get(name, ())), sorted(endpoints[name].inputs)
@@ -186,16 +199,14 @@ def check_interface(
             raise RunFailedError(f"{name} takes {found} instead of {wanted}")
 
 
-def check_tolerances(figures: Mapping[str, Any], tolerances: Mapping[str, tuple[str, float]]) -> None:
-    """Raise a RunFailedError that names each figure beyond its limit, as one that is not a number is."""
+def beyond(endpoint: str, figures: Mapping[str, Any], limits: Mapping[str, tuple[str, float]]) -> list[str]:
+    """Name each figure beyond its limit, as one that is not a number is."""
     meets = {"<=": np.less_equal, ">=": np.greater_equal}
-    beyond = [
-        f"{name} is {figures[name]:.3g}, but has to be {sign} {limit:g}"
-        for name, (sign, limit) in tolerances.items()
+    return [
+        f"{endpoint}: {name} is {figures[name]:.3g}, but has to be {sign} {limit:g}"
+        for name, (sign, limit) in limits.items()
         if not meets[sign](figures[name], limit)
     ]
-    if beyond:
-        raise RunFailedError("; ".join(beyond))
 
 
 def flex_operators(path: Path) -> list[str]:

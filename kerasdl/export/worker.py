@@ -21,7 +21,11 @@ _loaded: dict[str, Any] = {}  # the SavedModel that `call` and `latency` use
 
 
 def convert(
-    source: str, target: str, mode: str, signatures: list[str], calibration: Mapping[str, np.ndarray] | None
+    source: str,
+    target: str,
+    mode: str,
+    signatures: list[str],
+    calibration: Mapping[str, Mapping[str, np.ndarray]] | None,
 ) -> None:
     """Convert signatures of a SavedModel to one TFLite file of builtin operators, and run it once.
 
@@ -30,7 +34,7 @@ def convert(
         target: path of the file.
         mode: "float32", "float16", "dynamic", "int8" or "int16x8".
         signatures: names of the signatures to keep.
-        calibration: real inputs (N, ...) by name, for the integer modes.
+        calibration: real inputs (N, ...) by signature and name, for the integer modes.
     """
     import tensorflow as tf
 
@@ -41,8 +45,9 @@ def convert(
     if mode == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if mode in ("int8", "int16x8"):
-        dtypes = _input_dtypes(source, signatures[0])
-        converter.representative_dataset = lambda: _one_by_one(calibration, dtypes)
+        loaded = tf.saved_model.load(source).signatures
+        inputs = {key: signature_inputs(loaded[key]) for key in signatures}
+        converter.representative_dataset = lambda: _one_by_one(calibration, inputs)
     if mode == "int16x8":
         converter.target_spec.supported_ops = [
             tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
@@ -94,16 +99,14 @@ def median_latency(run: Callable[[], Any], calls: int = 50, seconds: float = 0.5
     return 1000 * statistics.median(durations)
 
 
-def _input_dtypes(source: str, signature: str) -> dict[str, str]:
-    import tensorflow as tf
-
-    model = tf.saved_model.load(source)
-    return {name: dtype for name, (_, dtype) in signature_inputs(model.signatures[signature]).items()}
-
-
-def _one_by_one(samples: Mapping[str, np.ndarray], dtypes: Mapping[str, str]) -> Iterator[dict]:
-    for index in range(len(next(iter(samples.values())))):
-        yield {name: value[index : index + 1].astype(dtypes[name]) for name, value in samples.items()}
+def _one_by_one(
+    samples: Mapping[str, Mapping[str, np.ndarray]], inputs: Mapping[str, Mapping[str, tuple[tuple, str]]]
+) -> Iterator[tuple[str, dict]]:
+    """Yield (signature, inputs of one example), signature after signature."""
+    for signature, specs in inputs.items():
+        values = {name: samples[signature][name].astype(dtype) for name, (_, dtype) in specs.items()}
+        for index in range(len(next(iter(values.values())))):
+            yield signature, {name: value[index : index + 1] for name, value in values.items()}
 
 
 def _run_once(content: bytes, signatures: list[str]) -> None:

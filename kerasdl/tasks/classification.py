@@ -144,6 +144,19 @@ class Classification:
             Endpoint("serving_bytes", classify_bytes, {"image_bytes": encoded}, formats=("saved_model",)),
         )
 
+    def inputs(self, endpoint: str, features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Return a batch of the data as inputs of an endpoint, by name.
+
+        Args:
+            endpoint: name of one of `endpoints`.
+            features: raw images (N, height, width, channels), uint8.
+            seed: of what an endpoint draws; these draw nothing.
+        """
+        if endpoint == "serving_bytes":
+            files = [tf.io.encode_png(image).numpy() for image in features]
+            return {"image_bytes": np.array(files, object)}
+        return {"images": features}
+
     def compare(
         self, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], labels: np.ndarray
     ) -> dict[str, float]:

@@ -1,0 +1,59 @@
+"""One exported file, and how it is opened to be checked."""
+
+import dataclasses
+from pathlib import Path
+
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export import runtime
+from kerasdl.export.predictor import Predictor
+from kerasdl.export.process import Worker
+
+
+@dataclasses.dataclass(frozen=True)
+class Artefact:
+    """One exported file.
+
+    Attributes:
+        file: its name in the bundle; "saved_model.pb" stands for all files of the SavedModel.
+        kind: "saved_model", a TFLite mode, or "onnx"; tolerances go by it.
+        endpoints: what can be called in it.
+    """
+
+    file: str
+    kind: str
+    endpoints: tuple[str, ...]
+
+    def owns(self, path: str) -> bool:
+        """Tell whether a file of the bundle, given by its relative path, is (a part of) this artefact."""
+        if self.kind != "saved_model":
+            return path == self.file
+        return path in ("saved_model.pb", "fingerprint.pb") or path.startswith(("variables/", "assets"))
+
+    def open(self, folder: Path, worker: Worker) -> Predictor:
+        """Open it in its own runtime: a SavedModel in a process that has neither Keras nor kerasdl.
+
+        Raises:
+            RunFailedError: when it cannot be opened.
+        """
+        try:
+            if self.kind == "saved_model":
+                return _SavedModelElsewhere(folder, worker)
+            return runtime.open_artifact(folder / self.file)
+        except (UsageError, RunFailedError) as error:
+            raise RunFailedError(f"cannot be opened: {error}") from error
+
+
+class _SavedModelElsewhere(Predictor):
+    """A SavedModel that a worker process has loaded."""
+
+    kind = "saved_model"
+
+    def __init__(self, folder: Path, worker: Worker):
+        self._worker = worker
+        super().__init__(folder, (), worker.ask("load", path=str(folder)))
+
+    def latency(self, endpoint, inputs):
+        return self._worker.ask("latency", endpoint=endpoint, inputs=self._prepare(endpoint, inputs))
+
+    def _run(self, endpoint, inputs):
+        return self._worker.ask("call", endpoint=endpoint, inputs=inputs)

@@ -1,0 +1,72 @@
+"""Which files a bundle gets, and what writes each."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export.artefact import Artefact
+from kerasdl.export.onnx_file import write_onnx
+from kerasdl.export.saved_model import write_saved_model
+from kerasdl.export.spec import ExportSpec
+from kerasdl.export.tflite import TFLiteWriter
+
+
+def plan_files(
+    spec: ExportSpec, folder: Path, tflite: TFLiteWriter, formats: Sequence[str], tflite_modes: Sequence[str]
+) -> Iterator[tuple[Artefact, Callable[[], None]]]:
+    """Yield each file that is asked for, with what writes it.
+
+    Raises:
+        UsageError: for a format that no endpoint has.
+    """
+    having = {kind: [e for e in spec.endpoints if kind in e.formats] for kind in formats}
+    for kind, endpoints in having.items():
+        names = tuple(endpoint.name for endpoint in endpoints)
+        if not endpoints:
+            raise UsageError(f"No endpoint of {spec.name} can be exported as {kind}. Leave that format out.")
+        if kind == "saved_model":
+            yield Artefact("saved_model.pb", kind, names), lambda e=endpoints: _write_saved_model(e, folder)
+        elif kind == "tflite":
+            for mode in tflite_modes:
+                file = f"{spec.name}.{mode}.tflite"
+                yield Artefact(file, mode, names), lambda f=file, m=mode: tflite.write(folder / f, m)
+        else:
+            for endpoint in endpoints:
+                file = f"{spec.name}.onnx" if len(endpoints) == 1 else f"{spec.name}.{endpoint.name}.onnx"
+                yield (
+                    Artefact(file, kind, (endpoint.name,)),
+                    lambda e=endpoint, f=file: write_onnx(spec, e, folder / f),
+                )
+
+
+def _write_saved_model(endpoints: Sequence, folder: Path) -> None:
+    """Write a SavedModel whose files lie in `folder` itself, all of them or none."""
+    apart = folder.parent / "saved_model"
+    try:
+        write_saved_model(endpoints, apart)
+        for path in apart.iterdir():
+            path.rename(folder / path.name)
+    finally:
+        shutil.rmtree(apart, ignore_errors=True)
+
+
+def write_files(plan: Mapping[Artefact, Callable[[], None]]) -> dict[str, str]:
+    """Write all files that can be written; return why the others cannot, by name."""
+    errors = {}
+    for artefact, write in plan.items():
+        try:
+            write()
+        except RunFailedError as error:
+            errors[artefact.file] = f"it could not be converted: {error}"
+    return errors
+
+
+def failed_rows(plan: Mapping[Artefact, Any], errors: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the card's rows of the files that could not be written."""
+    return [
+        {"file": artefact.file, "kind": artefact.kind, "error": errors[artefact.file]}
+        for artefact in plan
+        if artefact.file in errors
+    ]
