@@ -21,6 +21,7 @@ from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification import Classification
 
 OWN = """
+import dataclasses
 from pathlib import Path
 from kerasdl.data.digits import Digits
 from kerasdl.tasks.classification import Classification
