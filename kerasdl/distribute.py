@@ -51,7 +51,8 @@ def describe(strategy: tf.distribute.Strategy | None) -> str:
         gpus = tf.config.list_physical_devices("GPU")
         return f"one device ({'GPU' if gpus else 'CPU'}), no strategy"
     devices = ", ".join(device.rpartition("device:")[2] for device in strategy.extended.worker_devices)
-    return f"MirroredStrategy, {strategy.num_replicas_in_sync} x ({devices})"
+    count = strategy.num_replicas_in_sync
+    return f"MirroredStrategy on {count} replica{'s' if count > 1 else ''} ({devices})"
 
 
 def check_batch_size(batch_size: int, num_replicas: int, gradient_accumulation_steps: int) -> None:

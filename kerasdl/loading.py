@@ -15,7 +15,6 @@ from kerasdl.errors import UsageError
 from kerasdl.export import runtime
 from kerasdl.export.card import hash_file, read_card
 from kerasdl.run import Run
-from kerasdl.serialization import decode
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +139,7 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
                 f"{bundle / name} has changed since it was exported: kerasdl verify {bundle} tells more."
             )
     predictor = runtime.open_artifact(path)
-    task, data = (decode(card["recipe"]["fields"][part], folder=bundle) for part in ("task", "data"))
+    task, data = shipping.recorded_parts(bundle, card)
     recorded = card["data"]
     return Target(
         path,

@@ -16,15 +16,17 @@ def load(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
-    name = f"kerasdl_recipe_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    source = path.read_bytes()
+    name = f"kerasdl_recipe_{hashlib.sha256(source).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
-    module.__recipe_file__ = path
+    module.__recipe_file__, module.__recipe_source__ = path, source.decode("utf-8")
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # Compiled from the source each time: a cached .pyc beside it could hold other code.
+        exec(compile(source, str(path), "exec"), module.__dict__)
     except UsageError:
         del sys.modules[name]
         raise
@@ -37,6 +39,11 @@ def load(path: Path) -> ModuleType:
 def recipe_file(target: type) -> Path | None:
     """Return the file that `load` took a class from; None for a class of an installed package."""
     return getattr(sys.modules.get(target.__module__), "__recipe_file__", None)
+
+
+def recipe_source(target: type) -> str | None:
+    """Return the text that `load` took a class from; the file may be gone or changed since."""
+    return getattr(sys.modules.get(target.__module__), "__recipe_source__", None)
 
 
 def classes_beside(target: type) -> list[type]:

@@ -100,35 +100,43 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None) ->
     except OSError as error:
         raise UsageError(f"No run can be written to {parent}: {error.strerror}. Use --runs-dir.") from error
     run = Run(path)
-    source = _own_file(recipe) or recipe_source
-    if source is not None and source.suffix == ".py":
-        run.write("recipe.py", source.read_text(encoding="utf-8"))
+    source = _own_source(recipe)
+    if source is None and recipe_source is not None and recipe_source.suffix == ".py":
+        source = recipe_source.read_text(encoding="utf-8")
+    if source is not None:
+        run.write("recipe.py", source)
     run.write("recipe.json", to_json(recipe))
     return run
 
 
-def _own_file(recipe: Recipe) -> Path | None:
-    """Return the recipe file that defines types of this recipe; they have to come from one file.
+def _own_source(recipe: Recipe) -> str | None:
+    """Return the text of the recipe file that defines types of this recipe; they have to come from one file.
 
     Raises:
         UsageError: when they come from several.
     """
     parts = (recipe.model, recipe.preprocessing, recipe.augmentation, recipe.data, recipe.task)
-    files = {modules.recipe_file(type_of(part)) for part in parts} - {None}
-    if len(files) > 1:
-        listed = " and ".join(sorted(map(str, files)))
+    kinds = {modules.recipe_source(type_of(part)): modules.recipe_file(type_of(part)) for part in parts}
+    kinds.pop(None, None)
+    if len(kinds) > 1:
+        listed = " and ".join(sorted(map(str, kinds.values())))
         raise UsageError(f"The recipe's types come from several files: {listed}. Put them into one.")
-    return next(iter(files), None)
+    return next(iter(kinds), None)
 
 
 def next_version(parent: Path) -> Path:
     """Make and return the folder named by the next integer; two processes never get the same one."""
     while True:
-        taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
-        path = parent / str(max(taken, default=0) + 1)
+        path = free_version(parent)
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             return path
+
+
+def free_version(parent: Path) -> Path:
+    """Return the path named by the next integer; it does not exist yet."""
+    taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
+    return parent / str(max(taken, default=0) + 1)
 
 
 @contextlib.contextmanager

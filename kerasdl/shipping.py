@@ -130,7 +130,10 @@ def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Any, Any]:
     Raises:
         UsageError: when the bundle lacks the file that it needs.
         NotTheSameError: when the file has changed.
+        RunFailedError: when the card is damaged.
     """
+    if not {"recipe", "data"} <= set(card):
+        raise RunFailedError(f"{path / 'card.json'} is damaged: it lacks recipe or data. Export it again.")
     folder = None
     if bundle.RECIPE_FILE in card["files"]:
         damaged = bundle.damaged_files(path, card)

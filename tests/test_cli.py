@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -229,3 +230,58 @@ def test_divergence_stops_with_exit_code_1_and_keeps_finite_weights(tmp_path, mo
     assert "--learning-rate" in message
     network = keras.saving.load_model("runs/mlp/1/model.keras")
     assert all(np.isfinite(array).all() for array in network.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--channels", "2"], "channels is 2"),
+        (["--mean", "1,2"], "mean has 2 numbers, but images have 1 channels"),
+        (["--std", "0"], "above 0"),
+        (["--exported-dir", "own.npz/x"], "own.npz"),
+        (["--runs-dir", "own.npz/x"], "--runs-dir"),
+    ],
+)
+def test_what_would_spoil_the_result_is_said_before_training(here, capsys, option, words):
+    (here / "own.npz").touch()
+    runs = len(list((here / "runs/lenet5").iterdir()))
+    assert words in refused(capsys, "train", "lenet5", "--data", "digits", "--epochs", "1", *option)
+    assert len(list((here / "runs/lenet5").iterdir())) == runs
+
+
+def test_damaged_files_are_failures_not_mistakes(here, capsys, tmp_path):
+    shutil.copytree(here / "exported/lenet5/1", tmp_path / "bundle")
+    shutil.copytree(here / "runs/lenet5/1", tmp_path / "run")
+    (tmp_path / "run/model.keras").write_bytes(b"half")
+    (tmp_path / "bundle/lenet5.onnx").write_bytes(b"half")
+    for target in ("run", "bundle/lenet5.onnx"):
+        assert main(["evaluate", str(tmp_path / target)]) == 1
+        assert "is damaged" in capsys.readouterr().err
+    assert main(["verify", str(tmp_path / "bundle"), "--json"]) == 1
+    report = document(capsys)
+    assert report["verified"] is False
+    assert any("lenet5.onnx" in problem for problem in report["problems"])
+    (tmp_path / "bundle/card.json").write_text("{}")
+    assert main(["verify", str(tmp_path / "bundle")]) == 1
+    assert "card.json is damaged" in capsys.readouterr().err
+
+
+def test_a_changed_file_is_said_when_it_is_used(here, caplog, tmp_path):
+    shutil.copytree(here / "exported/lenet5/1", tmp_path / "bundle")
+    file = tmp_path / "bundle/lenet5.int8.tflite"
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert main(["predict", str(file), str(here / "zero.png")]) == 0
+    assert "has changed since it was exported" in caplog.text
+
+
+def test_evaluate_says_when_the_data_is_not_that_of_the_training(here, capsys):
+    arguments = ["evaluate", "runs/lenet5/1", "--json"]
+    assert main(arguments) == 0
+    assert document(capsys)["same_data_as_training"] is True
+    images = np.round(load_digits().images[:200] * 255 / 16).astype(np.uint8)
+    labels = load_digits().target[:200]
+    np.savez(here / "few.npz", x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
+    assert main([*arguments, "--data", "few.npz"]) == 0
+    assert document(capsys)["same_data_as_training"] is False
+    assert main(["export", "runs/lenet5/1", "--data", "few.npz"]) == 2
+    assert "not the data" in capsys.readouterr().err

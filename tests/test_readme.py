@@ -1,17 +1,14 @@
 """What the README shows works as it stands there."""
 
-import ast
 import json
 import re
 import shlex
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 from kerasdl import cli
-from kerasdl.data.digits import Digits
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -51,17 +48,11 @@ def test_own_recipe(here):
     assert network.convolution.filters == 4
 
 
-def test_from_python(here):
-    block = python_block("import kerasdl")
+def test_from_python(here, capsys):
+    block = python_block("import numpy as np\n\nimport kerasdl")
     assert "epochs=5" in block
-    tree = ast.parse(block.replace("epochs=5", "epochs=1"))
-    assert isinstance(tree.body[-1], ast.Expr)
-    answer = ast.Expression(tree.body.pop().value)
-    images = Digits().load().test.features[:5]
-    names = {"images": images}
-    exec(compile(tree, "README.md", "exec"), names)
-    class_ids = eval(compile(answer, "README.md", "eval"), names)
-    assert (class_ids.shape, class_ids.dtype) == ((5,), np.int32)
+    exec(compile(block.replace("epochs=5", "epochs=1"), "README.md", "exec"), {})
+    assert re.search(r"^\[\d \d\]$", capsys.readouterr().out, re.MULTILINE)
     assert Path("runs/lenet5/1/model.keras").is_file()
     assert Path("exported/lenet5/1/card.json").is_file()
 

@@ -20,6 +20,7 @@ from kerasdl.export.recheck import NotTheSameError, damaged_files, embed_samples
 from kerasdl.export.spec import ALL_FORMATS, ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import Batches, References
+from kerasdl.run import free_version
 
 __all__ = [
     "Bundle", "NotTheSameError", "check_destination", "damaged_files", "read_card", "verify_bundle",
@@ -180,7 +181,9 @@ def _verify_artefacts(
             problems.append(f"{artefact.file}: {error}")
         rows.append(row)
     if problems:
-        advice = "Nothing was published. Leave out what fails with --formats or --tflite-modes."
+        advice = (
+            "Nothing was published. Leave out what fails: kerasdl export RUN --formats ... --tflite-modes ..."
+        )
         raise RunFailedError("\n".join([*problems, advice]))
     return rows
 
@@ -196,10 +199,8 @@ def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedd
 def _publish(folder: Path, parent: Path) -> Path:
     """Rename a finished folder to the next free integer; of two exporters at once each gets its own."""
     while True:
-        taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
-        path = parent / str(max(taken, default=0) + 1)
         try:
-            return folder.rename(path)
+            return folder.rename(free_version(parent))
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise

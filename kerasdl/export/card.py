@@ -18,6 +18,8 @@ from kerasdl.run import versions
 
 FILE_NAME = "card.json"
 
+_NEEDED = ("name", "artefacts", "files", "samples")  # what reads a card relies on
+
 
 def make_card(
     spec: ExportSpec,
@@ -82,9 +84,12 @@ def read_card(folder: str | Path) -> dict[str, Any]:
             f"{folder} is no bundle (no {FILE_NAME} in it). Give a folder like exported/lenet5/1."
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunFailedError(f"{path} is damaged: {error}. Export the bundle again.") from error
+    if missing := [name for name in _NEEDED if name not in card]:
+        raise RunFailedError(f"{path} is damaged: it lacks {', '.join(missing)}. Export the bundle again.")
+    return card
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl import environment
-from kerasdl.errors import UsageError
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import labels as label_text
 from kerasdl.export.predictor import InputSpec, Predictor
 from kerasdl.export.spec import Endpoint
@@ -139,7 +139,8 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
         num_threads: threads of the TFLite or ONNX runtime; None leaves it to the runtime.
 
     Raises:
-        UsageError: when there is no such artefact, or it cannot be opened.
+        UsageError: when there is no such artefact.
+        RunFailedError: when it cannot be opened.
 
     Example:
         >>> open_artifact("exported/lenet5/1/lenet5.onnx").predict(images)["probabilities"]
@@ -157,7 +158,9 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
         return {".tflite": TFLitePredictor, ".onnx": OnnxPredictor}[path.suffix](path, num_threads)
     except Exception as error:  # each runtime has error types of its own
         reason = str(error).strip().split("\n")[0]
-        raise UsageError(f"{path} cannot be opened ({reason}). Export it again.") from error
+        raise RunFailedError(
+            f"{path} is damaged and cannot be opened ({reason}). Export it again."
+        ) from error
 
 
 def _tflite_inputs(runner: Any) -> dict[str, InputSpec]:
