@@ -401,11 +401,17 @@ def test_worker_imports_no_keras_and_outlives_interrupts_and_kills(bundle, tmp_p
         (tmp_path / package / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with Worker() as worker:
-        # To the main thread: another one would take the signal and leave this one waiting for the answer.
-        interrupt = [threading.main_thread().ident, signal.SIGINT]
-        threading.Timer(0.3, signal.pthread_kill, interrupt).start()
-        with pytest.raises(KeyboardInterrupt):
-            worker.ask("load", path="nowhere")  # its answer must not be taken for that of the next question
+        before = signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # ignored where CI runs in background
+        try:
+            # To the main thread: another one would take the signal and leave this one waiting for the answer.
+            interrupt = [threading.main_thread().ident, signal.SIGINT]
+            threading.Timer(0.3, signal.pthread_kill, interrupt).start()
+            with pytest.raises(KeyboardInterrupt):
+                worker.ask("load", path="nowhere")  # its answer must not be taken for the next question's
+        finally:
+            signal.signal(signal.SIGINT, before)
         with pytest.raises(RunFailedError, match="KeyError"):
             worker.ask("no such command")
         assert set(worker.ask("load", path=str(bundle.path))) == {"serving_default", "serving_bytes"}
