@@ -21,23 +21,23 @@ PACKAGE = ROOT / "kerasdl"
 
 #: Package or module -> modules of kerasdl that it must not import, anywhere in its files.
 FORBIDDEN = {
-    "models": ("data", "tasks", "trainer", "export", "cli", "recipe"),
+    "models": ("data", "tasks", "trainer", "export", "cli", "commands", "recipe"),
     "layers": ("data", "tasks", "models", "trainer", "export"),
     "step": ("data", "tasks", "models", "trainer", "export"),
-    "data": ("models", "tasks", "trainer", "export", "cli"),
-    "tasks": ("models", "data", "trainer", "cli"),
-    "export": ("models", "data", "tasks", "trainer", "cli", "shipping"),
-    "recipe": ("models", "data", "tasks", "trainer", "export", "cli"),
-    "serialization": ("models", "data", "tasks", "trainer", "export", "cli"),
-    "catalog": ("models", "data", "tasks", "trainer", "export", "cli"),
-    "flags": ("models", "data", "tasks", "trainer", "export", "cli"),
-    "optimizers": ("models", "data", "tasks", "trainer", "export", "cli"),
-    "callbacks": ("models", "data", "tasks", "trainer", "export", "cli"),
-    "evaluate": ("models", "data", "tasks", "trainer", "cli"),
-    "loading": ("models", "tasks", "trainer", "cli"),
-    "preprocessing": ("models", "data", "tasks", "trainer", "export", "cli"),
-    "trainer": ("cli", "models", "check"),
-    "shipping": ("cli", "models", "trainer"),
+    "data": ("models", "tasks", "trainer", "export", "cli", "commands"),
+    "tasks": ("models", "data", "trainer", "cli", "commands"),
+    "export": ("models", "data", "tasks", "trainer", "cli", "commands", "shipping"),
+    "recipe": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
+    "serialization": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
+    "catalog": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
+    "flags": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
+    "optimizers": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
+    "callbacks": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
+    "evaluate": ("models", "data", "tasks", "trainer", "cli", "commands"),
+    "loading": ("models", "tasks", "trainer", "cli", "commands"),
+    "preprocessing": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
+    "trainer": ("cli", "commands", "models", "check"),
+    "shipping": ("cli", "commands", "models", "trainer"),
 }
 
 

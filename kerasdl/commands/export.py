@@ -1,0 +1,46 @@
+"""`kerasdl export`: export a run to SavedModel, TFLite and ONNX, and verify each file."""
+
+from kerasdl import environment
+from kerasdl.arguments import Parser, check_words
+from kerasdl.errors import UsageError
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_target("a run folder")
+    parser.add_words("--formats", "some of saved_model,tflite,onnx (default: all)")
+    parser.add_words(
+        "--tflite-modes", "some of float32,float16,dynamic,int8,int16x8 (default: the first four)"
+    )
+    parser.add_argument("--dynamic-batch", action="store_true", help="TFLite files that take any batch size")
+    parser.add_data("where the data is now, if it has moved")
+    parser.add_no_samples()
+    parser.add_folders("exported")
+    values = parser.parse(arguments)
+    environment.import_tensorflow()
+    from rich.console import Console
+
+    from kerasdl import loading, shipping, tables
+    from kerasdl.export.spec import ALL_FORMATS
+    from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter
+    from kerasdl.run import Run
+
+    check_words("--formats", values.formats, ALL_FORMATS)
+    check_words("--tflite-modes", values.tflite_modes, MODES)
+    target = loading.load(values.target)
+    if target.predictor.kind != "keras":
+        raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
+    with Converter() as converter:
+        converter.start()
+        bundle = shipping.export_run(
+            Run(target.path),
+            target.load_data(values.data, same=True),
+            exported_dir=values.exported_dir,
+            converter=converter,
+            formats=values.formats or ALL_FORMATS,
+            tflite_modes=values.tflite_modes or DEFAULT_MODES,
+            dynamic_batch=values.dynamic_batch,
+            embed_samples=values.samples,
+        )
+    tables.print_bundle(Console(soft_wrap=True), bundle, target.task)
+    return 1 if bundle.failures else 0

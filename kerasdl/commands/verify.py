@@ -1,0 +1,32 @@
+"""`kerasdl verify`: prove that a bundle is still the network that was exported."""
+
+from pathlib import Path
+
+from kerasdl import environment
+from kerasdl.arguments import Parser
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_target("a bundle")
+    parser.add_data("where the data is now, if it has moved")
+    parser.add_json()
+    values = parser.parse(arguments)
+    environment.import_tensorflow()
+    from rich.console import Console
+
+    from kerasdl import data, shipping, tables
+    from kerasdl.export.recheck import NotTheSameError
+
+    try:
+        rows, task, note = shipping.verify(Path(values.target), values.data and data.from_text(values.data))
+    except NotTheSameError as error:
+        if values.json:
+            tables.print_document({"verified": False, "problems": error.problems}, as_json=True)
+        raise
+    if values.json:
+        tables.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
+    else:
+        tables.print_rows(Console(soft_wrap=True), rows, task)
+        print(f"Verified: {note}. Latency and difference from Keras are those of the export.")
+    return 0
