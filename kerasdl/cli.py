@@ -66,6 +66,10 @@ _COMMANDS = {
     "predict": "classify image files with a run, a bundle or an exported file",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
     "verify": "prove that a bundle is still the network that was exported",
+    "report": "write the page of a run: report.html, one file that opens anywhere",
+    "compare": "put runs side by side: settings, curves, figures, and whether they differ beyond chance",
+    "reproduce": "train a run again from its receipt and say what agrees",
+    "lr-find": "try learning rates on a few hundred batches and suggest one",
     "list": "list the pipelines",
     "check": "print versions and devices, and prove the installation by a short training",
 }
