@@ -17,7 +17,7 @@ environment.import_tensorflow()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from kerasdl import catalog, trainer  # noqa: E402
+from kerasdl import building, catalog  # noqa: E402
 from kerasdl.data import order  # noqa: E402
 from kerasdl.data.splits import ArraySplit, Spec, Splits  # noqa: E402
 from kerasdl.optimizers import make_optimizer  # noqa: E402
@@ -35,12 +35,12 @@ def data() -> Splits:
 
 def samples_per_second(recipe, splits, steps_per_execution=None, optimizer=None) -> float:
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
-    network = trainer.make_network(recipe, splits, trainer.make_preprocessing(recipe, splits))
+    network = building.make_network(recipe, splits, building.make_preprocessing(recipe, splits))
     network.compile(
         optimizer=optimizer or make_optimizer(recipe, steps),
         loss=recipe.task.loss(),
         metrics=recipe.task.metrics(),
-        steps_per_execution=steps_per_execution or trainer.steps_per_execution(network, steps),
+        steps_per_execution=steps_per_execution or building.steps_per_execution(network, steps),
     )
     batches = order.training_batches(
         splits.train, batch_size=recipe.batch_size, seed=0, augmentation=recipe.augmentation

@@ -1,20 +1,77 @@
-"""What happens around the steps: progress, the best weights, early stopping, the stop at divergence."""
+"""What happens around the steps: where they are, the best weights, and reasons to stop.
 
-import csv
-import io
+What a callback has to know in a run that goes on, it gives as `state()` and takes back in `restore(state)`.
+"""
+
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasdl import optimizers
 from kerasdl.errors import RunFailedError
 from kerasdl.optimizers import moving_averages
-from kerasdl.run import Run, replacing
+from kerasdl.run import Run, link_or_copy, replacing
+
+
+class Position(keras.callbacks.Callback):
+    """Where a training is, also in the first epoch of one that goes on in the middle of it.
+
+    Attributes:
+        epoch: epochs that have ended.
+        step: steps done in the present epoch.
+        num_updates: steps done in all.
+        seconds: of training so far, those before interruptions included.
+        epoch_seconds: of the present epoch.
+        stopped: why training ended before its last epoch; None while it has not.
+    """
+
+    def __init__(self, steps_per_epoch: int):
+        super().__init__()
+        self.steps_per_epoch = steps_per_epoch
+        self.epoch = self.step = self.num_updates = 0
+        self.seconds = self.epoch_seconds = 0.0
+        self.stopped: str | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        names = ("epoch", "step", "num_updates", "seconds", "epoch_seconds", "stopped")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        vars(self).update(state)
+
+    def on_train_begin(self, logs=None):
+        self._looked = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._first = self.step, self.num_updates
+        if self.step == 0:
+            self.epoch_seconds = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step, self.num_updates = (first + batch + 1 for first in self._first)
+        self._look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch, self.step = epoch + 1, 0
+        self._look()
+
+    def stop(self, reason: str) -> None:
+        """End the training with the present epoch."""
+        self.stopped = reason
+        self.model.stop_training = True
+
+    def _look(self):
+        now = time.perf_counter()
+        self.seconds += now - self._looked
+        self.epoch_seconds += now - self._looked
+        self._looked = now
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -41,14 +98,18 @@ class Best(keras.callbacks.Callback):
         twin: float32 network of the same weights, without strategy, that is saved.
         score: ranks the logs of an epoch; larger is better.
         patience: epochs without a better score before training stops; None to never stop.
+        position: is told to stop.
     """
 
-    def __init__(self, run: Run, twin: keras.Model, score: Callable, patience: int | None):
+    def __init__(
+        self, run: Run, twin: keras.Model, score: Callable, patience: int | None, position: Position
+    ):
         super().__init__()
         self.run = run
         self.twin = twin
         self.score = score
         self.patience = patience
+        self.position = position
         self.best_score: tuple[float, ...] | None = None
         self.best_epoch: int | None = None
 
@@ -58,7 +119,26 @@ class Best(keras.callbacks.Callback):
             self.best_score, self.best_epoch = score, epoch
             self.save()
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
-            self.model.stop_training = True
+            self.position.stop(f"early stopping: no better score in {self.patience} epochs")
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps; the weights are in its `model.keras`."""
+        score = None if self.best_score is None else [float(part) for part in self.best_score]
+        return {"best_epoch": self.best_epoch, "best_score": score}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to the best epoch of a checkpoint."""
+        self.best_epoch = state["best_epoch"]
+        self.best_score = None if state["best_score"] is None else tuple(state["best_score"])
+
+    def restore_file(self, model_file: Path) -> None:
+        """Go back to the best network of a checkpoint; that in the run may be of an epoch after it."""
+        if not model_file.is_file():
+            self.run.model_file.unlink(missing_ok=True)
+            return
+        with replacing(self.run.model_file) as temporary:
+            link_or_copy(model_file, temporary)
+        self.twin.load_weights(self.run.model_file)
 
     def save(self) -> bool:
         """Write the present weights, averaged where the recipe says so.
@@ -98,6 +178,14 @@ class Plateau(keras.callbacks.Callback):
         self.patience = patience
         self.last_drop = -1
 
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps; the learning rate is a variable of the optimizer."""
+        return {"last_drop": self.last_drop}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.last_drop = state["last_drop"]
+
     def on_epoch_end(self, epoch, logs=None):
         if epoch - max(self.best.best_epoch, self.last_drop) >= self.patience:
             self.last_drop = epoch
@@ -112,23 +200,21 @@ class Divergence(keras.callbacks.Callback):
 
     Args:
         best: keeps those weights when no epoch has ended yet.
+        position: knows the number of the step.
         every: steps between two looks; looking makes the host wait for the device.
     """
 
-    def __init__(self, best: Best, every: int = 50):
+    def __init__(self, best: Best, position: Position, every: int = 50):
         super().__init__()
         self.best = best
+        self.position = position
         self.every = every
 
     def on_train_begin(self, logs=None):
-        self._checked, self._steps = 0, 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._first = self._steps
+        self._checked = self.position.num_updates
 
     def on_train_batch_end(self, batch, logs=None):
-        self._steps = self._first + batch + 1
-        if self._steps - self._checked >= self.every:
+        if self.position.num_updates - self._checked >= self.every:
             self._check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -138,7 +224,7 @@ class Divergence(keras.callbacks.Callback):
         skipped = sum(optimizers.num_skipped(optimizer) for optimizer in self.model.optimizers.values())
         losses = [float(value) for name, value in logs.items() if name.endswith("loss")]
         if not skipped and all(map(math.isfinite, losses)):
-            self._checked = self._steps
+            self._checked = self.position.num_updates
             return
         if self.best.best_epoch is not None:
             kept = f"the best weights, of epoch {self.best.best_epoch + 1}"
@@ -148,95 +234,46 @@ class Divergence(keras.callbacks.Callback):
             kept = "the initial weights, since batch statistics were no longer finite"
         raise RunFailedError(
             f"Training diverged: the loss or its gradient became NaN or infinite within steps "
-            f"{self._checked + 1} to {self._steps}. {self.best.run.model_file} holds {kept}. Try a lower "
-            "--learning-rate (a tenth), --warmup-epochs 1, --global-clip-norm 1, or --precision float32."
+            f"{self._checked + 1} to {self.position.num_updates}. {self.best.run.model_file} holds {kept}. "
+            "Try a lower --learning-rate (a tenth), --warmup-epochs 1, --global-clip-norm 1, or --precision "
+            "float32."
         )
 
 
-class History(keras.callbacks.Callback):
-    """Write `history.csv`: one line an epoch, every figure of the logs, learning rates and seconds."""
-
-    def __init__(self, run: Run):
-        super().__init__()
-        self.run = run
-        self.rows: list[dict[str, float]] = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
-        for name, optimizer in self.model.optimizers.items():
-            row[f"{name}_learning_rate"] = optimizers.learning_rate(optimizer)
-        row["seconds"] = round(time.perf_counter() - self._began, 3)
-        self.rows.append(row)
-        text = io.StringIO()
-        writer = csv.DictWriter(
-            text, fieldnames=list(self.rows[0]), lineterminator="\n", extrasaction="ignore"
-        )
-        writer.writeheader()
-        writer.writerows(self.rows)
-        self.run.write("history.csv", text.getvalue())
-
-
-class ProgressBar(keras.callbacks.Callback):
-    """A bar while an epoch runs and a line when it ends; only the lines where there is no terminal.
+class MaxTime(keras.callbacks.Callback):
+    """End the training after a time; the epoch ends there too, and is validated.
 
     Args:
-        console: where to draw.
-        batch_size: examples of a step, for samples/s.
+        position: counts the seconds.
+        seconds: of training, those before interruptions included.
     """
 
-    def __init__(self, console: Console, batch_size: int):
+    def __init__(self, position: Position, seconds: float):
         super().__init__()
-        self.console = console
-        self.batch_size = batch_size
-        self._progress: Progress | None = None
-
-    def on_train_begin(self, logs=None):
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.completed}/{task.total} {task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._progress.add_task("train", total=self.params["steps"], epoch="", figures="")
-        self._progress.start()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = f"{epoch + 1}/{self.params['epochs']}"
-        self._began = self._drawn = time.perf_counter()
-        self._progress.reset(self._task, total=self.params["steps"], epoch=self._epoch, figures="")
+        self.position = position
+        self.seconds = seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.perf_counter()
-        self._trained = now
-        if self._progress.disable or now - self._drawn < 0.1:
-            return
-        self._drawn = now
-        speed = (batch + 1) * self.batch_size / (now - self._began)
-        self._progress.update(
-            self._task, completed=batch + 1, figures=f"{_figures(logs)}  {speed:,.0f} samples/s"
-        )
+        if self.position.seconds >= self.seconds:
+            self.position.stop("max time")
 
     def on_epoch_end(self, epoch, logs=None):
-        speed = self.params["steps"] * self.batch_size / (self._trained - self._began)
-        seconds = time.perf_counter() - self._began
-        self.console.print(
-            f"epoch {self._epoch}  {_figures(logs)}  {speed:,.0f} samples/s  {seconds:.1f} s", highlight=False
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        """Take the bar off the screen, also when training ended by an error."""
-        if self._progress is not None:
-            self._progress.stop()
+        self.on_train_batch_end(epoch)
 
 
-def _figures(logs) -> str:
-    return "  ".join(f"{name} {float(value):.4f}" for name, value in logs.items() if name != "learning_rate")
+class Learned(keras.callbacks.Callback):
+    """End a training on a few batches once the network knows them.
+
+    Args:
+        task: its `has_learned` looks at the figures.
+        position: is told to stop.
+    """
+
+    def __init__(self, task: Any, position: Position):
+        super().__init__()
+        self.task = task
+        self.position = position
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.task.has_learned(logs):
+            self.position.stop("learned")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl import run as runs
+from kerasdl import receipt
 from kerasdl.data.splits import ArraySplit, Spec, Splits
 
 _NEEDED = (
@@ -48,9 +48,9 @@ def check() -> dict[str, Any]:
     """Return versions, devices, settings, what is missing, and whether a short training learned."""
     accuracy = _train()
     return {
-        "versions": runs.versions(),
-        "hardware": runs.hardware(),
-        "settings": runs.settings(),
+        "versions": receipt.versions(),
+        "hardware": receipt.hardware(),
+        "settings": receipt.settings(),
         "missing": [name for name in _NEEDED if importlib.util.find_spec(name) is None],
         "test_accuracy": accuracy,
         "trained": accuracy > 0.95,

@@ -10,10 +10,11 @@ from typing import NoReturn
 from kerasdl import __version__
 from kerasdl.arguments import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
+from kerasdl.interruption import Interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed, 2 not understood, 130 interrupted."""
+    """Run one command; return its exit code: 0 done, 1 failed, 2 not understood, 130 or 143 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, RunFailedError) as error:
         print(f"kerasdl: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except Interrupted as error:
+        print(f"kerasdl: {error}", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt:
         print("kerasdl: interrupted", file=sys.stderr)
         return 130
@@ -62,7 +66,7 @@ def _run(arguments: list[str]) -> int:
 #: Each is `kerasdl/commands/<name>.py`, with _ for -.
 _COMMANDS = {
     "train": "train a pipeline, evaluate, export and verify it",
-    "evaluate": "figures of a run, a bundle or an exported file on the test split",
+    "evaluate": "figures of a run, a bundle or an exported file on a split of its data",
     "predict": "classify image files with a run, a bundle or an exported file",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
     "verify": "prove that a bundle is still the network that was exported",

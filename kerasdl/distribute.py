@@ -7,6 +7,7 @@ import re
 import tensorflow as tf
 
 from kerasdl.errors import UsageError
+from kerasdl.recipe import Recipe
 
 
 def choose(name: str) -> tf.distribute.Strategy | None:
@@ -30,6 +31,20 @@ def choose(name: str) -> tf.distribute.Strategy | None:
     if name == "none" or (name == "auto" and num_gpus < 2):
         return None
     return _mirrored(tuple(f"GPU:{index}" for index in range(num_gpus)) or ("CPU:0",))
+
+
+def begin(recipe: Recipe) -> tf.distribute.Strategy | None:
+    """Settle determinism and devices, which has to happen before TensorFlow computes anything.
+
+    Raises:
+        UsageError: as `choose` and `check_batch_size` do.
+    """
+    if recipe.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = choose(recipe.strategy)
+    num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
+    check_batch_size(recipe.batch_size, num_replicas, recipe.gradient_accumulation_steps)
+    return strategy
 
 
 @functools.cache  # one strategy object a process: a second one's collectives collide with the first's

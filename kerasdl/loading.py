@@ -12,6 +12,7 @@ from kerasdl import shipping
 from kerasdl.data import from_text
 from kerasdl.data.splits import Spec, Splits
 from kerasdl.errors import UsageError
+from kerasdl.evaluate import calibration
 from kerasdl.export import runtime
 from kerasdl.export.card import hash_file, read_card
 from kerasdl.run import Run
@@ -31,6 +32,7 @@ class Target:
         task: its task.
         features: spec of one raw example.
         fingerprint: of the data it was trained on.
+        calibration: what was fitted to the network after training, and is part of the predictor.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Target:
     task: Any
     features: Spec
     fingerprint: str
+    calibration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name (`probabilities`, `class_ids`) of raw examples.
@@ -126,9 +129,11 @@ def load(path: str | Path) -> Target:
 def _load_run(run: Run) -> Target:
     recipe, recorded, labels = run.recipe(), run.read_json("receipt.json")["data"], run.labels()
     features = read_spec(recorded["features"])
-    endpoints = recipe.task.endpoints(run.network(), features)
+    fitted = calibration.of_run(run)
+    endpoints = recipe.task.endpoints(run.network(), features, fitted)
     predictor = runtime.EndpointPredictor(run.path, endpoints, labels)
-    return Target(run.path, predictor, labels, recipe.data, recipe.task, features, recorded["fingerprint"])
+    fingerprint = recorded["fingerprint"]
+    return Target(run.path, predictor, labels, recipe.data, recipe.task, features, fingerprint, fitted)
 
 
 def _load_artefact(path: Path, bundle: Path) -> Target:
@@ -149,6 +154,7 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
         task,
         read_spec(recorded["features"]),
         recorded["fingerprint"],
+        card.get("calibration", {}),
     )
 
 

@@ -6,6 +6,7 @@ import re
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
+from kerasdl import durations
 from kerasdl.errors import UsageError, did_you_mean
 
 
@@ -131,6 +132,14 @@ class Recipe:
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     # Epochs without a better validation score after which training stops; none to train all epochs.
     early_stopping: int | None = None
+    # Time of training after which it stops, evaluates and exports: 90s, 10m, 1h30m; none for no limit.
+    max_time: str | None = None
+    # Batches of an epoch: a number of them (100), or a part (0.1); none for all.
+    limit_train_batches: int | float | None = None
+    # Train on this many batches over and over, to see that the network can learn; none for real training.
+    overfit_batches: int | None = None
+    # Between checkpoints: steps (500), time (10m), none, or auto (as often as costs under 1 % of the time).
+    checkpoint_every: str = "auto"
     # Devices: auto, mirrored (all GPUs), none (one device), cpu:2 (two logical CPU devices).
     strategy: str = "auto"
     # Seed of initial weights, data order, augmentation and dropout.
@@ -155,6 +164,15 @@ class Recipe:
             raise UsageError(f"nesterov is for the sgd optimizer, not for {self.optimizer}.")
         if self.schedule in ("plateau", "one_cycle") and self.warmup_epochs:
             raise UsageError(f"The {self.schedule} schedule has no warm-up: use --warmup-epochs 0 with it.")
+        if self.max_time is not None:
+            durations.to_seconds(self.max_time)
+        if self.checkpoint_every not in ("auto", "none"):
+            durations.check_every("checkpoint_every", self.checkpoint_every)
+        if isinstance(self.limit_train_batches, float) and self.limit_train_batches > 1:
+            raise UsageError(
+                f"limit_train_batches is {self.limit_train_batches:g}: give a whole number, or a part "
+                "between 0 and 1."
+            )
         if self.warmup_epochs >= self.epochs:
             raise UsageError(
                 f"warmup_epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} epochs."
@@ -176,6 +194,8 @@ _RANGES = (
     ("gradient_accumulation_steps", 1, 10**6),
     ("ema_momentum", 0, 1),
     ("early_stopping", 1, 10**6),
+    ("limit_train_batches", 1e-9, 10**9),
+    ("overfit_batches", 1, 10**6),
     ("seed", 0, 2**31 - 1),
 )
 

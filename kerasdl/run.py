@@ -2,12 +2,11 @@
 
 import contextlib
 import dataclasses
-import importlib.metadata
+import fcntl
 import json
 import os
-import platform
-import subprocess
-import sys
+import shlex
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -15,10 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kerasdl import environment, modules
-from kerasdl.data.splits import ArraySplit
+from kerasdl import modules
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.recipe import Recipe, type_of
 from kerasdl.serialization import from_json, to_json
@@ -26,10 +22,7 @@ from kerasdl.serialization import from_json, to_json
 if TYPE_CHECKING:
     import keras
 
-_PACKAGES = (
-    "kerasdl", "tensorflow", "keras", "numpy", "tensorflow-datasets", "tf2onnx", "onnx", "onnxruntime",
-    "ai-edge-litert", "scikit-learn",
-)  # fmt: skip
+_LOCK = ".lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +40,16 @@ class Run:
     def recipe_file(self) -> Path:
         """The resolved recipe."""
         return self.path / "recipe.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of what a training needs to go on (`kerasdl.checkpoints`)."""
+        return self.path / "checkpoints"
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return shlex.join(["kerasdl", "train", "--resume", str(self.path)])
 
     def recipe(self) -> Recipe:
         """Read the recipe back, types of the user's own recipe file included."""
@@ -81,10 +84,67 @@ class Run:
         with replacing(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    def update_status(self, **fields: Any) -> None:
+        """Change fields of `status.json`: stage, epoch, step, ..., and the time of the change."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.write("status.json", {"started": now, **self.read_json("status.json"), **fields, "updated": now})
+
+    def is_finished(self) -> bool:
+        """Tell whether all that the run was to do is done: training, evaluation and export."""
+        return self.read_json("status.json").get("stage") == "finished"
+
+    def is_active(self) -> bool:
+        """Tell whether a living process works on this run."""
+        with contextlib.suppress(FileNotFoundError), (self.path / _LOCK).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keep other processes from working on this run.
+
+        The lock is the process's, not a file's existence: it ends with its owner, however that ends.
+
+        Raises:
+            UsageError: when another process holds it.
+        """
+        with (self.path / _LOCK).open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise UsageError(
+                    f"Another process works on {self.path}: process {file.read() or '?'}. Wait until it "
+                    "ends, or stop it."
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run; empty where it was not written."""
         path = self.path / name
         return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def open_run(path: str | Path) -> Run:
+    """Return the run in a folder.
+
+    Raises:
+        UsageError: when the folder is no run; the runs in it are named.
+    """
+    path = Path(path)
+    if (path / "recipe.json").is_file():
+        return Run(path)
+    inside = sorted(file.parent.name for file in path.glob("*/recipe.json"))
+    if inside:
+        newest = path / max(inside, key=lambda name: (len(name), name))
+        raise UsageError(f"{path} is the folder of all these runs. Say which one, for example {newest}.")
+    raise UsageError(f"{path} is not a run: it has no recipe.json. Give a folder like runs/lenet5/1.")
 
 
 def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None) -> Run:
@@ -145,85 +205,22 @@ def replacing(path: Path):
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
         temporary = Path(folder) / path.name  # the same name: Keras judges a file by its suffix
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        flush_to_disk(temporary)
         temporary.replace(path)
 
 
-def receipt(recipe: Recipe, data: Mapping[str, Any], devices: str, parameters: int) -> dict[str, Any]:
-    """Return what is needed to judge and repeat a run: command, versions, hardware, seed, data."""
-    return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_revision": _git_revision(),
-        "hardware": hardware(),
-        "devices": devices,
-        "settings": settings(),
-        "seed": recipe.seed,
-        "deterministic": recipe.deterministic,
-        "data": data,
-        "parameters": parameters,
-    }
-
-
-def settings() -> dict[str, Any]:
-    """Return what decides speed and is silent otherwise, as TensorFlow has it, not as it was asked for."""
-    import tensorflow as tf
-    from tensorflow.python.util import _pywrap_util_port
-
-    from kerasdl.data import order
-
-    split = ArraySplit(np.zeros((1, 1), np.uint8), np.zeros(1, np.int32))
-    autotuned = order.evaluation_batches(split, batch_size=1).options().autotune.enabled
-    return {
-        "fast_cpu_kernels": bool(_pywrap_util_port.IsMklEnabled()),
-        "tf_data_autotuner": autotuned is not False,
-        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or "default",
-        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or "default",
-        "environment": environment.describe(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """Return processor, cores, memory and GPUs."""
-    import psutil
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus],
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _git_revision() -> str | None:
-    """Return the revision of the working folder, with "+changes" when it has any; None outside git."""
-    git = ["git", "-C", str(Path.cwd())]
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of files, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+changes" if status.stdout.strip() else "")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

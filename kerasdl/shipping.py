@@ -12,7 +12,10 @@ from kerasdl import run as runs
 from kerasdl.data import order
 from kerasdl.data.splits import Split, Splits
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.evaluate import calibration as calibrating
+from kerasdl.evaluate import evaluate_run
 from kerasdl.export import bundle
+from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.spec import ALL_FORMATS, Endpoint, ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, Converter
 from kerasdl.recipe import Recipe
@@ -53,7 +56,8 @@ def export_run(
     """
     recipe = run.recipe()
     network = run.network()
-    endpoints = recipe.task.endpoints(network, splits.features)
+    fitted = calibrating.of_run(run)
+    endpoints = recipe.task.endpoints(network, splits.features, fitted)
     spec = ExportSpec(
         name=recipe.name,
         model=network,
@@ -73,7 +77,8 @@ def export_run(
         info={
             "recipe": encoded,
             "data": describe_data(splits),
-            "metrics": run.read_json("metrics.json"),
+            "metrics": _without_tables(run.read_json("metrics.json")),
+            **({"calibration": fitted} if fitted else {}),
         },
         samples=_samples(splits) if embed_samples else None,
         recipe_file=run.path / bundle.RECIPE_FILE if _has_own_types(encoded) else None,
@@ -85,6 +90,28 @@ def export_run(
         "receipt.json", {**receipt, "artefacts": {**receipt.get("artefacts", {}), str(written.path): hashes}}
     )
     return written
+
+
+def calibrate_run(run: runs.Run, splits: Splits) -> dict[str, Any]:
+    """Calibrate a run that was trained without, and evaluate it again: its figures are now others.
+
+    Args:
+        run: a run with a `model.keras`; it gets a `calibration.json`, which all that opens the run uses.
+        splits: the data it was trained on.
+
+    Returns:
+        The figures of the test split.
+
+    Raises:
+        UsageError: when this kind of problem has nothing to calibrate.
+    """
+    task, network = run.recipe().task, run.network()
+    if not hasattr(task, "fit_calibration"):
+        raise UsageError(f"{type(task).__name__} has nothing to calibrate. Leave --calibrate out.")
+    fitted = calibrating.calibrate(run, network, task, split_batches(splits.validation))
+    endpoints = task.endpoints(network, splits.features, fitted)
+    predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
+    return evaluate_run(run, predictor, task, test_batches(splits), splits.class_names, fitted)
 
 
 def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, str]:
@@ -167,7 +194,17 @@ def describe_data(splits: Splits) -> dict[str, Any]:
 
 def test_batches(splits: Splits, limit: int | None = None):
     """Return a function that gives the test split anew, as numpy (features, labels) batches."""
-    batches = order.evaluation_batches(splits.test, batch_size=_BATCH_SIZE)
+    return split_batches(splits.test, limit)
+
+
+def split_batches(split: Split, limit: int | None = None):
+    """Return a function that gives a split anew, in its own order, as numpy (features, labels) batches.
+
+    Args:
+        split: one of a `Splits`.
+        limit: how many batches; None for all.
+    """
+    batches = order.evaluation_batches(split, batch_size=_BATCH_SIZE)
     if limit is not None:
         batches = batches.take(limit)
     return batches.as_numpy_iterator
@@ -178,6 +215,16 @@ def calibration(task: Any, endpoints: Sequence[Endpoint], splits: Splits) -> dic
     features, _ = _shuffled(splits.train, _NUM_CALIBRATION)
     names = [endpoint.name for endpoint in endpoints if "tflite" in endpoint.formats]
     return {name: task.inputs(name, features, 0) for name in names}
+
+
+def _without_tables(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the tables among the figures: with many classes they are large, and the run has them."""
+    figures = {
+        name: value
+        for name, value in metrics.get("test", {}).items()
+        if not (isinstance(value, list) and any(isinstance(part, list | dict) for part in value))
+    }
+    return {**metrics, "test": figures} if "test" in metrics else dict(metrics)
 
 
 def _samples(splits: Splits) -> dict[str, np.ndarray]:

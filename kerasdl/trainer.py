@@ -4,30 +4,28 @@ import contextlib
 import dataclasses
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl import callbacks, distribute, optimizers, shipping
+from kerasdl import distribute, faults, resuming, shipping
 from kerasdl import run as runs
-from kerasdl.data import order
 from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.evaluate import evaluate
-from kerasdl.export import labels
+from kerasdl.evaluate import calibration, evaluate_run
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
+from kerasdl.fitting import DRY_RUN_STEPS, Training, fit, resolve
+from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.recipe import Recipe
+from kerasdl.report.page import write_report
+from kerasdl.serialization import to_json
 
 _log = logging.getLogger(__name__)
-
-_DRY_RUN_STEPS = 2
-_EXECUTION = 16  # steps that one call runs at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +36,15 @@ class Result:
     recipe: Recipe
     metrics: dict[str, Any]
     bundle: Any = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What a run is to do besides training; it is kept with the run, for when it goes on."""
+
+    exported_dir: str
+    export: bool
+    embed_samples: bool
 
 
 def train(
@@ -68,9 +75,10 @@ def train(
 
     Raises:
         UsageError: for a recipe that cannot be run as it is.
-        RunFailedError: when training diverges or an artefact is not the same network.
+        RunFailedError: when training diverges, an artefact is not the same network, or the disk or memory is
+            full.
+        Interrupted: after Ctrl-C or SIGTERM; `resume` goes on.
     """
-    console = console or Console(soft_wrap=True)
     if not recipe.name:
         raise UsageError("The recipe has no name, so its run has no folder. Use Recipe(name=..., ...).")
     with contextlib.ExitStack() as stack:
@@ -78,41 +86,130 @@ def train(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-dry-run-")))
             runs_dir, exported_dir = folder / "runs", folder / "exported"
             recipe = dataclasses.replace(recipe, epochs=1, min_steps=0, warmup_epochs=0)
-        strategy = _begin(recipe)
-        if export:
+        options = _Options(exported_dir=str(exported_dir), export=export, embed_samples=embed_samples)
+
+        def start(resolved: Recipe, fingerprint: str):
+            run = runs.create(Path(runs_dir), resolved, recipe_source)
+            stack.enter_context(run.locked())
+            return run, None
+
+        return _work(recipe, options, start, console or Console(soft_wrap=True), dry_run)
+
+
+def resume(
+    path: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    force: bool = False,
+    console: Console | None = None,
+    **options: Any,
+) -> Result:
+    """Go on with a run that was interrupted, from its last checkpoint to what it would have become.
+
+    Args:
+        path: the run folder.
+        recipe: the run's recipe with changes: more `epochs`, a longer `max_time`, the data at another place;
+            anything else only with `force`. Defaults to the run's own.
+        force: go on although the recipe, the data or the versions differ.
+        console: where progress is drawn. Defaults to standard output.
+        **options: `export`, `exported_dir` and `embed_samples` of `train`, where they are to change.
+
+    Returns:
+        As `train` does; of a finished run what it has.
+
+    Raises:
+        UsageError: when the folder is no run, another process works on it, or something differs.
+        RunFailedError: as `train` does.
+        Interrupted: as `train` does.
+    """
+    run = runs.open_run(path)
+    with run.locked():
+        before = run.recipe()
+        recipe = before if recipe is None else recipe
+        if run.is_finished() and recipe == before:
+            _log.info(f"{run.path} is finished; there is nothing to do. To train on, give more --epochs.")
+            return Result(run, recipe, run.read_json("metrics.json").get("test", {}))
+        kept = {"exported_dir": "exported", "export": True, "embed_samples": True}
+        kept |= run.read_json("status.json").get("options", {})
+
+        def start(resolved: Recipe, fingerprint: str):
+            checkpoint = resuming.open_checkpoint(run, resolved, fingerprint, force=force)
+            run.write("recipe.json", to_json(resolved))
+            return run, checkpoint
+
+        if "exported_dir" in options:
+            options["exported_dir"] = str(options["exported_dir"])
+        return _work(recipe, _Options(**{**kept, **options}), start, console or Console(soft_wrap=True))
+
+
+def _work(
+    recipe: Recipe, options: _Options, start: Callable, console: Console, dry_run: bool = False
+) -> Result:
+    """Do all that a run does, stage by stage; `start` gives the run folder and the checkpoint."""
+    with contextlib.ExitStack() as stack:
+        interruptions = stack.enter_context(Interruptions())
+        strategy = distribute.begin(recipe)
+        converter = None
+        if options.export and recipe.overfit_batches is None:
             converter = stack.enter_context(Converter())
             converter.start()  # its imports take seconds: they pass while the network trains
         splits = load_data(recipe)
-        if export:  # what cannot be published is said before hours of training, not after
-            check_destination(Path(exported_dir), recipe.name, splits.class_names)
-        run, recipe, network = fit(recipe, splits, strategy, Path(runs_dir), recipe_source, console, dry_run)
-        limit = _DRY_RUN_STEPS if dry_run else None
-        endpoints = recipe.task.endpoints(network, splits.features)
-        predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
-        metrics = evaluate(predictor, recipe.task, shipping.test_batches(splits, limit))
-        run.write("metrics.json", {**run.read_json("metrics.json"), "test": metrics})
-        console.print(recipe.task.summary(metrics), highlight=False)
-        if not export:
-            return Result(run, recipe, metrics)
-        bundle = shipping.export_run(
-            run,
-            splits,
-            exported_dir=exported_dir,
-            converter=converter,
-            embed_samples=embed_samples,
-            limit=limit,
-        )
-        return Result(run, recipe, metrics, bundle)
+        if converter is not None:  # what cannot be published is said before hours of training, not after
+            check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
+        recipe, seen, steps = resolve(recipe, splits, dry_run)
+        run, checkpoint = start(recipe, splits.fingerprint)
+        with _explained(run, recipe, strategy):
+            run.update_status(stage="training", options=dataclasses.asdict(options))
+            training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run)
+            with interruptions.deferred():
+                network = fit(training, interruptions, console)
+            if recipe.overfit_batches is not None:
+                return _judge_overfitting(training, console)
+            limit = DRY_RUN_STEPS if dry_run else None
+            run.update_status(stage="evaluating")
+            validation, test = (
+                shipping.split_batches(split, limit) for split in (splits.validation, splits.test)
+            )
+            fitted = calibration.after_training(run, network, recipe.task, validation)
+            endpoints = recipe.task.endpoints(network, splits.features, fitted)
+            predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
+            metrics = evaluate_run(run, predictor, recipe.task, test, splits.class_names, fitted)
+            console.print(recipe.task.summary(metrics), highlight=False)
+            bundle = None
+            if converter is not None:
+                run.update_status(stage="exporting")
+                bundle = shipping.export_run(
+                    run,
+                    splits,
+                    exported_dir=options.exported_dir,
+                    converter=converter,
+                    embed_samples=options.embed_samples,
+                    limit=limit,
+                )
+            run.update_status(stage="finished")
+            _write_report(run)
+            return Result(run, recipe, metrics, bundle)
 
 
-def _begin(recipe: Recipe) -> tf.distribute.Strategy | None:
-    """Settle determinism and devices, which has to happen before TensorFlow computes anything."""
-    if recipe.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    strategy = distribute.choose(recipe.strategy)
+@contextlib.contextmanager
+def _explained(run: runs.Run, recipe: Recipe, strategy: tf.distribute.Strategy | None):
+    """Say of what ends a run early what is kept and how to go on, and note it in the run."""
     num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
-    distribute.check_batch_size(recipe.batch_size, num_replicas, recipe.gradient_accumulation_steps)
-    return strategy
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(f"{error} Go on with\n  {run.resume_command}", error.signum) from None
+    except (UsageError, RunFailedError) as error:
+        run.update_status(error=str(error))
+        raise
+    except Exception as error:
+        parts = num_replicas * recipe.gradient_accumulation_steps
+        explained = faults.explain(error, run, recipe.batch_size, parts)
+        with contextlib.suppress(OSError):  # the disk may be full
+            run.update_status(error=str(explained or f"{type(error).__name__}: {error}"))
+        if explained is None:
+            raise
+        raise explained from error
 
 
 def load_data(recipe: Recipe) -> Splits:
@@ -124,174 +221,29 @@ def load_data(recipe: Recipe) -> Splits:
     return splits
 
 
-def fit(
-    recipe: Recipe,
-    splits: Splits,
-    strategy: tf.distribute.Strategy | None,
-    runs_dir: Path,
-    recipe_source: Path | None,
-    console: Console,
-    dry_run: bool,
-) -> tuple[runs.Run, Recipe, keras.Model]:
-    """Train a recipe into a new run folder.
-
-    Returns:
-        The run, the recipe as it was run, and the best network, float32.
-    """
-    keras.utils.set_random_seed(recipe.seed)
-    num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
-    steps = _whole_executions(order.steps_per_epoch(splits.train, recipe.batch_size))
-    steps = min(steps, _DRY_RUN_STEPS) if dry_run else steps
-    recipe = dataclasses.replace(
-        recipe, epochs=max(recipe.epochs, -(-recipe.min_steps // steps)), min_steps=0
-    )
-    class_weight = recipe.task.class_weight(splits.train.labels, len(splits.class_names))
-
-    preprocessing = make_preprocessing(recipe, splits)
-    twin = make_network(recipe, splits, preprocessing)  # what is saved: float32, on no strategy
-    with distribute.scope(strategy), _precision(recipe.precision):
-        network = make_network(recipe, splits, preprocessing)
-        network.set_weights(twin.get_weights())
-        compile_network(network, recipe, steps)
-
-    run = _start_run(recipe, splits, network, strategy, runs_dir, recipe_source)
-    best = callbacks.Best(run, twin, recipe.task.score, recipe.early_stopping)
-    with callbacks.ProgressBar(console, recipe.batch_size) as bar:
-        history = network.fit(
-            order.training_batches(
-                splits.train, batch_size=recipe.batch_size, seed=recipe.seed, augmentation=recipe.augmentation
-            ),
-            epochs=recipe.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,
-            validation_data=order.evaluation_batches(
-                splits.validation,
-                batch_size=_dividing(recipe.batch_size, len(splits.validation), num_replicas),
-            ),
-            validation_steps=_DRY_RUN_STEPS if dry_run else None,
-            class_weight=class_weight,
-            callbacks=[*_callbacks(recipe, run, best), bar],
-            verbose=0,
-        )
-    run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": len(history.epoch)})
-    return run, recipe, _reload(run, twin)
-
-
-def _start_run(
-    recipe: Recipe,
-    splits: Splits,
-    network: keras.Model,
-    strategy: tf.distribute.Strategy | None,
-    runs_dir: Path,
-    recipe_source: Path | None,
-) -> runs.Run:
-    """Make the run's folder with all that is known before the first step, and say it."""
-    run, devices = runs.create(runs_dir, recipe, recipe_source), distribute.describe(strategy)
-    run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
-    data = shipping.describe_data(splits)
-    run.write("receipt.json", runs.receipt(recipe, data, devices, network.count_params()))
-    examples = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
-    _log.info(
-        f"{recipe.name}: {type(network).__name__}, {network.count_params():,} weights; {examples} examples; "
-        f"{devices}"
-    )
-    return run
-
-
-def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
-    """Build the recipe's preprocessing and let it measure what it needs on the training split."""
-    if recipe.preprocessing is None:
-        return None
-    layer = recipe.preprocessing.build()
-
-    def examples():
-        batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
-        return (features for features, _ in batches.as_numpy_iterator())
-
-    layer.fit(examples)
-    layer.compute_output_shape((None, *splits.features.shape))  # says what does not fit this data
-    return layer
-
-
-def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | None) -> keras.Model:
-    """Build the recipe's network for this data, with its weights made.
-
-    All that a preprocessing layer has learned is in its config, so that each network gets a copy.
-    """
-    layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
-    network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
-    network(keras.KerasTensor((None, *splits.features.shape), dtype=splits.features.dtype))
-    return network
-
-
-def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
-    """Give a network its optimizers, built, and the task's loss and metrics."""
-    made = {name: optimizers.make_optimizer(recipe, steps) for name in network.optimizer_names}
-    network.compile(
-        **made,
-        loss=recipe.task.loss(),
-        metrics=recipe.task.metrics(),
-        steps_per_execution=steps_per_execution(network, steps),
-        seed=recipe.seed,
-        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-    )
-    for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
-        optimizer.build(network.variables_of(name))
-
-
-def _callbacks(recipe: Recipe, run: runs.Run, best: callbacks.Best) -> list:
-    """Return the callbacks in the order they have to act."""
-    chosen = [callbacks.Divergence(best)]
-    if recipe.ema_momentum is not None:
-        chosen.append(callbacks.AveragedWeights())
-    chosen.append(best)
-    if recipe.schedule == "plateau":
-        chosen.append(callbacks.Plateau(best, recipe.schedule_factor, recipe.schedule_epochs))
-    return [
-        *chosen,
-        callbacks.History(run),
-        keras.callbacks.TensorBoard(run.path / "logs", write_graph=False),
-    ]
-
-
-def _whole_executions(steps: int) -> int:
-    """Round the steps of a long epoch to whole executions; data order does not stop at an epoch's end."""
-    return steps if steps < 10 * _EXECUTION else round(steps / _EXECUTION) * _EXECUTION
-
-
-def steps_per_execution(network: keras.Model, steps: int) -> int:
-    """Return how many steps one call runs: several for small networks, whose steps cost less than the call.
-
-    They divide the epoch, since one iterator serves the whole run.
-    """
-    if network.count_params() > 1_000_000:
-        return 1
-    return max(count for count in range(1, _EXECUTION + 1) if steps % count == 0)
-
-
-def _dividing(batch_size: int, examples: int, num_replicas: int) -> int:
-    """Return the batch size of validation: Keras cannot begin with a batch that replicas share unevenly."""
-    return min(batch_size, max(examples // num_replicas, 1) * num_replicas)
-
-
-def _reload(run: runs.Run, twin: keras.Model) -> keras.Model:
-    """Open what was saved; a network whose file does not hold its weights must not pass for trained."""
-    network = run.network()
-    saved = [np.array_equal(a, b) for a, b in zip(network.get_weights(), twin.get_weights(), strict=False)]
-    if not all(saved) or len(network.weights) != len(twin.weights):
-        raise RunFailedError(
-            f"{run.model_file} gives back {sum(saved)} of {len(twin.weights)} weights. Make every layer of "
-            "the network in its __init__."
-        )
-    return network
-
-
-@contextlib.contextmanager
-def _precision(policy: str):
-    """Make layers under a Keras dtype policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
+def _write_report(run: runs.Run) -> None:
+    """Write the page of the run; whatever may be wrong with it, the run itself is done."""
     try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
+        write_report(run)
+    except (UsageError, RunFailedError, OSError) as error:
+        _log.warning(f"No report was written: {error}")
+
+
+def _judge_overfitting(training: Training, console: Console) -> Result:
+    """Say whether the network could learn the few batches that it was given again and again.
+
+    Raises:
+        RunFailedError: when it could not.
+    """
+    run, count = training.run, training.recipe.overfit_batches
+    run.update_status(stage="finished")
+    status = run.read_json("status.json")
+    batches = "one batch" if count == 1 else f"{count} batches"
+    if status["stopped"] == "learned":
+        console.print(f"The network learned its {batches} by heart in {status['step']} steps, as it should.")
+        return Result(run, training.recipe, {})
+    raise RunFailedError(
+        f"The network could not learn {batches} by heart in {status['step']} steps ({run.path}/history.csv "
+        "tells how it went). Look for labels that do not belong to their examples, a layer that blocks the "
+        "gradient, a missing nonlinearity, or try another --learning-rate (kerasdl lr-find suggests one)."
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl import modules, shipping, trainer
+from kerasdl import building, modules, shipping
 from kerasdl import run as runs
 from kerasdl.data.digits import Digits
 from kerasdl.data.folder import ImageFolder
@@ -40,7 +40,7 @@ def exported(recipe, folder, formats=("onnx",)):
     """Make a run of an untrained network, and export it."""
     splits = recipe.data.load()
     run = runs.create(folder / "runs", recipe)
-    network = trainer.make_network(recipe, splits, trainer.make_preprocessing(recipe, splits))
+    network = building.make_network(recipe, splits, building.make_preprocessing(recipe, splits))
     network.save(run.model_file)
     with Converter() as converter:
         return shipping.export_run(
@@ -147,7 +147,7 @@ def test_a_recipe_file_that_defines_neither_task_nor_data_stays_out(tmp_path, pi
     (tmp_path / "mine.py").write_text(OWN)
     splits = recipe.data.load()
     run = runs.create(tmp_path / "runs", recipe, tmp_path / "mine.py")
-    trainer.make_network(recipe, splits, trainer.make_preprocessing(recipe, splits)).save(run.model_file)
+    building.make_network(recipe, splits, building.make_preprocessing(recipe, splits)).save(run.model_file)
     with Converter() as converter:
         written = shipping.export_run(
             run, splits, exported_dir=tmp_path / "exported", converter=converter, formats=("onnx",)

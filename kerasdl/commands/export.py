@@ -13,6 +13,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
         "--tflite-modes", "some of float32,float16,dynamic,int8,int16x8 (default: the first four)"
     )
     parser.add_argument("--dynamic-batch", action="store_true", help="TFLite files that take any batch size")
+    parser.add_argument(
+        "--calibrate", action="store_true",
+        help="first fit the run's probabilities to the validation split, for a run trained without that; the "
+        "run keeps what is found",
+    )  # fmt: skip
     parser.add_data("where the data is now, if it has moved")
     parser.add_no_samples()
     parser.add_folders("exported")
@@ -30,11 +35,16 @@ def run(parser: Parser, arguments: list[str]) -> int:
     target = loading.load(values.target)
     if target.predictor.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
+    run, splits = Run(target.path), target.load_data(values.data, same=True)
+    console = Console(soft_wrap=True)
     with Converter() as converter:
         converter.start()
+        if values.calibrate:
+            figures = shipping.calibrate_run(run, splits)
+            console.print(target.task.summary(figures), highlight=False)
         bundle = shipping.export_run(
-            Run(target.path),
-            target.load_data(values.data, same=True),
+            run,
+            splits,
             exported_dir=values.exported_dir,
             converter=converter,
             formats=values.formats or ALL_FORMATS,
@@ -42,5 +52,5 @@ def run(parser: Parser, arguments: list[str]) -> int:
             dynamic_batch=values.dynamic_batch,
             embed_samples=values.samples,
         )
-    tables.print_bundle(Console(soft_wrap=True), bundle, target.task)
+    tables.print_bundle(console, bundle, target.task)
     return 1 if bundle.failures else 0

@@ -1,56 +1,49 @@
-"""`kerasdl train`: train a pipeline, evaluate, export and verify it."""
+"""`kerasdl train`: train a pipeline, evaluate, export and verify it; or go on with a run."""
 
+import argparse
 import dataclasses
-from pathlib import Path
 
 from kerasdl import environment
 from kerasdl.arguments import Parser, value_of
+from kerasdl.commands import recipe_arguments
 from kerasdl.errors import UsageError
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    from kerasdl import catalog, flags
+    parser.add_argument("--no-export", dest="export", action="store_false", help="stop after the evaluation")
+    parser.add_no_samples()
+    parser.add_argument(
+        "--resume", metavar="RUN", help="instead of a pipeline: go on with this run where it was interrupted"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="with --resume: go on although something differs"
+    )
+    if not any(argument.partition("=")[0] == "--resume" for argument in arguments):
+        return _train(parser, arguments)
+    path = value_of("--resume", arguments)
+    if path is None or not arguments[0].startswith("-"):
+        raise UsageError(
+            "--resume names a run and stands in the pipeline's place: kerasdl train --resume RUN."
+        )
+    return _resume(parser, arguments, path)
 
-    parser.usage = "kerasdl train PIPELINE [--data DATA] [flags]"
-    parser.add_argument("pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a run")
-    parser.add_data("digits, a tensorflow-datasets name, a folder, an .npz file")
+
+def _train(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--print-recipe", action="store_true",
         help="show the recipe and stop; --min-steps may still add epochs, which a run's recipe.json tells",
     )  # fmt: skip
-    parser.add_argument("--no-export", dest="export", action="store_false", help="stop after the evaluation")
-    parser.add_no_samples()
     parser.add_argument("--dry-run", action="store_true", help="two batches through all stages; keep nothing")
     parser.add_folders("runs", "exported")
-    if not arguments or arguments[0].startswith("-"):
-        parser.epilog = "kerasdl train PIPELINE --help shows the flags of that pipeline's recipe too."
-        if "--help" not in arguments and "-h" not in arguments:
-            raise UsageError("The pipeline comes first, as in kerasdl train lenet5 --data digits.")
-        parser.parse(arguments)
-    environment.import_tensorflow()
-    recipe, source = catalog.load(arguments[0])
-    if (text := value_of("--data", arguments)) is not None:
-        from kerasdl.data import from_text
-
-        recipe = dataclasses.replace(recipe, data=from_text(text))
-    flags.add_to(parser, recipe)
-    values = vars(parser.parse(arguments))
-    recipe = flags.apply(recipe, values)
+    recipe, source, values = recipe_arguments.parse(parser, arguments)
     if values["print_recipe"]:
         from kerasdl.serialization import to_json
 
         print(to_json(recipe), end="")
         return 0
-    return _train_recipe(recipe, source, values)
+    from kerasdl import trainer
 
-
-def _train_recipe(recipe, source: Path, values: dict) -> int:
-    from rich.console import Console
-
-    from kerasdl import tables, trainer
-
-    console = Console(soft_wrap=True)
     result = trainer.train(
         recipe,
         runs_dir=values["runs_dir"],
@@ -59,7 +52,41 @@ def _train_recipe(recipe, source: Path, values: dict) -> int:
         dry_run=values["dry_run"],
         embed_samples=values["samples"],
         recipe_source=source,
-        console=console,
     )
-    tables.print_result(console, result, dry_run=values["dry_run"])
+    return _finish(result, dry_run=values["dry_run"])
+
+
+def _resume(parser: Parser, arguments: list[str], path: str) -> int:
+    parser.usage = (
+        f"{parser.prog} --resume RUN [--epochs INT] [--max-time TEXT] [--data DATA] [--force] [flags]"
+    )
+    parser.add_data("where the data is now, if it has moved")
+    parser.add_folders("exported")
+    environment.import_tensorflow()
+    from kerasdl import flags, trainer
+    from kerasdl.run import open_run
+
+    recipe = open_run(path).recipe()
+    if (text := value_of("--data", arguments)) is not None:
+        from kerasdl.data import from_text
+        from kerasdl.shipping import same_source
+
+        recipe = dataclasses.replace(recipe, data=same_source(recipe.data, from_text(text)))
+    flags.add_to(parser, recipe)
+    for action in parser._actions:  # what is not given stays as it was when the run began
+        if action.dest in ("export", "samples", "exported_dir"):
+            action.default = argparse.SUPPRESS
+    values = vars(parser.parse(arguments))
+    names = {"export": "export", "samples": "embed_samples", "exported_dir": "exported_dir"}
+    options = {name: values[key] for key, name in names.items() if key in values}
+    result = trainer.resume(path, recipe=flags.apply(recipe, values), force=values["force"], **options)
+    return _finish(result)
+
+
+def _finish(result, dry_run: bool = False) -> int:
+    from rich.console import Console
+
+    from kerasdl import tables
+
+    tables.print_result(Console(soft_wrap=True), result, dry_run=dry_run)
     return 1 if result.bundle is not None and result.bundle.failures else 0

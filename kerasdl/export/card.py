@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.saved_model import signature
 from kerasdl.export.spec import Endpoint, ExportSpec
-from kerasdl.run import versions
+from kerasdl.receipt import versions
 
 FILE_NAME = "card.json"
 

@@ -75,7 +75,8 @@ def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None
 
     Returns:
         The card's row of each artefact, with `repeat`: by endpoint, `task.compare` between its answers on the
-        samples now and at export; with `batches` also with the figures of `task.evaluate` as they are now.
+        samples now and at export; with `batches` also with the figures of the split
+        (`verify.evaluate_briefly`) as they are now.
 
     Raises:
         UsageError: when the folder is no bundle.
@@ -151,7 +152,7 @@ def _run_again(
         part = verify.batches_of(artefact, name, batches)
         outputs, labels = verify.run_over(verify.caller(predictor, name), inputs, part)
         if "evaluation" in then:
-            evaluation = task.evaluate(outputs, labels)
+            evaluation = verify.evaluate_briefly(task, outputs, labels)
             _check_same(f"{name}:", evaluation, then["evaluation"])
             if name == recorded["endpoint"]:
                 found = {key: value for key, value in evaluation.items() if key in recorded}

@@ -141,7 +141,7 @@ def measure(predictor: Predictor, reference: Reference, task: Any) -> dict[str, 
 
     Returns:
         The figures of `task.compare`, the number of `examples`, `magnitudes` (see there) and, where the
-        task's figures of a split are about this endpoint, `evaluation`: those of `task.evaluate`.
+        task's figures of a split are about this endpoint, `evaluation` (see `evaluate_briefly`).
 
     Raises:
         RunFailedError: when it cannot be run, has other outputs than the reference, or nothing was compared.
@@ -154,7 +154,15 @@ def measure(predictor: Predictor, reference: Reference, task: Any) -> dict[str, 
     if not figures:
         raise RunFailedError("nothing was compared: the task gives no figures for its outputs")
     figures = {**figures, "examples": len(labels), "magnitudes": magnitudes(actual)}
-    return figures | ({"evaluation": task.evaluate(actual, labels)} if reference.evaluated else {})
+    return figures | ({"evaluation": evaluate_briefly(task, actual, labels)} if reference.evaluated else {})
+
+
+def evaluate_briefly(task: Any, outputs: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, Any]:
+    """Return the figures of a split that are kept of each artefact.
+
+    A task whose `evaluate` says more than a card should hold has `evaluate_briefly` too.
+    """
+    return getattr(task, "evaluate_briefly", task.evaluate)(outputs, labels)
 
 
 def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """Classification of images: one label out of several."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 import numpy as np
@@ -11,7 +11,11 @@ import tensorflow as tf
 from keras import ops
 
 from kerasdl.errors import UsageError
+from kerasdl.evaluate import calibration as calibrating
+from kerasdl.evaluate import classification as measures
 from kerasdl.export.spec import Endpoint
+from kerasdl.export.verify import run_over
+from kerasdl.losses import SparseCrossentropy
 from kerasdl.preprocessing import decode_image
 
 
@@ -26,6 +30,8 @@ class Classification:
     label_smoothing: float = 0.0
     # Weight of each class in the loss: balanced (inverse frequency), or one number a class: 1,1,2.
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    # Fit a temperature on the validation split, so that the probabilities mean what they say.
+    calibrate: bool = False
 
     #: Constructor arguments of a network that the data decides (`model_arguments`).
     from_data: ClassVar = ("num_classes",)
@@ -74,24 +80,95 @@ class Classification:
         """Rank an epoch by its validation figures; larger is better."""
         return (logs["val_accuracy"], -logs["val_loss"])
 
-    def evaluate(self, outputs: Mapping[str, np.ndarray], labels: np.ndarray) -> dict:
-        """Return the figures of a whole split.
+    def has_learned(self, logs: Mapping[str, float]) -> bool:
+        """Say whether a network knows the few examples that it is trained and validated on."""
+        return logs["val_accuracy"] >= 0.99
+
+    def evaluate(
+        self,
+        outputs: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        class_names: Sequence[str] = (),
+        calibration: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return all figures of a whole split; see `kerasdl.evaluate.classification.figures`.
 
         Args:
-            outputs: `probabilities` (N, num_classes), float32.
+            outputs: `probabilities` (N, num_classes), float32, and where it is there `class_ids` (N,).
             labels: (N,), integers.
+            class_names: in the order of the outputs. Defaults to their numbers.
+            calibration: what `fit_calibration` found, where the outputs are calibrated.
         """
-        probabilities = outputs["probabilities"]
-        of_label = probabilities[np.arange(len(labels)), labels]
+        temperature = (calibration or {}).get("temperature", 1.0)
+        return measures.figures(
+            outputs["probabilities"], labels, class_names, _class_ids(outputs), temperature
+        )
+
+    def evaluate_briefly(self, outputs: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, Any]:
+        """Return the few of these figures that a bundle keeps of each file; arguments as of `evaluate`."""
+        return measures.short_figures(outputs["probabilities"], labels, _class_ids(outputs))
+
+    def summary(self, figures: Mapping[str, Any]) -> str:
+        """Say in a sentence what `evaluate` found."""
+        low, high = figures["accuracy_interval"]
+        return (
+            f"Test accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}) on "
+            f"{figures['examples']:,} examples; calibration error (ECE) {figures['ece']:.2%}."
+        )
+
+    def predictions(self, outputs: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the answer to each example of a split: labels, class_ids (int32), confidence (float32)."""
+        class_ids = _class_ids(outputs)
         return {
-            "accuracy": _accuracy(probabilities, labels),
-            "crossentropy": float(-np.log(np.clip(of_label, 1e-7, None)).mean()),  # nats
-            "examples": len(labels),
+            "labels": labels.astype(np.int32),
+            "class_ids": class_ids.astype(np.int32),
+            "confidence": measures.confidences(outputs["probabilities"], class_ids).astype(np.float32),
         }
 
-    def summary(self, figures: Mapping[str, float]) -> str:
-        """Say in a sentence what `evaluate` found."""
-        return f"Test accuracy {figures['accuracy']:.2%} on {figures['examples']:,} examples."
+    def mistakes(self, outputs: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the most confident wrong answers, at most 24, with their `indices` in the split (int64)."""
+        answers = self.predictions(outputs, labels)
+        right = answers["class_ids"] == answers["labels"]
+        indices = measures.worst_mistakes(answers["confidence"], right)
+        return {"indices": indices, **{name: values[indices] for name, values in answers.items()}}
+
+    def tables(self, figures: Mapping[str, Any]) -> list[Any]:
+        """Return what `kerasdl evaluate` prints, as renderables of rich."""
+        from kerasdl.evaluate.tables import tables
+
+        return tables(figures)
+
+    def sections(
+        self, figures: Mapping[str, Any], class_names: Sequence[str], mistakes: Mapping[str, np.ndarray]
+    ) -> Any:
+        """Return the blocks of a run's report.
+
+        Args:
+            figures: those of `evaluate`.
+            class_names: in the order of the outputs.
+            mistakes: content of the run's `mistakes.npz`.
+        """
+        from kerasdl.report.classification import sections
+
+        return sections(figures, class_names, mistakes)
+
+    def fit_calibration(self, model: keras.Model, batches) -> dict[str, float]:
+        """Fit what `endpoints` takes as `calibration`: the temperature, and what it changes.
+
+        Args:
+            model: float32 network over raw images.
+            batches: returns (images, labels) batches of the validation split.
+
+        Raises:
+            RunFailedError: when there is not one example.
+        """
+        function = tf.function(lambda images: {"logits": _logits(model(images, training=False))})
+
+        def call(inputs):
+            return {name: value.numpy() for name, value in function(tf.constant(inputs["images"])).items()}
+
+        outputs, labels = run_over(call, lambda features, seed: {"images": features}, batches)
+        return calibrating.fit_temperature(outputs["logits"], labels)
 
     def read_file(self, path: Path, features) -> np.ndarray:
         """Read what `predict` is given: an image file, brought to the trained size.
@@ -113,22 +190,30 @@ class Classification:
     def describe(self, outputs: Mapping[str, np.ndarray], class_names: tuple[str, ...]) -> list[dict]:
         """Return what `predict` tells of each example: its class and how probable it is."""
         return [
-            {"class": class_names[int(row.argmax())], "probability": float(row.max())}
-            for row in outputs["probabilities"]
+            {"class": class_names[index], "probability": float(row[index])}
+            for index, row in zip(_class_ids(outputs), outputs["probabilities"], strict=True)
         ]
 
-    def endpoints(self, model: keras.Model, features) -> tuple[Endpoint, ...]:
+    def endpoints(
+        self, model: keras.Model, features, calibration: Mapping[str, Any] | None = None
+    ) -> tuple[Endpoint, ...]:
         """Return how an exported classifier is called: with raw images, or with encoded files.
 
         Args:
             model: float32 network over raw images.
             features: `kerasdl.data.Spec` of one raw image, (height, width, channels) uint8.
+            calibration: what `fit_calibration` found. Its temperature becomes a part of the graph: it
+                divides the logits. The class is taken before, so that no rounding can change it.
         """
         height, width, channels = features.shape
 
         def classify(images):
-            probabilities = ops.softmax(_logits(model(images, training=False)))
-            class_ids = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+            logits = _logits(model(images, training=False))
+            if calibration:
+                probabilities, decisive = ops.softmax(logits / calibration["temperature"]), logits
+            else:
+                probabilities = decisive = ops.softmax(logits)
+            class_ids = tf.argmax(decisive, axis=-1, output_type=tf.int32)
             return {"probabilities": probabilities, "class_ids": class_ids}
 
         def classify_bytes(image_bytes):
@@ -170,9 +255,9 @@ class Classification:
             changed answer out of 80 does not condemn a file.
         """
         difference = np.abs(expected["probabilities"] - actual["probabilities"])
-        accuracy = _accuracy(actual["probabilities"], labels)
-        same = expected["probabilities"].argmax(-1) == actual["probabilities"].argmax(-1)
-        change = accuracy - _accuracy(expected["probabilities"], labels)
+        before, after = _class_ids(expected), _class_ids(actual)
+        same, accuracy = before == after, float((after == labels).mean())
+        change = accuracy - float((before == labels).mean())
         chance = 2 * np.sqrt(np.count_nonzero(~same)) / len(same)
         return {
             "max_difference": float(difference.max()),
@@ -185,7 +270,7 @@ class Classification:
 
     def tolerances(self, kind: str) -> dict[str, tuple[str, float]]:
         """Return the limits on the figures of `compare`, by kind of artefact."""
-        exact = {"max_difference": ("<=", 1e-5)}
+        exact = {"max_difference": ("<=", 1e-5), "accuracy_drop": ("<=", 0.002)}
         quantized = {"mean_difference": ("<=", 0.02), "accuracy_drop": ("<=", 0.002)}
         return {
             "float16": {"max_difference": ("<=", 1e-2)},
@@ -195,36 +280,10 @@ class Classification:
         }.get(kind, exact)
 
 
-@keras.saving.register_keras_serializable("kerasdl")
-class SparseCrossentropy(keras.losses.Loss):
-    """Cross-entropy in nats between integer labels and logits, with label smoothing.
-
-    Reference of the smoothing: Szegedy et al., "Rethinking the Inception architecture", 2015, section 7.
-
-    Args:
-        label_smoothing: part of the target given to all classes alike, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `keras.losses.Loss`.
-    """
-
-    def __init__(self, *, label_smoothing: float = 0.0, name: str = "crossentropy", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true, y_pred):
-        """Return the loss of each example, (batch_size,), from (batch_size,) labels and logits."""
-        num_classes = y_pred.shape[-1]
-        log_probabilities = ops.log_softmax(y_pred)  # (B, num_classes)
-        targets = ops.one_hot(ops.cast(y_true, "int32"), num_classes)
-        targets = targets * (1 - self.label_smoothing) + self.label_smoothing / num_classes
-        return -ops.sum(targets * log_probabilities, axis=-1)
-
-    def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
-
-
 def _logits(outputs):
     return outputs["logits"] if isinstance(outputs, Mapping) else outputs
 
 
-def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    return float((probabilities.argmax(-1) == labels).mean())
+def _class_ids(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the predicted classes (N,): those that the network names, else the most probable ones."""
+    return outputs["class_ids"] if "class_ids" in outputs else outputs["probabilities"].argmax(-1)

@@ -1,0 +1,105 @@
+"""The parts that a training is made of: preprocessing, network, optimizers, sized for the data."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasdl import distribute, optimizers
+from kerasdl.data import order
+from kerasdl.data.splits import Splits
+from kerasdl.recipe import Recipe
+
+EXECUTION = 16  # steps that one call runs at most
+
+
+def make_pair(
+    recipe: Recipe, splits: Splits, strategy: tf.distribute.Strategy | None, steps_per_epoch: int
+) -> tuple[keras.Model, keras.Model]:
+    """Build the network that is trained, compiled, and its twin that is saved: float32, on no strategy.
+
+    Both have the same weights: those of the recipe's seed, on any number of replicas.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    preprocessing = make_preprocessing(recipe, splits)
+    twin = make_network(recipe, splits, preprocessing)
+    with distribute.scope(strategy), precision(recipe.precision):
+        network = make_network(recipe, splits, preprocessing)
+        network.set_weights(twin.get_weights())
+        compile_network(network, recipe, steps_per_epoch)
+    return network, twin
+
+
+def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
+    """Build the recipe's preprocessing and let it measure what it needs on the training split."""
+    if recipe.preprocessing is None:
+        return None
+    layer = recipe.preprocessing.build()
+
+    def examples():
+        batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
+        return (features for features, _ in batches.as_numpy_iterator())
+
+    layer.fit(examples)
+    layer.compute_output_shape((None, *splits.features.shape))  # says what does not fit this data
+    return layer
+
+
+def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | None) -> keras.Model:
+    """Build the recipe's network for this data, with its weights made.
+
+    All that a preprocessing layer has learned is in its config, so that each network gets a copy.
+    """
+    layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
+    network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
+    network(keras.KerasTensor((None, *splits.features.shape), dtype=splits.features.dtype))
+    return network
+
+
+def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
+    """Give a network its optimizers, built, and the task's loss and metrics."""
+    made = {name: optimizers.make_optimizer(recipe, steps) for name in network.optimizer_names}
+    network.compile(
+        **made,
+        loss=recipe.task.loss(),
+        metrics=recipe.task.metrics(),
+        steps_per_execution=steps_per_execution(network, steps),
+        seed=recipe.seed,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+    )
+    for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
+        optimizer.build(network.variables_of(name))
+
+
+def make_metrics(network: keras.Model, splits: Splits) -> None:
+    """Make the variables of a compiled network's metrics, for a checkpoint to be put into them.
+
+    On one device Keras makes them when it first compiles a step; under a strategy as `fit` begins.
+    """
+    if not isinstance(network.distribute_strategy, tf.distribute.MirroredStrategy):
+        features, labels = (
+            np.zeros((1, *spec.shape), spec.dtype) for spec in (splits.features, splits.labels)
+        )
+        network.compute_metrics(features, labels, network(features, training=False))
+
+
+def steps_per_execution(network: keras.Model, steps: int) -> int:
+    """Return how many steps one call runs: several for small networks, whose steps cost less than the call.
+
+    They divide the epoch, since one iterator serves the whole run.
+    """
+    if network.count_params() > 1_000_000:
+        return 1
+    return max(count for count in range(1, EXECUTION + 1) if steps % count == 0)
+
+
+@contextlib.contextmanager
+def precision(policy: str):
+    """Make layers under a Keras dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,291 @@
+"""The training itself: network, optimizers and callbacks over the data, from any step on."""
+
+import dataclasses
+import functools
+import json
+import logging
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from kerasdl import (
+    building,
+    callbacks,
+    checkpointing,
+    checkpoints,
+    distribute,
+    durations,
+    receipt,
+    records,
+    resuming,
+    shipping,
+)  # fmt: skip
+from kerasdl.data import order
+from kerasdl.data.splits import ArraySplit, Splits
+from kerasdl.errors import RunFailedError
+from kerasdl.export import labels
+from kerasdl.interruption import Interruptions
+from kerasdl.recipe import Recipe
+from kerasdl.run import Run
+
+_log = logging.getLogger(__name__)
+
+DRY_RUN_STEPS = 2
+_OVERFITTING_STEPS = 50  # between two looks whether the network has learned its batches
+_OVERFITTING_EPOCHS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One training, with everything about it settled.
+
+    Attributes:
+        recipe: as `resolve` returns it.
+        splits: as `resolve` returns them.
+        steps_per_epoch: updates of an epoch.
+        strategy: None for one device.
+        run: the folder, locked.
+        checkpoint: where to go on; None to begin.
+        dry_run: validate on two batches only.
+    """
+
+    recipe: Recipe
+    splits: Splits
+    steps_per_epoch: int
+    strategy: tf.distribute.Strategy | None
+    run: Run
+    checkpoint: checkpoints.Checkpoint | None = None
+    dry_run: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the data."""
+        return self.splits.fingerprint
+
+
+def resolve(recipe: Recipe, splits: Splits, dry_run: bool = False) -> tuple[Recipe, Splits, int]:
+    """Settle what depends on the data; resolving twice changes nothing.
+
+    Returns:
+        The recipe with its real number of epochs, the splits to train and validate on, and the steps of an
+        epoch.
+    """
+    if recipe.overfit_batches is not None:
+        recipe, splits = _overfitting(recipe, splits)
+        return recipe, splits, max(_OVERFITTING_STEPS, recipe.overfit_batches)
+    steps = order.steps_per_epoch(splits.train, recipe.batch_size)
+    limit = DRY_RUN_STEPS if dry_run else recipe.limit_train_batches
+    if isinstance(limit, float):
+        steps = max(1, round(steps * limit))
+    elif limit is not None:
+        steps = min(steps, limit)
+    else:
+        steps = _whole_executions(steps)
+    epochs = max(recipe.epochs, -(-recipe.min_steps // steps))
+    return dataclasses.replace(recipe, epochs=epochs, min_steps=0), splits, steps
+
+
+def _overfitting(recipe: Recipe, splits: Splits) -> tuple[Recipe, Splits]:
+    """Return a recipe and data that show whether a network can learn: a few batches, never changed."""
+    batches = order.training_batches(splits.train, batch_size=recipe.batch_size, seed=recipe.seed)
+    parts = zip(*batches.take(recipe.overfit_batches).as_numpy_iterator(), strict=True)
+    few = ArraySplit(*map(np.concatenate, parts))
+    recipe = dataclasses.replace(
+        recipe,
+        epochs=max(recipe.epochs, _OVERFITTING_EPOCHS),
+        min_steps=0,
+        augmentation=None,
+        schedule="constant",
+        warmup_epochs=0.0,
+        early_stopping=None,
+    )
+    return recipe, dataclasses.replace(splits, train=few, validation=few)
+
+
+def _whole_executions(steps: int) -> int:
+    """Round the steps of a long epoch to whole executions; data order does not stop at an epoch's end."""
+    longest = building.EXECUTION
+    return steps if steps < 10 * longest else round(steps / longest) * longest
+
+
+def fit(training: Training, interruptions: Interruptions, console: Console) -> keras.Model:
+    """Train, from the checkpoint on where there is one, until the run's `model.keras` is its best network.
+
+    Args:
+        training: what to train.
+        interruptions: says when to write a checkpoint and stop.
+        console: where progress is drawn.
+
+    Returns:
+        The best network, float32.
+
+    Raises:
+        RunFailedError: when training diverges.
+        Interrupted: when it was asked to stop; a checkpoint is written.
+    """
+    recipe, run = training.recipe, training.run
+    network, twin = building.make_pair(recipe, training.splits, training.strategy, training.steps_per_epoch)
+    _describe(training, network)
+    crew = _Crew(training, twin)
+    if training.checkpoint is not None:
+        building.make_metrics(network, training.splits)
+        training.checkpoint.restore(network)
+        crew.restore(training.checkpoint)
+    crew.start_records()
+    position = crew.position
+    with records.ProgressBar(console, recipe.batch_size, position, recipe.epochs) as bar:
+        keeper = checkpointing.Checkpoints(
+            run, position, recipe.checkpoint_every, crew.state, interruptions, recipe.epochs
+        )
+        chosen = [*crew.callbacks(), bar, keeper]
+        if position.step:  # the rest of the epoch that was interrupted
+            restored = checkpointing.RestoredMetrics(training.checkpoint)
+            _run_epochs(training, network, position, [restored, *chosen], position.epoch + 1)
+        if position.epoch < recipe.epochs and position.stopped is None:
+            _run_epochs(training, network, position, chosen, recipe.epochs)
+    crew.board.close()
+    best = crew.best
+    run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": position.epoch})
+    saved = _reload(run, twin)
+    weights = {"weights_sha256": receipt.hash_weights(saved)}
+    run.write("receipt.json", {**run.read_json("receipt.json"), **weights})
+    return saved
+
+
+def _describe(training: Training, network: keras.Model) -> None:
+    """Write all that is known before the first step into the run, and say it."""
+    recipe, run, splits = training.recipe, training.run, training.splits
+    devices, data = distribute.describe(training.strategy), shipping.describe_data(splits)
+    before = run.read_json("receipt.json")
+    if not before:
+        run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
+        run.write("receipt.json", receipt.make(recipe, data, devices, network.count_params()))
+    elif training.checkpoint is not None:
+        step = training.checkpoint.state["position"]["num_updates"]
+        now = {"step": step, **receipt.make(recipe, data, devices, network.count_params())}
+        now = json.loads(json.dumps(now))  # tuples become lists, as they are in the file
+        changed = {name: value for name, value in now.items() if before.get(name) != value}
+        run.write("receipt.json", {**before, "resumed": [*before.get("resumed", []), changed]})
+    examples = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
+    _log.info(
+        f"{recipe.name}: {type(network).__name__}, {network.count_params():,} weights; {examples} examples; "
+        f"{devices}"
+    )
+
+
+class _Crew:
+    """The callbacks of a training, and what they have to know in one that goes on."""
+
+    def __init__(self, training: Training, twin: keras.Model):
+        recipe, run = training.recipe, training.run
+        self.training = training
+        self.position = callbacks.Position(training.steps_per_epoch)
+        self.best = callbacks.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position)
+        self.plateau = callbacks.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
+        self.history = records.History(run, self.position)
+        self.board = records.TensorBoard(run, self.history)
+        self.status = records.Status(run, self.position, recipe.epochs)
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return the callbacks in the order they have to act."""
+        recipe = self.training.recipe
+        chosen = [self.position, callbacks.Divergence(self.best, self.position)]
+        if recipe.ema_momentum is not None:
+            chosen.append(callbacks.AveragedWeights())
+        chosen.append(self.best)
+        if recipe.schedule == "plateau":
+            chosen.append(self.plateau)
+        if recipe.max_time is not None:
+            chosen.append(callbacks.MaxTime(self.position, durations.to_seconds(recipe.max_time)))
+        if recipe.overfit_batches is not None:
+            chosen.append(callbacks.Learned(recipe.task, self.position))
+        return [*chosen, self.history, self.board, self.status]
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps besides variables."""
+        return {
+            **{name: part.state() for name, part in self._parts().items()},
+            "identity": self._identity(),
+        }
+
+    def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        for name, part in self._parts().items():
+            part.restore(checkpoint.state[name])
+        self.best.restore_file(checkpoint.model_file)
+        before = checkpoint.state["identity"]["recipe"]["fields"]
+        now = self._identity()["recipe"]["fields"]
+        if any(before[name] != now[name] for name in ("epochs", "max_time")):
+            self.position.stopped = None  # the user wants more
+
+    def start_records(self) -> None:
+        """Make the records say what the position says, whatever a training after it has left."""
+        self.history.write()
+        self.board.begin()
+        self.status.write()
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "position": self.position,
+            "best": self.best,
+            "plateau": self.plateau,
+            "history": self.history,
+        }
+
+    @functools.cache  # noqa: B019  one crew a training
+    def _identity(self) -> dict[str, Any]:
+        training = self.training
+        return resuming.identity(training.run, training.recipe, training.fingerprint)
+
+
+def _run_epochs(
+    training: Training,
+    network: keras.Model,
+    position: callbacks.Position,
+    chosen: list[keras.callbacks.Callback],
+    epochs: int,
+) -> None:
+    """Train from the position to the end of the epoch numbered `epochs`."""
+    recipe, splits = training.recipe, training.splits
+    num_replicas = network.distribute_strategy.num_replicas_in_sync
+    network.fit(
+        order.training_batches(
+            splits.train,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            start_step=position.num_updates,
+            augmentation=recipe.augmentation,
+        ),
+        initial_epoch=position.epoch,
+        epochs=epochs,
+        steps_per_epoch=training.steps_per_epoch - position.step,
+        shuffle=False,
+        validation_data=order.evaluation_batches(
+            splits.validation,
+            batch_size=_dividing(recipe.batch_size, len(splits.validation), num_replicas),
+        ),
+        validation_steps=DRY_RUN_STEPS if training.dry_run else None,
+        class_weight=recipe.task.class_weight(splits.train.labels, len(splits.class_names)),
+        callbacks=chosen,
+        verbose=0,
+    )
+
+
+def _dividing(batch_size: int, examples: int, num_replicas: int) -> int:
+    """Return the batch size of validation: Keras cannot begin with a batch that replicas share unevenly."""
+    return min(batch_size, max(examples // num_replicas, 1) * num_replicas)
+
+
+def _reload(run: Run, twin: keras.Model) -> keras.Model:
+    """Open what was saved; a network whose file does not hold its weights must not pass for trained."""
+    network = run.network()
+    saved = [np.array_equal(a, b) for a, b in zip(network.get_weights(), twin.get_weights(), strict=False)]
+    if not all(saved) or len(network.weights) != len(twin.weights):
+        raise RunFailedError(
+            f"{run.model_file} gives back {sum(saved)} of {len(twin.weights)} weights. Make every layer of "
+            "the network in its __init__."
+        )
+    return network

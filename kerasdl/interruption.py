@@ -1,0 +1,68 @@
+"""Ctrl-C and SIGTERM: finish the step, write a checkpoint, then stop."""
+
+import contextlib
+import logging
+import signal
+import threading
+
+_log = logging.getLogger(__name__)
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user or the system asked this process to stop; the message says what is kept and how to go on.
+
+    Attributes:
+        signum: the signal.
+    """
+
+    def __init__(self, message: str, signum: int = signal.SIGINT):
+        super().__init__(message)
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that shells expect: 130 after SIGINT, 143 after SIGTERM."""
+        return 128 + self.signum
+
+
+class Interruptions:
+    """Notes SIGINT and SIGTERM while a training runs.
+
+    Outside `deferred` a signal raises `Interrupted` at once; inside it the first one only sets `signum`, and
+    the training stops where it can go on again. A second one always raises. A signal that was set to be
+    ignored (a job in the background) stays ignored; in other threads than the main one nothing is changed.
+    """
+
+    def __init__(self):
+        self.signum: int | None = None
+        self._deferring = False
+        self._before: dict[int, object] = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                if (handler := signal.getsignal(signum)) != signal.SIG_IGN:
+                    self._before[signum] = handler
+                    signal.signal(signum, self._note)
+        return self
+
+    def __exit__(self, *_):
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    @contextlib.contextmanager
+    def deferred(self):
+        """Let the first signal wait until the block looks at `signum`, or at the latest until it ends."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+        if self.signum is not None:
+            raise Interrupted("Stopped after the training.", self.signum)
+
+    def _note(self, signum, frame):
+        if not self._deferring or self.signum is not None:
+            raise Interrupted("Stopped at once.", signum)
+        self.signum = signum
+        _log.warning("Finishing the step and writing a checkpoint; once more stops at once.")

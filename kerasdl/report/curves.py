@@ -1,0 +1,183 @@
+"""Lines over epochs: of one run, training against validation, or of several runs."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from kerasdl.report.blocks import Chart, Column, Table, label
+
+_MOST_POINTS = 2000  # of a line; a page of 10,000 epochs would be megabytes of numbers
+_MOST_ROWS = 400  # of a line's table
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # told apart without colours
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """A line: its name and its points; None where there is no value."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+
+
+def lines(
+    title: str,
+    series: Sequence[Series],
+    *,
+    y_title: str,
+    best: int | None = None,
+    half: bool = True,
+    log: bool | None = None,
+) -> Chart:
+    """Return a chart of lines over epochs.
+
+    Args:
+        title: what it shows.
+        series: the lines.
+        y_title: of the axis, with the unit.
+        best: epoch to mark.
+        half: half the page wide.
+        log: logarithmic axis. Defaults to one where positive values span two decades.
+    """
+    series = [_thinned(line, best, _MOST_POINTS) for line in series]
+    values = [value for line in series for value in line.y if value is not None]
+    if log is None:
+        log = bool(values) and min(values) > 0 and max(values) > 100 * min(values)
+    figure = {
+        "data": [_trace(line, index) for index, line in enumerate(series)],
+        "layout": {
+            "height": 300,
+            "hovermode": "x unified",
+            "showlegend": len(series) > 1,
+            "xaxis": {"title": {"text": "epoch"}, **_epochs_axis(series)},
+            "yaxis": {"title": {"text": y_title}, **_value_axis(log)},
+            **_mark(best),
+        },
+    }
+    table = _table(title, [_thinned(line, best, _MOST_ROWS) for line in series])
+    return Chart(title, figure, _summary(series, best), table, half)
+
+
+def of_history(history: Sequence[dict[str, Any]], best: int | None) -> list[Chart]:
+    """Return the charts of a run's history.
+
+    Args:
+        history: a row for each epoch: `epoch`, figures, `val_` before those of the validation split,
+            `<optimizer>_learning_rate`, `seconds`.
+        best: epoch whose weights were kept.
+    """
+    if not history:
+        return []
+    names = [name for name in history[0] if name != "epoch"]
+    epochs = [row["epoch"] for row in history]
+
+    def series(name: str, title: str) -> Series:
+        return Series(title, epochs, [row.get(name) for row in history])
+
+    rates = [name for name in names if name.endswith("_learning_rate") or name == "learning_rate"]
+    bases = dict.fromkeys(
+        name.removeprefix("val_") for name in names if name not in rates and name != "seconds"
+    )
+    charts = []
+    for base in sorted(bases, key=lambda name: (name != "loss", name)):
+        pair = {base: "training", f"val_{base}": "validation"}
+        shown = [series(name, title) for name, title in pair.items() if name in names]
+        charts.append(lines(_capital(_words(base)), shown, y_title=axis_title(base), best=best))
+    if rates:
+        shown = [series(name, _words(name.removesuffix("_learning_rate"))) for name in rates]
+        charts.append(lines("Learning rate", shown, y_title="learning rate", best=best))
+    if "seconds" in names:
+        shown = [series("seconds", "seconds")]
+        charts.append(lines("Time of each epoch", shown, y_title="seconds", best=best, log=False))
+    return charts
+
+
+def axis_title(name: str) -> str:
+    """Return the title of the axis of a figure of the history."""
+    base = name.removeprefix("val_").removeprefix("optimizer_")
+    return "loss per example" if base == "loss" else _words(base)
+
+
+def title(name: str) -> str:
+    """Return the title of a chart of one figure of the history."""
+    if name == "seconds":
+        return "Time of each epoch"
+    if name.endswith("learning_rate"):
+        return _capital(_words(name.removeprefix("optimizer_")))
+    split = "validation" if name.startswith("val_") else "training"
+    return f"{_capital(split)} {_words(name.removeprefix('val_'))}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _thinned(line: Series, best: int | None, most: int) -> Series:
+    step = -(-len(line.x) // most)
+    if step <= 1:
+        return line
+    last = len(line.x) - 1
+    kept = [index for index, x in enumerate(line.x) if index % step == 0 or index == last or x == best]
+    return Series(line.name, [line.x[index] for index in kept], [line.y[index] for index in kept])
+
+
+def _trace(line: Series, index: int) -> dict[str, Any]:
+    color = f"--chart-{index % 7 + 1}"
+    few = len(line.x) <= 30
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if few else "lines",
+        "name": label(line.name),
+        "x": [int(x) for x in line.x],
+        "y": [None if y is None else float(f"{y:.6g}") for y in line.y],
+        "line": {"color": color, "width": 2, "dash": _DASHES[index % len(_DASHES)]},
+        "marker": {"color": color, "size": 6, "symbol": _SYMBOLS[index % len(_SYMBOLS)]},
+        "hovertemplate": "%{y:.4g}",
+    }
+
+
+def _epochs_axis(series: Sequence[Series]) -> dict[str, Any]:
+    last = max((x for line in series for x in line.x), default=1)
+    return {"range": [1 - 0.03 * last, last + 0.03 * last], "tickformat": "d"} | (
+        {"dtick": 1} if last <= 10 else {}
+    )
+
+
+def _value_axis(log: bool) -> dict[str, Any]:
+    return {"type": "log", "dtick": 1, "tickformat": "~g"} if log else {"exponentformat": "power"}
+
+
+def _mark(best: int | None) -> dict[str, Any]:
+    if best is None:
+        return {}
+    line = {"color": "--muted", "width": 1, "dash": "dot"}
+    place = {"xref": "x", "yref": "paper"}
+    text = {"text": f"best epoch {best}", "showarrow": False, "font": {"size": 12, "color": "--muted"}}
+    return {
+        "shapes": [{"type": "line", "x0": best, "x1": best, "y0": 0, "y1": 1, "line": line, **place}],
+        "annotations": [{"x": best, "y": 1, "yanchor": "bottom", **place, **text}],
+    }
+
+
+def _summary(series: Sequence[Series], best: int | None) -> str:
+    parts = []
+    for line in series:
+        known = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None]
+        if known:
+            (first, low), (last, high) = known[0], known[-1]
+            name = "" if len(series) == 1 else f"{line.name}: "
+            parts.append(f"{name}{low:.4g} in epoch {first:g}, {high:.4g} in epoch {last:g}")
+    marked = f"; best epoch {best}" if best is not None else ""
+    return f"{'; '.join(parts) or 'no finite value'}{marked}."
+
+
+def _table(title: str, series: Sequence[Series]) -> Table:
+    epochs = sorted({x for line in series for x in line.x})
+    found = [dict(zip(line.x, line.y, strict=True)) for line in series]
+    rows = [[int(epoch), *(values.get(epoch) for values in found)] for epoch in epochs]
+    return Table(f"{title} by epoch", [Column("epoch", "d"), *(Column(s.name, ".4g") for s in series)], rows)

@@ -1,0 +1,150 @@
+"""What a run came from and what came out of it: recipe, receipt, exported files."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasdl.report.blocks import Block, Code, Column, Figure, Figures, Notice, Section, Table, Text
+from kerasdl.report.record import Record, flat
+from kerasdl.report.state import num_epochs
+
+
+def overview(record: Record) -> Section:
+    """Say what was trained on what, and how long."""
+    data = record.receipt.get("data", {})
+    items = [Figure("Network", short_type(record.recipe.get("model")), _weights(record))]
+    items.append(Figure("Data", short_type(record.recipe.get("data"), "name", "path"), _shape(data)))
+    if counts := data.get("examples"):
+        rest = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "train")
+        items.append(Figure("Training examples", f"{counts.get('train', 0):,}", rest))
+    best = record.metrics.get("best_epoch")
+    of_all = f"{record.num_epochs} of {num_epochs(record)}"
+    items.append(Figure("Epochs", of_all, f"best by validation: {best}" if best else ""))
+    if record.seconds is not None:
+        items.append(Figure("Training time", duration(record.seconds), _devices(record.receipt)))
+    return Section("Overview", [Figures(items)])
+
+
+def artefacts(record: Record, columns: Mapping[str, tuple[str, str]]) -> Section | None:
+    """Return the tables of exported files; None where nothing was exported.
+
+    Args:
+        record: the run.
+        columns: the task's figures of an exported file: name -> (title, format).
+    """
+    blocks: list[Block] = []
+    for name, hashes in record.receipt.get("artefacts", {}).items():
+        blocks += _bundle(record, name, hashes, columns)
+    return Section("Exported files", blocks) if blocks else None
+
+
+def _bundle(
+    record: Record, name: str, hashes: Mapping[str, str], columns: Mapping[str, tuple[str, str]]
+) -> list[Block]:
+    card = _card(record, name)
+    hash_column = Column("SHA-256")
+    if card is None or any(card["files"].get(file, {}).get("sha256") != hashes[file] for file in hashes):
+        what = "is no longer there" if card is None else "now holds other files than this run exported"
+        rows = [[file, value[:16]] for file, value in hashes.items()]
+        table = Table(f"Files that were exported to {name}", [Column("file"), hash_column], rows)
+        return [Notice(f"The bundle {name} {what}: it was moved, deleted or replaced.", "warning"), table]
+    own = {key: value for key, value in columns.items() if any(key in row for row in card["artefacts"])}
+    titles = [Column("file"), Column("kind"), Column("size (kB)", ",.1f")]
+    titles += [Column(title, form) for title, form in own.values()]
+    titles += [Column("latency (ms)", ".3f"), hash_column]
+    rows, failed = [], []
+    for row in card["artefacts"]:
+        if "error" in row:
+            failed.append(Notice(f"{row['file']} could not be exported: {row['error']}", "error"))
+            continue
+        figures = [row.get(key) for key in own]
+        rows.append([
+            row["file"], row["kind"], row["bytes"] / 1e3, *figures, row.get("latency_ms"), row["sha256"][:16]
+        ])  # fmt: skip
+    said = f"Each file was reopened in its own runtime and compared on {card['examples']:,} test examples."
+    check = Notice(
+        "To prove that they are still what was exported:", command=f"kerasdl verify {shlex.quote(name)}"
+    )
+    return [Text(said), Table(f"Bundle {name}", titles, rows, sortable=True), *failed, check]
+
+
+def _card(record: Record, name: str) -> dict[str, Any] | None:
+    """Read a bundle's card where the bundle is: seen from here, or beside the folder of the runs."""
+    for path in (Path(name), *(folder / name for folder in record.run.path.resolve().parents[1:3])):
+        try:
+            card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(card, dict) and {"artefacts", "files", "examples"} <= card.keys():
+            return card
+    return None
+
+
+def recipe(record: Record) -> Section:
+    """Return the resolved recipe, as a table and as its file."""
+    rows = [[name, value] for name, value in flat(record.recipe)]
+    table = Table("Every setting, defaults resolved", [Column("setting"), Column("value")], rows)
+    blocks: list[Block] = [table, Code("recipe.json", json.dumps(record.recipe, indent=2))]
+    own = record.run.path / "recipe.py"
+    if own.is_file():
+        blocks.append(Code("recipe.py", own.read_text(encoding="utf-8", errors="replace")))
+    return Section("Recipe", blocks)
+
+
+def receipt(record: Record) -> Section | None:
+    """Return what is needed to judge and repeat the run; None where it was not written."""
+    if not record.receipt:
+        return None
+    left_out = ("artefacts", "command", "data")
+    kept = {name: value for name, value in record.receipt.items() if name not in left_out}
+    kept["data"] = {"fingerprint": record.fingerprint, "classes": len(record.labels)}
+    rows = [[name, value] for name, value in flat(kept)]
+    blocks: list[Block] = [Table("Where and with what it ran", [Column("what"), Column("value")], rows)]
+    if command := record.receipt.get("command"):
+        blocks.insert(0, Notice("The command that started this run:", command=shlex.join(map(str, command))))
+    return Section("Receipt", [*blocks, Code("receipt.json", json.dumps(record.receipt, indent=2))])
+
+
+def short_type(part: Any, *fields: str) -> str:
+    """Return the class name of an encoded part of a recipe, with the first of some fields that it has."""
+    if not isinstance(part, Mapping):
+        return "unknown"
+    name = str(part.get("type", "unknown")).replace(":", ".").rpartition(".")[2]
+    own = [str(part.get("fields", {})[field]) for field in fields if part.get("fields", {}).get(field)]
+    return f"{name} {own[0]}" if own else name
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the units that people read: 0.8 s, 47 s, 12 min 5 s, 3 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min"
+
+
+def _weights(record: Record) -> str:
+    count = record.receipt.get("parameters")
+    return "" if count is None else f"{count:,} weights"
+
+
+def _shape(data: Mapping[str, Any]) -> str:
+    features, names = data.get("features"), data.get("class_names")
+    parts = []
+    if features:
+        parts.append(f"{' x '.join(map(str, features['shape']))} {features['dtype']}")
+    if names:
+        parts.append(f"{len(names):,} classes")
+    return ", ".join(parts)
+
+
+def _devices(receipt: Mapping[str, Any]) -> str:
+    hardware = receipt.get("hardware", {})
+    gpus = hardware.get("gpus") or []
+    return ", ".join(
+        dict.fromkeys(gpus)
+    ) or f"{hardware.get('processor', '')}, {hardware.get('cores')} cores".strip(", ")

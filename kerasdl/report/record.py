@@ -1,0 +1,172 @@
+"""All that is written in a run folder, as plain values: no Keras and no data are needed to read it."""
+
+import csv
+import dataclasses
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.run import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What the files of a run say; what was not written is empty.
+
+    Attributes:
+        run: the folder.
+        recipe: fields of the resolved recipe, encoded.
+        receipt: versions, hardware, data, exported files.
+        status: where the training stands.
+        metrics: best epoch and test figures.
+        history: a row for each ended epoch, None for what is not finite.
+        labels: class names.
+    """
+
+    run: Run
+    recipe: dict[str, Any]
+    receipt: dict[str, Any]
+    status: dict[str, Any]
+    metrics: dict[str, Any]
+    history: list[dict[str, float | None]]
+    labels: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`<pipeline>/<n>`, as the folder is named."""
+        path = self.run.path.resolve()
+        return f"{path.parent.name}/{path.name}"
+
+    @property
+    def test(self) -> dict[str, Any]:
+        """Figures on the test split; empty before there are any."""
+        return self.metrics.get("test") or {}
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that have ended."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training, over all resumes."""
+        if self.status.get("elapsed_seconds") is not None:
+            return self.status["elapsed_seconds"]
+        return sum(row.get("seconds") or 0 for row in self.history) if self.history else None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Fingerprint of the data."""
+        return self.receipt.get("data", {}).get("fingerprint")
+
+    def arrays(self, name: str) -> dict[str, np.ndarray] | None:
+        """Read an .npz file of the run; None where it was not written.
+
+        Raises:
+            RunFailedError: when it is damaged.
+        """
+        path = self.run.path / name
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {key: file[key] for key in file.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise _damaged(path, error) from error
+
+
+def read(path: str | Path) -> Record:
+    """Read a run folder.
+
+    Raises:
+        UsageError: when `path` is none; the runs that are in it are named.
+        RunFailedError: when a file is damaged.
+    """
+    run = find(path)
+    document = _json(run, "recipe.json")
+    return Record(
+        run=run,
+        recipe=document.get("fields", document),
+        receipt=_json(run, "receipt.json"),
+        status=_json(run, "status.json"),
+        metrics=_json(run, "metrics.json"),
+        history=_history(run.path / "history.csv"),
+        labels=run.labels() if (run.path / "labels.txt").is_file() else (),
+    )
+
+
+def find(path: str | Path) -> Run:
+    """Return the run at a path.
+
+    Raises:
+        UsageError: when there is none; the runs that are in it are named.
+    """
+    run = Run(Path(path))
+    if run.recipe_file.is_file():
+        return run
+    if not run.path.exists():
+        raise UsageError(f"There is no {path}. Give a run, such as runs/lenet5/1.")
+    inside = [file.parent for depth in ("*", "*/*") for file in run.path.glob(f"{depth}/recipe.json")]
+    if inside:
+        inside.sort(key=lambda found: (found.parent, len(found.name), found.name))
+        named = ", ".join(map(str, inside[-8:])) + (f" ({len(inside)} in all)" if len(inside) > 8 else "")
+        raise UsageError(f"{path} is not one run, but has runs in it. Give one of {named}.")
+    raise UsageError(f"{path} is no run (no recipe.json in it). Give a folder like runs/lenet5/1.")
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Give the leaves of a JSON document as texts, by their path: ("model.dropout", "0.2").
+
+    What a type and its fields became in JSON is one path again: the type stands at its own name.
+    """
+    if isinstance(value, Mapping) and value.keys() == {"type", "fields"}:
+        yield name, str(value["type"])
+        value = value["fields"]
+    if isinstance(value, Mapping) and value:
+        for key, part in value.items():
+            yield from flat(part, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        yield (
+            name,
+            ", ".join(json.dumps(part) if isinstance(part, (dict, list)) else str(part) for part in value),
+        )
+    elif isinstance(value, Mapping) or value is None:
+        yield name, "none"
+    elif isinstance(value, bool):
+        yield name, "yes" if value else "no"
+    else:
+        yield name, str(value)
+
+
+def _json(run: Run, name: str) -> dict[str, Any]:
+    try:
+        return run.read_json(name)
+    except ValueError as error:
+        raise _damaged(run.path / name, error) from error
+
+
+def _history(path: Path) -> list[dict[str, float | None]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            return [
+                {name: _finite(text) for name, text in row.items() if name} for row in csv.DictReader(file)
+            ]
+        except ValueError as error:
+            raise _damaged(path, error) from error
+
+
+def _finite(text: str | None) -> float | None:
+    value = float(text) if text else math.nan
+    return value if math.isfinite(value) else None
+
+
+def _damaged(path: Path, error: Exception) -> RunFailedError:
+    return RunFailedError(f"{path} is damaged ({error}). Train again.")

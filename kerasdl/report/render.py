@@ -1,0 +1,82 @@
+"""Blocks as one HTML file: style, script, plotly and figures are all in it, and nothing is fetched."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from kerasdl import __version__
+from kerasdl.report.blocks import Block, Chart, Section
+
+_FOLDER = Path(__file__).parent
+
+
+def render(*, title: str, subtitle: str, notices: Sequence[Block], sections: Sequence[Section]) -> str:
+    """Return a page.
+
+    Args:
+        title: of the page.
+        subtitle: what kind of page it is.
+        notices: what a reader has to know before the rest.
+        sections: parts with headings; the navigation lists them.
+    """
+    charts = [block for section in sections for block in section.blocks if isinstance(block, Chart)]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        title=title,
+        subtitle=subtitle,
+        notices=[_described(block) for block in notices],
+        sections=[
+            {
+                "title": part.title,
+                "id": anchor(part.title),
+                "blocks": [_described(block) for block in part.blocks],
+            }
+            for part in sections
+        ],
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
+        plotly=_plotly() if charts else "",
+        figures=_embedded([chart.figure for chart in charts]),
+        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        version=__version__,
+    )
+
+
+def anchor(title: str) -> str:
+    """Return the id of a section: its title in lower case, with - between words."""
+    return "part-" + re.sub(r"\W+", "-", title.lower()).strip("-")
+
+
+def _described(block: Block) -> dict[str, Any]:
+    """Return a block with the name of its kind, by which the template knows how to draw it."""
+    return {
+        "kind": type(block).__name__.lower(),
+        "value": block,
+        "is_wide": not getattr(block, "half", False),
+    }
+
+
+def _plotly() -> Markup:
+    from plotly.offline import get_plotlyjs
+
+    return Markup(re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE))
+
+
+def _embedded(figures: Sequence[Any]) -> Markup:
+    """Return figures as JSON that may stand in a <script>: nothing in it can end the element."""
+    text = json.dumps(figures, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
