@@ -52,6 +52,14 @@ def train(recipe: "Recipe", **options: Any) -> "Result":
     return train(recipe, **options)
 
 
+def resume(path: str | Path, **options: Any) -> "Result":
+    """Go on with a run that was interrupted; see `kerasdl.trainer.resume` for the options."""
+    environment.import_tensorflow()
+    from kerasdl.trainer import resume
+
+    return resume(path, **options)
+
+
 def load(path: str | Path) -> "Target":
     """Open a run, a bundle or one exported file; see `kerasdl.loading.load`."""
     environment.import_tensorflow()

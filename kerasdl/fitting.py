@@ -111,11 +111,17 @@ def _whole_executions(steps: int) -> int:
     return steps if steps < 10 * longest else round(steps / longest) * longest
 
 
-def fit(training: Training, interruptions: Interruptions, console: Console) -> keras.Model:
+def fit(
+    training: Training,
+    pair: tuple[keras.Model, keras.Model],
+    interruptions: Interruptions,
+    console: Console,
+) -> keras.Model:
     """Train, from the checkpoint on where there is one, until the run's `model.keras` is its best network.
 
     Args:
-        training: what to train.
+        training: what to train, and where.
+        pair: what `building.make_pair` made for it.
         interruptions: says when to write a checkpoint and stop.
         console: where progress is drawn.
 
@@ -127,7 +133,7 @@ def fit(training: Training, interruptions: Interruptions, console: Console) -> k
         Interrupted: when it was asked to stop; a checkpoint is written.
     """
     recipe, run = training.recipe, training.run
-    network, twin = building.make_pair(recipe, training.splits, training.strategy, training.steps_per_epoch)
+    network, twin = pair
     _describe(training, network)
     crew = _Crew(training, twin)
     if training.checkpoint is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl import distribute, faults, resuming, shipping
+from kerasdl import building, distribute, faults, resuming, shipping
 from kerasdl import run as runs
 from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError, UsageError
@@ -153,16 +153,18 @@ def _work(
         if options.export and recipe.overfit_batches is None:
             converter = stack.enter_context(Converter())
             converter.start()  # its imports take seconds: they pass while the network trains
-        splits = load_data(recipe)
-        if converter is not None:  # what cannot be published is said before hours of training, not after
-            check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
-        recipe, seen, steps = resolve(recipe, splits, dry_run)
-        run, checkpoint = start(recipe, splits.fingerprint)
-        with _explained(run, recipe, strategy):
+        with _explained(recipe, strategy) as working:
+            splits = load_data(recipe)
+            if converter is not None:  # what cannot be published is said before hours of training, not after
+                check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
+            recipe, seen, steps = resolve(recipe, splits, dry_run)
+            pair = building.make_pair(recipe, seen, strategy, steps)  # nor leaves what cannot be built a run
+            run, checkpoint = start(recipe, splits.fingerprint)
+            working.on(run)
             run.update_status(stage="training", options=dataclasses.asdict(options))
             training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run)
             with interruptions.deferred():
-                network = fit(training, interruptions, console)
+                network = fit(training, pair, interruptions, console)
             if recipe.overfit_batches is not None:
                 return _judge_overfitting(training, console)
             limit = DRY_RUN_STEPS if dry_run else None
@@ -191,22 +193,38 @@ def _work(
             return Result(run, recipe, metrics, bundle)
 
 
+class _Working:
+    """What is worked on, as far as it is known yet."""
+
+    run: runs.Run | None = None
+
+    def on(self, run: runs.Run) -> None:
+        """Name the run, once it has a folder."""
+        self.run = run
+
+    def note(self, error: str) -> None:
+        """Note in the run why it ended early."""
+        if self.run is not None:
+            with contextlib.suppress(OSError):  # the disk may be full, the folder gone
+                self.run.update_status(error=error)
+
+
 @contextlib.contextmanager
-def _explained(run: runs.Run, recipe: Recipe, strategy: tf.distribute.Strategy | None):
+def _explained(recipe: Recipe, strategy: tf.distribute.Strategy | None):
     """Say of what ends a run early what is kept and how to go on, and note it in the run."""
-    num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
+    num_replicas, working = 1 if strategy is None else strategy.num_replicas_in_sync, _Working()
     try:
-        yield
+        yield working
     except Interrupted as error:
-        raise Interrupted(f"{error} Go on with\n  {run.resume_command}", error.signum) from None
+        again = "" if working.run is None else f" Go on with\n  {working.run.resume_command}"
+        raise Interrupted(f"{error}{again}", error.signum) from None
     except (UsageError, RunFailedError) as error:
-        run.update_status(error=str(error))
+        working.note(str(error))
         raise
     except Exception as error:
         parts = num_replicas * recipe.gradient_accumulation_steps
-        explained = faults.explain(error, run, recipe.batch_size, parts)
-        with contextlib.suppress(OSError):  # the disk may be full
-            run.update_status(error=str(explained or f"{type(error).__name__}: {error}"))
+        explained = faults.explain(error, working.run, recipe.batch_size, parts)
+        working.note(str(explained or f"{type(error).__name__}: {error}"))
         if explained is None:
             raise
         raise explained from error

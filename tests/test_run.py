@@ -99,7 +99,7 @@ def test_batch_statistics_that_are_not_finite_are_not_kept(tmp_path):
     case = EXTRA_CASES[0]
     network, twin = compiled(case, case.build()), case.build()
     network.set_weights(twin.get_weights())
-    best = callbacks.Best(run.Run(tmp_path), twin, case.task.score, None)
+    best = callbacks.Best(run.Run(tmp_path), twin, case.task.score, None, callbacks.Position(1))
     best.set_model(network)
     assert best.save()
     spoiled = [

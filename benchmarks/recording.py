@@ -1,0 +1,83 @@
+"""What checkpoints and logging cost, as a share of a LeNet-5 training (its steps are the shortest).
+
+    python benchmarks/recording.py [--data mnist] [--epochs 5] [--checkpoint-every auto]
+
+Every call of every callback is timed within one training of the recipe as it ships; the share is that of the
+whole `fit`, validation included. On a CPU nothing runs beside the callbacks: their time is what they cost.
+"""
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from kerasdl import environment
+
+environment.import_tensorflow()
+
+from rich.console import Console  # noqa: E402
+
+import kerasdl  # noqa: E402
+from kerasdl import callbacks, checkpointing, checkpoints, fitting, records, trainer  # noqa: E402
+
+_METHODS = (
+    "on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end",
+    "on_train_end",
+)  # fmt: skip
+_TIMED = {
+    "checkpoints": (checkpointing.Checkpoints,),
+    "best weights (model.keras)": (callbacks.Best,),
+    "history.csv": (records.History,),
+    "TensorBoard": (records.TensorBoard,),
+    "status.json": (records.Status,),
+    "progress bar": (records.ProgressBar,),
+    "position, divergence": (callbacks.Position, callbacks.Divergence),
+}
+_seconds: dict[str, float] = defaultdict(float)
+
+
+def timed(name, function):
+    def call(*arguments, **keywords):
+        began = time.perf_counter()
+        try:
+            return function(*arguments, **keywords)
+        finally:
+            _seconds[name] += time.perf_counter() - began
+
+    return call
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="mnist")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--checkpoint-every", default="auto")
+    values = parser.parse_args()
+    for name, kinds in _TIMED.items():
+        for kind in kinds:
+            for method in _METHODS:
+                if method in vars(kind):
+                    setattr(kind, method, timed(name, vars(kind)[method]))
+    checkpoints.write = timed("written", checkpoints.write)
+    counted, written = checkpoints.write, []
+    checkpoints.write = lambda *arguments: written.append(1) or counted(*arguments)
+    trainer.fit = timed("fit", fitting.fit)
+    recipe = kerasdl.load_recipe(
+        "lenet5", data=values.data, epochs=values.epochs, checkpoint_every=values.checkpoint_every
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.train(recipe, runs_dir=Path(folder), export=False, console=Console(force_terminal=True))
+    whole = _seconds.pop("fit")
+    one = _seconds.pop("written") / max(len(written), 1)
+    print(f"\n{'':<28}{'seconds':>9}{'share':>9}   of {whole:.1f} s")
+    for name, spent in sorted(_seconds.items(), key=lambda pair: -pair[1]):
+        print(f"{name:<28}{spent:>9.3f}{spent / whole:>9.2%}")
+    print(f"{'together':<28}{sum(_seconds.values()):>9.3f}{sum(_seconds.values()) / whole:>9.2%}")
+    print(f"{len(written)} checkpoints, {one * 1e3:.0f} ms each")
+
+
+if __name__ == "__main__":
+    main()
