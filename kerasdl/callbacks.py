@@ -39,12 +39,15 @@ class Position(keras.callbacks.Callback):
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        names = ("epoch", "step", "num_updates", "seconds", "epoch_seconds", "stopped")
+        names = ("steps_per_epoch", "epoch", "step", "num_updates", "seconds", "epoch_seconds", "stopped")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint; an epoch that has another number of steps now is begun again."""
+        steps_per_epoch = self.steps_per_epoch
         vars(self).update(state)
+        if self.steps_per_epoch != steps_per_epoch:
+            self.steps_per_epoch, self.step = steps_per_epoch, 0
 
     def on_train_begin(self, logs=None):
         self._looked = time.perf_counter()
@@ -215,12 +218,13 @@ class Divergence(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.position.num_updates - self._checked >= self.every:
-            self._check(logs)
+            self.check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._check(logs)
+        self.check(logs)
 
-    def _check(self, logs):
+    def check(self, logs: Mapping[str, float]) -> None:
+        """Raise a RunFailedError if an update was left out or a loss is not finite."""
         skipped = sum(optimizers.num_skipped(optimizer) for optimizer in self.model.optimizers.values())
         losses = [float(value) for name, value in logs.items() if name.endswith("loss")]
         if not skipped and all(map(math.isfinite, losses)):

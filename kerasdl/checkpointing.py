@@ -23,7 +23,7 @@ class Checkpoints(keras.callbacks.Callback):
             150 times the last one's cost has passed, so that they take less than 1 % of the time.
         state: returns what a checkpoint keeps besides the variables.
         interruptions: says whether to stop.
-        epochs: number of epochs of the run.
+        check: raises when the network is not worth keeping; it is given the logs.
     """
 
     _LONGEST_SHARE = 1 / 150
@@ -36,14 +36,14 @@ class Checkpoints(keras.callbacks.Callback):
         every: str,
         state: Callable[[], dict[str, Any]],
         interruptions: Interruptions,
-        epochs: int,
+        check: Callable[[dict[str, float]], None],
     ):
         super().__init__()
         self.run = run
         self.position = position
         self.state = state
         self.interruptions = interruptions
-        self.epochs = epochs
+        self.check = check
         self.every_steps = int(every) if every.isdecimal() else math.inf
         self.is_automatic = every == "auto"
         self.every_seconds = self._LEAST_SECONDS
@@ -57,11 +57,11 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.position.step >= self.position.steps_per_epoch or self.model.stop_training:
             return  # the validation that follows ends the epoch; there is nothing to go on with before it
-        self._save_and_stop_if_asked(self._is_due())
+        self._save_and_stop_if_asked(self._is_due(), logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        is_last = self.model.stop_training or self.position.epoch >= self.epochs
-        self._save_and_stop_if_asked(is_last or self._is_due(), is_last)
+        is_last = self.model.stop_training or self.position.epoch >= self.params["epochs"]
+        self._save_and_stop_if_asked(is_last or self._is_due(), logs)
 
     def _is_due(self) -> bool:
         return (
@@ -69,9 +69,10 @@ class Checkpoints(keras.callbacks.Callback):
             or time.perf_counter() - self._saved_at >= self.every_seconds
         )
 
-    def _save_and_stop_if_asked(self, is_due: bool, is_last: bool = False):
-        signum = None if is_last else self.interruptions.signum
+    def _save_and_stop_if_asked(self, is_due: bool, logs: dict[str, float]):
+        signum = self.interruptions.signum
         if is_due or signum is not None:
+            self.check(logs)
             self._save()
         if signum is not None:
             raise Interrupted(
@@ -100,4 +101,4 @@ class RestoredMetrics(keras.callbacks.Callback):
         self.checkpoint = checkpoint
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.checkpoint.restore(self.model, "metrics")
+        self.checkpoint.restore_metrics(self.model)

@@ -25,7 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasdl.errors import UsageError
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.run import flush_to_disk, link_or_copy
 
 _log = logging.getLogger(__name__)
@@ -52,30 +52,44 @@ class Checkpoint:
         """The best network at that time; absent before the first epoch has ended."""
         return self.path / "model.keras"
 
-    def restore(self, network: keras.Model, group: str | None = None) -> None:
-        """Put saved values into the variables of a network.
+    def restore(self, network: keras.Model) -> None:
+        """Put the saved values into the variables of a network and of its optimizers.
 
         Args:
             network: built and compiled as it was when it was saved, its optimizers built.
-            group: only these: "network", "metrics" or an optimizer's name. Defaults to all but the metrics,
-                which Keras resets when an epoch begins.
 
         Raises:
-            UsageError: when the network has other variables.
+            UsageError: when it or an optimizer has other variables; nothing is restored then.
         """
+        values = {key: value for key, value in self._values().items() if not key.startswith("metrics/")}
+        variables = {key: variable for key, variable in _variables(network) if not key.startswith("metrics/")}
+        fitting = [
+            key
+            for key in values.keys() & variables.keys()
+            if values[key][0].shape == tuple(variables[key].shape)
+        ]
+        if not len(fitting) == len(values) == len(variables):
+            raise UsageError(
+                f"{self.path} was written by another network or optimizer: of its {len(values)} variables "
+                f"{len(fitting)} fit. Undo the changes, or train anew."
+            )
+        for key, variable in variables.items():
+            _assign(network, variable, values[key])
+
+    def restore_metrics(self, network: keras.Model) -> None:
+        """Put the running metrics back; those without variables when they were saved stay as they are."""
+        values = self._values()
+        for key, variable in _variables(network):
+            if key.startswith("metrics/") and key in values:
+                _assign(network, variable, values[key])
+
+    def _values(self) -> dict[str, list[np.ndarray]]:
+        """Read the values of every variable, one for each replica where they differ."""
+        found: dict[str, list[np.ndarray]] = {}
         with np.load(self.path / "variables.npz", allow_pickle=False) as saved:
-            for key, variable in _variables(network):
-                if group is None and key.startswith("metrics/"):
-                    continue
-                if group is not None and not key.startswith(f"{group}/"):
-                    continue
-                values = [saved[name] for name in sorted(saved.files) if name.rpartition("/")[0] == key]
-                if not values or any(value.shape != tuple(variable.shape) for value in values):
-                    raise UsageError(
-                        f"{self.path} was written by another network: it has no fitting values for {key} "
-                        f"({variable.path}, {tuple(variable.shape)}). Train anew."
-                    )
-                _assign(network, variable, values)
+            for name in sorted(saved.files):
+                found.setdefault(name.rpartition("/")[0], []).append(saved[name])
+        return found
 
 
 def write(folder: Path, number: int, network: keras.Model, state: Mapping[str, Any], best: Path) -> None:
@@ -113,10 +127,14 @@ def write(folder: Path, number: int, network: keras.Model, state: Mapping[str, A
 
 
 def newest(folder: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole, and say which ones are not; None where there is none."""
+    """Return the newest checkpoint that is whole, and say which ones are not; None where there is none.
+
+    Raises:
+        RunFailedError: when one cannot be read just now; that is no damage.
+    """
     for path in reversed(_numbered(folder)):
         if damage := _damage(path):
-            _log.warning(f"{path} is damaged ({damage}); the one before it is taken.")
+            _log.warning(f"{path} is damaged ({damage}); it is left out.")
             continue
         return Checkpoint(path, json.loads((path / "state.json").read_text(encoding="utf-8")))
     return None
@@ -148,8 +166,10 @@ def _damage(path: Path) -> str | None:
         if not {"variables.npz", "state.json"} <= named.keys():
             return f"{_SUMS} is torn"
         wrong = [name for name, digest in named.items() if _sha256(path / name) != digest]
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         return str(error)
+    except OSError as error:
+        raise RunFailedError(f"{path} cannot be read just now ({error}). Try again when it can.") from error
     return f"{', '.join(wrong)} changed" if wrong else None
 
 

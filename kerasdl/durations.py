@@ -18,7 +18,10 @@ def to_seconds(text: str) -> float:
     written = "".join(number + unit for number, unit in parts)
     if not parts or written != text or units != sorted(set(units), key="dhms".index):
         raise UsageError(f"{text!r} is no span of time. Write it as 90s, 10m or 1h30m.")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds == 0:
+        raise UsageError(f"{text!r} is no span of time: it is empty. Write it as 90s, 10m or 1h30m.")
+    return seconds
 
 
 def check_every(name: str, text: str) -> None:

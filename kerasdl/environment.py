@@ -63,7 +63,7 @@ def quiet(*, show_on_error: bool = True):
         os.dup2(notes.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             if show_on_error:
                 notes.seek(0)
                 os.write(terminal, notes.read())

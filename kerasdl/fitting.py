@@ -1,7 +1,7 @@
 """The training itself: network, optimizers and callbacks over the data, from any step on."""
 
+import contextlib
 import dataclasses
-import functools
 import json
 import logging
 from typing import Any
@@ -18,6 +18,7 @@ from kerasdl import (
     checkpoints,
     distribute,
     durations,
+    optimizers,
     receipt,
     records,
     resuming,
@@ -27,9 +28,10 @@ from kerasdl.data import order
 from kerasdl.data.splits import ArraySplit, Splits
 from kerasdl.errors import RunFailedError
 from kerasdl.export import labels
-from kerasdl.interruption import Interruptions
+from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.recipe import Recipe
 from kerasdl.run import Run
+from kerasdl.serialization import to_json
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +61,6 @@ class Training:
     run: Run
     checkpoint: checkpoints.Checkpoint | None = None
     dry_run: bool = False
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the data."""
-        return self.splits.fingerprint
 
 
 def resolve(recipe: Recipe, splits: Splits, dry_run: bool = False) -> tuple[Recipe, Splits, int]:
@@ -134,17 +131,15 @@ def fit(
     """
     recipe, run = training.recipe, training.run
     network, twin = pair
-    _describe(training, network)
     crew = _Crew(training, twin)
     if training.checkpoint is not None:
-        building.make_metrics(network, training.splits)
-        training.checkpoint.restore(network)
-        crew.restore(training.checkpoint)
+        _restore(training, network, crew)
+    _describe(training, network, crew.identity)
     crew.start_records()
     position = crew.position
-    with records.ProgressBar(console, recipe.batch_size, position, recipe.epochs) as bar:
+    with crew.closing(), records.ProgressBar(console, recipe.batch_size, position, recipe.epochs) as bar:
         keeper = checkpointing.Checkpoints(
-            run, position, recipe.checkpoint_every, crew.state, interruptions, recipe.epochs
+            run, position, recipe.checkpoint_every, crew.state, interruptions, crew.divergence.check
         )
         chosen = [*crew.callbacks(), bar, keeper]
         if position.step:  # the rest of the epoch that was interrupted
@@ -152,7 +147,6 @@ def fit(
             _run_epochs(training, network, position, [restored, *chosen], position.epoch + 1)
         if position.epoch < recipe.epochs and position.stopped is None:
             _run_epochs(training, network, position, chosen, recipe.epochs)
-    crew.board.close()
     best = crew.best
     run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": position.epoch})
     saved = _reload(run, twin)
@@ -161,20 +155,44 @@ def fit(
     return saved
 
 
-def _describe(training: Training, network: keras.Model) -> None:
+def _restore(training: Training, network: keras.Model, crew: "_Crew") -> None:
+    """Go on from the checkpoint; only when all of it fits, what was written after it is removed."""
+    recipe, checkpoint = training.recipe, training.checkpoint
+    building.make_metrics(network, training.splits)
+    checkpoint.restore(network)
+    crew.restore(checkpoint)
+    before = checkpoint.state["identity"]["recipe"]["fields"]
+    if before["epochs"] != recipe.epochs and recipe.schedule in ("cosine", "one_cycle"):
+        _log.warning(
+            f"The {recipe.schedule} schedule is now that of {recipe.epochs} epochs, not {before['epochs']}: "
+            "the learning rate is not what it was."
+        )
+    if before["learning_rate"] != recipe.learning_rate:
+        for optimizer in network.optimizers.values():
+            optimizers.change_learning_rate(optimizer, recipe.learning_rate / before["learning_rate"])
+    checkpoints.remove_after(training.run.checkpoints, int(checkpoint.path.name))
+    done = crew.position
+    _log.info(f"Going on after step {done.num_updates:,}, in epoch {done.epoch + 1} of {recipe.epochs}.")
+
+
+def _describe(training: Training, network: keras.Model, identity: dict[str, Any]) -> None:
     """Write all that is known before the first step into the run, and say it."""
     recipe, run, splits = training.recipe, training.run, training.splits
     devices, data = distribute.describe(training.strategy), shipping.describe_data(splits)
-    before = run.read_json("receipt.json")
-    if not before:
-        run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
-        run.write("receipt.json", receipt.make(recipe, data, devices, network.count_params()))
-    elif training.checkpoint is not None:
-        step = training.checkpoint.state["position"]["num_updates"]
-        now = {"step": step, **receipt.make(recipe, data, devices, network.count_params())}
+    now = receipt.make(recipe, data, devices, network.count_params())
+    if training.checkpoint is not None:
         now = json.loads(json.dumps(now))  # tuples become lists, as they are in the file
+        before, then = run.read_json("receipt.json"), training.checkpoint.state
         changed = {name: value for name, value in now.items() if before.get(name) != value}
-        run.write("receipt.json", {**before, "resumed": [*before.get("resumed", []), changed]})
+        changed |= {
+            "step": then["position"]["num_updates"],
+            "changes": list(resuming.changes(then["identity"], identity).values()),
+        }
+        now = {**before, "data": now["data"], "resumed": [*before.get("resumed", []), changed]}
+    run.write("receipt.json", now)
+    run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
+    run.write("recipe.json", to_json(recipe))
+    run.write(resuming.IDENTITY, identity)
     examples = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
     _log.info(
         f"{recipe.name}: {type(network).__name__}, {network.count_params():,} weights; {examples} examples; "
@@ -189,7 +207,9 @@ class _Crew:
         recipe, run = training.recipe, training.run
         self.training = training
         self.position = callbacks.Position(training.steps_per_epoch)
+        self.identity = resuming.identity(run, recipe, training.splits.fingerprint)
         self.best = callbacks.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position)
+        self.divergence = callbacks.Divergence(self.best, self.position)
         self.plateau = callbacks.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
         self.history = records.History(run, self.position)
         self.board = records.TensorBoard(run, self.history)
@@ -198,7 +218,7 @@ class _Crew:
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Return the callbacks in the order they have to act."""
         recipe = self.training.recipe
-        chosen = [self.position, callbacks.Divergence(self.best, self.position)]
+        chosen = [self.position, self.divergence]
         if recipe.ema_momentum is not None:
             chosen.append(callbacks.AveragedWeights())
         chosen.append(self.best)
@@ -212,19 +232,15 @@ class _Crew:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps besides variables."""
-        return {
-            **{name: part.state() for name, part in self._parts().items()},
-            "identity": self._identity(),
-        }
+        return {**{name: part.state() for name, part in self._parts().items()}, "identity": self.identity}
 
     def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
         """Go on from a checkpoint."""
         for name, part in self._parts().items():
             part.restore(checkpoint.state[name])
         self.best.restore_file(checkpoint.model_file)
-        before = checkpoint.state["identity"]["recipe"]["fields"]
-        now = self._identity()["recipe"]["fields"]
-        if any(before[name] != now[name] for name in ("epochs", "max_time")):
+        changed = resuming.changes(checkpoint.state["identity"], self.identity)
+        if {"max_time", "early_stopping"} & changed.keys():
             self.position.stopped = None  # the user wants more
 
     def start_records(self) -> None:
@@ -233,6 +249,17 @@ class _Crew:
         self.board.begin()
         self.status.write()
 
+    @contextlib.contextmanager
+    def closing(self):
+        """Leave the records as they are in the end, also when the training is interrupted."""
+        try:
+            yield
+        except Interrupted:
+            self.status.write()
+            raise
+        finally:
+            self.board.close()
+
     def _parts(self) -> dict[str, Any]:
         return {
             "position": self.position,
@@ -240,11 +267,6 @@ class _Crew:
             "plateau": self.plateau,
             "history": self.history,
         }
-
-    @functools.cache  # noqa: B019  one crew a training
-    def _identity(self) -> dict[str, Any]:
-        training = self.training
-        return resuming.identity(training.run, training.recipe, training.fingerprint)
 
 
 def _run_epochs(

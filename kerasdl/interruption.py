@@ -41,7 +41,7 @@ class Interruptions:
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
-                if (handler := signal.getsignal(signum)) != signal.SIG_IGN:
+                if (handler := signal.getsignal(signum)) not in (signal.SIG_IGN, None):
                     self._before[signum] = handler
                     signal.signal(signum, self._note)
         return self

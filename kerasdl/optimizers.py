@@ -1,5 +1,6 @@
 """Optimizers that update alike on any number of replicas, and the learning-rate schedules."""
 
+import contextlib
 import functools
 import math
 
@@ -95,6 +96,12 @@ def num_skipped(optimizer: keras.Optimizer) -> int:
 def learning_rate(optimizer: keras.Optimizer) -> float:
     """Return the present learning rate of an optimizer, with a schedule or without."""
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def change_learning_rate(optimizer: keras.Optimizer, factor: float) -> None:
+    """Multiply the present learning rate of an optimizer; that of a schedule is the schedule's own."""
+    with contextlib.suppress(TypeError):  # what Keras raises where there is a schedule
+        optimizer.learning_rate = learning_rate(optimizer) * factor
 
 
 def moving_averages(model) -> list[tuple]:

@@ -93,6 +93,9 @@ def _verdict(same_weights: bool, agrees: bool, largest: float | None, reasons: t
 def _reasons(first: Run, second: Run, deterministic: bool, differs: list[str]) -> list[str]:
     """Return why two runs of one recipe may differ."""
     reasons = [] if deterministic else ["the first run was not deterministic (train with --deterministic)"]
+    resumed = first.read_json("receipt.json").get("resumed", [])
+    if changes := [text for one in resumed for text in one["changes"]]:
+        reasons.append(f"the first run was resumed with other settings ({', '.join(changes)})")
     left, right = (run.read_json("status.json") for run in (first, second))
     if (left.get("step"), left.get("stopped")) != (right.get("step"), right.get("stopped")):
         ends = [

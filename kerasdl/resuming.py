@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 #: Settings that may change without another result, and parts of the data's place: its content is compared.
 _FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
+#: File of a run that says what it was begun as; `identity`.
+IDENTITY = "identity.json"
 #: Packages that a training computes with.
 _PACKAGES = ("kerasdl", "tensorflow", "keras", "numpy")
 
@@ -41,7 +43,7 @@ def identity(run: Run, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
 def open_checkpoint(
     run: Run, recipe: Recipe, fingerprint: str, *, force: bool
 ) -> checkpoints.Checkpoint | None:
-    """Return the newest whole checkpoint of a run that is to go on, and remove what comes after it.
+    """Return the newest whole checkpoint of a run that is to go on; nothing in the run is changed.
 
     Args:
         run: locked by this process.
@@ -53,35 +55,71 @@ def open_checkpoint(
         None when there is no checkpoint: the run begins anew.
 
     Raises:
-        UsageError: when something differs, and what; or when the run has trained longer than it is asked to.
+        UsageError: when something differs, and what; when the run has trained longer than it is asked to;
+            or when it has trained, but has nothing to go on from.
     """
     checkpoint = checkpoints.newest(run.checkpoints)
-    if checkpoint is not None:
-        different = differences(checkpoint.state["identity"], identity(run, recipe, fingerprint))
-        if different and not force:
-            raise UsageError(
-                "\n".join(
-                    [f"{run.path} cannot go on as it was:", *(f"- {line}" for line in different)]
-                    + ["Undo that, or go on all the same with --force (the result is then another one)."]
-                )
+    now = identity(run, recipe, fingerprint)
+    then = run.read_json(IDENTITY) if checkpoint is None else checkpoint.state["identity"]
+    done = 0 if checkpoint is None else checkpoint.state["position"]["epoch"]
+    if recipe.epochs < done:
+        raise UsageError(f"{run.path} has trained {done} epochs. Give --epochs {done} or more.")
+    different = differences(then, now) if then else []
+    if different and not force:
+        raise UsageError(
+            "\n".join(
+                [f"{run.path} cannot go on as it was:", *(f"- {line}" for line in different)]
+                + ["Undo that, or go on all the same with --force (the result is then another one)."]
             )
-        for line in different:
-            _log.warning(f"Going on although it differs: {line}")
-        done = checkpoint.state["position"]["epoch"]
-        if recipe.epochs < done:
-            raise UsageError(f"{run.path} has trained {done} epochs. Give --epochs {done} or more.")
-    checkpoints.remove_after(run.checkpoints, -1 if checkpoint is None else int(checkpoint.path.name))
+        )
+    for line in different:
+        _log.warning(f"Going on although it differs: {line}")
+    if checkpoint is None:
+        _check_nothing_is_lost(run, force)
+        _log.warning(f"{run.path} has no checkpoint: it begins anew.")
+        return None
+    changed, stopped = changes(then, now), str(checkpoint.state["position"]["stopped"])
+    if stopped.startswith("early stopping") and "epochs" in changed and "early_stopping" not in changed:
+        raise UsageError(
+            f"{run.path} has ended by {stopped}. More epochs change nothing: give a larger --early-stopping, "
+            "or none."
+        )
     return checkpoint
+
+
+def _check_nothing_is_lost(run: Run, force: bool) -> None:
+    """Refuse to begin a run anew that has more to lose than the time before its first checkpoint."""
+    has_trained = run.is_finished() or "epochs" in run.read_json("metrics.json")
+    if (has_trained or any(run.checkpoints.glob("[0-9]*"))) and not force:
+        raise UsageError(
+            f"{run.path} has been trained, but no whole checkpoint is left to go on from. With --force it "
+            "begins anew, and what is there is lost."
+        )
+
+
+def same_work(before: Recipe, after: Recipe) -> bool:
+    """Tell whether a finished run of one recipe is all that another one asks for."""
+    return not changes({"recipe": encode(before)}, {"recipe": encode(after)})
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Say in words which settings differ between two results of `identity`, by name."""
+    before, after = flatten(then["recipe"]), flatten(now["recipe"])
+    return {
+        name: f"{name} was {before.get(name)}, now it is {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name) and name not in _FREE
+    }
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in words what differs between two results of `identity`; more epochs or time are no difference."""
-    found = []
     before, after = flatten(then["recipe"]), flatten(now["recipe"])
-    for name in sorted(before.keys() | after.keys()):
-        old, new = before.get(name), after.get(name)
-        if old != new and name not in _FREE and not _goes_further(name, old, new):
-            found.append(f"{name} was {old}, now it is {new}")
+    found = [
+        text
+        for name, text in changes(then, now).items()
+        if not _goes_further(name, before.get(name), after.get(name))
+    ]
     if then["recipe_file"] != now["recipe_file"]:
         found.append("recipe.py in the run has been edited")
     if then["fingerprint"] != now["fingerprint"]:
@@ -107,6 +145,8 @@ def flatten(encoded: Any, name: str = "") -> dict[str, Any]:
 def _goes_further(name: str, old: Any, new: Any) -> bool:
     if name == "epochs":
         return new > old
+    if name == "early_stopping":
+        return new is None or (old is not None and new > old)
     if name == "max_time":
         return new is None or (old is not None and to_seconds(new) > to_seconds(old))
     return False

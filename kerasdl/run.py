@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
 _LOCK = ".lock"
+_UNFINISHED = ".writing-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,10 @@ class Run:
 
     def recipe(self) -> Recipe:
         """Read the recipe back, types of the user's own recipe file included."""
-        return from_json(self.recipe_file.read_text(), folder=self.path)
+        try:
+            return from_json(self.recipe_file.read_text(), folder=self.path)
+        except UsageError as error:
+            raise UsageError(f"{self.recipe_file}: {error}") from error
 
     def network(self) -> "keras.Model":
         """Load the best network; classes of the user's recipe file are those of this run's copy of it.
@@ -91,7 +96,8 @@ class Run:
 
     def is_finished(self) -> bool:
         """Tell whether all that the run was to do is done: training, evaluation and export."""
-        return self.read_json("status.json").get("stage") == "finished"
+        status = self.read_json("status.json")  # older runs have none
+        return status.get("stage") == "finished" or (not status and "test" in self.read_json("metrics.json"))
 
     def is_active(self) -> bool:
         """Tell whether a living process works on this run."""
@@ -112,18 +118,23 @@ class Run:
             UsageError: when another process holds it.
         """
         with (self.path / _LOCK).open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise UsageError(
-                    f"Another process works on {self.path}: process {file.read() or '?'}. Wait until it "
-                    "ends, or stop it."
-                ) from None
+            if not _lock(file):
+                time.sleep(0.1)  # a look of `is_active` is no owner
+                if not _lock(file):
+                    file.seek(0)
+                    raise UsageError(
+                        f"Another process works on {self.path}: process {file.read() or '?'}. Wait until it "
+                        "ends, or stop it."
+                    )
+            for unfinished in self.path.glob(f"{_UNFINISHED}*"):  # of an owner that died
+                shutil.rmtree(unfinished)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            yield
+            try:
+                yield
+            finally:
+                file.truncate(0)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run; empty where it was not written."""
@@ -131,24 +142,41 @@ class Run:
         return json.loads(path.read_text()) if path.is_file() else {}
 
 
+def _lock(file) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def open_run(path: str | Path) -> Run:
     """Return the run in a folder.
 
     Raises:
-        UsageError: when the folder is no run; the runs in it are named.
+        UsageError: when the folder is no run; the runs that are in it are named.
     """
-    path = Path(path)
-    if (path / "recipe.json").is_file():
-        return Run(path)
-    inside = sorted(file.parent.name for file in path.glob("*/recipe.json"))
+    run = Run(Path(path))
+    if run.recipe_file.is_file():
+        return run
+    if not run.path.exists():
+        raise UsageError(f"There is no {path}. Give a run, such as runs/lenet5/1.")
+    inside = [file.parent for depth in ("*", "*/*") for file in run.path.glob(f"{depth}/recipe.json")]
     if inside:
-        newest = path / max(inside, key=lambda name: (len(name), name))
-        raise UsageError(f"{path} is the folder of all these runs. Say which one, for example {newest}.")
-    raise UsageError(f"{path} is not a run: it has no recipe.json. Give a folder like runs/lenet5/1.")
+        inside.sort(key=lambda found: (found.parent, len(found.name), found.name))
+        named = ", ".join(map(str, inside[-8:])) + (f" ({len(inside)} in all)" if len(inside) > 8 else "")
+        raise UsageError(f"{path} is not one run, but has runs in it. Give one of {named}.")
+    raise UsageError(f"{path} is no run (no recipe.json in it). Give a folder like runs/lenet5/1.")
 
 
-def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None) -> Run:
+def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **status: Any) -> Run:
     """Make the next free folder of a pipeline, with its recipe and a copy of the recipe's file.
+
+    Args:
+        runs_dir: of all pipelines.
+        recipe: what is to be run.
+        recipe_source: file the recipe came from.
+        **status: fields of `status.json`; it is there before the recipe, which makes the folder a run.
 
     Raises:
         UsageError: when the folder cannot be made.
@@ -165,6 +193,7 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None) ->
         source = recipe_source.read_text(encoding="utf-8")
     if source is not None:
         run.write("recipe.py", source)
+    run.update_status(**status)
     run.write("recipe.json", to_json(recipe))
     return run
 
@@ -202,7 +231,7 @@ def free_version(parent: Path) -> Path:
 @contextlib.contextmanager
 def replacing(path: Path):
     """Give a temporary path beside `path` to write to; it takes the place of `path` only when whole."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_UNFINISHED) as folder:
         temporary = Path(folder) / path.name  # the same name: Keras judges a file by its suffix
         yield temporary
         flush_to_disk(temporary)

@@ -17,8 +17,12 @@ def print_result(console: "Console", result: Any, dry_run: bool) -> None:
         console.print("Dry run passed: every stage works. Nothing was kept.")
         return
     console.print(f"Run     {result.run.path}", highlight=False)
+    if (report := result.run.path / "report.html").is_file():
+        console.print(f"Report  {report}", highlight=False)
     logs = ["tensorboard", "--logdir", str(result.run.path / "logs")]
-    if result.bundle is None:
+    if result.recipe.overfit_batches is not None:
+        _print_next(console, [logs])
+    elif result.bundle is None:
         _print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
     else:
         _print_bundle(console, result.bundle, logs)

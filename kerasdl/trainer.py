@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 from rich.console import Console
 
@@ -22,8 +23,7 @@ from kerasdl.export.tflite import Converter
 from kerasdl.fitting import DRY_RUN_STEPS, Training, fit, resolve
 from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.recipe import Recipe
-from kerasdl.report.page import write_report
-from kerasdl.serialization import to_json
+from kerasdl.report import page
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,14 @@ class _Options:
     exported_dir: str
     export: bool
     embed_samples: bool
+
+    def status(self) -> dict[str, Any]:
+        """Return what `status.json` keeps; a run may go on from another folder."""
+        kept = dataclasses.asdict(self)
+        return {
+            "stage": "training",
+            "options": {**kept, "exported_dir": str(Path(self.exported_dir).absolute())},
+        }
 
 
 def train(
@@ -89,7 +97,7 @@ def train(
         options = _Options(exported_dir=str(exported_dir), export=export, embed_samples=embed_samples)
 
         def start(resolved: Recipe, fingerprint: str):
-            run = runs.create(Path(runs_dir), resolved, recipe_source)
+            run = runs.create(Path(runs_dir), resolved, recipe_source, **options.status())
             stack.enter_context(run.locked())
             return run, None
 
@@ -126,16 +134,16 @@ def resume(
     with run.locked():
         before = run.recipe()
         recipe = before if recipe is None else recipe
-        if run.is_finished() and recipe == before:
+        if run.is_finished() and resuming.same_work(before, recipe):
             _log.info(f"{run.path} is finished; there is nothing to do. To train on, give more --epochs.")
-            return Result(run, recipe, run.read_json("metrics.json").get("test", {}))
+            return _finished(run, before, console)
         kept = {"exported_dir": "exported", "export": True, "embed_samples": True}
         kept |= run.read_json("status.json").get("options", {})
+        if Path(kept["exported_dir"]).is_relative_to(Path.cwd()):
+            kept["exported_dir"] = str(Path(kept["exported_dir"]).relative_to(Path.cwd()))
 
         def start(resolved: Recipe, fingerprint: str):
-            checkpoint = resuming.open_checkpoint(run, resolved, fingerprint, force=force)
-            run.write("recipe.json", to_json(resolved))
-            return run, checkpoint
+            return run, resuming.open_checkpoint(run, resolved, fingerprint, force=force)
 
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
@@ -153,7 +161,7 @@ def _work(
         if options.export and recipe.overfit_batches is None:
             converter = stack.enter_context(Converter())
             converter.start()  # its imports take seconds: they pass while the network trains
-        with _explained(recipe, strategy) as working:
+        with _explained(recipe, strategy, dry_run) as working:
             splits = load_data(recipe)
             if converter is not None:  # what cannot be published is said before hours of training, not after
                 check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
@@ -161,21 +169,15 @@ def _work(
             pair = building.make_pair(recipe, seen, strategy, steps)  # nor leaves what cannot be built a run
             run, checkpoint = start(recipe, splits.fingerprint)
             working.on(run)
-            run.update_status(stage="training", options=dataclasses.asdict(options))
+            run.update_status(**options.status(), error=None)
             training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run)
             with interruptions.deferred():
                 network = fit(training, pair, interruptions, console)
             if recipe.overfit_batches is not None:
-                return _judge_overfitting(training, console)
+                run.update_status(stage="finished")
+                return _judge_overfitting(run, recipe, console)
             limit = DRY_RUN_STEPS if dry_run else None
-            run.update_status(stage="evaluating")
-            validation, test = (
-                shipping.split_batches(split, limit) for split in (splits.validation, splits.test)
-            )
-            fitted = calibration.after_training(run, network, recipe.task, validation)
-            endpoints = recipe.task.endpoints(network, splits.features, fitted)
-            predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
-            metrics = evaluate_run(run, predictor, recipe.task, test, splits.class_names, fitted)
+            metrics = _evaluate(run, recipe, network, splits, limit)
             console.print(recipe.task.summary(metrics), highlight=False)
             bundle = None
             if converter is not None:
@@ -191,6 +193,18 @@ def _work(
             run.update_status(stage="finished")
             _write_report(run)
             return Result(run, recipe, metrics, bundle)
+
+
+def _evaluate(
+    run: runs.Run, recipe: Recipe, network: keras.Model, splits: Splits, limit: int | None
+) -> dict[str, Any]:
+    """Calibrate the network where the recipe says so, and return its figures on the test split."""
+    run.update_status(stage="evaluating")
+    validation, test = (shipping.split_batches(split, limit) for split in (splits.validation, splits.test))
+    fitted = calibration.after_training(run, network, recipe.task, validation)
+    endpoints = recipe.task.endpoints(network, splits.features, fitted)
+    predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
+    return evaluate_run(run, predictor, recipe.task, test, splits.class_names, fitted)
 
 
 class _Working:
@@ -210,13 +224,13 @@ class _Working:
 
 
 @contextlib.contextmanager
-def _explained(recipe: Recipe, strategy: tf.distribute.Strategy | None):
+def _explained(recipe: Recipe, strategy: tf.distribute.Strategy | None, dry_run: bool):
     """Say of what ends a run early what is kept and how to go on, and note it in the run."""
     num_replicas, working = 1 if strategy is None else strategy.num_replicas_in_sync, _Working()
     try:
         yield working
     except Interrupted as error:
-        again = "" if working.run is None else f" Go on with\n  {working.run.resume_command}"
+        again = "" if working.run is None or dry_run else f" Go on with\n  {working.run.resume_command}"
         raise Interrupted(f"{error}{again}", error.signum) from None
     except (UsageError, RunFailedError) as error:
         working.note(str(error))
@@ -242,24 +256,32 @@ def load_data(recipe: Recipe) -> Splits:
 def _write_report(run: runs.Run) -> None:
     """Write the page of the run; whatever may be wrong with it, the run itself is done."""
     try:
-        write_report(run)
-    except (UsageError, RunFailedError, OSError) as error:
-        _log.warning(f"No report was written: {error}")
+        page.write_report(run)
+    except Exception as error:
+        _log.warning(f"No report was written: {error}", exc_info=not isinstance(error, (UsageError, OSError)))
 
 
-def _judge_overfitting(training: Training, console: Console) -> Result:
+def _finished(run: runs.Run, recipe: Recipe, console: Console | None) -> Result:
+    """Return what a finished run has; of its work at most the page can be missing."""
+    if not (run.path / page.FILE_NAME).is_file():
+        _write_report(run)
+    if recipe.overfit_batches is not None:
+        return _judge_overfitting(run, recipe, console or Console(soft_wrap=True))
+    return Result(run, recipe, run.read_json("metrics.json").get("test", {}))
+
+
+def _judge_overfitting(run: runs.Run, recipe: Recipe, console: Console) -> Result:
     """Say whether the network could learn the few batches that it was given again and again.
 
     Raises:
         RunFailedError: when it could not.
     """
-    run, count = training.run, training.recipe.overfit_batches
-    run.update_status(stage="finished")
+    count = recipe.overfit_batches
     status = run.read_json("status.json")
     batches = "one batch" if count == 1 else f"{count} batches"
     if status["stopped"] == "learned":
         console.print(f"The network learned its {batches} by heart in {status['step']} steps, as it should.")
-        return Result(run, training.recipe, {})
+        return Result(run, recipe, {})
     raise RunFailedError(
         f"The network could not learn {batches} by heart in {status['step']} steps ({run.path}/history.csv "
         "tells how it went). Look for labels that do not belong to their examples, a layer that blocks the "

@@ -61,8 +61,8 @@ def test_train_leaves_a_run_and_a_bundle(here):
     written = {path.name for path in run.iterdir()}
     assert written == {
         "recipe.json", "recipe.py", "receipt.json", "model.keras", "labels.txt", "history.csv",
-        "metrics.json", "logs", "checkpoints", "status.json", "predictions.npz", "mistakes.npz", "report.html",
-        ".lock",
+        "metrics.json", "logs", "checkpoints", "status.json", "predictions.npz", "mistakes.npz",
+        "report.html", "identity.json", ".lock",
     }  # fmt: skip
     assert {path.name for path in (run / "logs").iterdir()} == {"train", "validation"}
     assert (run / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))

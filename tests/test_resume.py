@@ -105,33 +105,45 @@ def test_everything_with_a_state_acts_in_the_reference(references):
     assert Run(run).read_json("metrics.json")["best_epoch"] < len(rows)
 
 
-def test_killed_three_times(references, tmp_path):
+@pytest.mark.parametrize(
+    ("strategy", "moments"), [("none", ["step:33", "write:21", "rename:14"]), ("cpu:2", ["step:33"])]
+)
+def test_killed(references, tmp_path, strategy, moments):
     """In the middle of an epoch, while a file is written, and when it just was."""
-    assert kill_and_resume(tmp_path, "none", ["step:33", "write:21", "rename:14"]) == 3
-    assert_same(tmp_path / RUN, references("none"))
+    assert kill_and_resume(tmp_path, strategy, moments) == len(moments)
+    assert_same(tmp_path / RUN, references(strategy))
 
 
-def random_moments(seed, count):
+def random_moments(seed):
     """Moments that let each process do something, so that the run gets on."""
     draw = random.Random(seed)
     kinds = {"step": (4, 20), "write": (4, 22), "rename": (3, 12), "seconds": (1.0, 3.0)}
-    moments = []
-    for _ in range(count):
+    while True:
         kind = draw.choice(list(kinds))
         low, high = kinds[kind]
-        number = draw.uniform(low, high) if kind == "seconds" else draw.randint(low, high)
-        moments.append(f"{kind}:{number}")
-    return moments
+        yield (
+            f"{kind}:{draw.uniform(low, high):.3f}"
+            if kind == "seconds"
+            else f"{kind}:{draw.randint(low, high)}"
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "seed"), [("none", 0), ("none", 1), ("cpu:2", 2), ("cpu:2", 3)])
 def test_killed_at_random_moments(references, tmp_path, strategy, seed):
-    moments = random_moments(seed, 6)
-    kills = kill_and_resume(tmp_path, strategy, moments)
-    print(f"{strategy}, seed {seed}: {kills} of {len(moments)} moments killed the process: {moments}")
-    assert kills >= 5  # a run may end before the moment comes
-    assert_same(tmp_path / RUN, references(strategy))
+    """Six kills; where a run ends before a moment comes, it is compared and the next run begins."""
+    kills, number, moments = [], 0, random_moments(seed)
+    while len(kills) < 6 and number < 4:
+        folder, moment = tmp_path / str(number), next(moments)
+        if start(folder, strategy, moment) == -9:
+            kills.append(moment)
+        else:
+            assert_same(folder / RUN, references(strategy))
+            number += 1
+    assert start(folder, strategy, "never") == 0
+    assert_same(folder / RUN, references(strategy))
+    print(f"{strategy}, seed {seed}: killed and resumed {len(kills)} times: {kills}")
+    assert len(kills) == 6
 
 
 @pytest.mark.slow

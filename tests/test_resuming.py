@@ -1,6 +1,7 @@
 """When a run may go on and when not, what damaged checkpoints cost, and runs that end early on purpose."""
 
 import dataclasses
+import errno
 import logging
 import os
 import shutil
@@ -10,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from rich.console import Console
 
 from kerasdl import checkpointing, checkpoints, fitting, resuming, trainer
@@ -23,21 +26,16 @@ from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.run import Run
+from kerasdl.step import Network
 from kerasdl.tasks.classification import Classification
 
 QUIET = Console(quiet=True)
 
 
 def make_recipe(**fields):
+    parts = {"model": Config(MLP, hidden_units=(16,)), "data": Digits(), "task": Classification()}
     fields = {"epochs": 3, "batch_size": 64, "learning_rate": 5e-3, "checkpoint_every": "7", **fields}
-    return Recipe(
-        name="tiny",
-        model=Config(MLP, hidden_units=(16,)),
-        data=Digits(),
-        task=Classification(),
-        preprocessing=Config(ImagePreprocessing),
-        **fields,
-    )
+    return Recipe(name="tiny", preprocessing=Config(ImagePreprocessing), **{**parts, **fields})
 
 
 def train(folder, **fields):
@@ -61,18 +59,18 @@ def stopped(tmp_path_factory):
     """The folder of a run that stopped in its second epoch; nothing changes it."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Position, "on_train_batch_end", _stop_in_second_epoch(Position.on_train_batch_end))
+        patch.setattr(Position, "on_train_batch_end", _stop_after(25, Position.on_train_batch_end))
         with pytest.raises(Interrupted):
             train(folder)
     return folder / "tiny/1"
 
 
-def _stop_in_second_epoch(count):
+def _stop_after(step, count):
     """Return a callback's method that sends this process the signal that ends a training."""
 
     def on_train_batch_end(self, batch, logs=None):
         count(self, batch, logs)
-        if self.num_updates >= 25:
+        if self.num_updates >= step and self.step < self.steps_per_epoch:
             os.kill(os.getpid(), signal.SIGTERM)
 
     return on_train_batch_end
@@ -105,6 +103,73 @@ def test_going_on_ends_where_the_uninterrupted_run_ended(stopped, finished, copy
     assert run.read_json("receipt.json")["resumed"][0]["step"] >= 25
 
 
+@keras.saving.register_keras_serializable("kerasdl_tests")
+class TwoOptimizers(Network):
+    """A network with a step of its own and an optimizer for each layer."""
+
+    optimizer_names = ("first", "second")
+
+    def __init__(self, *, num_classes: int = 10, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.flatten = keras.layers.Flatten()
+        self.body = keras.layers.Dense(16, activation="relu")
+        self.drop = keras.layers.Dropout(0.2)  # Keras's: its seed generator is a variable
+        self.head = keras.layers.Dense(num_classes)
+
+    def compile(self, *, first, second, **kwargs):
+        super().compile(optimizer=first, **kwargs)
+        self.first, self.second = first, second
+
+    def variables_of(self, name):
+        return (self.body if name == "first" else self.head).trainable_variables
+
+    def call(self, images, training=False):
+        return self.head(self.drop(self.body(self.flatten(self.preprocess(images))), training=training))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, training=True)
+        parts = [self.variables_of(name) for name in self.optimizer_names]
+        gradients = tape.gradient(loss, parts)
+        for name, part, values in zip(self.optimizer_names, parts, gradients, strict=True):
+            self.optimizers[name].apply(values, part)
+        self.metrics[0].update_state(loss)
+        return self.compute_metrics(x, y, y_pred)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+VARIANTS = {
+    "mixed_float16": {"precision": "mixed_float16", "schedule": "plateau", "ema_momentum": 0.9},
+    "accumulation": {
+        "task": Classification(class_weights="balanced", label_smoothing=0.1),
+        "gradient_accumulation_steps": 2,
+        "schedule": "one_cycle",
+        "optimizer": "rmsprop",
+    },
+    "two optimizers": {"model": Config(TwoOptimizers), "schedule": "plateau"},
+}
+
+
+@pytest.mark.parametrize("step", [10, 30])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_go_on_exactly(tmp_path, variant, step):
+    whole = train(tmp_path / "whole", **VARIANTS[variant]).run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Position, "on_train_batch_end", _stop_after(step, Position.on_train_batch_end))
+        with pytest.raises(Interrupted):
+            train(tmp_path / "cut", **VARIANTS[variant])
+    run = Run(tmp_path / "cut/tiny/1")
+    resume(run)
+    assert_equal_weights(run, whole)
+    left, right = ((path / "history.csv").read_text().splitlines() for path in (run.path, whole.path))
+    assert [line.rpartition(",")[0] for line in left] == [line.rpartition(",")[0] for line in right]
+
+
 def test_a_finished_run_is_left_alone(finished, copy_of, caplog):
     run = copy_of(finished)
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.name != ".lock"}
@@ -114,14 +179,134 @@ def test_a_finished_run_is_left_alone(finished, copy_of, caplog):
     assert before == {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.name != ".lock"}
 
 
-def test_more_epochs(finished, copy_of):
-    run = copy_of(finished)
+def test_more_epochs(tmp_path):
+    run = train(tmp_path / "short", schedule="constant").run
+    whole = train(tmp_path / "whole", schedule="constant", epochs=5).run
     resume(run, epochs=5)
-    assert run.read_json("metrics.json")["epochs"] == 5
+    assert_equal_weights(run, whole)
     assert len((run.path / "history.csv").read_text().splitlines()) == 1 + 5
     assert run.recipe().epochs == 5
-    with pytest.raises(UsageError, match="epochs was 5, now it is 4"):
+    with pytest.raises(UsageError, match=r"has trained 5 epochs\. Give --epochs 5 or more"):
         resume(run, epochs=4)
+
+
+def test_more_epochs_move_a_schedule_and_it_is_said(finished, copy_of, caplog):
+    run = copy_of(finished)
+    resume(run, epochs=4)
+    assert "cosine schedule is now that of 4 epochs, not 3" in caplog.text
+    assert run.read_json("receipt.json")["resumed"][-1]["changes"] == ["epochs was 3, now it is 4"]
+
+
+def test_more_epochs_after_early_stopping_need_more_patience(tmp_path):
+    fields = {"optimizer": "sgd", "learning_rate": 1e-12, "schedule": "constant", "epochs": 6}
+    run = train(tmp_path, early_stopping=2, **fields).run
+    assert run.read_json("metrics.json")["epochs"] == 3
+    with pytest.raises(UsageError, match="give a larger --early-stopping"):
+        resume(run, epochs=8)
+    resume(run, epochs=8, early_stopping=4)
+    assert run.read_json("metrics.json")["epochs"] == 5
+
+
+def test_a_free_setting_is_no_reason_to_work_again(finished, copy_of):
+    run = copy_of(finished)
+    before = (run.path / "metrics.json").stat().st_mtime_ns
+    resume(run, checkpoint_every="11")
+    assert (run.path / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_a_run_of_an_older_version_is_finished(finished, copy_of, caplog):
+    run = copy_of(finished)
+    (run.path / "status.json").unlink()
+    shutil.rmtree(run.checkpoints)
+    caplog.set_level(logging.INFO, "kerasdl")
+    resume(run)
+    assert "there is nothing to do" in caplog.text
+
+
+def test_a_trained_run_without_checkpoints_is_not_begun_anew(finished, copy_of):
+    run = copy_of(finished)
+    for path in run.checkpoints.iterdir():
+        truncate(path)
+    with pytest.raises(UsageError, match="what is there is lost"):
+        resume(run, epochs=5)
+    assert_equal_weights(run, Run(finished))
+    assert len(list(run.checkpoints.iterdir())) == 2
+
+
+def test_a_checkpoint_that_cannot_be_read_just_now_is_not_damaged(stopped, copy_of, monkeypatch):
+    run = copy_of(stopped)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.hashlib, "file_digest", fail)
+        with pytest.raises(RunFailedError):
+            resume(run)
+    assert len(list(run.checkpoints.iterdir())) == 2
+    resume(run)
+
+
+def test_before_the_first_checkpoint_the_recipe_counts_too(stopped, copy_of):
+    run = copy_of(stopped)
+    shutil.rmtree(run.checkpoints)
+    with pytest.raises(UsageError, match="seed was 0, now it is 7"):
+        resume(run, seed=7)
+    resume(run, seed=7, data=Digits(validation_fraction=0.2), force=True)
+    receipt = run.read_json("receipt.json")
+    assert receipt["seed"] == 7
+    assert receipt["data"]["fingerprint"] == Digits(validation_fraction=0.2).load().fingerprint
+
+
+def test_forced_changes_of_the_steps_begin_the_epoch_again(stopped, copy_of):
+    run = copy_of(stopped)
+    position = checkpoints.newest(run.checkpoints).state["position"]
+    assert position["step"] > 0
+    resume(run, batch_size=512, force=True)
+    assert run.read_json("status.json")["step"] == position["num_updates"] + 2 * (3 - position["epoch"])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_a_forced_learning_rate_is_used(tmp_path, schedule):
+    run = train(tmp_path, schedule=schedule, epochs=1).run
+    resume(run, epochs=2, learning_rate=1e-4, force=True)
+    rates = [line.split(",")[5] for line in (run.path / "history.csv").read_text().splitlines()]
+    assert rates[0] == "optimizer_learning_rate"
+    assert [float(rate) for rate in rates[1:]] == pytest.approx([5e-3, 1e-4])
+
+
+FAULTS = {
+    "disk": (OSError(errno.ENOSPC, "No space left on device"), "is full"),
+    "rights": (PermissionError(errno.EACCES, "Permission denied"), "cannot be written"),
+    "memory": (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), "--batch-size 32"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("place", ["checkpoint", "step"])
+def test_faults_leave_the_last_checkpoint_whole(tmp_path, finished, monkeypatch, fault, place):
+    """The fault comes when there is a checkpoint already, and while the next one is written."""
+    error, words = FAULTS[fault]
+    target, name = (np, "savez") if place == "checkpoint" else (Position, "on_epoch_end")
+    work, calls = getattr(target, name), []
+
+    def fail_at_second(*arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 2:
+            raise error
+        return work(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, fail_at_second)
+        with pytest.raises(RunFailedError, match=words) as caught:
+            train(tmp_path)
+    run = Run(tmp_path / "tiny/1")
+    assert "kerasdl train --resume" in str(caught.value)
+    assert run.read_json("status.json")["error"] == str(caught.value)
+    assert checkpoints.newest(run.checkpoints) is not None
+    assert not list(run.checkpoints.glob(".*"))
+    resume(run)
+    assert_equal_weights(run, Run(finished))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +338,8 @@ def test_force_cannot_fit_other_weights(stopped, copy_of):
     run = copy_of(stopped)
     with pytest.raises(UsageError, match="was written by another network"):
         resume(run, model=Config(MLP, hidden_units=(17,)), force=True)
+    assert run.recipe() == Run(stopped).recipe()
+    assert len(list(run.checkpoints.iterdir())) == 2
 
 
 def test_another_version_is_refused(stopped, copy_of, monkeypatch):
@@ -227,9 +414,9 @@ def test_without_any_checkpoint_the_run_begins_anew(stopped, finished, copy_of):
 
 
 def test_what_is_not_a_run(finished, tmp_path):
-    with pytest.raises(UsageError, match="is not a run"):
+    with pytest.raises(UsageError, match="is no run"):
         trainer.resume(tmp_path)
-    with pytest.raises(UsageError, match=f"for example {finished}"):
+    with pytest.raises(UsageError, match=f"Give one of {finished}"):
         trainer.resume(finished.parent)
 
 
@@ -284,12 +471,12 @@ def test_max_time_ends_the_epoch_and_the_run(tmp_path):
     result = train(tmp_path, epochs=100_000, max_time="3s")
     status = result.run.read_json("status.json")
     assert status["stopped"] == "max time"
-    assert 3 <= status["elapsed_seconds"] < 6
+    assert 3 <= status["elapsed_seconds"] < 60
     assert result.metrics["accuracy"] > 0.5
     with pytest.raises(UsageError, match="max_time was 3s, now it is 2s"):
         resume(result.run, max_time="2s")
     resume(result.run, max_time="4s")
-    assert 4 <= result.run.read_json("status.json")["elapsed_seconds"] < 7
+    assert result.run.read_json("status.json")["elapsed_seconds"] >= 4
 
 
 @pytest.mark.parametrize(("limit", "steps"), [(3, 3), (0.5, 10), (1.0, 20), (1000, 20), (1e-6, 1)])
@@ -310,7 +497,7 @@ def test_a_network_that_cannot_learn_is_told_so(tmp_path):
         train(tmp_path, overfit_batches=1, optimizer="sgd", learning_rate=1e-12)
 
 
-@pytest.mark.parametrize("text", ["0", "-3", "10", "1x", "1.5", "5m3h", "", "m"])
+@pytest.mark.parametrize("text", ["0s", "0", "-3", "10", "1x", "1.5", "5m3h", "", "m"])
 def test_spans_of_time_that_are_none(text):
     with pytest.raises(UsageError, match="span of time"):
         make_recipe(max_time=text)

@@ -37,7 +37,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
     run, splits = Run(target.path), target.load_data(values.data, same=True)
     console = Console(soft_wrap=True)
-    with Converter() as converter:
+    with run.locked(), Converter() as converter:
         converter.start()
         if values.calibrate:
             figures = shipping.calibrate_run(run, splits)

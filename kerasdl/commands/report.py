@@ -8,10 +8,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="a run folder, also of a run under way or interrupted")
     parser.add_argument("--open", action="store_true", help="also open the page in the browser")
     values = parser.parse(arguments)
-    from kerasdl.report import record
     from kerasdl.report.page import write_report
+    from kerasdl.run import open_run
 
-    path = write_report(record.find(values.run))
+    path = write_report(open_run(values.run))
     print(path)
     if values.open:
         import webbrowser

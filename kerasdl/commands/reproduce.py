@@ -34,13 +34,22 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
 
 def _print(console, found, pinned) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("what", found.first, found.second, "agrees", box=None, header_style="bold", pad_edge=False)
+    table = Table(
+        "what",
+        escape(found.first),
+        escape(found.second),
+        "agrees",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
     words = {True: "yes", False: "no", None: ""}
     for row in found.rows:
         agrees = words[row.agrees] if row.agrees is not None else words[row.first == row.second]
-        table.add_row(row.what, row.first, row.second, agrees)
+        table.add_row(*map(escape, (row.what, row.first, row.second)), agrees)
     console.print(table)
     console.print("Pinned: " + ", ".join(f"{name} {value}" for name, value in pinned.items()), markup=False)
     console.print(found.verdict, style="bold" if found.agrees else "red", markup=False)

@@ -76,7 +76,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if (logits.argmax(-1) == labels).all():
         _log.warning(
             f"All {len(labels):,} validation examples are right: they cannot tell how confident the network "
-            "should be. The temperature stays 1. A larger validation split would tell."
+            "should be. The temperature stays 1; a larger validation split would tell."
         )
     else:
         minimum = minimize_scalar(

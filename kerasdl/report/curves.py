@@ -52,7 +52,7 @@ def lines(
             "showlegend": len(series) > 1,
             "xaxis": {"title": {"text": "epoch"}, **_epochs_axis(series)},
             "yaxis": {"title": {"text": y_title}, **_value_axis(log)},
-            **_mark(best),
+            **_mark(best, max((x for line in series for x in line.x), default=1)),
         },
     }
     table = _table(title, [_thinned(line, best, _MOST_ROWS) for line in series])
@@ -152,15 +152,16 @@ def _value_axis(log: bool) -> dict[str, Any]:
     return {"type": "log", "dtick": 1, "tickformat": "~g"} if log else {"exponentformat": "power"}
 
 
-def _mark(best: int | None) -> dict[str, Any]:
+def _mark(best: int | None, last: float) -> dict[str, Any]:
     if best is None:
         return {}
     line = {"color": "--muted", "width": 1, "dash": "dot"}
+    side = "right" if best > 0.8 * last else "center"  # beside the chart it would be cut
     place = {"xref": "x", "yref": "paper"}
     text = {"text": f"best epoch {best}", "showarrow": False, "font": {"size": 12, "color": "--muted"}}
     return {
         "shapes": [{"type": "line", "x0": best, "x1": best, "y0": 0, "y1": 1, "line": line, **place}],
-        "annotations": [{"x": best, "y": 1, "yanchor": "bottom", **place, **text}],
+        "annotations": [{"x": best, "y": 1, "yanchor": "bottom", "xanchor": side, **place, **text}],
     }
 
 
@@ -171,7 +172,10 @@ def _summary(series: Sequence[Series], best: int | None) -> str:
         if known:
             (first, low), (last, high) = known[0], known[-1]
             name = "" if len(series) == 1 else f"{line.name}: "
-            parts.append(f"{name}{low:.4g} in epoch {first:g}, {high:.4g} in epoch {last:g}")
+            ends = f"{low:.4g} in epoch {first:g}" + (
+                f", {high:.4g} in epoch {last:g}" if last > first else ""
+            )
+            parts.append(f"{name}{ends}")
     marked = f"; best epoch {best}" if best is not None else ""
     return f"{'; '.join(parts) or 'no finite value'}{marked}."
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.run import Run
+from kerasdl.errors import RunFailedError
+from kerasdl.run import Run, open_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read(path: str | Path) -> Record:
         UsageError: when `path` is none; the runs that are in it are named.
         RunFailedError: when a file is damaged.
     """
-    run = find(path)
+    run = open_run(path)
     document = _json(run, "recipe.json")
     return Record(
         run=run,
@@ -99,25 +99,6 @@ def read(path: str | Path) -> Record:
         history=_history(run.path / "history.csv"),
         labels=run.labels() if (run.path / "labels.txt").is_file() else (),
     )
-
-
-def find(path: str | Path) -> Run:
-    """Return the run at a path.
-
-    Raises:
-        UsageError: when there is none; the runs that are in it are named.
-    """
-    run = Run(Path(path))
-    if run.recipe_file.is_file():
-        return run
-    if not run.path.exists():
-        raise UsageError(f"There is no {path}. Give a run, such as runs/lenet5/1.")
-    inside = [file.parent for depth in ("*", "*/*") for file in run.path.glob(f"{depth}/recipe.json")]
-    if inside:
-        inside.sort(key=lambda found: (found.parent, len(found.name), found.name))
-        named = ", ".join(map(str, inside[-8:])) + (f" ({len(inside)} in all)" if len(inside) > 8 else "")
-        raise UsageError(f"{path} is not one run, but has runs in it. Give one of {named}.")
-    raise UsageError(f"{path} is no run (no recipe.json in it). Give a folder like runs/lenet5/1.")
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

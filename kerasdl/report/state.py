@@ -1,7 +1,6 @@
 """Where a run stands: under way, interrupted, failed or finished."""
 
 import dataclasses
-import shlex
 from typing import Literal
 
 from kerasdl.report.record import Record
@@ -25,11 +24,11 @@ class State:
 def of(record: Record) -> State:
     """Say where a run stands, by its status file and by the lock that a training holds."""
     status = record.status
-    if status.get("stage") == "finished" or (not status and record.test):
+    if record.run.is_finished():
         return State("finished", _stopped(record))
-    if _is_active(record):
+    if record.run.is_active():
         return State("active", _doing(record))
-    resume = f"kerasdl train --resume {shlex.quote(str(record.run.path))}"
+    resume = record.run.resume_command
     if status.get("error"):
         return State("failed", f"This run failed {_where(record)}: {status['error']}", resume)
     return State("interrupted", f"This run was interrupted {_where(record)}. To go on with it:", resume)
@@ -38,11 +37,6 @@ def of(record: Record) -> State:
 def num_epochs(record: Record) -> int | None:
     """Return the number of epochs that were asked for."""
     return record.status.get("epochs") or record.recipe.get("epochs")
-
-
-def _is_active(record: Record) -> bool:
-    is_active = getattr(record.run, "is_active", None)
-    return bool(is_active and is_active())
 
 
 def _doing(record: Record) -> str:

@@ -134,7 +134,7 @@ class Classification:
 
     def tables(self, figures: Mapping[str, Any]) -> list[Any]:
         """Return what `kerasdl evaluate` prints, as renderables of rich."""
-        from kerasdl.evaluate.tables import tables
+        from kerasdl.evaluate.classification_tables import tables
 
         return tables(figures)
 
@@ -209,12 +209,9 @@ class Classification:
 
         def classify(images):
             logits = _logits(model(images, training=False))
-            if calibration:
-                probabilities, decisive = ops.softmax(logits / calibration["temperature"]), logits
-            else:
-                probabilities = decisive = ops.softmax(logits)
-            class_ids = tf.argmax(decisive, axis=-1, output_type=tf.int32)
-            return {"probabilities": probabilities, "class_ids": class_ids}
+            scaled = logits / calibration["temperature"] if calibration else logits
+            class_ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
+            return {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
 
         def classify_bytes(image_bytes):
             def decode(encoded):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 _MOST_CLASSES = 20  # of a confusion matrix that is still read
@@ -47,7 +48,7 @@ def _classes(rows: Sequence[Figures]) -> Table:
     for index, row in enumerate(rows):
         numbers = [_shown(row[name]) for name in ("precision", "recall", "f1", "roc_auc")]
         number = str(index) if numbers_too else ""
-        table.add_row(number, row["class"], *numbers, f"{row['support']:,}")
+        table.add_row(number, escape(row["class"]), *numbers, f"{row['support']:,}")
     return table
 
 
@@ -60,7 +61,7 @@ def _confusions(figures: Figures) -> Table:
         cells = [
             f"[bold]{count}[/]" if index == column else _count(count) for column, count in enumerate(row)
         ]
-        table.add_row(str(index) if numbers_too else "", rows[index]["class"], *cells)
+        table.add_row(str(index) if numbers_too else "", escape(rows[index]["class"]), *cells)
     return table
 
 
@@ -75,7 +76,8 @@ def _calibration(figures: Figures) -> Table:
 def _mistakes(rows: Sequence[Figures]) -> Table:
     table = _table("Most confident mistakes", "example", "class", "predicted", "confidence")
     for row in rows[:_NUM_MISTAKES]:
-        table.add_row(str(row["index"]), row["class"], row["predicted"], f"{row['confidence']:.2%}")
+        names = escape(row["class"]), escape(row["predicted"])
+        table.add_row(str(row["index"]), *names, f"{row['confidence']:.2%}")
     return table
 
 
