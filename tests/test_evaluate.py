@@ -18,7 +18,7 @@ from kerasdl.data.splits import Spec
 from kerasdl.errors import RunFailedError
 from kerasdl.evaluate import calibration, evaluate, evaluate_run, features_at
 from kerasdl.evaluate import classification as measures
-from kerasdl.evaluate.tables import tables
+from kerasdl.evaluate.classification_tables import tables
 from kerasdl.export import bundle as bundles
 from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
