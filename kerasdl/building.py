@@ -1,6 +1,7 @@
-"""The parts that a training is made of: preprocessing, network, optimizers, sized for the data."""
+"""The parts that a training is made of: steps, preprocessing, network, optimizers, sized for the data."""
 
 import contextlib
+import dataclasses
 
 import keras
 import numpy as np
@@ -8,10 +9,58 @@ import tensorflow as tf
 
 from kerasdl import distribute, optimizers
 from kerasdl.data import order
-from kerasdl.data.splits import Splits
+from kerasdl.data.splits import ArraySplit, Splits
 from kerasdl.recipe import Recipe
 
 EXECUTION = 16  # steps that one call runs at most
+DRY_RUN_STEPS = 2
+_OVERFITTING_STEPS = 50  # between two looks whether the network has learned its batches
+_OVERFITTING_EPOCHS = 10
+
+
+def resolve(recipe: Recipe, splits: Splits, dry_run: bool = False) -> tuple[Recipe, Splits, int]:
+    """Settle what depends on the data; resolving twice changes nothing.
+
+    Returns:
+        The recipe with its real number of epochs, the splits to train and validate on, and the steps of an
+        epoch.
+    """
+    if recipe.overfit_batches is not None:
+        recipe, splits = _overfitting(recipe, splits)
+        return recipe, splits, max(_OVERFITTING_STEPS, recipe.overfit_batches)
+    steps = order.steps_per_epoch(splits.train, recipe.batch_size)
+    limit = DRY_RUN_STEPS if dry_run else recipe.limit_train_batches
+    if isinstance(limit, float):
+        steps = max(1, round(steps * limit))
+    elif limit is not None:
+        steps = min(steps, limit)
+    else:
+        steps = _whole_executions(steps)
+    epochs = max(recipe.epochs, -(-recipe.min_steps // steps))
+    return dataclasses.replace(recipe, epochs=epochs, min_steps=0), splits, steps
+
+
+def _overfitting(recipe: Recipe, splits: Splits) -> tuple[Recipe, Splits]:
+    """Return a recipe and data that show whether a network can learn: a few batches, never changed."""
+    batches = order.training_batches(splits.train, batch_size=recipe.batch_size, seed=recipe.seed)
+    parts = zip(*batches.take(recipe.overfit_batches).as_numpy_iterator(), strict=True)
+    few = ArraySplit(*map(np.concatenate, parts))
+    recipe = dataclasses.replace(
+        recipe,
+        epochs=max(recipe.epochs, _OVERFITTING_EPOCHS),
+        min_steps=0,
+        augmentation=None,
+        schedule="constant",
+        warmup_epochs=0.0,
+        early_stopping=None,
+    )
+    return recipe, dataclasses.replace(splits, train=few, validation=few)
+
+
+def _whole_executions(steps: int) -> int:
+    """Round the steps of a long epoch to whole executions; data order does not stop at an epoch's end."""
+    longest = EXECUTION
+    return steps if steps < 10 * longest else round(steps / longest) * longest
 
 
 def make_pair(

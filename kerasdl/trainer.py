@@ -20,7 +20,7 @@ from kerasdl.evaluate import calibration, evaluate_run
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
-from kerasdl.fitting import DRY_RUN_STEPS, Training, fit, resolve
+from kerasdl.fitting import Training, fit
 from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.recipe import Recipe
 from kerasdl.report import page
@@ -165,7 +165,7 @@ def _work(
             splits = load_data(recipe)
             if converter is not None:  # what cannot be published is said before hours of training, not after
                 check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
-            recipe, seen, steps = resolve(recipe, splits, dry_run)
+            recipe, seen, steps = building.resolve(recipe, splits, dry_run)
             pair = building.make_pair(recipe, seen, strategy, steps)  # nor leaves what cannot be built a run
             run, checkpoint = start(recipe, splits.fingerprint)
             working.on(run)
@@ -176,7 +176,7 @@ def _work(
             if recipe.overfit_batches is not None:
                 run.update_status(stage="finished")
                 return _judge_overfitting(run, recipe, console)
-            limit = DRY_RUN_STEPS if dry_run else None
+            limit = building.DRY_RUN_STEPS if dry_run else None
             metrics = _evaluate(run, recipe, network, splits, limit)
             console.print(recipe.task.summary(metrics), highlight=False)
             bundle = None

@@ -100,16 +100,21 @@ def test_everything_with_a_state_acts_in_the_reference(references):
     rows = rows_of(run)
     rates = [float(row["optimizer_learning_rate"]) for row in rows]
     assert len(set(rates)) >= 3
-    assert len(rows) < 12
+    assert len(rows) < 14
     assert "early stopping" in Run(run).read_json("status.json")["stopped"]
     assert Run(run).read_json("metrics.json")["best_epoch"] < len(rows)
 
 
 @pytest.mark.parametrize(
-    ("strategy", "moments"), [("none", ["step:33", "write:21", "rename:14"]), ("cpu:2", ["step:33"])]
+    ("strategy", "moments"),
+    [("none", ["step:110", "step:30", "write:9", "rename:3"]), ("cpu:2", ["step:140"])],
 )
 def test_killed(references, tmp_path, strategy, moments):
-    """In the middle of an epoch, while a file is written, and when it just was."""
+    """In the middle of an epoch, while a file is written, and when it just was.
+
+    The first comes after the best epoch, the second after a drop of the learning rate: else nothing would
+    depend on what early stopping and plateau remember.
+    """
     assert kill_and_resume(tmp_path, strategy, moments) == len(moments)
     assert_same(tmp_path / RUN, references(strategy))
 

@@ -17,8 +17,8 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl import checkpointing, checkpoints, fitting, resuming, trainer
-from kerasdl.callbacks import Position
+from kerasdl import building, checkpointing, checkpoints, resuming, trainer
+from kerasdl.callbacks import Best, Position
 from kerasdl.data.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.interruption import Interrupted, Interruptions
@@ -406,6 +406,18 @@ def test_the_checkpoint_before_a_damaged_one(stopped, finished, copy_of, caplog,
         assert_equal_weights(run, Run(finished))
 
 
+def test_the_best_network_is_again_that_of_the_checkpoint(finished, copy_of):
+    """The one in the run may be of an epoch after it, which is not known to be better any more."""
+    run = copy_of(finished)
+    twin = run.network()
+    twin.set_weights([np.zeros_like(value) for value in twin.get_weights()])
+    twin.save(run.model_file)
+    Best(run, twin, None, None, None).restore_file(checkpoints.newest(run.checkpoints).model_file)
+    assert_equal_weights(run, Run(finished))
+    for value, wanted in zip(twin.get_weights(), weights(Run(finished)), strict=True):
+        np.testing.assert_array_equal(value, wanted)
+
+
 def test_without_any_checkpoint_the_run_begins_anew(stopped, finished, copy_of):
     run = copy_of(stopped)
     shutil.rmtree(run.checkpoints)
@@ -482,7 +494,7 @@ def test_max_time_ends_the_epoch_and_the_run(tmp_path):
 @pytest.mark.parametrize(("limit", "steps"), [(3, 3), (0.5, 10), (1.0, 20), (1000, 20), (1e-6, 1)])
 def test_limited_batches(limit, steps):
     recipe, splits = make_recipe(limit_train_batches=limit), Digits().load()
-    assert fitting.resolve(recipe, splits)[2] == steps
+    assert building.resolve(recipe, splits)[2] == steps
 
 
 def test_one_batch_is_learned_by_heart(tmp_path):
