@@ -406,6 +406,16 @@ def test_the_checkpoint_before_a_damaged_one(stopped, finished, copy_of, caplog,
         assert_equal_weights(run, Run(finished))
 
 
+def test_what_an_interrupted_training_has_left_behind_is_removed(stopped, copy_of):
+    run = copy_of(stopped)
+    (run.checkpoints / "00000033").mkdir()  # torn, and between two steps that are written again
+    (run.checkpoints / ".writing-1").mkdir()
+    (run.path / ".writing-2").mkdir()
+    resume(run)
+    assert not [path for path in run.checkpoints.iterdir() if not (path / "SHA256SUMS").is_file()]
+    assert not list(run.path.glob(".writing-*"))
+
+
 def test_the_best_network_is_again_that_of_the_checkpoint(finished, copy_of):
     """The one in the run may be of an epoch after it, which is not known to be better any more."""
     run = copy_of(finished)
