@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _SUMS = "SHA256SUMS"
 _KEPT = 2
 _UNFINISHED = ".writing-"
+_METRICS = "metrics/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Checkpoint:
         Raises:
             UsageError: when it or an optimizer has other variables; nothing is restored then.
         """
-        values = {key: value for key, value in self._values().items() if not key.startswith("metrics/")}
-        variables = {key: variable for key, variable in _variables(network) if not key.startswith("metrics/")}
+        values = self._values(metrics=False)
+        variables = {key: variable for key, variable in _variables(network) if not key.startswith(_METRICS)}
         fitting = [
             key
             for key in values.keys() & variables.keys()
@@ -78,16 +79,16 @@ class Checkpoint:
 
     def restore_metrics(self, network: keras.Model) -> None:
         """Put the running metrics back; those without variables when they were saved stay as they are."""
-        values = self._values()
+        values = self._values(metrics=True)
         for key, variable in _variables(network):
-            if key.startswith("metrics/") and key in values:
+            if key in values:
                 _assign(network, variable, values[key])
 
-    def _values(self) -> dict[str, list[np.ndarray]]:
-        """Read the values of every variable, one for each replica where they differ."""
+    def _values(self, *, metrics: bool) -> dict[str, list[np.ndarray]]:
+        """Read the values of the metrics or of all else, one for each replica where they differ."""
         found: dict[str, list[np.ndarray]] = {}
         with np.load(self.path / "variables.npz", allow_pickle=False) as saved:
-            for name in sorted(saved.files):
+            for name in sorted(name for name in saved.files if name.startswith(_METRICS) == metrics):
                 found.setdefault(name.rpartition("/")[0], []).append(saved[name])
         return found
 

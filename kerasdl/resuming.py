@@ -10,7 +10,7 @@ from kerasdl.durations import to_seconds
 from kerasdl.errors import UsageError
 from kerasdl.recipe import Recipe
 from kerasdl.run import Run
-from kerasdl.serialization import encode
+from kerasdl.serialization import encode, leaves
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def same_work(before: Recipe, after: Recipe) -> bool:
 
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     """Say in words which settings differ between two results of `identity`, by name."""
-    before, after = flatten(then["recipe"]), flatten(now["recipe"])
+    before, after = dict(leaves(then["recipe"])), dict(leaves(now["recipe"]))
     return {
         name: f"{name} was {before.get(name)}, now it is {after.get(name)}"
         for name in sorted(before.keys() | after.keys())
@@ -114,7 +114,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in words what differs between two results of `identity`; more epochs or time are no difference."""
-    before, after = flatten(then["recipe"]), flatten(now["recipe"])
+    before, after = dict(leaves(then["recipe"])), dict(leaves(now["recipe"]))
     found = [
         text
         for name, text in changes(then, now).items()
@@ -128,18 +128,6 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if (new := now["versions"].get(name)) != version:
             found.append(f"{name} was {version}, now it is {new}")
     return found
-
-
-def flatten(encoded: Any, name: str = "") -> dict[str, Any]:
-    """Return "part.field" -> value of an encoded recipe, types of the parts included."""
-    if isinstance(encoded, Mapping):
-        if encoded.keys() == {"type", "fields"}:
-            return {f"{name}.type".lstrip("."): encoded["type"], **flatten(encoded["fields"], name)}
-        found: dict[str, Any] = {}
-        for key, value in encoded.items():
-            found |= flatten(value, f"{name}.{key}".lstrip("."))
-        return found
-    return {name: encoded}
 
 
 def _goes_further(name: str, old: Any, new: Any) -> bool:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,22 @@ def encode(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [encode(part) for part in value]
     return value
+
+
+def leaves(encoded: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Give the values in a JSON document by their path: ("model.dropout", 0.2).
+
+    What a type and its fields became in JSON is one path again: the type stands at its own name. Lists are
+    values.
+    """
+    if isinstance(encoded, Mapping) and encoded.keys() == {"type", "fields"}:
+        yield name, encoded["type"]
+        encoded = encoded["fields"]
+    if isinstance(encoded, Mapping) and encoded:
+        for key, part in encoded.items():
+            yield from leaves(part, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, encoded
 
 
 def decode(value: Any, folder: Path | None = None) -> Any:

@@ -314,6 +314,7 @@ def test_faults_leave_the_last_checkpoint_whole(tmp_path, finished, monkeypatch,
     [
         ({"learning_rate": 0.1}, "learning_rate was 0.005, now it is 0.1"),
         ({"seed": 3}, "seed was 0, now it is 3"),
+        ({"epochs": 2}, "epochs was 3, now it is 2"),
         ({"model": Config(MLP, hidden_units=(17,))}, r"model.hidden_units was \[16\], now it is \[17\]"),
         ({"data": Digits(validation_fraction=0.2)}, "other data"),
         ({"strategy": "none"}, "strategy was auto, now it is none"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasdl.errors import RunFailedError
 from kerasdl.run import Run, open_run
+from kerasdl.serialization import leaves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,28 +102,17 @@ def read(path: str | Path) -> Record:
     )
 
 
-def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Give the leaves of a JSON document as texts, by their path: ("model.dropout", "0.2").
+def flat(document: Any) -> Iterator[tuple[str, str]]:
+    """Give the values in a JSON document as texts, by their path: ("model.dropout", "0.2")."""
+    return ((name, _text(value)) for name, value in leaves(document))
 
-    What a type and its fields became in JSON is one path again: the type stands at its own name.
-    """
-    if isinstance(value, Mapping) and value.keys() == {"type", "fields"}:
-        yield name, str(value["type"])
-        value = value["fields"]
-    if isinstance(value, Mapping) and value:
-        for key, part in value.items():
-            yield from flat(part, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list):
-        yield (
-            name,
-            ", ".join(json.dumps(part) if isinstance(part, (dict, list)) else str(part) for part in value),
-        )
-    elif isinstance(value, Mapping) or value is None:
-        yield name, "none"
-    elif isinstance(value, bool):
-        yield name, "yes" if value else "no"
-    else:
-        yield name, str(value)
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(json.dumps(part) if isinstance(part, (dict, list)) else str(part) for part in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if isinstance(value, Mapping) or value is None else str(value)
 
 
 def _json(run: Run, name: str) -> dict[str, Any]:
