@@ -12,7 +12,6 @@ from kerasdl.data import order
 from kerasdl.data.splits import ArraySplit, Splits
 from kerasdl.recipe import Recipe
 
-EXECUTION = 16  # steps that one call runs at most
 DRY_RUN_STEPS = 2
 _OVERFITTING_STEPS = 50  # between two looks whether the network has learned its batches
 _OVERFITTING_EPOCHS = 10
@@ -34,8 +33,6 @@ def resolve(recipe: Recipe, splits: Splits, dry_run: bool = False) -> tuple[Reci
         steps = max(1, round(steps * limit))
     elif limit is not None:
         steps = min(steps, limit)
-    else:
-        steps = _whole_executions(steps)
     epochs = max(recipe.epochs, -(-recipe.min_steps // steps))
     return dataclasses.replace(recipe, epochs=epochs, min_steps=0), splits, steps
 
@@ -57,12 +54,6 @@ def _overfitting(recipe: Recipe, splits: Splits) -> tuple[Recipe, Splits]:
     return recipe, dataclasses.replace(splits, train=few, validation=few)
 
 
-def _whole_executions(steps: int) -> int:
-    """Round the steps of a long epoch to whole executions; data order does not stop at an epoch's end."""
-    longest = EXECUTION
-    return steps if steps < 10 * longest else round(steps / longest) * longest
-
-
 def make_pair(
     recipe: Recipe, splits: Splits, strategy: tf.distribute.Strategy | None, steps_per_epoch: int
 ) -> tuple[keras.Model, keras.Model]:
@@ -77,6 +68,7 @@ def make_pair(
         network = make_network(recipe, splits, preprocessing)
         network.set_weights(twin.get_weights())
         compile_network(network, recipe, steps_per_epoch)
+        make_metrics(network, splits)
     return network, twin
 
 
@@ -113,7 +105,6 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
         **made,
         loss=recipe.task.loss(),
         metrics=recipe.task.metrics(),
-        steps_per_execution=steps_per_execution(network, steps),
         seed=recipe.seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
     )
@@ -122,25 +113,19 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
 
 
 def make_metrics(network: keras.Model, splits: Splits) -> None:
-    """Make the variables of a compiled network's metrics, for a checkpoint to be put into them.
+    """Make the variables of a compiled network's metrics; in the scope of its strategy.
 
-    On one device Keras makes them when it first compiles a step; under a strategy as `fit` begins.
+    A checkpoint is put into them; and Keras, which makes them in the first step, would compile that twice.
     """
-    if not isinstance(network.distribute_strategy, tf.distribute.MirroredStrategy):
-        features, labels = (
-            np.zeros((1, *spec.shape), spec.dtype) for spec in (splits.features, splits.labels)
-        )
-        network.compute_metrics(features, labels, network(features, training=False))
+    features, labels = (
+        tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (splits.features, splits.labels)
+    )
 
+    @tf.function(autograph=False)  # traced, never run
+    def update(features, labels):
+        return network.compute_metrics(features, labels, network(features, training=False))
 
-def steps_per_execution(network: keras.Model, steps: int) -> int:
-    """Return how many steps one call runs: several for small networks, whose steps cost less than the call.
-
-    They divide the epoch, since one iterator serves the whole run.
-    """
-    if network.count_params() > 1_000_000:
-        return 1
-    return max(count for count in range(1, EXECUTION + 1) if steps % count == 0)
+    update.get_concrete_function(features, labels)
 
 
 @contextlib.contextmanager

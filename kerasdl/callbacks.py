@@ -53,12 +53,12 @@ class Position(keras.callbacks.Callback):
         self._looked = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._first = self.step, self.num_updates
         if self.step == 0:
             self.epoch_seconds = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step, self.num_updates = (first + batch + 1 for first in self._first)
+        self.num_updates += batch + 1 - self.step
+        self.step = batch + 1
         self._look()
 
     def on_epoch_end(self, epoch, logs=None):

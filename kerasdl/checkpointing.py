@@ -54,6 +54,10 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._saved_at, self._saved_updates = time.perf_counter(), self.position.num_updates
 
+    def steps_left(self) -> float:
+        """Return how many steps may run before a checkpoint is due by their number."""
+        return self._saved_updates + self.every_steps - self.position.num_updates
+
     def on_train_batch_end(self, batch, logs=None):
         if self.position.step >= self.position.steps_per_epoch or self.model.stop_training:
             return  # the validation that follows ends the epoch; there is nothing to go on with before it
@@ -87,18 +91,3 @@ class Checkpoints(keras.callbacks.Callback):
         self._saved_at, self._saved_updates = time.perf_counter(), self.position.num_updates
         if self.is_automatic:
             self.every_seconds = max(self._LEAST_SECONDS, (self._saved_at - began) / self._LONGEST_SHARE)
-
-
-class RestoredMetrics(keras.callbacks.Callback):
-    """Put the running metrics of an interrupted epoch back; Keras resets them when an epoch begins.
-
-    Args:
-        checkpoint: made in the middle of an epoch.
-    """
-
-    def __init__(self, checkpoint: checkpoints.Checkpoint):
-        super().__init__()
-        self.checkpoint = checkpoint
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.checkpoint.restore_metrics(self.model)

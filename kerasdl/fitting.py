@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -29,6 +30,7 @@ from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError
 from kerasdl.export import labels
 from kerasdl.interruption import Interrupted, Interruptions
+from kerasdl.loop import Loop
 from kerasdl.recipe import Recipe
 from kerasdl.run import Run
 from kerasdl.serialization import to_json
@@ -92,12 +94,7 @@ def fit(
         keeper = checkpointing.Checkpoints(
             run, position, recipe.checkpoint_every, crew.state, interruptions, crew.divergence.check
         )
-        chosen = [*crew.callbacks(), bar, keeper]
-        if position.step:  # the rest of the epoch that was interrupted
-            restored = checkpointing.RestoredMetrics(training.checkpoint)
-            _run_epochs(training, network, position, [restored, *chosen], position.epoch + 1)
-        if position.epoch < recipe.epochs and position.stopped is None:
-            _run_epochs(training, network, position, chosen, recipe.epochs)
+        _run_epochs(training, network, [*crew.callbacks(), bar, keeper], position, keeper)
     best = crew.best
     run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": position.epoch})
     saved = _reload(run, twin)
@@ -109,7 +106,6 @@ def fit(
 def _restore(training: Training, network: keras.Model, crew: "_Crew") -> None:
     """Go on from the checkpoint; only when all of it fits, what was written after it is removed."""
     recipe, checkpoint = training.recipe, training.checkpoint
-    building.make_metrics(network, training.splits)
     checkpoint.restore(network)
     crew.restore(checkpoint)
     before = checkpoint.state["identity"]["recipe"]["fields"]
@@ -223,39 +219,72 @@ class _Crew:
 def _run_epochs(
     training: Training,
     network: keras.Model,
-    position: callbacks.Position,
     chosen: list[keras.callbacks.Callback],
-    epochs: int,
+    position: callbacks.Position,
+    keeper: checkpointing.Checkpoints,
 ) -> None:
-    """Train from the position to the end of the epoch numbered `epochs`."""
-    recipe, splits = training.recipe, training.splits
-    num_replicas = network.distribute_strategy.num_replicas_in_sync
-    network.fit(
-        order.training_batches(
-            splits.train,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            start_step=position.num_updates,
-            augmentation=recipe.augmentation,
-        ),
-        initial_epoch=position.epoch,
-        epochs=epochs,
-        steps_per_epoch=training.steps_per_epoch - position.step,
-        shuffle=False,
-        validation_data=order.evaluation_batches(
-            splits.validation,
-            batch_size=_dividing(recipe.batch_size, len(splits.validation), num_replicas),
-        ),
-        validation_steps=building.DRY_RUN_STEPS if training.dry_run else None,
-        class_weight=recipe.task.class_weight(splits.train.labels, len(splits.class_names)),
-        callbacks=chosen,
-        verbose=0,
+    """Train from the position to the last epoch, or until a callback says stop."""
+    recipe, steps = training.recipe, training.steps_per_epoch
+    loop = Loop(network, _blocks(training, network, position.num_updates))
+    hooks = keras.callbacks.CallbackList(chosen, model=network, epochs=recipe.epochs, steps=steps)
+    network.stop_training = position.stopped is not None
+    hooks.on_train_begin()
+    while position.epoch < recipe.epochs and not network.stop_training:
+        epoch, logs = position.epoch, {}
+        network.reset_metrics()
+        if position.step:  # the epoch that was interrupted
+            training.checkpoint.restore_metrics(network)
+        hooks.on_epoch_begin(epoch)
+        while position.step < steps and not network.stop_training:
+            hooks.on_train_batch_begin(position.step)
+            count, logs = loop.run(min(steps - position.step, keeper.steps_left()))
+            hooks.on_train_batch_end(position.step + count - 1, logs)
+        hooks.on_epoch_end(epoch, {**_results(network, logs), **_validate(training, network, hooks)})
+    hooks.on_train_end()
+
+
+def _blocks(training: Training, network: keras.Model, start_step: int) -> tf.data.Dataset:
+    """Return the training data from a step on, with the weights of classes where they have some."""
+    recipe, split = training.recipe, training.splits.train
+    blocks = order.training_blocks(
+        split,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        start_step=start_step,
+        augmentation=recipe.augmentation,
+        num_parts=network.distribute_strategy.num_replicas_in_sync,
     )
+    weights = recipe.task.class_weight(split.labels, len(training.splits.class_names))
+    if weights is None:
+        return blocks
+    of_class = np.array([weights[index] for index in range(len(weights))], np.float32)
+    return blocks.map(lambda features, labels: (features, labels, tf.gather(of_class, labels)))
 
 
-def _dividing(batch_size: int, examples: int, num_replicas: int) -> int:
-    """Return the batch size of validation: Keras cannot begin with a batch that replicas share unevenly."""
-    return min(batch_size, max(examples // num_replicas, 1) * num_replicas)
+def _results(network: keras.Model, logs: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures of an epoch: those of the metrics, or the last step's where it has others."""
+    results = network.get_metrics_result()
+    return {
+        name: float(value) for name, value in (results if results.keys() == logs.keys() else logs).items()
+    }
+
+
+def _validate(
+    training: Training, network: keras.Model, hooks: keras.callbacks.CallbackList
+) -> dict[str, float]:
+    """Return the figures of the validation split."""
+    split = training.splits.validation
+    num_replicas = network.distribute_strategy.num_replicas_in_sync
+    # Keras cannot begin with a batch that replicas share unevenly.
+    batch_size = min(training.recipe.batch_size, max(len(split) // num_replicas, 1) * num_replicas)
+    figures = network.evaluate(
+        order.evaluation_batches(split, batch_size=batch_size),
+        steps=building.DRY_RUN_STEPS if training.dry_run else None,
+        callbacks=hooks,
+        verbose=0,
+        return_dict=True,
+    )
+    return {f"val_{name}": value for name, value in figures.items()}
 
 
 def _reload(run: Run, twin: keras.Model) -> keras.Model:

@@ -138,8 +138,8 @@ class Recipe:
     limit_train_batches: int | float | None = None
     # Train on this many batches over and over, to see that the network can learn; none for real training.
     overfit_batches: int | None = None
-    # Between checkpoints: steps (500; where several steps run as one, the next end of these), time (10m),
-    # none (but the last), or auto (as often as costs under 1 % of the time).
+    # Between checkpoints: steps (500), time (10m), none (but the last), or auto (as often as costs under 1 %
+    # of the time).
     checkpoint_every: str = "auto"
     # Devices: auto, mirrored (all GPUs), none (one device), cpu:2 (two logical CPU devices).
     strategy: str = "auto"

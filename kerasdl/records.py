@@ -172,6 +172,7 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = f"{epoch + 1}/{self.epochs}"
         self._began = self._drawn = time.perf_counter()
+        self._first = self.position.step
         self._progress.reset(
             self._task, total=self.position.steps_per_epoch, completed=self.position.step, epoch=self._epoch,
             figures="",
@@ -179,7 +180,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.perf_counter()
-        self._speed = (batch + 1) * self.batch_size / (now - self._began)
+        self._speed = (batch + 1 - self._first) * self.batch_size / (now - self._began)
         if self._progress.disable or now - self._drawn < 0.1:
             return
         self._drawn = now

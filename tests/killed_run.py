@@ -20,8 +20,8 @@ kerasdl.environment.import_tensorflow()
 
 from rich.console import Console  # noqa: E402
 
+from kerasdl import loop, trainer  # noqa: E402
 from kerasdl import run as runs  # noqa: E402
-from kerasdl import trainer  # noqa: E402
 from kerasdl.callbacks import Position  # noqa: E402
 from kerasdl.data.augment import RandomAffine  # noqa: E402
 from kerasdl.data.digits import Digits  # noqa: E402
@@ -80,6 +80,8 @@ def counted(function, count, *, before: bool):
 def arm(moment: str) -> None:
     """Arrange for this process to die at a moment."""
     kind, _, number = moment.partition(":")
+    if kind != "never":
+        loop.CALL_SECONDS = 0.0  # a step a call: many moments to die at, and the division into calls differs
     if kind == "step":
         Position.on_train_batch_end = counted(Position.on_train_batch_end, int(number), before=True)
     elif kind == "write":

@@ -14,6 +14,11 @@ from kerasdl.errors import UsageError
 
 # Memory that shuffling a stream may take, in bytes of examples.
 _SHUFFLE_BYTES = 2**28
+# Memory and length of a block of batches: beyond these a longer one gains nothing (docs/log.md).
+_BLOCK_BYTES = 2**23
+_BLOCK_STEPS = 128
+# Separates permutations from all other noise with the same seed and step.
+_PERMUTATION = 498247692
 # Separates the noise of augmentation from all other noise with the same seed and step.
 _AUGMENTATION = 2**31 - 1
 
@@ -69,7 +74,47 @@ def training_batches(split: Split, *, batch_size: int, seed: int, start_step: in
 
         numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_step), dataset)
         dataset = numbered.map(augment, num_parallel_calls=_parallel_calls(), deterministic=True)
-    return _finish(dataset)
+    return _finish(dataset, prefetch=4)
+
+
+def training_blocks(
+    split: Split, *, batch_size: int, seed: int, start_step: int = 0, augmentation=None, num_parts: int = 1
+):
+    """Return the batches of `training_batches`, several of them in one element: a loop takes them one by one.
+
+    One element costs as much as one batch does on its way through tf.data, so that small batches gain.
+
+    Args:
+        split: the training examples.
+        batch_size: examples per step, over all replicas together.
+        seed: seed of the run.
+        start_step: number of the first step wanted.
+        augmentation: as that of `training_batches`.
+        num_parts: replicas that share each batch; it divides the batch size. A block is then this many
+            elements, part after part: the first has the first samples of each of its batches.
+
+    Returns:
+        Dataset of (features (steps, batch_size / num_parts, ...) of the raw dtype, labels (steps, batch_size
+        / num_parts) int32), `steps` static.
+
+    Raises:
+        UsageError: when a batch is larger than the split.
+    """
+    steps = steps_per_epoch(split, batch_size)
+    if isinstance(split, ArraySplit) and augmentation is None:
+        num_bytes = split.features[0].nbytes * batch_size
+        dataset = _training_arrays(split, batch_size, seed, start_step, steps, _block_steps(num_bytes))
+    else:
+        dataset = training_batches(
+            split, batch_size=batch_size, seed=seed, start_step=start_step, augmentation=augmentation
+        )
+        num_bytes = sum(
+            spec.dtype.size * (spec.shape.num_elements() or 2**20) for spec in dataset.element_spec
+        )
+        dataset = dataset.batch(_block_steps(num_bytes), drop_remainder=True)
+    if num_parts > 1:
+        dataset = dataset.flat_map(lambda *block: _parts(block, num_parts))
+    return _finish(dataset, prefetch=2 * num_parts)
 
 
 def evaluation_batches(split: Split, *, batch_size: int):
@@ -78,16 +123,18 @@ def evaluation_batches(split: Split, *, batch_size: int):
     Returns:
         Dataset of (features (B, ...) of the raw dtype, labels (B,) int32), B <= batch_size.
     """
-    return _finish(_EVALUATION[type(split)](split, batch_size))
+    return _finish(_EVALUATION[type(split)](split, batch_size), prefetch=4)
 
 
-def _finish(dataset):
+def _finish(dataset, prefetch: int):
     import tensorflow as tf
 
     # The next batches are made while the device works. Features stay uint8 until then: a quarter of the
     # memory and of the copying of float32.
-    dataset = dataset.prefetch(4)
+    dataset = dataset.prefetch(prefetch)
     options = tf.data.Options()
+    # Parallel calls use the cores; an operation that spreads over them too takes them from the training.
+    options.threading.max_intra_op_parallelism = 1
     # The autotuner's thread makes iterators slow to close; every number is given explicitly instead.
     options.autotune.enabled = False
     options.deterministic = True
@@ -106,26 +153,56 @@ def _constants(*arrays):
         return tuple(tf.convert_to_tensor(array) for array in arrays)
 
 
-def _shuffled(position, *, step, steps: int, seed: int, count: int):
-    """Return the indices of the examples at places `position` of the permutation of the epoch of `step`."""
+def _block_steps(num_bytes: int) -> int:
+    """Return how many batches of a size make a block."""
+    return max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // num_bytes))
+
+
+def _parts(block, num_parts: int):
+    """Deal a block (steps, batch_size, ...) to replicas: `num_parts` elements of equal parts of each batch."""
     import tensorflow as tf
 
-    key = tf.stack([tf.constant(seed, tf.int64), step // steps])
-    return tf.random.experimental.index_shuffle(position, seed=key, max_index=count - 1)
+    return tf.data.Dataset.from_tensor_slices(
+        tuple(tf.stack(tf.split(tensor, num_parts, axis=1)) for tensor in block)
+    )
 
 
-def _training_arrays(split: ArraySplit, batch_size: int, seed: int, start_step: int, steps: int):
+def _shuffled(position, *, step, steps: int, seed: int, count: int):
+    """Return the indices of the examples at places `position` of the permutation of the epoch of `step`.
+
+    Both may be vectors of one length. (The operator itself, since `tf.random.experimental.index_shuffle` pads
+    a vector of seeds along the wrong axis, TensorFlow 2.21; the constant and the rounds are the same.)
+    """
+    import tensorflow as tf
+
+    epoch = step // steps
+    key = tf.stack(
+        [tf.fill(tf.shape(epoch), tf.constant(part, tf.int64)) for part in (_PERMUTATION, seed)], -1
+    )
+    key = tf.concat([key, epoch[..., None]], axis=-1)
+    return tf.raw_ops.RandomIndexShuffle(index=position, seed=key, max_index=count - 1, rounds=4)
+
+
+def _training_arrays(
+    split: ArraySplit, batch_size: int, seed: int, start_step: int, steps: int, block_steps: int | None = None
+):
+    """Return a dataset of batches (batch_size, ...), or of blocks of them (block_steps, batch_size, ...)."""
     import tensorflow as tf
 
     features, labels = _constants(split.features, split.labels)
+    axes = (batch_size,) if block_steps is None else (block_steps, batch_size)
+    places = tf.range(batch_size * (block_steps or 1), dtype=tf.int64)
 
-    def batch(step):
+    def batch(first):
         # A batch at a time: one gather costs a third of shuffling and batching examples one by one.
-        position = (step % steps) * batch_size + tf.range(batch_size, dtype=tf.int64)
+        step = first + places // batch_size
+        position = (step % steps) * batch_size + places % batch_size
         index = _shuffled(position, step=step, steps=steps, seed=seed, count=len(split))
-        return tf.gather(features, index), tf.gather(labels, index)
+        return tuple(
+            tf.reshape(tf.gather(array, index), (*axes, *array.shape[1:])) for array in (features, labels)
+        )
 
-    return tf.data.Dataset.counter(start_step).map(
+    return tf.data.Dataset.counter(start_step, block_steps or 1).map(
         batch, num_parallel_calls=_parallel_calls(), deterministic=True
     )
 

@@ -1,0 +1,96 @@
+"""The loop around the training step: as many steps in one call as take a tenth of a second.
+
+Keras's `fit` runs one number of steps a call, which the user has to know, has to divide the epoch, and costs a
+branch and an optional value a step. Here the number is an argument of the compiled loop: it follows the
+measured length of a step, an epoch may have any number of steps, and a training may begin at any of them.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+#: Seconds between two looks of the callbacks: what a progress bar, Ctrl-C and checkpoints may wait for.
+CALL_SECONDS = 0.1
+
+
+class Loop:
+    """Runs the training steps of a compiled network over blocks of batches.
+
+    Args:
+        network: compiled, its optimizers built.
+        blocks: dataset of blocks as `kerasdl.data.order.training_blocks` makes them: (steps, batch_size, ...)
+            of features and labels, and of sample weights where there are any; on several replicas a block is
+            as many elements, one for each.
+    """
+
+    def __init__(self, network: keras.Model, blocks: tf.data.Dataset):
+        self._network = network
+        self._strategy = network.distribute_strategy
+        self._elements: Iterator = iter(self._dealt(blocks))
+        self._block: Any = None
+        self._size = self._next = 0  # batches of the block, and which comes next
+        self._seconds: float | None = None  # of a step; None until one was measured
+        self._calls = 0
+        self._call = tf.function(self._steps, autograph=False)
+
+    def run(self, limit: int) -> tuple[int, dict[str, Any]]:
+        """Run some steps, at least one and at most `limit`.
+
+        Returns:
+            How many, and the logs of the last one: scalar tensors by name.
+        """
+        if self._next == self._size:
+            self._block = next(self._elements)
+            first = self._strategy.experimental_local_results(self._block)[0]
+            self._size, self._next = len(tf.nest.flatten(first)[0]), 0
+        count = min(limit, self._size - self._next, self._wanted())
+        began = time.perf_counter()
+        logs = self._call(self._block, tf.constant(self._next), tf.constant(self._next + count))
+        tf.nest.flatten(logs)[0].numpy()  # waits for the device
+        self._learn((time.perf_counter() - began) / count)
+        self._next += count
+        return count, logs
+
+    def _wanted(self) -> int:
+        return 1 if self._seconds is None else max(1, round(CALL_SECONDS / self._seconds))
+
+    def _learn(self, seconds: float) -> None:
+        """Take in what a step took; the first call compiled the steps, which says nothing."""
+        self._calls += 1
+        if self._calls > 1:
+            before = seconds if self._seconds is None else self._seconds
+            self._seconds = (before + seconds) / 2
+
+    def _dealt(self, blocks: tf.data.Dataset):
+        if isinstance(self._strategy, tf.distribute.MirroredStrategy):
+            return self._strategy.distribute_datasets_from_function(lambda context: blocks)
+        return blocks
+
+    def _steps(self, block, first, end):
+        """Run the steps `first` to `end - 1` of a block; return the logs of the last one."""
+        step = tf.function(self._step, autograph=False, jit_compile=self._network.jit_compile)
+        specs = step.get_concrete_function(_batch(self._strategy, block, first)).structured_outputs
+        nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), specs)
+        _, logs = tf.while_loop(
+            lambda number, logs: number < end,
+            lambda number, logs: (number + 1, step(_batch(self._strategy, block, number))),
+            (first, nothing),
+        )
+        return logs
+
+    def _step(self, batch):
+        logs = self._strategy.run(self._network.train_step, (batch,))
+        return tf.nest.map_structure(self._mean, logs)
+
+    def _mean(self, value):
+        """Return the mean over replicas, as Keras does."""
+        values = self._strategy.experimental_local_results(value)
+        return tf.convert_to_tensor(values[0]) if len(values) == 1 else tf.reduce_mean(tf.stack(values), 0)
+
+
+def _batch(strategy: tf.distribute.Strategy, block, number):
+    """Return a batch of a block, on each replica its own part."""
+    return strategy.run(lambda block: tf.nest.map_structure(lambda tensor: tensor[number], block), (block,))
