@@ -1,31 +1,46 @@
-"""What single settings of a LeNet-5 training cost or gain, as ratios to the recipe as it ships.
+"""What single settings of a training cost or gain, as ratios to the recipe as it ships.
 
-    python benchmarks/settings.py [--rounds 3]
+    python benchmarks/settings.py lenet5 [--rounds 5] [--epochs 4]
 
-Arms run in turn within one process, each on MNIST-shaped random images; the second of two epochs counts.
+Each arm is a process of its own and trains on MNIST-shaped random images, without callbacks; arms take turns.
+The first epoch, which compiles, does not count.
 """
 
 import argparse
-import dataclasses
+import os
 import statistics
+import subprocess
+import sys
 import time
-
-from kerasdl import environment
-
-environment.import_tensorflow()
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-from kerasdl import building, catalog  # noqa: E402
-from kerasdl.data import order  # noqa: E402
-from kerasdl.data.splits import ArraySplit, Spec, Splits  # noqa: E402
-from kerasdl.optimizers import make_optimizer  # noqa: E402
+from pathlib import Path
 
 EXAMPLES = 16_384
 
+#: Name -> what differs: environment variables (capitals), or keywords of `samples_per_second`.
+ARMS = {
+    "as shipped": {},
+    "one step a call": {"call_seconds": 0.0},
+    "one second a call": {"call_seconds": 1.0},
+    "batches one by one through tf.data": {"block_steps": 1},
+    "blocks prefetched: 8 instead of 2": {"prefetch": 8},
+    "Keras's own updates (several operators a weight)": {"stock_updates": True},
+    "no test for finite gradients": {"test_finite": False},
+    "XLA (jit_compile=True)": {"jit_compile": True},
+    "oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
+    "one thread within an operator": {"TF_NUM_INTRAOP_THREADS": "1"},
+    "one thread between operators": {"TF_NUM_INTEROP_THREADS": "1"},
+    "augmentation in the training step": {"augment_in_step": True},
+    "no augmentation": {"augmentation": None},
+    "batch size 128": {"batch_size": 128},
+    "batch size 256": {"batch_size": 256},
+}
 
-def data() -> Splits:
+
+def data():
+    import numpy as np
+
+    from kerasdl.data.splits import ArraySplit, Spec, Splits
+
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 28, 28, 1)).astype(np.uint8)
     split = ArraySplit(images, rng.integers(0, 10, EXAMPLES).astype(np.int32))
@@ -33,55 +48,98 @@ def data() -> Splits:
     return Splits(split, split, split, Spec((28, 28, 1), "uint8"), Spec((), "int32"), names, "random")
 
 
-def samples_per_second(recipe, splits, steps_per_execution=None, optimizer=None) -> float:
+def samples_per_second(
+    name: str,
+    epochs: int,
+    *,
+    call_seconds: float = 0.1,
+    block_steps: int | None = None,
+    prefetch: int | None = None,
+    stock_updates: bool = False,
+    test_finite: bool = True,
+    jit_compile: bool = False,
+    augment_in_step: bool = False,
+    **changes,
+) -> float:
+    """Train a pipeline's recipe with one thing changed; return its speed from the second epoch on."""
+    from kerasdl import environment
+
+    environment.import_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    from kerasdl import building, catalog, loop, optimizers
+    from kerasdl.data import order
+    from kerasdl.recipe import replace
+
+    loop.CALL_SECONDS = call_seconds
+    if block_steps is not None:
+        order._BLOCK_STEPS = block_steps
+    if prefetch is not None:
+        finish = order._finish
+        order._finish = lambda dataset, **_: finish(dataset, prefetch=prefetch)
+    if stock_updates:
+        for key, kind in optimizers._CLASSES.items():
+            optimizers._CLASSES[key] = getattr(keras.optimizers, kind.__name__)
+    if not test_finite:
+        optimizers._all_finite = lambda gradients: tf.constant(True)
+    recipe, splits = replace(catalog.load(name)[0], **changes), data()
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
-    network = building.make_network(recipe, splits, building.make_preprocessing(recipe, splits))
-    network.compile(
-        optimizer=optimizer or make_optimizer(recipe, steps),
-        loss=recipe.task.loss(),
-        metrics=recipe.task.metrics(),
-        steps_per_execution=steps_per_execution or building.steps_per_execution(network, steps),
-    )
-    batches = order.training_batches(
-        splits.train, batch_size=recipe.batch_size, seed=0, augmentation=recipe.augmentation
-    )
-    began = []
+    network, _ = building.make_pair(recipe, splits, None, steps)
+    network.jit_compile = jit_compile
+    augmentation = recipe.augmentation
+    if augment_in_step:
+        step, augmentation = network.train_step, None
 
-    class Clock(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            began.append(time.perf_counter())
+        def train_step(batch):
+            return step(recipe.augmentation(*batch, tf.stack([0, network.optimizer.iterations.value])))
 
-    network.fit(batches, steps_per_epoch=steps, epochs=2, shuffle=False, verbose=0, callbacks=[Clock()])
-    return steps * recipe.batch_size / (time.perf_counter() - began[1])
+        network.train_step = train_step
+    blocks = order.training_blocks(
+        splits.train, batch_size=recipe.batch_size, seed=0, augmentation=augmentation
+    )
+    training = loop.Loop(network, blocks)
+    for epoch in range(epochs + 1):
+        if epoch == 1:
+            began = time.perf_counter()
+        done = 0
+        while done < steps:
+            done += training.run(steps - done)[0]
+    return epochs * steps * recipe.batch_size / (time.perf_counter() - began)
+
+
+def measured(name: str, epochs: int, changes: dict) -> float:
+    """Run an arm in a process of its own."""
+    variables = {key: value for key, value in changes.items() if key.isupper()}
+    keywords = {key: value for key, value in changes.items() if not key.isupper()}
+    code = f"from settings import *; print(samples_per_second({name!r}, {epochs}, **{keywords!r}))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, env={**os.environ, **variables},
+        check=True, text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    return float(ran.stdout)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("pipeline", nargs="?", default="lenet5")
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    recipe, splits = catalog.load("lenet5")[0], data()
-    plain = dataclasses.replace(recipe, augmentation=None)
-    arms = {
-        "as shipped": lambda: samples_per_second(recipe, splits),
-        "one step per execution": lambda: samples_per_second(recipe, splits, steps_per_execution=1),
-        "no augmentation": lambda: samples_per_second(plain, splits),
-        "batch size 128": lambda: samples_per_second(dataclasses.replace(recipe, batch_size=128), splits),
-        "Keras's AdamW (no test for finite gradients)": lambda: samples_per_second(
-            recipe, splits, optimizer=keras.optimizers.AdamW(2e-3)
-        ),
-    }
+    parser.add_argument("--epochs", type=int, default=4, help="epochs that count")
+    parser.add_argument("--arms", help="only those whose name contains this, and the first")
+    values = parser.parse_args()
+    arms = {name: arm for name, arm in ARMS.items() if not arm or (values.arms or "") in name}
     speeds = {name: [] for name in arms}
-    for _ in range(rounds):
-        for name, arm in arms.items():
-            speeds[name].append(arm())
+    for _ in range(values.rounds):
+        for name, changes in arms.items():
+            speeds[name].append(measured(values.pipeline, values.epochs, changes))
     base = speeds["as shipped"]
-    print(f"{'arm':<46}{'samples/s':>10}  ratio, median (lowest to highest)")
-    for name, values in speeds.items():
-        ratios = [value / reference for value, reference in zip(values, base, strict=True)]
+    print(f"{values.pipeline:<50}{'samples/s':>10}  ratio, median (lowest to highest)")
+    for name, found in speeds.items():
+        ratios = [value / reference for value, reference in zip(found, base, strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"{name:<46}{statistics.median(values):>10,.0f}  {spread}")
+        print(f"{name:<50}{statistics.median(found):>10,.0f}  {spread}")
 
 
 if __name__ == "__main__":

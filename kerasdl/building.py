@@ -113,9 +113,9 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
 
 
 def make_metrics(network: keras.Model, splits: Splits) -> None:
-    """Make the variables of a compiled network's metrics; in the scope of its strategy.
+    """Make the variables of a compiled network's metrics, for a checkpoint to be put into them.
 
-    A checkpoint is put into them; and Keras, which makes them in the first step, would compile that twice.
+    Keras makes them in the first step. To be called in the scope of the network's strategy.
     """
     features, labels = (
         tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (splits.features, splits.labels)

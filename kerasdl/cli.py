@@ -70,6 +70,7 @@ _COMMANDS = {
     "predict": "classify image files with a run, a bundle or an exported file",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
     "verify": "prove that a bundle is still the network that was exported",
+    "benchmark": "size, accuracy, latency and throughput of a run or of what was exported",
     "report": "write the page of a run: report.html, one file that opens anywhere",
     "compare": "put runs side by side: settings, curves, figures, and whether they differ beyond chance",
     "reproduce": "train a run again from its receipt and say what agrees",

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -25,7 +25,7 @@ from kerasdl import (
     resuming,
     shipping,
 )  # fmt: skip
-from kerasdl.data import order
+from kerasdl.data import evaluation, order
 from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError
 from kerasdl.export import labels
@@ -66,6 +66,7 @@ def fit(
     pair: tuple[keras.Model, keras.Model],
     interruptions: Interruptions,
     console: Console,
+    hooks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train, from the checkpoint on where there is one, until the run's `model.keras` is its best network.
 
@@ -74,6 +75,7 @@ def fit(
         pair: what `building.make_pair` made for it.
         interruptions: says when to write a checkpoint and stop.
         console: where progress is drawn.
+        hooks: further callbacks; they change nothing about the training.
 
     Returns:
         The best network, float32.
@@ -94,7 +96,7 @@ def fit(
         keeper = checkpointing.Checkpoints(
             run, position, recipe.checkpoint_every, crew.state, interruptions, crew.divergence.check
         )
-        _run_epochs(training, network, [*crew.callbacks(), bar, keeper], position, keeper)
+        _run_epochs(training, network, [*hooks, *crew.callbacks(), bar, keeper], position, keeper)
     best = crew.best
     run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": position.epoch})
     saved = _reload(run, twin)
@@ -276,7 +278,8 @@ def _validate(
     split = training.splits.validation
     num_replicas = network.distribute_strategy.num_replicas_in_sync
     # Keras cannot begin with a batch that replicas share unevenly.
-    batch_size = min(training.recipe.batch_size, max(len(split) // num_replicas, 1) * num_replicas)
+    batch_size = evaluation.batch_size(split, least=training.recipe.batch_size) // num_replicas * num_replicas
+    batch_size = min(batch_size, max(len(split) // num_replicas, 1) * num_replicas)
     figures = network.evaluate(
         order.evaluation_batches(split, batch_size=batch_size),
         steps=building.DRY_RUN_STEPS if training.dry_run else None,

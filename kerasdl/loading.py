@@ -113,17 +113,27 @@ def load(path: str | Path) -> Target:
         >>> kerasdl.load("exported/lenet5/1").predict(images)["class_ids"]
     """
     path = Path(path)
+    where = find(path)
+    return _load_run(where) if isinstance(where, Run) else _load_artefact(path, where)
+
+
+def find(path: Path) -> Run | Path:
+    """Tell a run from a bundle: return the run, or the folder of the bundle that a path is, or lies in.
+
+    Raises:
+        UsageError: when it is neither.
+    """
     if not path.exists():
         raise UsageError(f"There is no {path}. Give a run, a bundle or an exported file.")
     if path.is_dir() and (path / "recipe.json").is_file():
-        return _load_run(Run(path))
+        return Run(path)
     bundle = path if path.is_dir() else path.parent
     if not (bundle / "card.json").is_file():
         raise UsageError(
             f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
             "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."
         )
-    return _load_artefact(path, bundle)
+    return bundle
 
 
 def _load_run(run: Run) -> Target:

@@ -1,12 +1,12 @@
 """The loop around the training step: as many steps in one call as take a tenth of a second.
 
-Keras's `fit` runs one number of steps a call, which the user has to know, has to divide the epoch, and costs a
-branch and an optional value a step. Here the number is an argument of the compiled loop: it follows the
-measured length of a step, an epoch may have any number of steps, and a training may begin at any of them.
+Keras's `fit` runs a fixed number of steps a call, which the user has to choose and which has to divide the
+epoch. Here it is an argument of the compiled loop: it follows the measured length of a step, an epoch may
+have any number of steps, and a training may begin at any of them.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras

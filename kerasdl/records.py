@@ -60,6 +60,9 @@ class History(keras.callbacks.Callback):
         self.run.write("history.csv", text.getvalue())
 
 
+_PARTS = ("train", "validation")  # of the logs
+
+
 class TensorBoard(keras.callbacks.Callback):
     """Write the history as TensorBoard's files: `epoch_<figure>` by epoch, training and validation apart.
 
@@ -79,7 +82,8 @@ class TensorBoard(keras.callbacks.Callback):
 
     def begin(self) -> None:
         """Begin the files anew, with the epochs that the history has."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for part in _PARTS:  # what else is there (a profile) stays
+            shutil.rmtree(self.folder / part, ignore_errors=True)
         for row in self.history.rows:
             self._write(row)
 
@@ -90,7 +94,7 @@ class TensorBoard(keras.callbacks.Callback):
         for name, value in row.items():
             if name in ("epoch", "seconds"):
                 continue
-            part = "validation" if name.startswith("val_") else "train"
+            part = _PARTS[name.startswith("val_")]
             if part not in self._writers:
                 self._writers[part] = tf.summary.create_file_writer(str(self.folder / part))
             with self._writers[part].as_default():

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasdl import run as runs
 from kerasdl.data import order
+from kerasdl.data.evaluation import split_batches, test_batches
 from kerasdl.data.splits import Split, Splits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.evaluate import calibration as calibrating
@@ -21,7 +22,6 @@ from kerasdl.export.tflite import DEFAULT_MODES, Converter
 from kerasdl.recipe import Recipe
 from kerasdl.serialization import decode, encode
 
-_BATCH_SIZE = 256
 _NUM_CALIBRATION = 256
 _NUM_EMBEDDED = 8
 
@@ -128,25 +128,40 @@ def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, s
         UsageError: when `path` is no bundle, or `source` is not the data it was exported with.
         RunFailedError: when a file has changed or an artefact gives other answers; each file is named.
     """
-    card = bundle.read_card(path)
+    task, splits = recorded_data(path, bundle.read_card(path), source)
+    rows = bundle.verify_bundle(path, task=task, batches=None if splits is None else test_batches(splits))
+    if splits is None:
+        return rows, task, "hashes and embedded samples (the data it was exported with is not here)"
+    return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
+
+
+def recorded_data(path: Path, card: Mapping[str, Any], source: Any = None) -> tuple[Any, Splits | None]:
+    """Return a bundle's task, and the data it was exported with: None where that is not on this machine.
+
+    Args:
+        path: the bundle.
+        card: its card.
+        source: where the data is now. Defaults to where it was.
+
+    Raises:
+        UsageError: when `source` is not that data, or the bundle lacks a file that it needs.
+        RunFailedError: when the bundle is damaged.
+    """
     task, recorded = recorded_parts(path, card)
     try:
         splits = (recorded if source is None else same_source(recorded, source)).load()
     except (UsageError, RunFailedError):
         if source is not None:
             raise
-        splits = None  # the data is not on this machine; the card holds samples for this
-    if splits is not None and splits.fingerprint != card["data"]["fingerprint"]:
-        if source is not None:
-            raise UsageError(
-                f"This is not the data that {path} was exported with (fingerprint {splits.fingerprint[:12]}, "
-                f"not {card['data']['fingerprint'][:12]}). Give that data, or no --data."
-            )
-        splits = None
-    rows = bundle.verify_bundle(path, task=task, batches=None if splits is None else test_batches(splits))
-    if splits is None:
-        return rows, task, "hashes and embedded samples (the data it was exported with is not here)"
-    return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
+        return task, None
+    if splits.fingerprint == card["data"]["fingerprint"]:
+        return task, splits
+    if source is None:
+        return task, None
+    raise UsageError(
+        f"This is not the data that {path} was exported with (fingerprint {splits.fingerprint[:12]}, "
+        f"not {card['data']['fingerprint'][:12]}). Give that data, or no --data."
+    )
 
 
 def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -190,24 +205,6 @@ def describe_data(splits: Splits) -> dict[str, Any]:
         "class_names": list(splits.class_names),
         "examples": {name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
     }
-
-
-def test_batches(splits: Splits, limit: int | None = None):
-    """Return a function that gives the test split anew, as numpy (features, labels) batches."""
-    return split_batches(splits.test, limit)
-
-
-def split_batches(split: Split, limit: int | None = None):
-    """Return a function that gives a split anew, in its own order, as numpy (features, labels) batches.
-
-    Args:
-        split: one of a `Splits`.
-        limit: how many batches; None for all.
-    """
-    batches = order.evaluation_batches(split, batch_size=_BATCH_SIZE)
-    if limit is not None:
-        batches = batches.take(limit)
-    return batches.as_numpy_iterator
 
 
 def calibration(task: Any, endpoints: Sequence[Endpoint], splits: Splits) -> dict[str, dict[str, np.ndarray]]:

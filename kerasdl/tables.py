@@ -54,6 +54,47 @@ def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: Any)
             console.print(f"{row['file']}: {row['error']}", style="red", highlight=False)
 
 
+def print_speeds(rows: Sequence[Mapping[str, Any]], task: Any) -> None:
+    """Print a line for each artefact and number of threads; see `kerasdl.speed.Speeds`.
+
+    Latency is that of the smallest batch, throughput that of each batch. A star says that a batch was run
+    example by example.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = {name: column for name, column in task.columns.items() if any(name in row for row in rows)}
+    cells = [cell for row in rows for cell in row.get("speed", ())]
+    sizes = sorted({cell["batch_size"] for cell in cells})
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("artefact", no_wrap=True)
+    latency = [f"batch {size}\n{name} ms" for size in sizes[:1] for name in ("p50", "p95")]
+    throughput = [f"batch {size}\nexamples/s" for size in sizes]
+    for title in ("size", *(title for title, _ in columns.values()), "threads", *latency, *throughput):
+        table.add_column(title, justify="right")
+    for row in rows:
+        figures = [format(row[name], form) if name in row else "" for name, (_, form) in columns.items()]
+        about = [row["file"], f"{row['bytes'] / 1e3:,.0f} kB", *figures]
+        if "error" in row:
+            table.add_row(*about, "failed")
+            continue
+        for threads in dict.fromkeys(cell["threads"] for cell in row["speed"]):
+            found = {cell["batch_size"]: cell for cell in row["speed"] if cell["threads"] == threads}
+            milliseconds = [f"{found[sizes[0]][name]:.3f}" for name in ("p50_ms", "p95_ms")]
+            table.add_row(*about, str(threads), *milliseconds, *(_rate(found[size]) for size in sizes))
+            about = [""] * len(about)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file or a pipe has no width of its own
+        console.width = max(console.width, 120)
+    console.print(table)
+    if any(cell["one_by_one"] for cell in cells):
+        print("* one after the other: the file takes one example (kerasdl export RUN --dynamic-batch)")
+
+
+def _rate(cell: Mapping[str, Any]) -> str:
+    return f"{cell['examples_per_second']:,.0f}{'*' if cell['one_by_one'] else ' '}"
+
+
 def _print_bundle(console: "Console", bundle: Any, *more: Sequence[str]) -> None:
     console.print(f"Bundle  {bundle.path}", highlight=False)
     path = str(bundle.path)

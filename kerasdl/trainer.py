@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.callbacks import LambdaCallback
 from rich.console import Console
 
 from kerasdl import building, distribute, faults, resuming, shipping
@@ -22,6 +23,7 @@ from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
 from kerasdl.fitting import Training, fit
 from kerasdl.interruption import Interrupted, Interruptions
+from kerasdl.profiling import Profile
 from kerasdl.recipe import Recipe
 from kerasdl.report import page
 
@@ -63,6 +65,7 @@ def train(
     export: bool = True,
     dry_run: bool = False,
     embed_samples: bool = True,
+    profile: bool = False,
     recipe_source: Path | None = None,
     console: Console | None = None,
 ) -> Result:
@@ -75,6 +78,7 @@ def train(
         export: also export; without it the run ends with the evaluation.
         dry_run: two batches through every stage, in a temporary folder that is gone afterwards.
         embed_samples: keep a few test examples in the bundle, to verify it where the data is not.
+        profile: record some steps and say where their time goes (`kerasdl.profiling`).
         recipe_source: file the recipe came from; the run keeps a copy.
         console: where progress is drawn. Defaults to standard output.
 
@@ -101,7 +105,9 @@ def train(
             stack.enter_context(run.locked())
             return run, None
 
-        return _work(recipe, options, start, console or Console(soft_wrap=True), dry_run)
+        return _work(
+            recipe, options, start, console or Console(soft_wrap=True), dry_run=dry_run, profile=profile
+        )
 
 
 def resume(
@@ -109,6 +115,7 @@ def resume(
     *,
     recipe: Recipe | None = None,
     force: bool = False,
+    profile: bool = False,
     console: Console | None = None,
     **options: Any,
 ) -> Result:
@@ -119,6 +126,7 @@ def resume(
         recipe: the run's recipe with changes: more `epochs`, a longer `max_time`, the data at another place;
             anything else only with `force`. Defaults to the run's own.
         force: go on although the recipe, the data or the versions differ.
+        profile: as that of `train`.
         console: where progress is drawn. Defaults to standard output.
         **options: `export`, `exported_dir` and `embed_samples` of `train`, where they are to change.
 
@@ -147,20 +155,29 @@ def resume(
 
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
-        return _work(recipe, _Options(**{**kept, **options}), start, console or Console(soft_wrap=True))
+        options = _Options(**{**kept, **options})
+        return _work(recipe, options, start, console or Console(soft_wrap=True), profile=profile)
 
 
 def _work(
-    recipe: Recipe, options: _Options, start: Callable, console: Console, dry_run: bool = False
+    recipe: Recipe,
+    options: _Options,
+    start: Callable,
+    console: Console,
+    *,
+    dry_run: bool = False,
+    profile: bool = False,
 ) -> Result:
     """Do all that a run does, stage by stage; `start` gives the run folder and the checkpoint."""
     with contextlib.ExitStack() as stack:
         interruptions = stack.enter_context(Interruptions())
         strategy = distribute.begin(recipe)
         converter = None
+        hooks = []
         if options.export and recipe.overfit_batches is None:
             converter = stack.enter_context(Converter())
-            converter.start()  # its imports take seconds: they pass while the network trains
+            # Its imports take seconds. They pass while the network trains, but not before its first steps.
+            hooks.append(LambdaCallback(on_train_batch_end=lambda batch, logs: converter.start()))
         with _explained(recipe, strategy, dry_run) as working:
             splits = load_data(recipe)
             if converter is not None:  # what cannot be published is said before hours of training, not after
@@ -171,8 +188,10 @@ def _work(
             working.on(run)
             run.update_status(**options.status(), error=None)
             training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run)
-            with interruptions.deferred():
-                network = fit(training, pair, interruptions, console)
+            with interruptions.deferred(), contextlib.ExitStack() as watching:
+                if profile:
+                    hooks.insert(0, watching.enter_context(Profile(run, console)))
+                network = fit(training, pair, interruptions, console, hooks)
             if recipe.overfit_batches is not None:
                 run.update_status(stage="finished")
                 return _judge_overfitting(run, recipe, console)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasdl.data.augment import RandomAffine
 from kerasdl.data.carving import select
-from kerasdl.data.order import evaluation_batches, steps_per_epoch, training_batches
+from kerasdl.data.order import evaluation_batches, steps_per_epoch, training_batches, training_blocks
 from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
 from kerasdl.errors import UsageError
 
@@ -126,6 +126,32 @@ def test_the_autotuner_is_off(split):
     ):
         assert dataset.options().autotune.enabled is False
         assert dataset.options().deterministic is True
+
+
+@pytest.mark.parametrize("augmentation", [None, RandomAffine(shift=0.5)], ids=["plain", "augmented"])
+@pytest.mark.parametrize("num_parts", [1, 2])
+def test_blocks_are_the_batches(split, augmentation, num_parts, monkeypatch):
+    """A block holds 7 batches, so that it crosses the ends of epochs; each replica gets its part of all."""
+    monkeypatch.setattr("kerasdl.data.order._BLOCK_STEPS", 7)
+    arguments = {"batch_size": 4, "seed": 5, "start_step": 3, "augmentation": augmentation}
+    blocks = training_blocks(split, num_parts=num_parts, **arguments)
+    images, labels = blocks.element_spec
+    assert images.shape == (7, 4 // num_parts, 8, 8, 1) and labels.shape == (7, 4 // num_parts)
+    batches = training_batches(split, **arguments).as_numpy_iterator()
+    elements = blocks.as_numpy_iterator()
+    for _ in range(2):
+        parts = [next(elements) for _ in range(num_parts)]
+        expected = [next(batches) for _ in range(7)]
+        for found, wanted in zip(zip(*parts, strict=True), zip(*expected, strict=True), strict=True):
+            np.testing.assert_array_equal(np.concatenate(found, axis=1), np.stack(wanted))
+
+
+def test_a_block_takes_bounded_memory(monkeypatch):
+    monkeypatch.setattr("kerasdl.data.order._BLOCK_BYTES", 3 * 4 * 8 * 8)
+    blocks = training_blocks(array_split(), batch_size=4, seed=0)
+    assert blocks.element_spec[0].shape[:2] == (3, 4)
+    monkeypatch.setattr("kerasdl.data.order._BLOCK_BYTES", 10)
+    assert training_blocks(array_split(), batch_size=4, seed=0).element_spec[0].shape[:2] == (1, 4)
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(5, [5, 5, 5, 5, 3]), (23, [23]), (100, [23])])

@@ -204,3 +204,62 @@ def test_class_weights_on_two_replicas(monkeypatch):
     assert_same_update(PLAIN, examples=41)  # 9 in the last batch
     changed, _, _ = trained(PLAIN, "none", examples=41)
     assert max(np.abs(left - right).max() for left, right in zip(unweighted, changed, strict=True)) > 1e-3
+
+
+def _updated(optimizer, gradients):
+    """Return weights, and what an optimizer keeps, after an update for each gradient, made in a graph."""
+    weight = keras.Variable(np.linspace(-1, 1, 12).reshape(6, 2), dtype="float32", name="kernel")
+    optimizer.build([weight])
+    update = tf.function(lambda gradient: optimizer.apply([gradient], [weight]))
+    for gradient in gradients:
+        update(gradient)
+    operations = update.get_concrete_function(gradients[0]).graph.as_graph_def()
+    names = {node.op for node in operations.node}
+    names |= {node.op for part in operations.library.function for node in part.node_def}
+    return [weight.numpy(), *(variable.numpy() for variable in optimizer.variables)], names
+
+
+FUSED = [
+    ("sgd", {"momentum": 0.9}, "ResourceApplyKerasMomentum"),
+    ("sgd", {"momentum": 0.9, "nesterov": True}, "ResourceApplyKerasMomentum"),
+    ("sgd", {"momentum": 0.0}, "ResourceApplyGradientDescent"),
+    ("adam", {}, "ResourceApplyAdam"),
+    ("adamw", {"weight_decay": 0.1}, "ResourceApplyAdam"),
+    ("rmsprop", {"momentum": 0.9}, "ResourceApplyRMSProp"),
+    ("rmsprop", {"momentum": 0.0}, None),
+]
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize(("name", "fields", "operator"), FUSED, ids=str)
+def test_fused_updates_are_those_of_keras(name, fields, operator, sparse):
+    stock = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}[name]
+    rng = np.random.default_rng(0)
+    gradients = [tf.constant(rng.normal(size=(6, 2)), tf.float32) for _ in range(4)]
+    if sparse:  # of an embedding; row 1 twice
+        gradients = [
+            tf.IndexedSlices(value[:3], tf.constant([1, 4, 1]), tf.constant([6, 2])) for value in gradients
+        ]
+    ours, used = _updated(make_optimizer(recipe(optimizer=name, **fields), 10), gradients)
+    expected, _ = _updated(getattr(keras.optimizers, stock)(0.1, **fields), gradients)
+    for left, right in zip(ours, expected, strict=False):  # ours counts the updates it left out, last
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-5)
+    assert len(ours) == len(expected) + 1
+    fused = {op for op in used if op.startswith("ResourceApply")}
+    assert fused == (set() if sparse else {operator} - {None})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_one_number_that_is_not_finite_leaves_the_update_out(bad, sparse):
+    gradient = np.full((6, 2), 1e30, np.float32)
+    gradient[3, 1] = bad
+    value = (
+        tf.IndexedSlices(tf.constant(gradient), tf.range(6), tf.constant([6, 2]))
+        if sparse
+        else tf.constant(gradient)
+    )
+    optimizer = make_optimizer(recipe(), 10)
+    (weight, *_), _ = _updated(optimizer, [value])
+    np.testing.assert_array_equal(weight, np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2))
+    assert int(optimizer.num_skipped.numpy()) == 1

@@ -14,6 +14,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("--no-export", dest="export", action="store_false", help="stop after the evaluation")
     parser.add_no_samples()
     parser.add_argument(
+        "--profile", action="store_true", help="record some steps: where their time goes, and a trace"
+    )
+    parser.add_argument(
         "--resume", metavar="RUN", help="instead of a pipeline: go on with this run where it was interrupted"
     )
     parser.add_argument(
@@ -51,6 +54,7 @@ def _train(parser: Parser, arguments: list[str]) -> int:
         export=values["export"],
         dry_run=values["dry_run"],
         embed_samples=values["samples"],
+        profile=values["profile"],
         recipe_source=source,
     )
     return _finish(result, dry_run=values["dry_run"])
@@ -79,7 +83,8 @@ def _resume(parser: Parser, arguments: list[str], path: str) -> int:
     values = vars(parser.parse(arguments))
     names = {"export": "export", "samples": "embed_samples", "exported_dir": "exported_dir"}
     options = {name: values[key] for key, name in names.items() if key in values}
-    result = trainer.resume(path, recipe=flags.apply(recipe, values), force=values["force"], **options)
+    options |= {"force": values["force"], "profile": values["profile"]}
+    result = trainer.resume(path, recipe=flags.apply(recipe, values), **options)
     return _finish(result)
 
 

@@ -159,7 +159,7 @@ def _block_steps(num_bytes: int) -> int:
 
 
 def _parts(block, num_parts: int):
-    """Deal a block (steps, batch_size, ...) to replicas: `num_parts` elements of equal parts of each batch."""
+    """Deal a block (steps, batch_size, ...) to replicas: an element for each, with its part of each batch."""
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices(

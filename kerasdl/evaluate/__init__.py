@@ -31,7 +31,7 @@ def evaluate(
         RunFailedError: when there is not one example.
     """
     names = class_names or predictor.labels
-    return task.evaluate(*_answers(predictor, task, batches), names, calibration or {})
+    return task.evaluate(*answers(predictor, task, batches), names, calibration or {})
 
 
 def evaluate_run(
@@ -63,7 +63,7 @@ def evaluate_run(
     Raises:
         RunFailedError: when there is not one example.
     """
-    outputs, labels = _answers(predictor, task, batches)
+    outputs, labels = answers(predictor, task, batches)
     figures = task.evaluate(outputs, labels, class_names or predictor.labels, calibration or {})
     if hasattr(task, "predictions"):
         _write_arrays(run, "predictions.npz", task.predictions(outputs, labels))
@@ -91,7 +91,12 @@ def features_at(indices: np.ndarray, batches: Batches) -> np.ndarray:
     return np.array([found[index] for index in indices.tolist()], dtype).reshape(len(indices), *shape)
 
 
-def _answers(predictor: Predictor, task: Any, batches: Batches) -> tuple[Arrays, np.ndarray]:
+def answers(predictor: Predictor, task: Any, batches: Batches) -> tuple[Arrays, np.ndarray]:
+    """Return what a predictor's default endpoint answers to a split, by name, and the labels.
+
+    Raises:
+        RunFailedError: when there is not one example.
+    """
     endpoint = predictor.default_endpoint
     call = functools.partial(predictor.call, endpoint)
     return run_over(call, functools.partial(task.inputs, endpoint), batches)

@@ -30,7 +30,9 @@ class Artefact:
         return path in ("saved_model.pb", "fingerprint.pb") or path.startswith(("variables/", "assets"))
 
     def open(self, folder: Path, worker: Worker) -> Predictor:
-        """Open it in its own runtime: a SavedModel in a process that has neither Keras nor kerasdl.
+        """Open it in its own runtime, with the worker's number of threads.
+
+        A SavedModel is opened by the worker: a process that has neither Keras nor kerasdl.
 
         Raises:
             RunFailedError: when it cannot be opened.
@@ -38,7 +40,7 @@ class Artefact:
         try:
             if self.kind == "saved_model":
                 return _SavedModelElsewhere(folder, worker)
-            return runtime.open_artifact(folder / self.file)
+            return runtime.open_artifact(folder / self.file, num_threads=worker.num_threads)
         except (UsageError, RunFailedError) as error:
             raise RunFailedError(f"cannot be opened: {error}") from error
 
@@ -52,8 +54,9 @@ class _SavedModelElsewhere(Predictor):
         self._worker = worker
         super().__init__(folder, (), worker.ask("load", path=str(folder)))
 
-    def latency(self, endpoint, inputs):
-        return self._worker.ask("latency", endpoint=endpoint, inputs=self._prepare(endpoint, inputs))
+    def durations(self, endpoint, inputs, *, seconds, calls=None):
+        prepared = self._prepare(endpoint, inputs)
+        return self._worker.ask("durations", endpoint=endpoint, inputs=prepared, seconds=seconds, calls=calls)
 
     def _run(self, endpoint, inputs):
         return self._worker.ask("call", endpoint=endpoint, inputs=inputs)

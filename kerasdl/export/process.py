@@ -19,12 +19,16 @@ class Worker:
     It starts with the first question, or earlier with `start`, so that its imports (seconds) pass while
     something else goes on. After a crash the next question starts a new one. It leaves GPUs to the parent.
 
+    Args:
+        num_threads: of each of TensorFlow's pools; None leaves it to TensorFlow.
+
     Example:
         >>> with Worker() as worker:
         ...     worker.ask("load", path="exported/lenet5/1")
     """
 
-    def __init__(self):
+    def __init__(self, num_threads: int | None = None):
+        self.num_threads = num_threads
         self._process: subprocess.Popen | None = None
         self._log: Any = None
 
@@ -45,9 +49,10 @@ class Worker:
             return
         self.close()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+        arguments = [] if self.num_threads is None else [str(self.num_threads)]
         self._process = subprocess.Popen(
             # -P: the script's own folder must not shadow packages of the same name.
-            [sys.executable, "-P", worker.__file__],
+            [sys.executable, "-P", worker.__file__, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

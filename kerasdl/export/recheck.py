@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.errors import RunFailedError
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import decode_array, encode_array, hash_file, read_card
@@ -91,19 +91,38 @@ def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None
         for recorded in card["artefacts"]:
             if "error" in recorded:
                 continue
-            artefact = Artefact(recorded["file"], recorded["kind"], tuple(recorded["endpoints"]))
+            artefact = recorded_artefact(recorded)
             if any(artefact.owns(file) for file in damaged):
                 continue
             try:
                 predictor = artefact.open(path, worker)
                 repeat = _repeat(artefact, predictor, card["samples"], task)
-                again = _run_again(artefact, predictor, recorded, task, batches)
+                again = run_again(artefact, predictor, recorded, task, batches) if batches else {}
                 rows.append({**recorded, **repeat, **again})
             except RunFailedError as error:
                 problems.append(f"{artefact.file}: {error}")
     if problems:
         raise NotTheSameError(path, problems)
     return rows
+
+
+def recorded_artefact(row: Mapping[str, Any]) -> Artefact:
+    """Return the artefact of a card's row."""
+    return Artefact(row["file"], row["kind"], tuple(row["endpoints"]))
+
+
+def sample_inputs(card: Mapping[str, Any], endpoint: str) -> dict[str, np.ndarray]:
+    """Return the test examples that a bundle holds as inputs of an endpoint, (N, ...) by name.
+
+    Raises:
+        UsageError: when it holds none.
+    """
+    if card["samples"] is None:
+        raise UsageError(
+            f"The bundle of {card['name']} holds no examples, and its data is not here. Say with --data "
+            "where that is."
+        )
+    return _decode(card["samples"]["endpoints"][endpoint]["inputs"])
 
 
 def damaged_files(folder: Path, card: Mapping[str, Any]) -> dict[str, str]:
@@ -136,16 +155,24 @@ def _repeat(
     return {"repeat": found}
 
 
-def _run_again(
-    artefact: Artefact,
-    predictor: Predictor,
-    recorded: Mapping[str, Any],
-    task: Any,
-    batches: Batches | None,
+def run_again(
+    artefact: Artefact, predictor: Predictor, recorded: Mapping[str, Any], task: Any, batches: Batches
 ) -> dict[str, Any]:
-    """Run each endpoint on the data; return the first one's figures, which have to be those of the export."""
-    if batches is None:
-        return {}
+    """Run each endpoint on the data that the export was verified with.
+
+    Args:
+        artefact: what was opened.
+        predictor: opened.
+        recorded: the card's row of it.
+        task: has `inputs` and `evaluate`.
+        batches: returns (features, labels) batches of that data.
+
+    Returns:
+        The figures of the first endpoint that the data decides, and all of them as `evaluation`.
+
+    Raises:
+        RunFailedError: when it cannot be run, or a figure is not that of the export.
+    """
     found: dict[str, Any] = {}
     for name, then in recorded["endpoints"].items():
         inputs = functools.partial(task.inputs, name)

@@ -101,7 +101,7 @@ class TFLitePredictor(Predictor):
     def _run(self, endpoint, inputs):
         runner = self._runners[endpoint]
         batch_size = len(next(iter(inputs.values())))
-        if all(shape[0] is None for shape, _ in self.inputs[endpoint].values()) or batch_size == 1:
+        if batch_size == 1 or not self.one_by_one(endpoint):
             return runner(**inputs)
         rows = [
             runner(**{name: value[index : index + 1] for name, value in inputs.items()})

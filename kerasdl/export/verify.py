@@ -16,6 +16,8 @@ from kerasdl.export.artefact import Artefact
 from kerasdl.export.predictor import Predictor
 from kerasdl.export.spec import Endpoint
 
+_NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared on
+
 Arrays = dict[str, np.ndarray]
 Call = Callable[[Mapping[str, np.ndarray]], Arrays]
 #: Takes features and a seed, and returns an endpoint's inputs by name.
@@ -85,11 +87,16 @@ def batches_of(artefact: Artefact, endpoint: str, batches: Batches) -> Batches:
     """Return the data to compare an endpoint on: all of it for an artefact's first one.
 
     Further endpoints hold the same network behind other inputs, some of them slow ones (files to decode): the
-    first batch serves them.
+    first 256 examples of the first batch serve them.
     """
     if endpoint == artefact.endpoints[0]:
         return batches
-    return lambda: itertools.islice(batches(), 1)
+
+    def first_examples():
+        for batch in itertools.islice(batches(), 1):
+            yield tf.nest.map_structure(lambda array: array[:_NUM_FURTHER], batch)
+
+    return first_examples
 
 
 def run_over(call: Call, inputs: Inputs, batches: Batches) -> tuple[Arrays, np.ndarray]:

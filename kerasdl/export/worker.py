@@ -8,7 +8,6 @@ import os
 import pickle
 import re
 import signal
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-_loaded: dict[str, Any] = {}  # the SavedModel that `call` and `latency` use
+_loaded: dict[str, Any] = {}  # the SavedModel that `call` and `durations` use
 
 
 def convert(
@@ -75,9 +74,11 @@ def call(endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-def latency(endpoint: str, inputs: Mapping[str, np.ndarray]) -> float:
-    """Return the median milliseconds of a call of the loaded SavedModel."""
-    return median_latency(lambda: call(endpoint, inputs))
+def durations(
+    endpoint: str, inputs: Mapping[str, np.ndarray], seconds: float, calls: int | None
+) -> list[float]:
+    """Return the seconds of each call of the loaded SavedModel; see `time_calls`."""
+    return time_calls(lambda: call(endpoint, inputs), seconds, calls)
 
 
 def signature_inputs(function) -> dict[str, tuple[tuple, str]]:
@@ -86,17 +87,17 @@ def signature_inputs(function) -> dict[str, tuple[tuple, str]]:
     return {name: (tuple(spec.shape.as_list()), spec.dtype.name) for name, spec in specs.items()}
 
 
-def median_latency(run: Callable[[], Any], calls: int = 50, seconds: float = 0.5) -> float:
-    """Return the median milliseconds of a call, warm, over at most `calls` calls and about `seconds`."""
+def time_calls(run: Callable[[], Any], seconds: float, calls: int | None = None) -> list[float]:
+    """Return the seconds of each call, warm, over about `seconds`: one call at least, at most `calls`."""
     for _ in range(3):
         run()
     durations = []
     end = time.perf_counter() + seconds
-    while len(durations) < calls and (not durations or time.perf_counter() < end):
+    while (calls is None or len(durations) < calls) and (not durations or time.perf_counter() < end):
         start = time.perf_counter()
         run()
         durations.append(time.perf_counter() - start)
-    return 1000 * statistics.median(durations)
+    return durations
 
 
 def _one_by_one(
@@ -138,9 +139,12 @@ def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     for module in ("keras", "tf_keras", "kerasdl"):
         sys.modules[module] = None  # importing them raises ModuleNotFoundError
-    import tensorflow  # noqa: F401  the slow part, done before anything is asked
+    import tensorflow as tf  # the slow part, done before anything is asked
 
-    commands = {function.__name__: function for function in (convert, load, call, latency)}
+    if len(sys.argv) > 1:  # its pools are made with the first operation, and stay as they are
+        tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
+        tf.config.threading.set_inter_op_parallelism_threads(int(sys.argv[1]))
+    commands = {function.__name__: function for function in (convert, load, call, durations)}
     while True:
         try:
             command, arguments = pickle.load(sys.stdin.buffer)
