@@ -103,7 +103,7 @@ def check_precision(precision: str, gpus: Sequence[tf.config.PhysicalDevice], fl
 
     A processor without instructions for bfloat16 emulates them: a training step of LeNet-5 or ResNet-8 takes
     1.9 to 5.7 times as long as in float32 (2 cores of an EPYC, kept from using its own). float16 takes 5 to 7
-    times as long on the same machine, but stays allowed: to look on a CPU into what ran on a GPU.
+    times as long on the same machine (an MLP 2), but stays allowed: to look on a CPU into what ran on a GPU.
 
     Args:
         precision: that of the recipe.
@@ -132,7 +132,7 @@ def check_precision(precision: str, gpus: Sequence[tf.config.PhysicalDevice], fl
             "--precision float32."
         )
     _log.warning(
-        "mixed_float16 on a processor without float16 instructions takes 5 to 7 times as long as float32. "
+        "mixed_float16 on a processor without float16 instructions takes up to 7 times as long as float32. "
         "Use --precision float32, unless it is for the result and not for the speed."
     )
 

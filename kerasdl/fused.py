@@ -1,8 +1,8 @@
 """Keras's optimizers with one operator for each weight's update.
 
 Keras states an update as several operators, each of which reads and writes the whole weight; TensorFlow has a
-kernel that does it in one pass, with the same formula. Rounding differs: Adam's 1 - beta_2 is taken in float32,
-which moves an update by 1e-5 of itself. Sparse gradients take Keras's way.
+kernel that does it in one pass, with the same formula. Rounding differs: Adam's 1 - beta_2 is taken in
+float32, which moves an update by 1e-5 of itself. Sparse gradients take Keras's way.
 """
 
 import keras
