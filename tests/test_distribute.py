@@ -1,11 +1,14 @@
 """The update on two replicas equals that on one, whatever the recipe asks of it (SGD: nothing hides)."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerasdl import distribute, noise
+from kerasdl.cli import main
 from kerasdl.errors import UsageError
 from kerasdl.optimizers import make_optimizer, moving_averages
 from kerasdl.recipe import Recipe
@@ -172,3 +175,96 @@ def test_batch_that_does_not_divide_names_both_numbers():
 def test_unknown_strategy():
     with pytest.raises(UsageError, match=r"mirorred.*auto, mirrored, none or cpu:N"):
         distribute.choose("mirorred")
+
+
+CPUINFO = {
+    "EPYC 9004": "processor\t: 0\nflags\t\t: fpu sse2 avx2 avx512f avx512_bf16 avx512_vnni\n",
+    "Xeon 4th": "flags : fpu avx512f avx512_bf16 amx_bf16 avx512_fp16 amx_tile\n",
+    "AMX alone": "flags : fpu amx_bf16 amx_tile\n",
+    "Skylake": "processor\t: 0\nflags\t\t: fpu sse2 avx2 avx512f\nbugs\t\t: bf16 avx512_bf16\n",
+    "Zen 2": "processor\t: 0\nflags\t\t: fpu sse2 avx2 f16c\n\nprocessor\t: 1\nflags\t\t: fpu sse2\n",
+    "Graviton3": "processor\t: 0\nFeatures\t: fp asimd fphp asimdhp i8mm bf16\n",
+    "Graviton2": "processor\t: 0\nFeatures\t: fp asimd fphp asimdhp\n",
+    "macOS": "",
+    "RISC-V": "processor\t: 0\nisa\t\t: rv64imafdc\n",
+}
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """Pretend to run on a processor, with GPUs of these details."""
+
+    def use(name, details=()):
+        gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(len(details))]
+        devices = {"CPU": [tf.config.PhysicalDevice("/physical_device:CPU:0", "CPU")], "GPU": gpus}
+        monkeypatch.setattr(distribute, "_cpuinfo", lambda: CPUINFO[name])
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind="CPU": devices[kind])
+        monkeypatch.setattr(
+            tf.config.experimental, "get_device_details", lambda gpu: details[gpus.index(gpu)]
+        )
+
+    return use
+
+
+def begin(strategy="none", **fields):
+    case = ALL_CASES[1]
+    return distribute.begin(Recipe(model=case.model, data=None, task=case.task, strategy=strategy, **fields))
+
+
+@pytest.mark.parametrize("strategy", ["none", "auto", "mirrored", "cpu:2"])
+@pytest.mark.parametrize("name", ["Skylake", "Zen 2", "Graviton2"])
+def test_emulated_bfloat16_is_refused(processor, name, strategy):
+    processor(name)
+    with pytest.raises(UsageError, match=r"mixed_bfloat16.* processor .*avx512_bf16.*--precision float32"):
+        begin(strategy, precision="mixed_bfloat16")
+    begin(strategy, precision="float32")
+
+
+@pytest.mark.parametrize("name", ["EPYC 9004", "Xeon 4th", "AMX alone", "Graviton3", "macOS", "RISC-V"])
+def test_bfloat16_is_allowed_where_it_may_be_native(processor, name, caplog):
+    processor(name)
+    begin(precision="mixed_bfloat16")
+    assert not caplog.text
+
+
+def test_bfloat16_on_gpus(processor, caplog):
+    """The processor does not matter, unless it stands in for GPUs."""
+    processor("Zen 2", [{"compute_capability": (9, 0)}, {}])
+    begin(precision="mixed_bfloat16")
+    assert not caplog.text
+    with pytest.raises(UsageError, match="mixed_bfloat16"):
+        begin("cpu:2", precision="mixed_bfloat16")
+    processor("Zen 2", [{"compute_capability": (7, 5)}])
+    begin(precision="mixed_bfloat16")
+    assert "GPU:0 has compute capability 7.5" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus", "precision", "warned"),
+    [
+        ("EPYC 9004", [], "mixed_float16", True),
+        ("EPYC 9004", [], "float32", False),
+        ("EPYC 9004", [{"compute_capability": (7, 0)}], "mixed_float16", False),
+        ("Xeon 4th", [], "mixed_float16", False),
+        ("Graviton2", [], "mixed_float16", False),
+        ("macOS", [], "mixed_float16", False),
+    ],
+)
+def test_float16_on_processors_is_warned_of(processor, caplog, name, gpus, precision, warned):
+    processor(name, gpus)
+    begin(precision=precision)
+    assert ("mixed_float16 on a processor" in caplog.text) == warned
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="not Linux")
+def test_this_processor_says_what_it_is():
+    assert distribute.processor_flags(distribute._cpuinfo()) & {"fpu", "fp", "asimd"}
+
+
+@pytest.mark.parametrize("command", ["train", "lr-find"])
+def test_refusal_on_the_command_line(processor, command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    processor("Zen 2")
+    assert main([command, "mlp", "--data", "digits", "--precision", "mixed_bfloat16"]) == 2
+    assert "--precision float32" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
