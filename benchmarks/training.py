@@ -39,7 +39,7 @@ import kerasdl  # noqa: E402
 from kerasdl.errors import UsageError  # noqa: E402
 
 _KERNELS = ({"fused": True}, {"foreach": True}, {})
-_TRIAL_EPOCHS, _TRIAL_EXAMPLES, _TRIALS = 3, 16_384, 2
+_TRIAL_EPOCHS, _TRIAL_EXAMPLES = 3, 16_384
 _HELD_OUT = 256  # images of the validation and the test split
 
 
@@ -113,7 +113,7 @@ def choose_variant(arm: Arm, settings: Settings) -> dict[str, Any]:
     examples = min(_TRIAL_EXAMPLES, settings.examples)
     short = dataclasses.replace(settings, epochs=_TRIAL_EPOCHS, examples=examples)
     speeds, problem = {}, None
-    for number in [*range(len(arm.variants))] * _TRIALS:
+    for number in range(len(arm.variants)):
         try:
             result = run_arm(arm, dataclasses.replace(short, variant=arm.variants[number]))
         except RuntimeError as error:
@@ -152,12 +152,13 @@ def measure(arms: dict[str, Arm], settings: Settings, rounds: int) -> dict[str, 
     return {"variants": variants, "results": results, "matrix_gflops": max(rates)}
 
 
-def load_data(folder: Path, multiple: int) -> tuple[Path, int, str]:
+def load_data(folder: Path, multiple: int, most: int) -> tuple[Path, int, str]:
     """Write the data that all arms train on.
 
     Args:
         folder: where the file goes.
         multiple: divides the number of training images, so that all arms make the same updates.
+        most: the highest number of them.
 
     Returns: the .npz file, its number of training images, and what they are.
     """
@@ -170,7 +171,7 @@ def load_data(folder: Path, multiple: int) -> tuple[Path, int, str]:
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (54_001, 28, 28, 1)).astype(np.uint8)
         labels, source = rng.integers(0, 10, len(images)).astype(np.int32), "random images of MNIST's shape"
-    count = (len(images) - _HELD_OUT) // multiple * multiple
+    count = min(len(images) - _HELD_OUT, most) // multiple * multiple
     few = {"x_val": images[-_HELD_OUT:], "y_val": labels[-_HELD_OUT:]}
     few |= {"x_test": few["x_val"], "y_test": few["y_val"]}
     np.savez(folder / "data.npz", x_train=images[:count], y_train=labels[:count], **few)
@@ -182,7 +183,7 @@ def make_settings(network: str, values: argparse.Namespace, folder: Path) -> tup
     recipe = kerasdl.load_recipe(network)
     batch_size, optimizer = values.batch_size or recipe.batch_size, values.optimizer or recipe.optimizer
     own = optimizer == recipe.optimizer
-    data, examples, source = load_data(folder, 16 * batch_size)
+    data, examples, source = load_data(folder, 16 * batch_size, values.examples)
     settings = Settings(
         network=network,
         data=str(data),
@@ -216,6 +217,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="times every arm runs (default: 5)")
     parser.add_argument("--epochs", type=int, default=8, help="counted epochs of a process (default: 8)")
     parser.add_argument("--arms", default=",".join(ARMS), help="some of %(default)s")
+    parser.add_argument("--examples", type=int, default=10**9, help="most images of an epoch (default: all)")
     parser.add_argument("--batch-size", type=int, help="default: the recipe's own")
     parser.add_argument("--optimizer", choices=("adamw", "sgd"), help="default: the recipe's own (adamw)")
     parser.add_argument("--json", metavar="FILE", help="write all raw numbers there")
@@ -223,6 +225,8 @@ def parse() -> argparse.Namespace:
     values.arms = values.arms.split(",")
     if unknown := set(values.arms) - set(ARMS):
         parser.error(f"there is no arm {', '.join(sorted(unknown))}; there are {', '.join(ARMS)}")
+    if values.examples < 16 * (values.batch_size or 128):
+        parser.error("--examples has to be at least 16 batches")
     if min(values.rounds, values.epochs, values.batch_size or 1) < 1 or (values.batch_size or 1) > 3000:
         parser.error("--rounds and --epochs have to be at least 1, --batch-size 1 to 3000")
     return values

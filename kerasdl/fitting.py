@@ -277,9 +277,11 @@ def _validate(
     """Return the figures of the validation split."""
     split = training.splits.validation
     num_replicas = network.distribute_strategy.num_replicas_in_sync
-    # Keras cannot begin with a batch that replicas share unevenly.
-    batch_size = evaluation.batch_size(split, least=training.recipe.batch_size) // num_replicas * num_replicas
-    batch_size = min(batch_size, max(len(split) // num_replicas, 1) * num_replicas)
+    # Keras cannot begin with a batch that replicas share unevenly, nor can a replica do without any sample.
+    batch_size = evaluation.batch_size(split, least=training.recipe.batch_size)
+    batch_size = max(min(batch_size, len(split)) // num_replicas, 1) * num_replicas
+    while 0 < len(split) % batch_size < num_replicas < batch_size:
+        batch_size -= num_replicas
     figures = network.evaluate(
         order.evaluation_batches(split, batch_size=batch_size),
         steps=building.DRY_RUN_STEPS if training.dry_run else None,

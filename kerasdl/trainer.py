@@ -176,8 +176,8 @@ def _work(
         hooks = []
         if options.export and recipe.overfit_batches is None:
             converter = stack.enter_context(Converter())
-            # Its imports take seconds. They pass while the network trains, but not before its first steps, nor
-            # during steps that are recorded.
+            # Its imports take seconds. They pass while the network trains, but not before its first steps,
+            # nor during steps that are recorded.
             if not profile:
                 hooks.append(LambdaCallback(on_train_batch_end=lambda batch, logs: converter.start()))
         with _explained(recipe, strategy, dry_run) as working:
