@@ -223,6 +223,10 @@ def main() -> None:
     parser.add_argument("--threads", type=counts, default=(1, 2))
     parser.add_argument("--batch-sizes", type=counts, default=(1, 32))
     values = parser.parse_args()
+    if not (values.bundle / "card.json").is_file():
+        parser.error(
+            f"{values.bundle} is no bundle (it has no card.json); give a folder like exported/lenet5/1"
+        )
     environment.import_tensorflow()
     for name, text in machine.describe().items():
         print(f"{name}: {text}")
