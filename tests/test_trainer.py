@@ -222,3 +222,10 @@ def test_recipe_of_the_run_is_that_of_the_result(tmp_path):
     assert (result.run.recipe().epochs, result.run.recipe().min_steps) == (3, 0)
     assert len(history(result)) == 3
     assert result.run.recipe() == result.recipe
+
+
+def test_a_class_without_weight_is_never_learned(tmp_path):
+    weights = (1.0,) * 5 + (0.0,) * 5
+    result = train(tmp_path, task=Classification(class_weights=weights), epochs=4)
+    answers = np.load(result.run.path / "predictions.npz")
+    assert set(answers["class_ids"]) == set(range(5))
