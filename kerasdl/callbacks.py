@@ -5,7 +5,7 @@ What a callback has to know in a run that goes on, it gives as `state()` and tak
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from kerasdl import optimizers
 from kerasdl.errors import RunFailedError
 from kerasdl.optimizers import moving_averages
 from kerasdl.run import Run, link_or_copy, replacing
+
+#: Begins the reason for which a training ended where an observer ended it.
+PRUNED = "pruned"
 
 
 class Position(keras.callbacks.Callback):
@@ -263,6 +266,42 @@ class MaxTime(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.on_train_batch_end(epoch)
+
+
+class Observer(keras.callbacks.Callback):
+    """Tell the figures of each epoch, and end the training where the answer is a reason to.
+
+    Args:
+        observe: gets `epoch` (from 1 on), `epochs` of the run and figures by name; returns a reason, or None.
+        epochs: of the run.
+        position: is told to stop.
+        earlier: the same of the epochs before an interruption.
+    """
+
+    def __init__(
+        self,
+        observe: Callable[[Mapping[str, float]], str | None],
+        epochs: int,
+        position: Position,
+        earlier: Sequence[Mapping[str, float]],
+    ):
+        super().__init__()
+        self.observe = observe
+        self.epochs = epochs
+        self.position = position
+        self.earlier = tuple(earlier)
+
+    def on_train_begin(self, logs=None):
+        for row in self.earlier:
+            self._tell(row)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._tell({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
+
+    def _tell(self, figures: Mapping[str, float]):
+        reason = self.observe({**figures, "epochs": self.epochs})
+        if reason is not None and self.position.stopped is None:
+            self.position.stop(f"{PRUNED}: {reason}")
 
 
 class Learned(keras.callbacks.Callback):

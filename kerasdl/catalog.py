@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from kerasdl import modules
@@ -53,6 +54,44 @@ def find(pipeline: str) -> Path:
             + did_you_mean(pipeline, known)
         )
     return known[pipeline]
+
+
+def load_space(name: str) -> tuple[Recipe, Path, Path]:
+    """Load the recipe that a search is about.
+
+    Args:
+        name: a shipped space, or a .py file with a function `space` and its RECIPE.
+
+    Returns:
+        The recipe, the file it came from, and the file of the space.
+
+    Raises:
+        UsageError: when there is no such space; near names are offered.
+    """
+    if name.endswith(".py") or "/" in name:
+        space_in(Path(name))
+        return *load(name), Path(name)
+    known = names("tuning")
+    if name not in known:
+        raise UsageError(
+            f"There is no search space {name!r}; there are {', '.join(known)}, or give a .py file with "
+            "a function space(hp, recipe) and a RECIPE." + did_you_mean(name, known)
+        )
+    return *load(name), known[name]
+
+
+def space_in(path: Path) -> Callable:
+    """Return the function `space` of a file.
+
+    Raises:
+        UsageError: when it has none.
+    """
+    space = getattr(modules.load(path), "space", None)
+    if not callable(space):
+        raise UsageError(
+            f"{path} defines no function space(hp, recipe) that returns a recipe; see tuning/lenet5.py."
+        )
+    return space
 
 
 def load(pipeline: str) -> tuple[Recipe, Path]:

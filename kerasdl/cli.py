@@ -5,9 +5,10 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from kerasdl import __version__
+from kerasdl import __version__, catalog
 from kerasdl.arguments import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.interruption import Interrupted
@@ -34,6 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train_file(file: str) -> NoReturn:
     """Train the recipe in a Python file with the command line's flags, then exit; for its main guard."""
     sys.exit(main(["train", file, *sys.argv[1:]]))
+
+
+def tune_file(file: str) -> NoReturn:
+    """Search the space in a Python file with the command line's flags, then exit; for its main guard."""
+    path = Path(file)
+    shipped = path.resolve() == catalog.names("tuning").get(path.stem, path).resolve()
+    sys.exit(main(["tune", path.stem if shipped else file, *sys.argv[1:]]))
 
 
 def _run(arguments: list[str]) -> int:
@@ -66,6 +74,7 @@ def _run(arguments: list[str]) -> int:
 #: Each is `kerasdl/commands/<name>.py`, with _ for -.
 _COMMANDS = {
     "train": "train a pipeline, evaluate, export and verify it",
+    "tune": "search hyperparameters of a pipeline: Bayesian, random, grid, Hyperband",
     "evaluate": "figures of a run, a bundle or an exported file on a split of its data",
     "predict": "classify image files with a run, a bundle or an exported file",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",

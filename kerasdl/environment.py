@@ -33,6 +33,15 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
+def limit(num_threads: int | None = None, gpus: str | None = None) -> None:
+    """Keep what TensorFlow starts in this process, and has not started yet, to some threads and GPUs."""
+    if num_threads is not None:
+        for pool in ("INTRAOP", "INTEROP"):
+            os.environ.setdefault(f"TF_NUM_{pool}_THREADS", str(num_threads))
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+
+
 def describe() -> dict[str, str]:
     """Return the variables as they are now, and say if they were set too late to count."""
     state = {name: os.environ.get(name, "") for name in DEFAULTS}
@@ -43,11 +52,14 @@ def describe() -> dict[str, str]:
     return state
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(*, look_for_devices: bool = True) -> None:
     """Import TensorFlow and Keras and look for devices, quietly: notes come before the log level counts.
 
     The garbage collector waits meanwhile: it would look through the hundreds of thousands of objects that the
     imports make and that stay, again and again (a fifth of the time). It need not look at them later either.
+
+    Args:
+        look_for_devices: a process that is to be forked must not: drivers of GPUs do not survive it.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -56,7 +68,8 @@ def import_tensorflow() -> None:
             import keras  # noqa: F401
             import tensorflow as tf
 
-            tf.config.list_physical_devices()
+            if look_for_devices:
+                tf.config.list_physical_devices()
     finally:
         gc.freeze()
         if collecting:

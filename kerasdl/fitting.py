@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -50,6 +50,7 @@ class Training:
         run: the folder, locked.
         checkpoint: where to go on; None to begin.
         dry_run: validate on two batches only.
+        observe: gets the figures of each epoch; a reason that it returns ends the training.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class Training:
     run: Run
     checkpoint: checkpoints.Checkpoint | None = None
     dry_run: bool = False
+    observe: Callable[[Mapping[str, float]], str | None] | None = None
 
 
 def fit(
@@ -177,6 +179,9 @@ class _Crew:
             chosen.append(callbacks.MaxTime(self.position, durations.to_seconds(recipe.max_time)))
         if recipe.overfit_batches is not None:
             chosen.append(callbacks.Learned(recipe.task, self.position))
+        if self.training.observe is not None:
+            rows = self.history.rows
+            chosen.append(callbacks.Observer(self.training.observe, recipe.epochs, self.position, rows))
         return [*chosen, self.history, self.board, self.status]
 
     def state(self) -> dict[str, Any]:

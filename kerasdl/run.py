@@ -188,14 +188,23 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **
     except OSError as error:
         raise UsageError(f"No run can be written to {parent}: {error.strerror}. Use --runs-dir.") from error
     run = Run(path)
+    keep_source(run, recipe, recipe_source)
+    run.update_status(**status)
+    run.write("recipe.json", to_json(recipe))
+    return run
+
+
+def keep_source(run: Run, recipe: Recipe, recipe_source: Path | None) -> None:
+    """Write a copy of the file that a recipe came from, or that defines its types, as `recipe.py`.
+
+    Raises:
+        UsageError: when its types come from several files.
+    """
     source = _own_source(recipe)
     if source is None and recipe_source is not None and recipe_source.suffix == ".py":
         source = recipe_source.read_text(encoding="utf-8")
     if source is not None:
         run.write("recipe.py", source)
-    run.update_status(**status)
-    run.write("recipe.json", to_json(recipe))
-    return run
 
 
 def _own_source(recipe: Recipe) -> str | None:

@@ -21,9 +21,9 @@ def print_result(console: "Console", result: Any, dry_run: bool) -> None:
         console.print(f"Report  {report}", highlight=False)
     logs = ["tensorboard", "--logdir", str(result.run.path / "logs")]
     if result.recipe.overfit_batches is not None:
-        _print_next(console, [logs])
+        print_next(console, [logs])
     elif result.bundle is None:
-        _print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
+        print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
     else:
         _print_bundle(console, result.bundle, logs)
 
@@ -98,10 +98,11 @@ def _rate(cell: Mapping[str, Any]) -> str:
 def _print_bundle(console: "Console", bundle: Any, *more: Sequence[str]) -> None:
     console.print(f"Bundle  {bundle.path}", highlight=False)
     path = str(bundle.path)
-    _print_next(console, [["kerasdl", "predict", path, "some.png"], ["kerasdl", "verify", path], *more])
+    print_next(console, [["kerasdl", "predict", path, "some.png"], ["kerasdl", "verify", path], *more])
 
 
-def _print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
+def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
+    """Print commands that the user may want to type now."""
     console.print("Next:")
     for command in map(shlex.join, commands):
         console.print(f"  {command}", highlight=False, style="cyan")

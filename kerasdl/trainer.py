@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from kerasdl import building, distribute, faults, resuming, shipping
 from kerasdl import run as runs
+from kerasdl.callbacks import PRUNED
 from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.evaluate import calibration, evaluate_run
@@ -25,7 +26,7 @@ from kerasdl.fitting import Training, fit
 from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.profiling import Profile
 from kerasdl.recipe import Recipe
-from kerasdl.report import page
+from kerasdl.report import page, record
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,27 @@ class Result:
     recipe: Recipe
     metrics: dict[str, Any]
     bundle: Any = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """How a run that is a trial of a search differs from one that is to ship.
+
+    It is judged on the validation split alone, its exported files too: whoever chooses by the test split has
+    no test left. It has no page and no test figures; `kerasdl evaluate` gives them for the one that wins.
+
+    Attributes:
+        load: returns the splits of a recipe's data.
+        observe: gets the figures of each epoch, those before an interruption too; a reason that it returns
+            ends the training with that epoch, and then nothing is exported.
+        formats: what to export, to measure it; nothing when empty.
+        tflite_modes: modes of the TFLite files.
+    """
+
+    load: Callable[[Recipe], Splits]
+    observe: Callable[[Mapping[str, float]], str | None]
+    formats: tuple[str, ...] = ()
+    tflite_modes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +89,7 @@ def train(
     embed_samples: bool = True,
     profile: bool = False,
     recipe_source: Path | None = None,
+    trial: Trial | None = None,
     console: Console | None = None,
 ) -> Result:
     """Train, evaluate on the test split, export and verify.
@@ -80,6 +103,7 @@ def train(
         embed_samples: keep a few test examples in the bundle, to verify it where the data is not.
         profile: record some steps and say where their time goes (`kerasdl.profiling`).
         recipe_source: file the recipe came from; the run keeps a copy.
+        trial: what is different because the run is a trial of a search.
         console: where progress is drawn. Defaults to standard output.
 
     Returns:
@@ -105,9 +129,8 @@ def train(
             stack.enter_context(run.locked())
             return run, None
 
-        return _work(
-            recipe, options, start, console or Console(soft_wrap=True), dry_run=dry_run, profile=profile
-        )
+        console = console or Console(soft_wrap=True)
+        return _work(recipe, options, start, console, dry_run=dry_run, profile=profile, trial=trial)
 
 
 def resume(
@@ -116,6 +139,7 @@ def resume(
     recipe: Recipe | None = None,
     force: bool = False,
     profile: bool = False,
+    trial: Trial | None = None,
     console: Console | None = None,
     **options: Any,
 ) -> Result:
@@ -127,6 +151,7 @@ def resume(
             anything else only with `force`. Defaults to the run's own.
         force: go on although the recipe, the data or the versions differ.
         profile: as that of `train`.
+        trial: as that of `train`.
         console: where progress is drawn. Defaults to standard output.
         **options: `export`, `exported_dir` and `embed_samples` of `train`, where they are to change.
 
@@ -156,7 +181,8 @@ def resume(
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
         options = _Options(**{**kept, **options})
-        return _work(recipe, options, start, console or Console(soft_wrap=True), profile=profile)
+        console = console or Console(soft_wrap=True)
+        return _work(recipe, options, start, console, profile=profile, trial=trial)
 
 
 def _work(
@@ -167,6 +193,7 @@ def _work(
     *,
     dry_run: bool = False,
     profile: bool = False,
+    trial: Trial | None = None,
 ) -> Result:
     """Do all that a run does, stage by stage; `start` gives the run folder and the checkpoint."""
     with contextlib.ExitStack() as stack:
@@ -181,7 +208,7 @@ def _work(
             if not profile:
                 hooks.append(LambdaCallback(on_train_batch_end=lambda batch, logs: converter.start()))
         with _explained(recipe, strategy, dry_run) as working:
-            splits = load_data(recipe)
+            splits = load_data(recipe) if trial is None else trial.load(recipe)
             if converter is not None:  # what cannot be published is said before hours of training, not after
                 check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
             recipe, seen, steps = building.resolve(recipe, splits, dry_run)
@@ -189,7 +216,8 @@ def _work(
             run, checkpoint = start(recipe, splits.fingerprint)
             working.on(run)
             run.update_status(**options.status(), error=None)
-            training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run)
+            observe = None if trial is None else trial.observe
+            training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run, observe)
             with interruptions.deferred(), contextlib.ExitStack() as watching:
                 if profile:
                     hooks.insert(0, watching.enter_context(Profile(run, console)))
@@ -197,6 +225,8 @@ def _work(
             if recipe.overfit_batches is not None:
                 run.update_status(stage="finished")
                 return _judge_overfitting(run, recipe, console)
+            if trial is not None:
+                return _judge_trial(run, recipe, splits, options, trial, converter)
             limit = building.DRY_RUN_STEPS if dry_run else None
             metrics = _evaluate(run, recipe, network, splits, limit)
             console.print(recipe.task.summary(metrics), highlight=False)
@@ -214,6 +244,33 @@ def _work(
             run.update_status(stage="finished")
             _write_report(run)
             return Result(run, recipe, metrics, bundle)
+
+
+def _judge_trial(
+    run: runs.Run,
+    recipe: Recipe,
+    splits: Splits,
+    options: _Options,
+    trial: Trial,
+    converter: Converter | None,
+) -> Result:
+    """End a trial: its figures are those of the epoch it kept; files are exported where they are measured."""
+    best = run.read_json("metrics.json")["best_epoch"]
+    figures = record.read(run.path).history[best - 1]
+    bundle = None
+    if converter is not None and not str(run.read_json("status.json")["stopped"]).startswith(PRUNED):
+        run.update_status(stage="exporting")
+        bundle = shipping.export_run(
+            run,
+            dataclasses.replace(splits, test=splits.validation),
+            exported_dir=options.exported_dir,
+            converter=converter,
+            formats=trial.formats,
+            tflite_modes=trial.tflite_modes,
+            embed_samples=options.embed_samples,
+        )
+    run.update_status(stage="finished")
+    return Result(run, recipe, figures, bundle)
 
 
 def _evaluate(

@@ -1,10 +1,11 @@
 """The pipeline and the flags of its recipe: what every command that trains begins with."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import environment
+from kerasdl import catalog, environment
 from kerasdl.arguments import Parser, value_of
 from kerasdl.errors import UsageError
 
@@ -12,12 +13,15 @@ if TYPE_CHECKING:
     from kerasdl.recipe import Recipe
 
 
-def parse(parser: Parser, arguments: list[str]) -> tuple["Recipe", Path, dict[str, Any]]:
+def parse(
+    parser: Parser, arguments: list[str], load: Callable[[str], tuple["Recipe", Path]] = catalog.load
+) -> tuple["Recipe", Path, dict[str, Any]]:
     """Parse PIPELINE, --data and a flag for each scalar of the recipe, beside the command's own options.
 
     Args:
         parser: holds the command's own options; the others are added here.
         arguments: what follows the command's name; the pipeline comes first, since it decides the flags.
+        load: returns the recipe of PIPELINE and the file it came from.
 
     Returns:
         The recipe with the flags applied, the file it came from, and the command's own options by name.
@@ -34,9 +38,9 @@ def parse(parser: Parser, arguments: list[str]) -> tuple["Recipe", Path, dict[st
             raise UsageError(f"The pipeline comes first, as in {parser.prog} lenet5 --data digits.")
         parser.parse(arguments)
     environment.import_tensorflow()  # only now: --help alone answers without it
-    from kerasdl import catalog, flags
+    from kerasdl import flags
 
-    recipe, source = catalog.load(arguments[0])
+    recipe, source = load(arguments[0])
     if (text := value_of("--data", arguments)) is not None:
         from kerasdl.data import from_text
 

@@ -2,11 +2,17 @@
 
 import argparse
 import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kerasdl import environment
+from kerasdl import catalog, environment
 from kerasdl.arguments import Parser, value_of
 from kerasdl.commands import recipe_arguments
 from kerasdl.errors import UsageError
+
+if TYPE_CHECKING:
+    from kerasdl.recipe import Recipe
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
@@ -38,8 +44,14 @@ def _train(parser: Parser, arguments: list[str]) -> int:
         help="show the recipe and stop; --min-steps may still add epochs, which a run's recipe.json tells",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="two batches through all stages; keep nothing")
+    parser.add_argument(
+        "--from-trial", metavar="SEARCH:TRIAL",
+        help="take the recipe of a trial, by number or best: searches/lenet5/1:best",
+    )  # fmt: skip
     parser.add_folders("runs", "exported")
-    recipe, source, values = recipe_arguments.parse(parser, arguments)
+    trial = value_of("--from-trial", arguments)
+    load = catalog.load if trial is None else functools.partial(_load_trial, trial)
+    recipe, source, values = recipe_arguments.parse(parser, arguments, load)
     if values["print_recipe"]:
         from kerasdl.serialization import to_json
 
@@ -58,6 +70,27 @@ def _train(parser: Parser, arguments: list[str]) -> int:
         recipe_source=source,
     )
     return _finish(result, dry_run=values["dry_run"])
+
+
+def _load_trial(trial: str, pipeline: str) -> tuple["Recipe", Path]:
+    """Return the recipe of a trial of a search, and the file it came from."""
+    from kerasdl.search import record
+    from kerasdl.search.tuner import recipe_of_trial
+
+    text, _, which = trial.rpartition(":")
+    path = Path(text)
+    if not text or not (which == "best" or which.isdecimal()):
+        raise UsageError(f"--from-trial is {trial!r}; give SEARCH:TRIAL, as in searches/lenet5/1:best or :7.")
+    found = record.read(path)
+    name = Path(pipeline).stem
+    if name != found.name:
+        raise UsageError(f"{path} is a search of {found.name}, not of {name}.")
+    if which == "best":
+        best = found.best()
+        if best is None:
+            raise UsageError(f"{path} has no best trial: none was completed within its limits.")
+        which = best.number
+    return recipe_of_trial(path, int(which)), path / "recipe.py"
 
 
 def _resume(parser: Parser, arguments: list[str], path: str) -> int:

@@ -1,0 +1,1 @@
+"""Hyperparameter search: Keras Tuner around the one trainer."""

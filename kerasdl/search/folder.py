@@ -1,0 +1,119 @@
+"""The folder of a search, `searches/<name>/<n>/`: what it was begun as, and which one goes on."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasdl import run as runs
+from kerasdl.errors import UsageError
+from kerasdl.recipe import Recipe
+from kerasdl.run import Run
+from kerasdl.serialization import encode, leaves, to_json
+
+_log = logging.getLogger(__name__)
+
+#: File of a search that says what it is.
+FILE_NAME = "search.json"
+#: Settings of the recipe that may differ in a search that goes on.
+_FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What makes a search another search; of the same ones the newest unfinished goes on.
+
+    Attributes:
+        tuner: name of its oracle.
+        objectives: as texts, `max:val_accuracy`.
+        constraints: as texts, `tflite_kb<=100`.
+        pruner: name of its rule.
+    """
+
+    tuner: str
+    objectives: tuple[str, ...]
+    constraints: tuple[str, ...]
+    pruner: str
+
+    def identity(self, recipe: Recipe, space_file: Path) -> dict[str, Any]:
+        """Return what has to be equal, as JSON gives it back."""
+        parts = {
+            **{name: value for name, value in leaves(encode(recipe)) if name not in _FREE},
+            **{f"search.{name}": value for name, value in dataclasses.asdict(self).items()},
+            "space": hashlib.sha256(space_file.read_bytes()).hexdigest(),
+        }
+        return json.loads(json.dumps(parts))
+
+
+def open_search(
+    root: Path, recipe: Recipe, identity: Mapping[str, Any], *, max_trials: int | None, new: bool
+) -> Run | None:
+    """Return the folder of the newest unfinished search of the same settings; None where there is none.
+
+    Args:
+        root: `searches`.
+        recipe: its name is that of the folder.
+        identity: of the settings.
+        max_trials: a finished search of fewer trials is unfinished.
+        new: do not look.
+    """
+    parent = root / recipe.name
+    if new or not parent.is_dir():
+        return None
+    numbers = sorted((int(path.name) for path in parent.iterdir() if path.name.isdecimal()), reverse=True)
+    for number in numbers:
+        folder = Run(parent / str(number))
+        document = read_document(folder.path)
+        if document.get("identity") != identity:
+            continue
+        if not is_finished(document, max_trials):
+            return folder
+        more = "" if max_trials is None else " (a larger --max-trials adds trials to it)"
+        _log.info(f"{folder.path} is finished{more}; this is a new search.")
+        return None
+    return None
+
+
+def is_finished(document: Mapping[str, Any], max_trials: int | None) -> bool:
+    """Tell whether a search has nothing left to do for so many trials."""
+    before = document.get("max_trials")
+    if max_trials is not None and before is not None and max_trials > before:
+        return False
+    return document.get("finished", False)
+
+
+def create(
+    root: Path, recipe: Recipe, recipe_source: Path | None, space_file: Path, document: Mapping[str, Any]
+) -> Run:
+    """Make the next free folder of a space, with all that the search is.
+
+    Raises:
+        UsageError: when it cannot be made.
+    """
+    parent = root / recipe.name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Run(runs.next_version(parent))
+    except OSError as error:
+        raise UsageError(
+            f"No search can be written to {parent}: {error.strerror}. Use --searches-dir."
+        ) from error
+    runs.keep_source(folder, recipe, recipe_source)
+    folder.write("space.py", space_file.read_text(encoding="utf-8"))
+    folder.write("recipe.json", to_json(recipe))
+    folder.write(FILE_NAME, document)
+    return folder
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read what a search is; empty for a folder that is none."""
+    file = path / FILE_NAME
+    if not file.is_file():
+        return {}
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise UsageError(f"{file} is damaged ({error}). Use --new to begin another search.") from error

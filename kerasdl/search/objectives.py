@@ -1,0 +1,121 @@
+"""What a search aims at: figures of a run or of its exported files, and which way is better."""
+
+import dataclasses
+import math
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from kerasdl.errors import UsageError, did_you_mean
+
+#: Kinds of exported files that figures are measured on, and what has to be exported for them.
+ARTEFACTS = {
+    "saved_model": ("saved_model", None),
+    "float32": ("tflite", "float32"),
+    "float16": ("tflite", "float16"),
+    "dynamic": ("tflite", "dynamic"),
+    "int8": ("tflite", "int8"),
+    "int16x8": ("tflite", "int16x8"),
+    "onnx": ("onnx", None),
+}
+#: Short names; the int8 file is the one that phones get.
+_SHORT = {"tflite_kb": "int8_kb", "latency_ms": "int8_latency_ms"}
+_MAXIMISED = ("accuracy", "acc", "auc", "precision", "recall", "f1", "agreement")
+_MINIMISED = ("loss", "error", "kb", "latency_ms", "weights", "seconds", "difference")
+_COMPARISONS = {"<=": operator.le, ">=": operator.ge}
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """A figure and its better direction."""
+
+    name: str
+    direction: Literal["min", "max"]
+
+    @property
+    def sign(self) -> int:
+        """Factor that makes smaller values better."""
+        return 1 if self.direction == "min" else -1
+
+    def better(self, a: float, b: float) -> bool:
+        """Tell whether `a` is better than `b`."""
+        return self.sign * a < self.sign * b
+
+    def __str__(self) -> str:
+        return f"{self.direction}:{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """A limit on a figure: `tflite_kb<=100`."""
+
+    name: str
+    comparison: Literal["<=", ">="]
+    limit: float
+
+    def holds(self, figures: Mapping[str, float]) -> bool:
+        """Tell whether a trial's figures keep to it; a figure that is missing does not."""
+        value = figures.get(self.name, math.nan)
+        return _COMPARISONS[self.comparison](value, self.limit)
+
+    def excess(self, value: float) -> float:
+        """Return by how much a value breaks the limit: positive when it does."""
+        return value - self.limit if self.comparison == "<=" else self.limit - value
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.comparison}{self.limit:g}"
+
+
+def parse_objective(text: str) -> Objective:
+    """Read NAME, whose direction is known, `min:NAME` or `max:NAME`.
+
+    Raises:
+        UsageError: when the direction of a name is not known.
+    """
+    direction, _, name = text.rpartition(":")
+    if direction:
+        if direction not in ("min", "max") or not name:
+            raise UsageError(f"--objective is {text!r}; give NAME, min:NAME or max:NAME.")
+        return Objective(name, direction)
+    for found, words in (("max", _MAXIMISED), ("min", _MINIMISED)):
+        if any(name == word or name.endswith(f"_{word}") for word in words):
+            return Objective(name, found)
+    raise UsageError(
+        f"--objective {name!r}: whether more or less of it is better is not known. "
+        f"Give max:{name} or min:{name}." + did_you_mean(name, ("val_accuracy", "val_loss", *_SHORT))
+    )
+
+
+def parse_constraint(text: str) -> Constraint:
+    """Read `NAME<=NUMBER` or `NAME>=NUMBER`.
+
+    Raises:
+        UsageError: when it is neither.
+    """
+    match = re.fullmatch(r"\s*([\w.]+)\s*(<=|>=)\s*(\S+)\s*", text)
+    try:
+        limit = float(match[3]) if match else math.nan
+    except ValueError:
+        limit = math.nan
+    if not math.isfinite(limit):
+        raise UsageError(f"--subject-to is {text!r}; give NAME<=NUMBER or NAME>=NUMBER (in quotes).")
+    return Constraint(match[1], match[2], limit)
+
+
+def artefact_of(name: str) -> tuple[str, str] | None:
+    """Return the artefact and the figure that a name means (`int8`, `accuracy`); None for a run's own."""
+    full = _SHORT.get(name, name)
+    for artefact in ARTEFACTS:
+        if full.startswith(f"{artefact}_"):
+            return artefact, full.removeprefix(f"{artefact}_")
+    return None
+
+
+def is_dominated(values: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
+    """Tell whether another row is nowhere worse and somewhere better; smaller is better in every column."""
+    return any(
+        all(b <= a for a, b in zip(values, other, strict=True))
+        and any(b < a for a, b in zip(values, other, strict=True))
+        for other in others
+    )

@@ -1,0 +1,13 @@
+"""What every trial needs, imported once in the process that trials are forked from.
+
+A fresh process spends seconds on these imports for each trial. TensorFlow has only been imported when a trial
+is forked: its threads and its devices come to be in the trial.
+"""
+
+from kerasdl import environment
+
+environment.import_tensorflow(look_for_devices=False)
+
+from kerasdl import trainer  # noqa: E402, F401
+from kerasdl.search import trial_process  # noqa: E402, F401
+from kerasdl.tasks import classification  # noqa: E402, F401

@@ -1,0 +1,191 @@
+"""What a search folder says, read from its files alone: for the table, the page and `tune show`."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.search.folder import read_document
+from kerasdl.search.objectives import (
+    Constraint,
+    Objective,
+    is_dominated,
+    parse_constraint,
+    parse_objective,
+)
+from kerasdl.search.space import Parameter, from_keras_tuner
+
+#: How the message of a trial begins that was stopped early.
+PRUNED = "pruned: "
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One trial.
+
+    Attributes:
+        number: 0 for the recipe's own values.
+        status: "completed", "pruned" (stopped early, its figures are those until then), "failed" or
+            "running" (also where the search was interrupted).
+        values: the active hyperparameters.
+        figures: of the network that its run kept, objectives among them; empty while it runs.
+        history: the first objective after each epoch.
+        reason: why it failed or was pruned.
+        seconds: from its start to its end, without interruptions; None while it runs.
+        run: folder of its run, None where it has none yet.
+        feasible: whether it keeps to every constraint.
+    """
+
+    number: int
+    status: Literal["completed", "pruned", "failed", "running"]
+    values: dict[str, Any]
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
+    history: tuple[tuple[int, float], ...] = ()
+    reason: str = ""
+    seconds: float | None = None
+    run: Path | None = None
+    feasible: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchRecord:
+    """One search: `searches/<space>/<n>/`.
+
+    Attributes:
+        path: its folder.
+        tuner: "bayesian", "random", "grid", "hyperband" or "keras-bayesian".
+        method: the tuner in words, acquisition included.
+        objectives: the first is that of `history` and of a single best.
+        constraints: limits on figures.
+        space: the hyperparameters; parents come before what depends on them.
+        trials: in the order of their numbers.
+        pipeline: what `kerasdl train` calls it: its name, or the file of the user's.
+        max_trials: of the search; None where the tuner decides (hyperband).
+        command: what was typed to start it.
+        finished: whether nothing is left to do.
+    """
+
+    path: Path
+    name: str
+    tuner: str
+    method: str
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+    space: tuple[Parameter, ...] = ()
+    trials: tuple[TrialRecord, ...] = ()
+    pipeline: str = ""
+    max_trials: int | None = None
+    command: str = ""
+    finished: bool = False
+
+    def ranked(self) -> list[TrialRecord]:
+        """Return the trials that count, best first by the first objective: completed or pruned, feasible."""
+        first = self.objectives[0]
+        scored = [
+            trial
+            for trial in self.trials
+            if trial.status in ("completed", "pruned") and trial.feasible and first.name in trial.figures
+        ]
+        return sorted(scored, key=lambda trial: (first.sign * trial.figures[first.name], trial.number))
+
+    def best(self) -> TrialRecord | None:
+        """Return the best trial by the first objective; None while there is none."""
+        return next((trial for trial in self.ranked() if trial.status == "completed"), None)
+
+    def pareto_front(self) -> list[TrialRecord]:
+        """Return the completed, feasible trials that no other one beats in every objective, best first."""
+        names = [objective.name for objective in self.objectives]
+        trials = [
+            trial
+            for trial in self.ranked()
+            if trial.status == "completed" and all(name in trial.figures for name in names)
+        ]
+        rows = [[o.sign * trial.figures[o.name] for o in self.objectives] for trial in trials]
+        return [trial for trial, row in zip(trials, rows, strict=True) if not is_dominated(row, rows)]
+
+
+def read(path: str | Path) -> SearchRecord:
+    """Read the folder of a search.
+
+    Raises:
+        UsageError: when it is none; those that are in it are named.
+        RunFailedError: when a file of it is damaged.
+    """
+    path = Path(path)
+    document = read_document(path)
+    if not document:
+        inside = sorted(
+            str(file.parent) for depth in ("*", "*/*") for file in path.glob(f"{depth}/search.json")
+        )
+        named = f" Give one of {', '.join(inside[-8:])}." if inside else " Give one like searches/lenet5/1."
+        raise UsageError(f"{path} is no search.{named}")
+    try:
+        state = json.loads((path / "oracle.json").read_text())
+        states = [json.loads(file.read_text()) for file in path.glob("trial_*/trial.json")]
+    except FileNotFoundError:  # it ended before its first trial
+        state, states = {"hyperparameters": {"space": []}, "start_order": []}, []
+    except ValueError as error:
+        raise RunFailedError(f"A file of {path} is damaged: {error}.") from error
+    objectives = tuple(map(parse_objective, document["objectives"]))
+    constraints = tuple(map(parse_constraint, document["constraints"]))
+    known = set(state["start_order"])
+    trials = [
+        _trial(path, document["name"], part, objectives[0], constraints)
+        for part in states
+        if part["trial_id"] in known
+    ]
+    return SearchRecord(
+        path=path,
+        name=document["name"],
+        tuner=document["tuner"],
+        method=document["method"],
+        objectives=objectives,
+        constraints=constraints,
+        space=from_keras_tuner(state["hyperparameters"]["space"]),
+        trials=tuple(sorted(trials, key=lambda trial: trial.number)),
+        pipeline=document["pipeline"],
+        max_trials=document["max_trials"],
+        command=document["command"],
+        finished=document.get("finished", False),
+    )
+
+
+def _trial(
+    path: Path, name: str, state: Mapping[str, Any], first: Objective, constraints: tuple[Constraint, ...]
+) -> TrialRecord:
+    message = state["message"] or ""
+    status = {"COMPLETED": "completed", "FAILED": "failed"}.get(state["status"], "running")
+    if status == "completed" and message.startswith(PRUNED):
+        status = "pruned"
+    observed = {
+        figure: {part["step"]: sum(part["value"]) / len(part["value"]) for part in metric["observations"]}
+        for figure, metric in state["metrics"]["metrics"].items()
+    }
+    figures = {} if status == "running" else _at(observed, state["best_step"])
+    values = state["hyperparameters"]["values"]
+    return TrialRecord(
+        number=int(state["trial_id"]),
+        status=status,
+        values={key: value for key, value in values.items() if not key.startswith("tuner/")},
+        figures=figures,
+        history=tuple(sorted(observed.get(first.name, {}).items())),
+        reason=message if status in ("failed", "pruned") else "",
+        seconds=figures.get("trial_seconds"),
+        run=newest_run(path / f"trial_{state['trial_id']}" / name),
+        feasible=status != "completed" or all(constraint.holds(figures) for constraint in constraints),
+    )
+
+
+def _at(observed: Mapping[str, Mapping[int, float]], step: int) -> dict[str, float]:
+    return {
+        name: values[step] for name, values in observed.items() if math.isfinite(values.get(step, math.nan))
+    }
+
+
+def newest_run(folder: Path) -> Path | None:
+    """Return the newest run of a trial; None where it has none."""
+    numbers = [int(path.name) for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+    return folder / str(max(numbers)) if numbers else None

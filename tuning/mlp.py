@@ -1,0 +1,49 @@
+"""What of a multilayer perceptron is worth searching: depth and width, dropout, and how fast it learns.
+
+kerasdl tune mlp --max-trials 20
+"""
+
+from kerasdl.recipe import replace
+from kerasdl.search.space import with_own
+
+
+def space(hp, recipe):
+    """Return the recipe with the values of a trial; its own are the defaults."""
+    own = recipe.model.hidden_units
+    deepest = max(3, len(own))
+    depth = hp.Int("num_layers", 1, deepest, default=len(own))
+    widths = []
+    for layer in range(deepest):
+        with hp.conditional_scope("num_layers", list(range(layer + 1, deepest + 1))):
+            width = own[layer] if layer < len(own) else own[-1]
+            widths.append(hp.Int(f"units_{layer + 1}", 32, 1024, sampling="log", default=width))
+    model = recipe.model.replace(
+        hidden_units=tuple(widths[:depth]),
+        activation=hp.Choice(
+            "activation",
+            with_own(recipe.model.activation, ["relu", "elu", "silu", "tanh"]),
+            default=recipe.model.activation,
+        ),
+        dropout=hp.Float("dropout", 0.0, 0.6, default=recipe.model.dropout),
+    )
+    changes = {
+        "optimizer": hp.Choice(
+            "optimizer", with_own(recipe.optimizer, ["sgd", "adam", "adamw"]), default=recipe.optimizer
+        ),
+        "learning_rate": hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=recipe.learning_rate),
+        "batch_size": hp.Int("batch_size", 16, 512, sampling="log", default=recipe.batch_size),
+    }
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        changes["momentum"] = hp.Float("momentum", 0.0, 0.99, default=recipe.momentum)
+    with hp.conditional_scope("optimizer", ["adamw"]):
+        changes["weight_decay"] = hp.Float(
+            "weight_decay", 1e-4, 1e-1, sampling="log", default=recipe.weight_decay
+        )
+    active = {name: value for name, value in changes.items() if value is not None}
+    return replace(recipe, model=model, **active)
+
+
+if __name__ == "__main__":
+    from kerasdl.cli import tune_file
+
+    tune_file(__file__)
