@@ -1,31 +1,23 @@
 """What of LeNet-5 is worth searching: activation and pooling, dropout, the optimizer, and how fast it learns.
 
-kerasdl tune lenet5 --data digits --max-trials 20
+    kerasdl tune lenet5 --data digits --max-trials 20
+
+The network itself is `kerasdl/models/lenet5.py`: what is tuned is what ships.
 """
 
 from kerasdl.recipe import replace
-from kerasdl.search.space import with_own
+from kerasdl.search.space import own_choice
 
 
 def space(hp, recipe):
     """Return the recipe with the values of a trial; its own are the defaults."""
     model = recipe.model.replace(
-        activation=hp.Choice(
-            "activation",
-            with_own(recipe.model.activation, ["tanh", "relu", "elu", "silu"]),
-            default=recipe.model.activation,
-        ),
-        pooling=hp.Choice(
-            "pooling", with_own(recipe.model.pooling, ["average", "max"]), default=recipe.model.pooling
-        ),
+        activation=own_choice(hp, "activation", ["tanh", "relu", "elu", "silu"], recipe.model.activation),
+        pooling=own_choice(hp, "pooling", ["average", "max"], recipe.model.pooling),
         dropout=hp.Float("dropout", 0.0, 0.5, default=recipe.model.dropout),
     )
     changes = {
-        "optimizer": hp.Choice(
-            "optimizer",
-            with_own(recipe.optimizer, ["sgd", "adam", "adamw", "rmsprop"]),
-            default=recipe.optimizer,
-        ),
+        "optimizer": own_choice(hp, "optimizer", ["sgd", "adam", "adamw", "rmsprop"], recipe.optimizer),
         "learning_rate": hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=recipe.learning_rate),
         "batch_size": hp.Int("batch_size", 16, 256, sampling="log", default=recipe.batch_size),
     }

@@ -1,10 +1,12 @@
 """What of a multilayer perceptron is worth searching: depth and width, dropout, and how fast it learns.
 
-kerasdl tune mlp --max-trials 20
+    kerasdl tune mlp --max-trials 20
+
+The network itself is `kerasdl/models/mlp.py`: what is tuned is what ships.
 """
 
 from kerasdl.recipe import replace
-from kerasdl.search.space import with_own
+from kerasdl.search.space import own_choice
 
 
 def space(hp, recipe):
@@ -19,17 +21,11 @@ def space(hp, recipe):
             widths.append(hp.Int(f"units_{layer + 1}", 32, 1024, sampling="log", default=width))
     model = recipe.model.replace(
         hidden_units=tuple(widths[:depth]),
-        activation=hp.Choice(
-            "activation",
-            with_own(recipe.model.activation, ["relu", "elu", "silu", "tanh"]),
-            default=recipe.model.activation,
-        ),
+        activation=own_choice(hp, "activation", ["relu", "elu", "silu", "tanh"], recipe.model.activation),
         dropout=hp.Float("dropout", 0.0, 0.6, default=recipe.model.dropout),
     )
     changes = {
-        "optimizer": hp.Choice(
-            "optimizer", with_own(recipe.optimizer, ["sgd", "adam", "adamw"]), default=recipe.optimizer
-        ),
+        "optimizer": own_choice(hp, "optimizer", ["sgd", "adam", "adamw"], recipe.optimizer),
         "learning_rate": hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=recipe.learning_rate),
         "batch_size": hp.Int("batch_size", 16, 512, sampling="log", default=recipe.batch_size),
     }

@@ -62,8 +62,8 @@ def _add_options(parser: Parser) -> None:
         help="a limit on a figure, as in 'tflite_kb<=100'; several times for several",
     )  # fmt: skip
     parser.add_argument(
-        "--pruner", default="median", choices=("median", "halving", "none"),
-        help="stop trials early that do worse than others did (default: median)",
+        "--pruner", choices=("median", "halving", "none"),
+        help="stop trials early that do worse than others did (default: median; none with hyperband)",
     )  # fmt: skip
     parser.add_argument(
         "--retries",

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_tuner.engine.trial import TrialStatus
 
-from kerasdl.errors import UsageError
+from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.search import objectives as aims
 from kerasdl.search.oracles import PROGRESS
 from kerasdl.search.pool import Pool
@@ -181,6 +181,7 @@ class Workers:
     def _observe(self, trial: Any, slot: Slot, figures: Mapping[str, float]) -> str | None:
         figures = dict(figures)
         epoch, epochs = int(figures.pop("epoch")), int(figures.pop("epochs"))
+        self._check_names(figures)
         figures[PROGRESS] = epoch / epochs
         answer = self.plan.tuner.oracle.update_trial(trial.trial_id, figures, step=epoch)
         value = figures.get(self.plan.names[0])
@@ -189,6 +190,15 @@ class Workers:
         )
         self.on_change()
         return answer.message if answer.status == TrialStatus.STOPPED else None
+
+    def _check_names(self, figures: Mapping[str, float]) -> None:
+        """Raise a UsageError, after the first epoch of the search, for a figure that there will never be."""
+        for name in self.plan.names:
+            if name not in figures and name not in aims.LAST and aims.artefact_of(name) is None:
+                raise UsageError(
+                    f"Trials have no figure {name!r}. There are {', '.join(figures)}, and of exported files "
+                    f"{', '.join(aims.SHORT)}, int8_accuracy and the like." + did_you_mean(name, figures)
+                )
 
 
 #: Folder of decoded data in that of a search; whoever opens the search next removes it.

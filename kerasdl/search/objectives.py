@@ -20,7 +20,9 @@ ARTEFACTS = {
     "onnx": ("onnx", None),
 }
 #: Short names; the int8 file is the one that phones get.
-_SHORT = {"tflite_kb": "int8_kb", "latency_ms": "int8_latency_ms"}
+SHORT = {"tflite_kb": "int8_kb", "latency_ms": "int8_latency_ms"}
+#: Figures of a run that are known only in the end.
+LAST = ("weights", "trial_seconds")
 _MAXIMISED = ("accuracy", "acc", "auc", "precision", "recall", "f1", "agreement")
 _MINIMISED = ("loss", "error", "kb", "latency_ms", "weights", "seconds", "difference")
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge}
@@ -83,7 +85,7 @@ def parse_objective(text: str) -> Objective:
             return Objective(name, found)
     raise UsageError(
         f"--objective {name!r}: whether more or less of it is better is not known. "
-        f"Give max:{name} or min:{name}." + did_you_mean(name, ("val_accuracy", "val_loss", *_SHORT))
+        f"Give max:{name} or min:{name}." + did_you_mean(name, ("val_accuracy", "val_loss", *SHORT))
     )
 
 
@@ -105,7 +107,7 @@ def parse_constraint(text: str) -> Constraint:
 
 def artefact_of(name: str) -> tuple[str, str] | None:
     """Return the artefact and the figure that a name means (`int8`, `accuracy`); None for a run's own."""
-    full = _SHORT.get(name, name)
+    full = SHORT.get(name, name)
     for artefact in ARTEFACTS:
         if full.startswith(f"{artefact}_"):
             return artefact, full.removeprefix(f"{artefact}_")

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-#: A curve: (part of the training that is done, 0 to 1; figure), epoch after epoch. Smaller figures are better.
+#: (Part of the training that is done, 0 to 1; figure) after each epoch. Smaller figures are better.
 Curve = Sequence[tuple[float, float]]
 
 NAMES = ("median", "halving", "none")
@@ -30,7 +30,7 @@ def reason_to_stop(name: str, curve: Curve, others: Sequence[Curve]) -> str | No
         return None
     if name == "median":
         rivals = [_best(other, progress) for other in others if other and other[-1][0] >= 1]
-        if progress < _BEGIN or len(rivals) < _ENOUGH or best <= (middle := statistics.median(rivals)):
+        if progress < _BEGIN or len(rivals) < _ENOUGH or best <= statistics.median(rivals):
             return None
         return f"after {progress:.0%} of the training it was worse than the median of {len(rivals)} trials"
     for rung in (1 / _FACTOR**2, 1 / _FACTOR):

@@ -49,7 +49,7 @@ class Search:
         max_trials: of the search; None for the tuner's own number (Hyperband, a grid).
         objectives: names of figures, `max:NAME` or `min:NAME` where the direction is not known.
         constraints: limits, such as `tflite_kb<=100`.
-        pruner: "median", "halving" or "none".
+        pruner: "median", "halving" or "none". Defaults to the median, where there is something to judge by.
         retries: how often a trial begins again whose process crashed.
         root: folder of all searches.
         new: begin a new search, also where an unfinished one of the same settings is there.
@@ -66,32 +66,37 @@ class Search:
     max_trials: int | None = 20
     objectives: tuple[str, ...] = ("val_accuracy",)
     constraints: tuple[str, ...] = ()
-    pruner: str = "median"
+    pruner: str | None = None
     retries: int = 1
     root: Path = Path("searches")
     new: bool = False
 
     def __post_init__(self):
         aims = [parse_objective(text) for text in self.objectives]
-        for constraint in map(parse_constraint, self.constraints):
-            del constraint
+        limits = [parse_constraint(text) for text in self.constraints]
         if len({aim.name for aim in aims}) < len(aims):
             raise UsageError("An objective is named twice. Name each once.")
-        if len(aims) > 1 and self.tuner in ("hyperband", "keras-bayesian"):
+        if self.tuner in ("hyperband", "keras-bayesian") and (len(aims) > 1 or limits):
             raise UsageError(
-                f"--tuner {self.tuner} knows one objective. Use --tuner bayesian, random or grid with several."
-            )
-        if self.constraints and self.tuner in ("hyperband", "keras-bayesian"):
-            raise UsageError(
-                f"--tuner {self.tuner} knows no --subject-to. Use --tuner bayesian, random or grid."
+                f"--tuner {self.tuner} knows one --objective and no --subject-to. Use --tuner bayesian, "
+                "random or grid."
             )
         if self.max_trials is not None and self.max_trials < 1:
             raise UsageError(f"--max-trials is {self.max_trials}, but at least 1 is needed.")
-        if artefact_of(aims[0].name) is not None and self.pruner != "none":
-            raise UsageError(
-                f"{aims[0].name} is known only when a trial is over, so nothing can be stopped early by it. Give a "
-                "figure of every epoch as the first --objective, or --pruner none."
-            )
+        if self.retries < 0:
+            raise UsageError(f"--retries is {self.retries}, but it cannot be less than 0.")
+        if self.pruner not in (None, "none"):
+            if self.tuner == "hyperband":
+                raise UsageError("--tuner hyperband stops trials early by itself: leave --pruner out.")
+            if not self._judges_epochs:
+                raise UsageError(
+                    f"{aims[0].name} is known only when a trial is over. Give a figure of every epoch as the "
+                    "first --objective, or leave --pruner out."
+                )
+
+    @property
+    def _judges_epochs(self) -> bool:
+        return self.tuner != "hyperband" and artefact_of(parse_objective(self.objectives[0]).name) is None
 
     @property
     def pipeline(self) -> str:
@@ -106,20 +111,16 @@ class Search:
             tuner=self.tuner,
             objectives=tuple(str(parse_objective(text)) for text in self.objectives),
             constraints=tuple(str(parse_constraint(text)) for text in self.constraints),
-            pruner=self.pruner,
+            pruner=self.pruner or ("median" if self._judges_epochs else "none"),
         )
 
     def oracle(self) -> Any:
         """Return a new oracle."""
-        options: dict[str, Any] = {}
-        if self.tuner == "hyperband":
-            options["max_epochs"] = self.recipe.epochs
-        elif self.tuner != "hyperband":
-            options["max_trials"] = self.max_trials
+        options = {"max_epochs": self.recipe.epochs} if self.tuner == "hyperband" else {}
         oracle = ORACLES[self.tuner](
             objectives=[parse_objective(text) for text in self.objectives],
             constraints=[parse_constraint(text) for text in self.constraints],
-            pruner=self.pruner,
+            pruner=self.settings.pruner,
             seed=self.recipe.seed,
             **options,
         )
@@ -221,7 +222,7 @@ def make_plan(search: Search, tuner: RecipeTuner, folder: Path) -> Plan:
         folder=folder,
         types=folder,
         names=tuple(dict.fromkeys(aim.name for aim in aims)),
-        pruner=search.pruner,
+        pruner=search.settings.pruner,
         retries=search.retries,
     )
 

@@ -20,6 +20,7 @@ from typing import Any
 from kerasdl import environment
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.interruption import Interrupted
+from kerasdl.search.objectives import SHORT
 
 #: File of a run that says how the trial ended.
 OUTCOME = "trial.json"
@@ -179,7 +180,8 @@ def _outcome(run, job: Job) -> Outcome:
     del figures["epoch"], figures["seconds"]
     stopped = str(read.status.get("stopped"))
     if stopped.startswith(PRUNED):
-        return Outcome(status="pruned", reason=stopped, step=best, figures=figures)
+        reason = stopped.removeprefix(f"{PRUNED}: ")
+        return Outcome(status="pruned", reason=reason, step=best, figures=figures)
     return Outcome(status="completed", step=best, figures={**figures, **_of_artefacts(job)})
 
 
@@ -195,7 +197,7 @@ def _of_artefacts(job: Job) -> dict[str, float]:
         numbers = {key: value for key, value in row.items() if isinstance(value, (int, float))}
         numbers["kb"] = row["bytes"] / 1e3
         figures |= {f"{row['kind']}_{key}": float(value) for key, value in numbers.items()}
-    return figures
+    return figures | {short: figures[name] for short, name in SHORT.items() if name in figures}
 
 
 def _observe(job: Job, pipe: Connection, figures: Mapping[str, float]) -> str | None:
