@@ -51,9 +51,9 @@ def space(hp, recipe):
 
 def search_of(recipe, space_file: Path, root: str, max_trials: int):
     """Return a random search."""
-    from kerasdl.search import session
+    from kerasdl.search.definition import Search
 
-    return session.Search(
+    return Search(
         recipe=recipe,
         space=catalog.space_in(space_file),
         space_file=space_file,
@@ -85,7 +85,9 @@ def overhead(num_trials: int) -> None:
         trained = [_training_seconds(trial.run) for trial in found.trials]
     rest = [after - before - seconds for before, after, seconds in zip(ends, ends[1:], trained, strict=False)]
     print(f"{len(found.trials)} trials; the time of a trial that is no training, in s:")
-    print(f"  first {rest[0]:.2f}; others: median {statistics.median(rest[1:]):.2f}, most {max(rest[1:]):.2f}")
+    print(
+        f"  first {rest[0]:.2f}; others: median {statistics.median(rest[1:]):.2f}, most {max(rest[1:]):.2f}"
+    )
     print(f"  training itself: median {statistics.median(trained):.2f}")
     print(
         f"memory of the parent in MB: {memory[0]:.0f} after the first trial, {memory[-1]:.0f} after the last, "

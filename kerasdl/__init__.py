@@ -5,6 +5,7 @@
 >>> kerasdl.load(result.bundle.path).predict(images)["class_ids"]
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from kerasdl import environment
 if TYPE_CHECKING:
     from kerasdl.loading import Target
     from kerasdl.recipe import Recipe
+    from kerasdl.search.record import SearchRecord
     from kerasdl.trainer import Result
 
 __version__ = "0.1.0"
@@ -58,6 +60,48 @@ def resume(path: str | Path, **options: Any) -> "Result":
     from kerasdl.trainer import resume
 
     return resume(path, **options)
+
+
+def tune(
+    space: str,
+    *,
+    recipe: "Recipe | None" = None,
+    workers: int | None = None,
+    gpus: Sequence[str] = (),
+    **options: Any,
+) -> "SearchRecord":
+    """Search hyperparameters, or go on with the newest unfinished search of the same settings.
+
+    Trials run in processes of their own: call it below `if __name__ == "__main__":` in a script.
+
+    Args:
+        space: a shipped space ("lenet5"), or a .py file with a function `space(hp, recipe)` and a RECIPE.
+        recipe: whose values are the defaults. Defaults to the one that the space is about.
+        workers: trials at the same time. Defaults to one, or one for each of `gpus`.
+        gpus: GPUs to use, one trial on each.
+        **options: fields of `kerasdl.search.definition.Search`: max_trials=50, objectives=("val_loss",), ...
+
+    Returns:
+        The trials; `best()` is the best one, `ranked()` all that count.
+
+    Raises:
+        UsageError: for a space, recipe or option that does not work.
+        RunFailedError: when no trial completed, or none keeps to the constraints.
+    """
+    environment.import_tensorflow()
+    from kerasdl import catalog
+    from kerasdl.search import session
+    from kerasdl.search.definition import Search
+
+    own, source, space_file = catalog.load_space(space)
+    search = Search(
+        recipe=own if recipe is None else recipe,
+        space=catalog.space_in(space_file),
+        space_file=space_file,
+        recipe_source=source,
+        **options,
+    )
+    return session.tune(search, session.make_slots(workers, gpus))
 
 
 def load(path: str | Path) -> "Target":

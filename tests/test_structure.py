@@ -52,7 +52,8 @@ FORBIDDEN = {
     "reproduce": ("models", "tasks", "cli", "commands"),
     "lr_find": ("models", "tasks", "export", "cli", "commands", "report"),
     "preprocessing": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "trainer": ("cli", "commands", "models", "check"),
+    "trainer": ("cli", "commands", "models", "check", "search"),
+    "search": ("models", "cli", "commands"),
     "shipping": ("cli", "commands", "models", "trainer"),
 }
 

@@ -35,6 +35,7 @@ class Plan:
         objectives: names of figures that a trial must have, constrained ones included.
         pruner: name of the rule; "none" asks nobody after an epoch.
         retries: how often a trial begins again whose process crashed.
+        data: folder where decoded data is kept. Defaults to one in `folder`.
     """
 
     tuner: Any
@@ -43,6 +44,7 @@ class Plan:
     names: tuple[str, ...]
     pruner: str
     retries: int
+    data: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +172,7 @@ class Workers:
             folder=self.plan.folder / f"trial_{trial.trial_id}",
             recipe=to_json(recipe),
             types=self.plan.types,
-            data=self.plan.folder / DATA,
+            data=self.plan.data or self.plan.folder / DATA,
             formats=tuple(dict.fromkeys(kind for kind, _ in kinds)),
             tflite_modes=tuple(dict.fromkeys(mode for _, mode in kinds if mode is not None)),
             asks=self.plan.pruner != "none",

@@ -10,10 +10,12 @@ What is mended, measured on Keras Tuner 1.4.8 (`tests/test_oracles.py` fails whe
 * The number of failures in a row that ends a search does so by an exception, before the state is saved.
 * `seed=0` is a random seed, and seeds that are near to each other share most of their trials.
 * The end of a trial that has ended already counts once more.
+* A grid search that goes on stops at once: where it was is not saved.
 """
 
 import collections
 import copy
+import functools
 import json
 import math
 import shutil
@@ -198,6 +200,14 @@ class GridOracle(Dependable, stock.GridSearchOracle):
 
     method = "grid search: the recipe's own values, then the others in order; ten of a continuous range"
 
+    def reload(self):
+        """Read the state; where in the grid it was is not part of it, so it is worked out from the trials."""
+        super().reload()
+        order = functools.cmp_to_key(self._compare)
+        for trial_id in sorted(self.trials, key=lambda key: order(self.trials[key].hyperparameters.values)):
+            self._ordered_ids.insert(trial_id)
+        self._populate_next = list(self.trials)  # those whose next values were tried are passed over
+
 
 class HyperbandOracle(Dependable, stock.HyperbandOracle):
     """Keras Tuner's Hyperband. Each round trains from the start: schedules depend on the number of epochs."""
@@ -217,7 +227,12 @@ class BayesianOracle(Dependable, keras_tuner.Oracle):
     @property
     def method(self) -> str:
         """What it does, in words."""
-        return bayesian.method(self.objectives, self.constraints)
+        parts = ["Gaussian process, log expected improvement"]
+        if len(self.objectives) > 1:
+            parts.append("several objectives by ParEGO")
+        if self.constraints:
+            parts.append("limits by their probability")
+        return "; ".join(parts)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the status and the values of the next trial."""

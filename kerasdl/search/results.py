@@ -1,0 +1,70 @@
+"""What a search leaves behind: the best recipe, the Pareto front, the page, TensorBoard's HParams."""
+
+import logging
+from typing import Any
+
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.report import search as page
+from kerasdl.run import Run
+from kerasdl.search import hparams, record
+from kerasdl.search.record import SearchRecord
+from kerasdl.search.tuner import recipe_of_trial
+from kerasdl.serialization import encode, to_json
+
+_log = logging.getLogger(__name__)
+
+BEST = "best.json"
+PARETO = "pareto.json"
+
+
+def write(folder: Run) -> SearchRecord:
+    """Write what is known of a search: the best recipe, the Pareto front, the page, TensorBoard's HParams."""
+    found = record.read(folder.path)
+    write_best(folder, found)
+    if len(found.objectives) > 1:
+        front = [
+            {
+                "trial": trial.number,
+                "objectives": {aim.name: trial.figures[aim.name] for aim in found.objectives},
+                "values": trial.values,
+                "recipe": encode(recipe_of_trial(folder.path, trial.number)),
+            }
+            for trial in found.pareto_front()
+        ]
+        directions = {aim.name: aim.direction for aim in found.objectives}
+        folder.write(PARETO, {"directions": directions, "front": front})
+    try:
+        hparams.write(found)
+        page.write(found)
+    except Exception as error:  # whatever may be wrong with a page, the search itself is done
+        _log.warning(f"No report was written: {error}", exc_info=not isinstance(error, (UsageError, OSError)))
+    return found
+
+
+def write_best(folder: Run, found: SearchRecord) -> None:
+    """Write the recipe of the best trial, as `kerasdl train` takes it."""
+    best = found.best()
+    if best is not None:
+        folder.write(BEST, to_json(recipe_of_trial(folder.path, best.number)))
+
+
+def judge(found: SearchRecord, oracle: Any) -> SearchRecord:
+    """Return what was found.
+
+    Raises:
+        RunFailedError: when nothing was.
+    """
+    if found.best() is not None:
+        return found
+    failed = [trial for trial in found.trials if trial.status == "failed"]
+    if failed and len(failed) == len(found.trials):
+        stopped = " The search stopped for that." if oracle.has_failed() else ""
+        raise RunFailedError(
+            f"No trial of {found.path} completed.{stopped} The last one failed because: {failed[-1].reason}"
+        )
+    limits = " and ".join(map(str, found.constraints))
+    raise RunFailedError(
+        f"No trial of {found.path} keeps to {limits}. Raise --max-trials, or give another limit."
+        if limits
+        else f"No trial of {found.path} was trained to its end. Raise --max-trials, or use --pruner none."
+    )

@@ -1,0 +1,396 @@
+"""Whole searches: trials are runs in processes of their own, and what a search leaves behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras_tuner
+import pytest
+
+from kerasdl import catalog, cli
+from kerasdl.search import pruning, record, results
+from kerasdl.search.tuner import recipe_of, recipe_of_trial
+from kerasdl.serialization import to_json
+
+SPACE = """
+from kerasdl.data.digits import Digits
+from kerasdl.models.mlp import MLP
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe, replace
+from kerasdl.tasks.classification import Classification
+
+{more}
+
+RECIPE = Recipe(
+    model=Config(MLP, hidden_units=(8,)), data=Digits(), task={task}(), epochs=2, deterministic=True,
+    preprocessing=Config(ImagePreprocessing),
+)
+
+
+def space(hp, recipe):
+    rate = hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=recipe.learning_rate)
+    units = hp.Int("units", 4, 16, default=recipe.model.hidden_units[0])
+    return replace(recipe, learning_rate=rate, model=recipe.model.replace(hidden_units=(units,)))
+"""
+
+
+def write_space(folder, task="Classification", more="", name="tiny"):
+    path = folder / f"{name}.py"
+    path.write_text(SPACE.format(task=task, more=more))
+    return path
+
+
+def tune(path, *arguments):
+    return cli.main(["tune", str(path), "--searches-dir", str(path.parent / "searches"), *arguments])
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    path = write_space(tmp_path_factory.mktemp("searched"))
+    assert tune(path, "--max-trials", "3") == 0
+    return path
+
+
+def folder_of(path, number=1):
+    return path.parent / "searches" / path.stem / str(number)
+
+
+def values_of(folder):
+    return [trial.values for trial in record.read(folder).trials]
+
+
+def test_trials_are_ordinary_runs_and_the_first_is_the_recipe(searched):
+    found = record.read(folder_of(searched))
+    assert [trial.status for trial in found.trials] == ["completed"] * 3
+    assert found.trials[0].values == {"learning_rate": 1e-3, "units": 8}
+    assert found.finished
+    for trial in found.trials:
+        assert json.loads((trial.run / "status.json").read_text())["stage"] == "finished"
+        assert (trial.run / "model.keras").is_file()
+        best = json.loads((trial.run / "metrics.json").read_text())["best_epoch"]
+        rows = (trial.run / "history.csv").read_text().splitlines()
+        row = dict(zip(rows[0].split(","), rows[best].split(","), strict=True))
+        assert trial.figures["val_accuracy"] == float(row["val_accuracy"])
+        assert "test" not in json.loads((trial.run / "metrics.json").read_text())  # nobody looked at it
+    assert not list(folder_of(searched).glob("trial_*/*/*/checkpoints/*"))
+    assert not list(folder_of(searched).glob(".writing*"))
+
+
+def test_the_best_recipe_trains(searched):
+    folder = folder_of(searched)
+    found = record.read(folder)
+    best = found.best()
+    assert best.figures["val_accuracy"] == max(trial.figures["val_accuracy"] for trial in found.trials)
+    recipe, _ = catalog.load(str(folder / results.BEST))
+    assert recipe.learning_rate == best.values["learning_rate"]
+    assert recipe.model.hidden_units == (best.values["units"],)
+    assert recipe.epochs == 2
+
+
+def test_a_recipe_comes_from_a_trial(searched, capsys):
+    found = record.read(folder_of(searched))
+    for which, number in (("best", found.best().number), ("1", 1)):
+        trial = f"{found.path}:{which}"
+        assert (
+            cli.main(["train", str(searched), "--from-trial", trial, "--print-recipe", "--epochs", "7"]) == 0
+        )
+        printed = json.loads(capsys.readouterr().out)
+        expected = json.loads(to_json(recipe_of_trial(found.path, number)))
+        expected["fields"]["epochs"] = 7
+        assert printed == expected
+
+
+@pytest.mark.parametrize("trial", ["", "{}", "{}:", "{}:worst", "{}:9", "nowhere:best"])
+def test_trials_that_are_none(searched, trial, capsys):
+    given = trial.format(folder_of(searched))
+    assert cli.main(["train", str(searched), "--from-trial", given, "--print-recipe"]) == 2
+    assert "kerasdl: " in capsys.readouterr().err
+
+
+def test_a_trial_is_of_its_own_pipeline(searched, capsys):
+    given = f"{folder_of(searched)}:best"
+    assert cli.main(["train", "mlp", "--from-trial", given, "--print-recipe"]) == 2
+    assert "is a search of tiny, not of mlp" in capsys.readouterr().err
+
+
+def test_the_page_and_the_tables_are_there(searched, capsys):
+    folder = folder_of(searched)
+    assert (folder / "report.html").stat().st_size > 100_000
+    (folder / "report.html").unlink()
+    assert cli.main(["tune", "show", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "3 of 3 trials" in shown
+    assert f"--from-trial {folder}:best" in shown.replace("\n", "")
+    assert (folder / "report.html").is_file()
+
+
+def test_show_names_the_searches_in_a_folder(searched, capsys):
+    assert cli.main(["tune", "show", str(searched.parent / "searches")]) == 2
+    assert str(folder_of(searched)) in capsys.readouterr().err
+
+
+def test_keras_tuner_opens_a_search(searched):
+    folder = folder_of(searched)
+    tuner = keras_tuner.RandomSearch(
+        lambda hp: None, objective=keras_tuner.Objective("val_accuracy", "max"),
+        directory=str(folder.parent), project_name=folder.name, overwrite=False,
+    )  # fmt: skip
+    best = tuner.get_best_hyperparameters()[0]
+    assert best.values == record.read(folder).best().values
+
+
+def test_a_finished_search_is_continued_only_by_more_trials(tmp_path):
+    path = write_space(tmp_path)
+    assert tune(path, "--max-trials", "2", "--tuner", "random") == 0
+    before = values_of(folder_of(path))
+    assert tune(path, "--max-trials", "3", "--tuner", "random") == 0
+    assert values_of(folder_of(path))[:2] == before
+    assert len(values_of(folder_of(path))) == 3
+    assert not folder_of(path, 2).exists()
+    assert tune(path, "--max-trials", "1", "--tuner", "random") == 0
+    assert values_of(folder_of(path, 2)) == before[:1]
+    assert tune(path, "--max-trials", "1", "--tuner", "random", "--learning-rate", "2e-3") == 0
+    assert values_of(folder_of(path, 3))[0]["learning_rate"] == 2e-3
+
+
+KILLED_ONCE = '''
+import os
+from pathlib import Path
+
+class Unlucky(Classification):
+    """Its first process dies."""
+
+    def loss(self):
+        flag = Path("{flag}")
+        if not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), 9)
+        return super().loss()
+'''
+
+BROKEN = '''
+class Broken(Classification):
+    """Cannot be trained."""
+
+    def loss(self):
+        raise RuntimeError("no such kernel")
+'''
+
+
+def test_a_killed_trial_begins_again(tmp_path):
+    more = KILLED_ONCE.format(flag=tmp_path / "flag")
+    path = write_space(tmp_path, task="Unlucky", more=more)
+    assert tune(path, "--max-trials", "1") == 0
+    assert (tmp_path / "flag").exists()
+
+
+def test_a_trial_that_is_not_retried_fails_alone(tmp_path, capsys):
+    more = KILLED_ONCE.format(flag=tmp_path / "flag")
+    path = write_space(tmp_path, task="Unlucky", more=more)
+    assert tune(path, "--max-trials", "2", "--retries", "0") == 0
+    first, second = record.read(folder_of(path)).trials
+    assert (first.status, second.status) == ("failed", "completed")
+    assert "SIGKILL" in first.reason
+
+
+def test_a_search_in_which_all_trials_fail_ends_early_and_exits_1(tmp_path, capsys):
+    path = write_space(tmp_path, task="Broken", more=BROKEN)
+    assert tune(path, "--max-trials", "20", "--retries", "0", "--workers", "2") == 1
+    assert "no such kernel" in capsys.readouterr().err
+    found = record.read(folder_of(path))
+    assert {trial.status for trial in found.trials} == {"failed"}
+    assert 5 <= len(found.trials) <= 6
+    assert (folder_of(path) / "report.html").is_file()
+    assert not (folder_of(path) / results.BEST).exists()
+
+
+def test_a_trial_is_stopped_early(tmp_path, monkeypatch):
+    told = []
+
+    def reason(name, curve, others):
+        told.append((name, list(curve)))
+        return "it is the second one" if others else None
+
+    monkeypatch.setattr(pruning, "reason_to_stop", reason)
+    path = write_space(tmp_path)
+    assert tune(path, "--max-trials", "2", "--pruner", "halving", "--epochs", "3") == 0
+    first, second = record.read(folder_of(path)).trials
+    assert (first.status, len(first.history)) == ("completed", 3)
+    assert (second.status, len(second.history)) == ("pruned", 1)
+    assert second.reason == "pruned: it is the second one"
+    assert json.loads((second.run / "status.json").read_text())["stopped"] == second.reason
+    assert {name for name, _ in told} == {"halving"}
+    assert [part for part, _ in told[2][1]] == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+def test_objectives_are_measured_on_the_exported_file(tmp_path):
+    path = write_space(tmp_path)
+    aims = ("--objective", "val_accuracy", "--objective", "tflite_kb")
+    assert tune(path, "--max-trials", "2", *aims, "--subject-to", "int8_accuracy>=0") == 0
+    found = record.read(folder_of(path))
+    for trial in found.trials:
+        assert trial.figures["tflite_kb"] == trial.figures["int8_kb"] > 1
+        assert 0 <= trial.figures["int8_accuracy"] <= 1
+        assert not (trial.run.parent.parent / "exported").exists()
+    document = json.loads((found.path / results.PARETO).read_text())
+    assert document["directions"] == {"val_accuracy": "max", "tflite_kb": "min"}
+    assert [row["trial"] for row in document["front"]] == [trial.number for trial in found.pareto_front()]
+    assert document["front"][0]["recipe"]["fields"]["epochs"] == 2
+
+
+def test_a_limit_that_nothing_keeps_to(tmp_path, capsys):
+    path = write_space(tmp_path)
+    assert tune(path, "--max-trials", "1", "--subject-to", "weights<=10") == 1
+    assert "keeps to weights<=10" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--tuner", "bayes"], "Did you mean 'bayesian'"),
+        (["--objective", "speed"], "max:speed or min:speed"),
+        (["--objective", "val_loss", "--objective", "min:val_loss"], "named twice"),
+        (["--subject-to", "tflite_kb<100"], "NAME<=NUMBER"),
+        (["--tuner", "hyperband", "--objective", "val_loss", "--objective", "tflite_kb"], "knows one"),
+        (["--tuner", "hyperband", "--pruner", "median"], "by itself"),
+        (["--objective", "tflite_kb", "--pruner", "median"], "when a trial is over"),
+        (["--max-trials", "0"], "at least 1"),
+        (["--retries", "-1"], "less than 0"),
+        (["--workers", "0"], "at least 1"),
+        (["--workers", "3", "--gpus", "0,1"], "--gpus names 2"),
+        (["--max-trails", "3"], "Did you mean '--max-trials'"),
+        (["--searches-dir", "{file}/searches"], "--searches-dir"),
+    ],
+)
+def test_bad_arguments(tmp_path, arguments, said, capsys):
+    path = write_space(tmp_path)
+    given = [part.format(file=path) for part in arguments]
+    assert cli.main(["tune", str(path), "--searches-dir", str(tmp_path / "searches"), *given]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "searches").exists()
+
+
+def test_a_figure_that_trials_do_not_have(tmp_path, capsys):
+    path = write_space(tmp_path)
+    assert tune(path, "--max-trials", "3", "--objective", "max:val_acuracy") == 2
+    assert "Did you mean 'val_accuracy'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        ("return 3", "has to return a recipe"),
+        ("raise KeyError('depth')", "KeyError"),
+        ("return recipe", "draws nothing"),
+        ("hp.Choice('a', ['x'], default='y')", "default value should be one of the choices"),
+        ("return replace(recipe, epochs=hp.Int('epochs', -3, 3))", "epochs is -3"),
+    ],
+)
+def test_bad_spaces(tmp_path, body, said, capsys):
+    path = write_space(tmp_path)
+    head = path.read_text().partition("def space")[0]
+    path.write_text(f"{head}def space(hp, recipe):\n    {body}\n")
+    assert tune(path) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "searches").exists()
+
+
+@pytest.mark.parametrize("name", ["lenet", "pipelines/mlp.py", "none.py"])
+def test_spaces_that_are_none(name, capsys):
+    assert cli.main(["tune", name]) == 2
+    said = capsys.readouterr().err
+    assert "search space 'lenet'" in said or "no function space" in said or "no file none.py" in said
+
+
+@pytest.mark.parametrize("name", sorted(catalog.names("tuning")))
+def test_shipped_spaces_begin_with_the_recipe_and_draw_valid_ones(name):
+    recipe, _, file = catalog.load_space(name)
+    space = catalog.space_in(file)
+    hp = keras_tuner.HyperParameters()
+    assert recipe_of(space, recipe, hp) == recipe
+    drawn = set()
+    for seed in range(40):
+        hp = keras_tuner.HyperParameters()
+        recipe_of(space, recipe, hp)
+        for index, parameter in enumerate(hp.space):
+            hp.values[parameter.name] = parameter.random_sample(1000 * seed + index)
+        hp.ensure_active_values()
+        found = recipe_of(space, recipe, hp)
+        drawn.add(to_json(found))
+        found.model.build(num_classes=3)
+    assert len(drawn) == 40
+
+
+def start(path, *arguments):
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "kerasdl", "tune", str(path),
+            "--searches-dir", str(path.parent / "searches"), *arguments,
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def epochs_of(folder, trial):
+    files = list(folder.glob(f"trial_{trial}/*/*/history.csv"))
+    return len(files[0].read_text().splitlines()) - 1 if files else 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_trial_goes_on_from_its_checkpoint(tmp_path, signum):
+    """The search that was stopped in the middle of a trial ends as one that was not."""
+    paths = [write_space(tmp_path / name) for name in ("whole", "cut") if not (tmp_path / name).mkdir()]
+    options = ("--max-trials", "2", "--epochs", "40", "--pruner", "none", "--checkpoint-every", "20")
+    assert start(paths[0], *options).wait(120) == 0
+    process, folder = start(paths[1], *options), folder_of(paths[1])
+    wait_for(lambda: epochs_of(folder, 1) >= 5)
+    process.send_signal(signum)
+    code = process.wait(60)
+    assert code == (143 if signum == signal.SIGTERM else -9)
+    if signum == signal.SIGTERM:
+        assert "Go on with" in process.stderr.read()
+    assert record.read(folder).trials[1].status == "running"
+    assert start(paths[1], *options).wait(120) == 0
+    run = record.read(folder).trials[1].run
+    assert json.loads((run / "receipt.json").read_text())["resumed"]
+    assert_same(folder_of(paths[0]), folder)
+
+
+def assert_same(whole, cut):
+    expected, found = record.read(whole), record.read(cut)
+    assert [trial.values for trial in found.trials] == [trial.values for trial in expected.trials]
+    for ours, theirs in zip(found.trials, expected.trials, strict=True):
+        assert ours.history == theirs.history
+        assert ours.figures["val_loss"] == theirs.figures["val_loss"]
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment_lose_nothing(tmp_path):
+    """Each kill is at another moment, some while nothing but the imports has happened."""
+    paths = [write_space(tmp_path / name) for name in ("whole", "cut") if not (tmp_path / name).mkdir()]
+    assert start(paths[0], "--max-trials", "6").wait(120) == 0
+    folder, finished = folder_of(paths[1]), {}
+    for delay in (5.0, 6.5, 7.1, 8.3, 5.7):
+        process = start(paths[1], "--max-trials", "6")
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        if (folder / "search.json").is_file():
+            now = {t.number: t.figures for t in record.read(folder).trials if t.status == "completed"}
+            assert finished.items() <= now.items()
+            finished = now
+    assert start(paths[1], "--max-trials", "6").wait(120) == 0
+    assert not Path(f"{folder.parent}/2").exists()
+    assert [trial.status for trial in record.read(folder).trials] == ["completed"] * 6
+    assert_same(folder_of(paths[0]), folder)
