@@ -8,7 +8,10 @@ from pathlib import Path
 import keras
 import pytest
 
-from kerasdl import cli
+from kerasdl import catalog, cli
+from kerasdl.search import record, results, session
+from kerasdl.search.definition import Search
+from kerasdl.search.tuner import RecipeTuner
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -48,6 +51,13 @@ def test_own_recipe(here):
     assert network.convolution.filters == 4
 
 
+def test_own_space(here):
+    (here / "my_space.py").write_text(python_block("# my_space.py"), encoding="utf-8")
+    assert cli.main(["tune", "./my_space.py", "--max-trials", "2", "--epochs", "1"]) == 0
+    assert cli.main(["train", "./my_space.py", "--from-trial", "searches/lenet5/1:best", "--no-export"]) == 0
+    assert (here / "runs/lenet5/1/model.keras").is_file()
+
+
 def test_from_python(here, capsys):
     block = python_block("import numpy as np\n\nimport kerasdl")
     assert "epochs=5" in block
@@ -57,12 +67,30 @@ def test_from_python(here, capsys):
     assert Path("exported/lenet5/1/card.json").is_file()
 
 
+@pytest.fixture(scope="module")
+def searches(tmp_path_factory):
+    """The folder of a search of LeNet-5 with one trial that was never trained."""
+    recipe, source, space_file = catalog.load_space("lenet5")
+    root = tmp_path_factory.mktemp("readme") / "searches"
+    space = catalog.space_in(space_file)
+    search = Search(recipe=recipe, space=space, space_file=space_file, recipe_source=source, root=root)
+    folder = session.open_or_create(search)
+    oracle = RecipeTuner(search.oracle(), search.space, recipe, folder.path).oracle
+    trial = oracle.create_trial("worker")
+    oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5}, step=1)
+    trial.status, trial.best_step = "COMPLETED", 1
+    oracle.end_trial(trial)
+    results.write_best(folder, record.read(folder.path))
+    return root
+
+
 def test_there_are_commands():
     assert {command.split()[1] for command in commands()} == set(cli._COMMANDS)
 
 
 @pytest.mark.parametrize("command", commands())
-def test_commands_are_understood(here, capsys, command):
+def test_commands_are_understood(here, searches, capsys, command):
+    (here / "searches").symlink_to(searches)
     _, name, *arguments = shlex.split(command)
     assert name in cli._COMMANDS
     if name == "train" and not {"--help", "--resume"} & set(arguments):

@@ -82,7 +82,7 @@ def _load_trial(trial: str, pipeline: str) -> tuple["Recipe", Path]:
     if not text or not (which == "best" or which.isdecimal()):
         raise UsageError(f"--from-trial is {trial!r}; give SEARCH:TRIAL, as in searches/lenet5/1:best or :7.")
     found = record.read(path)
-    name = Path(pipeline).stem
+    name = catalog.load(pipeline)[0].name
     if name != found.name:
         raise UsageError(f"{path} is a search of {found.name}, not of {name}.")
     if which == "best":
