@@ -20,7 +20,7 @@ class View:
         self.console = console
         self.workers: Workers | None = None
         self.known = record.read(path)
-        self._begun = time.monotonic()
+        self._begun = self._last_end = time.monotonic()
         self._before = self._num_ended()
         self._changed = False
         self._drawn = 0.0
@@ -66,6 +66,8 @@ class View:
         ]
         for trial in ended:
             self.console.print(_line(self.known, trial), highlight=False, markup=False)
+        if ended:
+            self._last_end = time.monotonic()
         return bool(ended)
 
     def _num_ended(self) -> int:
@@ -75,8 +77,9 @@ class View:
         done = self._num_ended() - self._before
         if self.max_trials is None or done == 0:
             return None
-        each = (time.monotonic() - self._begun) / done
-        return max(self.max_trials - self._num_ended(), 0) * each
+        each = (self._last_end - self._begun) / done
+        left = self.max_trials - self._num_ended()
+        return max(left * each - (time.monotonic() - self._last_end), 0.0)
 
 
 def _line(known: SearchRecord, trial: TrialRecord) -> str:
@@ -88,7 +91,7 @@ def _line(known: SearchRecord, trial: TrialRecord) -> str:
     best = known.best()
     best_so_far = "" if best is None or len(known.objectives) > 1 else f"best: trial {best.number}"
     state = trial.status if trial.feasible else "breaks a limit"
-    reason = trial.reason.splitlines()[0] if trial.reason else ""
+    reason = trial.reason.removeprefix(record.PRUNED).partition("\n")[0]
     return "  ".join(
         part for part in (f"trial {trial.number}", state, *aims, time_taken, best_so_far, reason) if part
     )
