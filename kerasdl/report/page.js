@@ -25,8 +25,14 @@
   const draw = (plot, figure) => {
     const printing = root.classList.contains("printing");
     const narrow = plot.clientWidth < 480;
+    // A chart that cannot be narrower than this is scrolled sideways instead, as wide tables are.
+    const least = figure.layout.meta?.least_width;
+    const scrolled = !printing && least > plot.clientWidth;
+    plot.classList.toggle("scrolled", scrolled);
+    if (scrolled) plot.tabIndex = 0; else plot.removeAttribute("tabindex");
     const layout = {
-      autosize: !printing, width: printing ? (plot.closest(".half") ? 320 : 670) : undefined,
+      autosize: !printing && !scrolled,
+      width: printing ? (plot.closest(".half") ? 320 : 670) : scrolled ? least : undefined,
       height: figure.layout.height, paper_bgcolor: "--surface", plot_bgcolor: "--surface",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: "--text" },
       margin: { l: 48, r: 12, t: (figure.layout.showlegend === false ? 0 : 22) + (figure.layout.annotations ? 22 : 8), b: 50 },
