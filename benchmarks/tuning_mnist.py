@@ -4,9 +4,9 @@
     TFDS_DATA_DIR=... python benchmarks/tuning_mnist.py retrain --folder /tmp/mnist
     python benchmarks/tuning_mnist.py table --folder /tmp/mnist
 
-Searches go over `tuning/lenet5.py` with 5,400 training images (each tenth of the recipe's), the recipe's whole
-validation split and 6 epochs; trial 0 is the recipe in both arms. The best trial of each search is then trained
-on all 54,000 images for the recipe's 15 epochs. Every step that is done is not done again.
+Searches go over `tuning/lenet5.py` with 5,400 training images (a tenth of the recipe's), the recipe's whole
+validation split and 6 epochs; trial 0 is the recipe in both arms. The best trial of each search is then
+trained on all 54,000 images for the recipe's 15 epochs. What is done is not done again.
 """
 
 import argparse

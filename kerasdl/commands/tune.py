@@ -5,10 +5,13 @@ from pathlib import Path
 from kerasdl import catalog
 from kerasdl.arguments import Parser
 from kerasdl.commands import recipe_arguments
-from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.errors import UsageError
 
 _TUNERS = ("bayesian", "random", "grid", "hyperband", "keras-bayesian")
 _DEFAULT_TRIALS = 20
+#: Options that have no meaning beside --chief, beside --worker.
+_OF_WORKERS = ("workers", "gpus", "retries")
+_OF_THE_CHIEF = ("max_trials", "new")
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
@@ -23,9 +26,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
         return recipe, source
 
     recipe, source, values = recipe_arguments.parse(parser, arguments, load)
+    _check_sides(values)
     from kerasdl.search import session
+    from kerasdl.search.definition import Search
 
-    search = session.Search(
+    search = Search(
         recipe=recipe,
         space=catalog.space_in(found["space"]),
         space_file=found["space"],
@@ -35,27 +40,59 @@ def run(parser: Parser, arguments: list[str]) -> int:
         objectives=tuple(values["objective"] or ("val_accuracy",)),
         constraints=tuple(values["subject_to"]),
         pruner=values["pruner"],
-        retries=values["retries"],
+        retries=1 if values["retries"] is None else values["retries"],
         root=values["searches_dir"],
         new=values["new"],
     )
+    if values["chief"] is not None:
+        return _lead(search, values["chief"])
     slots = session.make_slots(values["workers"], values["gpus"] or ())
+    if values["worker"] is not None:
+        return _work(search, values["worker"], slots)
     return _finish(session.tune(search, slots))
+
+
+def _check_sides(values) -> None:
+    """Raise a UsageError for options that are the other side's."""
+    if values["chief"] is not None and values["worker"] is not None:
+        raise UsageError(
+            "--chief and --worker exclude each other. Give one; a chief and a worker may share a machine."
+        )
+    for side, others in (("chief", _OF_WORKERS), ("worker", _OF_THE_CHIEF)):
+        given = [f"--{name.replace('_', '-')}" for name in others if values[name]]
+        if values[side] is not None and given:
+            reason = "The chief runs no trials" if side == "chief" else "The chief decides that"
+            where = "a worker" if side == "chief" else "the chief"
+            raise UsageError(f"{reason}: give {' and '.join(given)} to {where}.")
+
+
+def _lead(search, address: str) -> int:
+    from kerasdl.search import chief, session
+
+    with chief.Door(chief.parse_address("--chief", address)) as door:
+        return _finish(session.tune(search, slots=(), crew=door.crew))
+
+
+def _work(search, address: str, slots) -> int:
+    from kerasdl.search import chief, worker
+
+    worker.work(search, chief.parse_address("--worker", address), slots)
+    return 0
 
 
 def _add_options(parser: Parser) -> None:
     parser.add_argument(
-        "--tuner", default="bayesian", type=_tuner, metavar="|".join(_TUNERS),
+        "--tuner", default="bayesian", metavar="|".join(_TUNERS),
         help="how values are chosen (default: bayesian)",
     )  # fmt: skip
     parser.add_argument(
         "--max-trials", type=int, metavar="INT",
-        help=f"trials of the search, also of one that goes on (default: {_DEFAULT_TRIALS}; hyperband: its own)",
+        help=f"trials of the search, also if it goes on (default: {_DEFAULT_TRIALS}; hyperband: its own)",
     )  # fmt: skip
     parser.add_argument(
         "--objective", action="append", metavar="NAME",
-        help="val_accuracy, val_loss, int8_accuracy, tflite_kb, latency_ms, ..., or max:NAME, min:NAME; several "
-        "times for a Pareto front (default: val_accuracy)",
+        help="val_accuracy, val_loss, int8_accuracy, tflite_kb, latency_ms, ..., or max:NAME, min:NAME; "
+        "several times for a Pareto front (default: val_accuracy)",
     )  # fmt: skip
     parser.add_argument(
         "--subject-to", action="append", default=[], metavar="LIMIT",
@@ -68,20 +105,21 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument(
         "--retries",
         type=int,
-        default=1,
         metavar="INT",
         help="how often a trial that crashed begins again (default: 1)",
     )
     parser.add_argument("--workers", type=int, metavar="INT", help="trials at the same time (default: 1)")
     parser.add_words("--gpus", "GPUs to use, one trial on each: 0,1,2,3")
+    parser.add_argument(
+        "--chief", metavar="[HOST:]PORT",
+        help="give out trials to workers, and run none here; without HOST to workers on this machine only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--worker", metavar="HOST:PORT",
+        help="run trials of the chief there, with the same pipeline and flags; --workers and --gpus work",
+    )  # fmt: skip
     parser.add_argument("--new", action="store_true", help="begin a new search, also where one could go on")
     parser.add_folders("searches")
-
-
-def _tuner(word: str) -> str:
-    if word not in _TUNERS:
-        raise UsageError(f"--tuner is {word!r}; it takes {', '.join(_TUNERS)}." + did_you_mean(word, _TUNERS))
-    return word
 
 
 def _max_trials(values) -> int | None:

@@ -10,7 +10,7 @@ from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.space import Parameter
 
 _MOST_BEST = 10
-_TIMES = {"trial_seconds"}  # figures that stand in a column of their own
+_HIDDEN = {"trial_seconds", "progress"}  # they stand in columns of their own, or say nothing of a trial
 
 
 def best_table(record: SearchRecord) -> Table:
@@ -42,7 +42,7 @@ def trial_table(
     caption: str, record: SearchRecord, trials: Sequence[TrialRecord], status: bool = False
 ) -> Table:
     """Return trials with figures, hyperparameters and time: objectives first, then what limits are on."""
-    found = dict.fromkeys(name for trial in trials for name in trial.figures if name not in _TIMES)
+    found = dict.fromkeys(name for trial in trials for name in trial.figures if name not in _HIDDEN)
     first = [part.name for part in (*record.objectives, *record.constraints)]
     figures = list(dict.fromkeys((*(name for name in first if name in found), *found)))
     parameters = _columns(record, trials)

@@ -51,7 +51,8 @@ class Search:
     def __post_init__(self):
         if self.tuner not in ORACLES:
             raise UsageError(
-                f"--tuner is {self.tuner!r}; it takes {', '.join(ORACLES)}." + did_you_mean(self.tuner, ORACLES)
+                f"--tuner is {self.tuner!r}; it takes {', '.join(ORACLES)}."
+                + did_you_mean(self.tuner, ORACLES)
             )
         aims = [parse_objective(text) for text in self.objectives]
         limits = [parse_constraint(text) for text in self.constraints]

@@ -159,4 +159,7 @@ def make_slots(num_workers: int | None, gpus: Sequence[str] = ()) -> list[Slot]:
 
 
 def _command() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """Return what was typed."""
+    program = Path(sys.argv[0])
+    typed = ["python", str(program)] if program.suffix == ".py" else [program.name]
+    return shlex.join([*(["kerasdl"] if program.name == "__main__.py" else typed), *sys.argv[1:]])

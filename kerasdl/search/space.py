@@ -97,7 +97,7 @@ def _parameter(kind: str, config: Mapping[str, Any]) -> Parameter:
 
 
 class _Axis:
-    """One parameter on the unit interval. Out-of-range numbers lie beside it, unknown choices nowhere (NaN)."""
+    """One parameter on the unit interval; numbers out of range lie beside it, unknown choices at NaN."""
 
     def __init__(self, parameter: Parameter):
         self.parameter = parameter
@@ -225,6 +225,10 @@ class Encoding:
             if parameter.is_active(values):  # a trial from before a parameter was added had its default
                 position[i] = axis.encode(values.get(parameter.name, parameter.default))
         return position
+
+    def encode_all(self, trials: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Return the positions of several, (trials, parameters)."""
+        return np.array([self.encode(values) for values in trials]).reshape(len(trials), len(self.axes))
 
     def decode(self, position: np.ndarray) -> dict[str, Any]:
         """Return the active values at a position."""
