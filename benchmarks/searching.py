@@ -6,7 +6,7 @@
 
 * overhead: random search over LeNet-5 on digits, one epoch a trial; for each trial the time that is not
   training, and the resident memory of the parent after the first and the last trials.
-* workers: trials that sleep for four seconds, with one and with two workers.
+* workers: trials that sleep for ten seconds, with one and with two workers.
 * processes: a trial in a process forked after the imports, and in a fresh one.
 """
 
@@ -37,7 +37,7 @@ class Sleeping(Classification):
     """Sleeps once in every training."""
 
     def loss(self):
-        time.sleep(4)
+        time.sleep(10)
         return super().loss()
 
 
@@ -90,8 +90,8 @@ def overhead(num_trials: int) -> None:
     )
     print(f"  training itself: median {statistics.median(trained):.2f}")
     print(
-        f"memory of the parent in MB: {memory[0]:.0f} after the first trial, {memory[-1]:.0f} after the last, "
-        f"{max(memory):.0f} at most"
+        f"memory of the parent in MB: {memory[0]:.0f} after the first trial, {memory[-1]:.0f} after the "
+        f"last, {max(memory):.0f} at most"
     )
 
 
@@ -113,7 +113,7 @@ def workers() -> None:
             start = time.perf_counter()
             session.tune(search_of(recipe, file, root, 8), session.make_slots(count), Console(quiet=True))
             took[count] = time.perf_counter() - start
-    print(f"8 trials that sleep 4 s: {took[1]:.1f} s with one worker, {took[2]:.1f} s with two")
+    print(f"8 trials that sleep 10 s: {took[1]:.1f} s with one worker, {took[2]:.1f} s with two")
     print(f"  {took[1] / took[2]:.2f} times as fast, start and report included")
 
 
