@@ -61,7 +61,7 @@ def search_of(recipe, space_file: Path, root: str, max_trials: int):
         tuner="random",
         max_trials=max_trials,
         pruner="none",
-        root=Path(root),
+        searches_dir=Path(root),
     )
 
 

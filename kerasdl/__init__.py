@@ -5,11 +5,13 @@
 >>> kerasdl.load(result.bundle.path).predict(images)["class_ids"]
 """
 
+import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import environment
+from kerasdl.errors import UsageError
 
 if TYPE_CHECKING:
     from kerasdl.loading import Target
@@ -88,6 +90,11 @@ def tune(
         UsageError: for a space, recipe or option that does not work.
         RunFailedError: when no trial completed, or none keeps to the constraints.
     """
+    if multiprocessing.parent_process() is not None:
+        raise UsageError(
+            "kerasdl.tune was reached in the process of a trial. In a script, call it below\n"
+            '    if __name__ == "__main__":'
+        )
     environment.import_tensorflow()
     from kerasdl import catalog
     from kerasdl.search import session

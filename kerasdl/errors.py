@@ -12,6 +12,10 @@ class RunFailedError(RuntimeError):
     """The work itself failed: training diverged, an artefact is not the same model. Exit code 1."""
 
 
+class MachineError(RunFailedError):
+    """The machine is at fault and not the work: a full disk, files that vanished. Exit code 1."""
+
+
 def did_you_mean(word: str, known) -> str:
     """Return `" Did you mean 'lenet5'?"` for the known word nearest to `word`, or an empty string."""
     import difflib

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.run import Run
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -57,7 +57,7 @@ def explain(error: BaseException, run: Run | None, batch_size: int, parts: int) 
             return RunFailedError(f"{what} {advice} {_kept(run, flags)}")
         for kind in (_full_disk, _damaged_data, _unwritable):
             if message := kind(raised, run):
-                return RunFailedError(f"{message} {_kept(run)}")
+                return MachineError(f"{message} {_kept(run)}")
     return None
 
 

@@ -117,7 +117,7 @@ class Run:
         Raises:
             UsageError: when another process holds it.
         """
-        with (self.path / _LOCK).open("a+") as file:
+        with self._lock_file() as file:
             if not _lock(file):
                 time.sleep(0.1)  # a look of `is_active` is no owner
                 if not _lock(file):
@@ -135,6 +135,12 @@ class Run:
                 yield
             finally:
                 file.truncate(0)
+
+    def _lock_file(self):
+        try:
+            return (self.path / _LOCK).open("a+")
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written to: {error.strerror}.") from error
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run; empty where it was not written."""

@@ -105,7 +105,7 @@ def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
     """Print commands that the user may want to type now."""
     console.print("Next:")
     for command in map(shlex.join, commands):
-        console.print(f"  {command}", highlight=False, style="cyan")
+        console.print(f"  {command}", highlight=False, style="cyan", soft_wrap=True)
 
 
 def print_document(document: Any, *, as_json: bool = False) -> None:

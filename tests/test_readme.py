@@ -72,9 +72,9 @@ def searches(tmp_path_factory):
     """The folder of a search of LeNet-5 with one trial that was never trained."""
     recipe, source, space_file = catalog.load_space("lenet5")
     root = tmp_path_factory.mktemp("readme") / "searches"
-    space = catalog.space_in(space_file)
-    search = Search(recipe=recipe, space=space, space_file=space_file, recipe_source=source, root=root)
-    folder = session.open_or_create(search)
+    files = {"space_file": space_file, "recipe_source": source, "searches_dir": root}
+    search = Search(recipe=recipe, space=catalog.space_in(space_file), **files)
+    folder = session.create(search)
     oracle = RecipeTuner(search.oracle(), search.space, recipe, folder.path).oracle
     trial = oracle.create_trial("worker")
     oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5}, step=1)

@@ -1,9 +1,12 @@
 """Whole searches: trials are runs in processes of their own, and what a search leaves behind."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import keras_tuner
 import pytest
 
 from kerasdl import catalog, cli
+from kerasdl.search import folder as folders
 from kerasdl.search import pruning, record, results
 from kerasdl.search.tuner import recipe_of, recipe_of_trial
 from kerasdl.serialization import to_json
@@ -287,6 +291,11 @@ def test_a_figure_that_trials_do_not_have(tmp_path, capsys):
         ("return recipe", "draws nothing"),
         ("hp.Choice('a', ['x'], default='y')", "default value should be one of the choices"),
         ("return replace(recipe, epochs=hp.Int('epochs', -3, 3))", "epochs is -3"),
+        (
+            "if hp.Boolean('wide'):\n        with hp.conditional_scope('wide', [True]):\n"
+            "            hp.Int('units', 4, 8)\n    return recipe",
+            "draws units for some values only",
+        ),
     ],
 )
 def test_bad_spaces(tmp_path, body, said, capsys):
@@ -296,6 +305,111 @@ def test_bad_spaces(tmp_path, body, said, capsys):
     assert tune(path) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "searches").exists()
+
+
+@pytest.mark.parametrize(
+    "file, damage, said",
+    [
+        ("oracle.json", "truncate", "oracle.json is damaged"),
+        ("oracle.json", "remove", "oracle.json is damaged: it is missing"),
+        ("oracle.json", "{}", "oracle.json is damaged: it lacks"),
+        ("trial_0/trial.json", "truncate", "trial_0/trial.json is damaged"),
+        ("trial_0/trial.json", "remove", "trial_0/trial.json is damaged: it is missing"),
+        ("search.json", "truncate", "search.json is damaged"),
+        ("search.json", "[]", "search.json is damaged"),
+    ],
+)
+def test_damaged_files_are_named_and_nothing_is_lost(searched, tmp_path, file, damage, said, capsys):
+    shutil.copytree(searched.parent, tmp_path / "copy")
+    path = tmp_path / "copy" / searched.name
+    damaged = folder_of(path) / file
+    text = damaged.read_text()
+    if damage == "remove":
+        damaged.unlink()
+    else:
+        damaged.write_text(text[: len(text) // 2] if damage == "truncate" else damage)
+    before = sorted(folder_of(path).rglob("*"))
+    assert tune(path, "--max-trials", "4") in (1, 2)
+    assert said in capsys.readouterr().err
+    assert cli.main(["tune", "show", str(folder_of(path))]) in (1, 2)
+    assert said in capsys.readouterr().err
+    assert [file for file in before if not file.exists()] == []
+
+
+def test_a_stale_state_does_not_remove_trials_that_have_ended(searched, tmp_path, capsys):
+    shutil.copytree(searched.parent, tmp_path / "copy")
+    path = tmp_path / "copy" / searched.name
+    state = json.loads((folder_of(path) / "oracle.json").read_text())
+    state |= {"start_order": ["0"], "end_order": ["0"]}
+    (folder_of(path) / "oracle.json").write_text(json.dumps(state))
+    assert tune(path, "--max-trials", "4") == 1
+    assert "does not know trial_" in capsys.readouterr().err
+    assert (folder_of(path) / "trial_2" / "trial.json").is_file()
+
+
+def test_copies_of_the_space_and_the_recipe_come_back(searched, tmp_path):
+    shutil.copytree(searched.parent, tmp_path / "copy")
+    path = tmp_path / "copy" / searched.name
+    for name in ("space.py", "recipe.json", "recipe.py"):
+        (folder_of(path) / name).unlink()
+    assert tune(path, "--max-trials", "3", "--new") == 0  # any session
+    assert tune(path, "--max-trials", "4") == 0
+    assert (folder_of(path, 2) / "space.py").is_file()
+
+
+def test_a_place_that_cannot_be_written_to_stops_the_search(tmp_path, capsys):
+    more = """
+from kerasdl.errors import MachineError
+
+class Full(Classification):
+    def loss(self):
+        raise MachineError("The disk is full.")
+"""
+    path = write_space(tmp_path, task="Full", more=more)
+    for _ in range(2):  # it is not a failure of the trial: the search goes on with it
+        assert tune(path, "--max-trials", "3") == 1
+        assert "The search stopped in trial 0: The disk is full." in capsys.readouterr().err
+    found = record.read(folder_of(path))
+    assert [trial.status for trial in found.trials] == ["running"]
+    assert not found.finished
+
+
+def test_data_that_is_not_there_leaves_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "empty"))
+    arguments = ["--searches-dir", str(tmp_path / "searches"), "--max-trials", "2"]
+    assert cli.main(["tune", "lenet5", "--data", str(tmp_path / "none.npz"), *arguments]) == 2
+    assert "none.npz" in capsys.readouterr().err
+    assert not list((tmp_path / "searches" / "lenet5").glob("*"))
+
+
+def test_trials_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
+    path = write_space(tmp_path)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    before = set(Path("/tmp").glob("__autograph_generated_file*"))
+    assert tune(path, "--max-trials", "1") == 0
+    assert set(Path("/tmp").glob("__autograph_generated_file*")) <= before
+    assert not list(folder_of(path).glob(".writing*"))
+
+
+def test_a_finite_space_is_exhausted_and_says_so(tmp_path, caplog):
+    path = write_space(tmp_path)
+    head = path.read_text().partition("def space")[0]
+    body = "return replace(recipe, learning_rate=hp.Choice('rate', [1e-3, 1e-2], default=1e-3))"
+    path.write_text(f"{head}def space(hp, recipe):\n    {body}\n")
+    with caplog.at_level("INFO"):
+        assert tune(path, "--max-trials", "5", "--tuner", "grid") == 0
+    assert "nothing more to try after 2 trials" in caplog.text
+    assert folders.read_document(folder_of(path))["exhausted"]
+    identity = folders.read_document(folder_of(path))["identity"]
+    recipe, _ = catalog.load(str(path))
+    root = tmp_path / "searches"
+    assert folders.open_search(root, recipe, identity, max_trials=9, new=False) is None
+
+
+def test_gpus_that_are_not_there(tmp_path, capsys):
+    assert tune(write_space(tmp_path), "--gpus", "0,97") == 2
+    assert "--gpus names" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["lenet", "pipelines/mlp.py", "none.py"])
@@ -324,13 +438,13 @@ def test_shipped_spaces_begin_with_the_recipe_and_draw_valid_ones(name):
     assert len(drawn) == 40
 
 
-def start(path, *arguments):
+def start(path, *arguments, **options):
     return subprocess.Popen(
         [
             sys.executable, "-m", "kerasdl", "tune", str(path),
             "--searches-dir", str(path.parent / "searches"), *arguments,
         ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
 
 
@@ -365,6 +479,21 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint(tmp_path, signum):
     run = record.read(folder).trials[1].run
     assert json.loads((run / "receipt.json").read_text())["resumed"]
     assert_same(folder_of(paths[0]), folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("presses", [(0.1,), (1.5,), (0.3, 0.3)])
+def test_ctrl_c_in_the_first_seconds_loses_no_trial(tmp_path, presses):
+    """As a terminal sends it: to all processes of the search."""
+    path = write_space(tmp_path)
+    process = start(path, "--max-trials", "2", "--epochs", "60", "--pruner", "none", start_new_session=True)
+    wait_for(lambda: list(folder_of(path).glob("trial_0/trial.json")))
+    for pause in presses:
+        time.sleep(pause)
+        os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    assert "Traceback" not in process.stderr.read()
+    assert [trial.status for trial in record.read(folder_of(path)).trials] == ["running"]
 
 
 def assert_same(whole, cut):

@@ -1,5 +1,6 @@
 """`kerasdl tune`: search the hyperparameters of a pipeline, or show a search."""
 
+import sys
 from pathlib import Path
 
 from kerasdl import catalog
@@ -41,7 +42,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         constraints=tuple(values["subject_to"]),
         pruner=values["pruner"],
         retries=1 if values["retries"] is None else values["retries"],
-        root=values["searches_dir"],
+        searches_dir=values["searches_dir"],
         new=values["new"],
     )
     if values["chief"] is not None:
@@ -156,5 +157,8 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.search import record
 
     found = record.read(values.search)
-    page.write(found)
+    try:
+        page.write(found)
+    except OSError as error:  # it can be read all the same
+        print(f"The page was not written again: {error}", file=sys.stderr)
     return _finish(found)

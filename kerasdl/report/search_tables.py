@@ -10,7 +10,7 @@ from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.space import Parameter
 
 _MOST_BEST = 10
-_HIDDEN = {"trial_seconds", "progress"}  # they stand in columns of their own, or say nothing of a trial
+_HIDDEN = ("trial_seconds", "progress", "learning_rate")  # ends of names that say nothing of a trial here
 
 
 def best_table(record: SearchRecord) -> Table:
@@ -42,7 +42,7 @@ def trial_table(
     caption: str, record: SearchRecord, trials: Sequence[TrialRecord], status: bool = False
 ) -> Table:
     """Return trials with figures, hyperparameters and time: objectives first, then what limits are on."""
-    found = dict.fromkeys(name for trial in trials for name in trial.figures if name not in _HIDDEN)
+    found = dict.fromkeys(name for trial in trials for name in trial.figures if not _is_hidden(name))
     first = [part.name for part in (*record.objectives, *record.constraints)]
     figures = list(dict.fromkeys((*(name for name in first if name in found), *found)))
     parameters = _columns(record, trials)
@@ -80,3 +80,7 @@ def _values(parameters: Sequence[Parameter], trial: TrialRecord) -> list[Any]:
         for parameter in parameters
         for value in [trial.values.get(parameter.name)]
     ]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.endswith(_HIDDEN)

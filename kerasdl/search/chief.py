@@ -46,7 +46,11 @@ def parse_address(option: str, text: str) -> str:
     """
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise UsageError(f"{option} is {text!r}: it has no port. Give one, as in {option} 10.0.0.5:8000.")
+        raise UsageError(
+            f"{option} is {text!r}, but it takes HOST:PORT with a port of 1 to 65535: {option} 10.0.0.5:8000."
+        )
+    if not host and option == "--worker":
+        raise UsageError(f"--worker is {text!r}: on which host is the chief? Give {option} HOST:{port}.")
     host = host or "127.0.0.1"
     try:
         socket.getaddrinfo(host.strip("[]"), int(port))

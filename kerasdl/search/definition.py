@@ -28,7 +28,7 @@ class Search:
         constraints: limits, such as `tflite_kb<=100`.
         pruner: "median", "halving" or "none". Defaults to the median, where there is something to judge by.
         retries: how often a trial begins again whose process crashed.
-        root: folder of all searches.
+        searches_dir: folder of all searches.
         new: begin a new search, also where an unfinished one of the same settings is there.
 
     Raises:
@@ -45,7 +45,7 @@ class Search:
     constraints: tuple[str, ...] = ()
     pruner: str | None = None
     retries: int = 1
-    root: Path = Path("searches")
+    searches_dir: Path = Path("searches")
     new: bool = False
 
     def __post_init__(self):

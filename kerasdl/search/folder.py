@@ -71,8 +71,10 @@ def open_search(
             continue
         if not is_finished(document, max_trials):
             return folder
-        more = "" if max_trials is None else " (a larger --max-trials adds trials to it)"
-        _log.info(f"{folder.path} is finished{more}; this is a new search.")
+        if document.get("exhausted"):
+            _log.info(f"{folder.path} has tried all that its space has; this is a new search.")
+        else:
+            _log.info(f"{folder.path} is finished (--max-trials adds trials to it); this is a new search.")
         return None
     return None
 
@@ -80,7 +82,8 @@ def open_search(
 def is_finished(document: Mapping[str, Any], max_trials: int | None) -> bool:
     """Tell whether a search has nothing left to do for so many trials."""
     before = document.get("max_trials")
-    if max_trials is not None and before is not None and max_trials > before:
+    more = max_trials is not None and before is not None and max_trials > before
+    if more and not document.get("exhausted"):
         return False
     return document.get("finished", False)
 
@@ -101,11 +104,16 @@ def create(
         raise UsageError(
             f"No search can be written to {parent}: {error.strerror}. Use --searches-dir."
         ) from error
+    keep_sources(folder, recipe, recipe_source, space_file)
+    folder.write(FILE_NAME, document)
+    return folder
+
+
+def keep_sources(folder: Run, recipe: Recipe, recipe_source: Path | None, space_file: Path) -> None:
+    """Write the recipe and the files that it and the space come from: trials are read with these copies."""
     runs.keep_source(folder, recipe, recipe_source)
     folder.write("space.py", space_file.read_text(encoding="utf-8"))
     folder.write("recipe.json", to_json(recipe))
-    folder.write(FILE_NAME, document)
-    return folder
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -114,6 +122,9 @@ def read_document(path: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        return json.loads(file.read_text())
+        document = json.loads(file.read_text())
     except ValueError as error:
         raise UsageError(f"{file} is damaged ({error}). Use --new to begin another search.") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{file} is damaged. Use --new to begin another search.")
+    return document

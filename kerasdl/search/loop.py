@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_tuner.engine.trial import TrialStatus
 
-from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.search import objectives as aims
 from kerasdl.search.oracles import PROGRESS
 from kerasdl.search.pool import Pool
@@ -135,6 +135,9 @@ class Workers:
         outcome = self._outcome(trial, slot)
         if outcome.status == "interrupted":
             return
+        if outcome.status in ("misused", "halted"):  # so would all others
+            kind = UsageError if outcome.status == "misused" else RunFailedError
+            raise kind(f"The search stopped in trial {int(trial.trial_id)}: {outcome.reason}")
         if outcome.status in ("completed", "pruned"):
             oracle.update_trial(trial.trial_id, outcome.figures, step=outcome.step)
             trial.score, trial.best_step = outcome.figures.get(self.plan.names[0]), outcome.step
@@ -158,8 +161,10 @@ class Workers:
             return Outcome(status="failed", reason=str(error))
         for attempt in range(self.plan.retries + 1):
             outcome = self._pool.run(job, lambda figures: self._observe(trial, slot, figures))
-            if outcome.status != "crashed" or self._stopping.is_set():
+            if outcome.status != "crashed":
                 break
+            if self._stopping.is_set():  # it was ended, perhaps before it could write a checkpoint
+                return Outcome(status="interrupted")
             left = self.plan.retries - attempt
             _log.warning(f"Trial {number} crashed ({outcome.reason}); {left} retries left.")
         return outcome

@@ -31,7 +31,7 @@ from keras_tuner.src.engine import oracle as internal
 from keras_tuner.src.engine import trial as internal_trial
 
 from kerasdl.run import replacing
-from kerasdl.search import bayesian, pruning, space
+from kerasdl.search import bayesian, pruning, record, space
 from kerasdl.search.objectives import Constraint, Objective
 from kerasdl.search.space import Parameter
 
@@ -150,9 +150,9 @@ class Dependable:
     def reload(self):
         """Read the state, and give out again what was running."""
         folder = Path(self._project_dir)
-        known = set(json.loads((folder / "oracle.json").read_text())["start_order"])
+        states = record.read_states(folder)
         for path in folder.glob("trial_*"):
-            if path.name.removeprefix("trial_") not in known:
+            if path.name.removeprefix("trial_") not in states:
                 shutil.rmtree(path)  # the search died between its file and the oracle's: it was never run
         super().reload()
         self.trials = dict(sorted(self.trials.items(), key=lambda item: int(item[0])))

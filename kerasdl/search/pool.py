@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from pathlib import Path
 
 from kerasdl.search.trial_process import Job, Outcome, main
@@ -24,6 +25,11 @@ class Pool:
         self._context = multiprocessing.get_context(_METHOD)
         if _METHOD == "forkserver":
             self._context.set_forkserver_preload(["kerasdl.search.preload"])
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:  # Ctrl-C during its imports would end it; it inherits what is blocked
+                forkserver.ensure_running()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._lock = threading.Lock()
         self._living: set[multiprocessing.Process] = set()
         self._stopping = False

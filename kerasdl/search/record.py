@@ -122,21 +122,11 @@ def read(path: str | Path) -> SearchRecord:
         )
         named = f" Give one of {', '.join(inside[-8:])}." if inside else " Give one like searches/lenet5/1."
         raise UsageError(f"{path} is no search.{named}")
-    try:
-        state = json.loads((path / "oracle.json").read_text())
-        states = [json.loads(file.read_text()) for file in path.glob("trial_*/trial.json")]
-    except FileNotFoundError:  # it ended before its first trial
-        state, states = {"hyperparameters": {"space": []}, "start_order": []}, []
-    except ValueError as error:
-        raise RunFailedError(f"A file of {path} is damaged: {error}.") from error
+    states = read_states(path)
+    hyperparameters = _json(path / "oracle.json")["hyperparameters"] if states or _has_oracle(path) else {}
     objectives = tuple(map(parse_objective, document["objectives"]))
     constraints = tuple(map(parse_constraint, document["constraints"]))
-    known = set(state["start_order"])
-    trials = [
-        _trial(path, document["name"], part, objectives[0], constraints)
-        for part in states
-        if part["trial_id"] in known
-    ]
+    trials = [_trial(path, document["name"], state, objectives[0], constraints) for state in states.values()]
     return SearchRecord(
         path=path,
         name=document["name"],
@@ -144,13 +134,52 @@ def read(path: str | Path) -> SearchRecord:
         method=document["method"],
         objectives=objectives,
         constraints=constraints,
-        space=from_keras_tuner(state["hyperparameters"]["space"]),
+        space=from_keras_tuner(hyperparameters.get("space", ())),
         trials=tuple(sorted(trials, key=lambda trial: trial.number)),
         pipeline=document["pipeline"],
         max_trials=document["max_trials"],
         command=document["command"],
         finished=document.get("finished", False),
     )
+
+
+def read_states(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what Keras Tuner's files say of each trial that was begun, by its id.
+
+    Raises:
+        RunFailedError: when one of them is damaged or missing.
+    """
+    files = {file.parent.name.removeprefix("trial_"): file for file in path.glob("trial_*/trial.json")}
+    if not _has_oracle(path) and not files:
+        return {}  # it ended before its first trial
+    oracle = _json(path / "oracle.json")
+    if not {"start_order", "end_order", "hyperparameters"} <= oracle.keys():
+        raise _damaged(path / "oracle.json", "it lacks what Keras Tuner writes")
+    states = {key: _json(path / f"trial_{key}" / "trial.json") for key in oracle["start_order"]}
+    for key, file in files.items():
+        if key not in states and _json(file).get("status") != "RUNNING":
+            raise _damaged(path / "oracle.json", f"it does not know {file.parent.name}, which has ended")
+    return states
+
+
+def _has_oracle(path: Path) -> bool:
+    return (path / "oracle.json").is_file()
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise _damaged(file, "it is missing") from None
+    except ValueError as error:
+        raise _damaged(file, str(error)) from error
+    if not isinstance(document, dict):
+        raise _damaged(file, "it holds something else")
+    return document
+
+
+def _damaged(file: Path, why: str) -> RunFailedError:
+    return RunFailedError(f"{file} is damaged: {why}. Put it back, or begin another search with --new.")
 
 
 def _trial(

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras_tuner
+import tensorflow as tf
 from rich.console import Console
 
 from kerasdl.errors import UsageError
@@ -24,12 +26,13 @@ from kerasdl.search.definition import Search
 from kerasdl.search.loop import DATA, Plan, Slot, Workers
 from kerasdl.search.objectives import parse_constraint, parse_objective
 from kerasdl.search.record import SearchRecord
-from kerasdl.search.tuner import RecipeTuner
+from kerasdl.search.tuner import RecipeTuner, recipe_of
 from kerasdl.search.view import View
 
 _log = logging.getLogger(__name__)
 
 _LOOK = 0.1  # seconds between two looks at the workers
+_DRAWS = 64  # that a space is tried with before its search
 
 
 def tune(
@@ -58,9 +61,15 @@ def tune(
     console = console or Console(soft_wrap=True)
     with contextlib.ExitStack() as stack:
         interruptions = stack.enter_context(Interruptions())
-        folder = open_or_create(search)
+        before = find(search)
+        folder = before or create(search)
         stack.enter_context(folder.locked())
+        if before is not None:
+            folders.keep_sources(folder, search.recipe, search.recipe_source, search.space_file)
         tuner = RecipeTuner(search.oracle(), search.space, search.recipe, folder.path)
+        num_ended = len(tuner.oracle.end_order)
+        said = f"Search  {folder.path}" if before is None else f"Going on with {folder.path}"
+        _log.info(f"{said}; trials that have ended: {num_ended}" if before else said)
         _note(folder, search, finished=False)
         plan = make_plan(search, tuner, folder.path)
         view = stack.enter_context(View(folder.path, search.max_trials, console))
@@ -77,27 +86,35 @@ def tune(
                 time.sleep(_LOOK)
             view.refresh()
             signum, interruptions.signum = interruptions.signum, None
-        if workers.error is not None:
+        if workers.error is not None and signum is None:
+            if before is None and isinstance(workers.error, UsageError) and not tuner.oracle.end_order:
+                shutil.rmtree(folder.path)  # nothing came of it, nor can
             raise workers.error
         if signum is None:
-            _note(folder, search, finished=True)
+            _note(folder, search, finished=True, exhausted=_is_exhausted(search, tuner.oracle))
         found = results.write(folder)
     if signum is not None:
         raise Interrupted(f"Stopped; trials go on where they are. Go on with\n  {_command()}", signum)
     return results.judge(found, tuner.oracle)
 
 
-def open_or_create(search: Search) -> Run:
-    """Return the folder of a search that goes on, or a new one."""
-    identity = search.settings.identity(search.recipe, search.space_file)
-    folder = folders.open_search(
-        search.root, search.recipe, identity, max_trials=search.max_trials, new=search.new
+def find(search: Search) -> Run | None:
+    """Return the folder of the search that goes on; None where there is none."""
+    return folders.open_search(
+        search.searches_dir,
+        search.recipe,
+        search.settings.identity(search.recipe, search.space_file),
+        max_trials=search.max_trials,
+        new=search.new,
     )
-    if folder is not None:
-        ended = len(list(folder.path.glob("trial_*/trial.json")))
-        _log.info(f"Going on with {folder.path}, {ended} trials so far.")
-        return folder
-    # What cannot work is said before there is a folder.
+
+
+def create(search: Search) -> Run:
+    """Make the folder of a new search; what cannot work is said before.
+
+    Raises:
+        UsageError: for a space that does not work, or a folder that cannot be made.
+    """
     check_space(search)
     document = {
         "name": search.recipe.name,
@@ -106,19 +123,42 @@ def open_or_create(search: Search) -> Run:
         "method": search.oracle().method,
         "max_trials": search.max_trials,
         "command": _command(),
-        "identity": identity,
+        "identity": search.settings.identity(search.recipe, search.space_file),
         "finished": False,
     }
-    folder = folders.create(search.root, search.recipe, search.recipe_source, search.space_file, document)
-    _log.info(f"Search  {folder.path}")
-    return folder
+    return folders.create(
+        search.searches_dir, search.recipe, search.recipe_source, search.space_file, document
+    )
 
 
 def check_space(search: Search) -> None:
-    """Raise a UsageError for a space that does not give a recipe of its own defaults."""
+    """Raise a UsageError for a space that fails on its defaults, or draws more than it said for others."""
     with tempfile.TemporaryDirectory(prefix="kerasdl-space-") as place:
         tuner = RecipeTuner(search.oracle(), search.space, search.recipe, Path(place) / "1")
-        tuner.build(tuner.oracle.get_space())
+        known = tuner.oracle.get_space()
+    recipe_of(search.space, search.recipe, known.copy())
+    for draw in range(_DRAWS):
+        hps = keras_tuner.HyperParameters()
+        for index, hp in enumerate(known.space):
+            hps.merge([hp])
+            if hps.is_active(hp):
+                hps.values[hp.name] = hp.random_sample(1000 * draw + index)
+        with contextlib.suppress(UsageError):  # values that contradict each other fail their trial
+            recipe_of(search.space, search.recipe, hps)
+        if more := [hp.name for hp in hps.space[len(known.space) :]]:
+            raise UsageError(
+                f"The space draws {', '.join(more)} for some values only, so that it would not be searched. "
+                "Put the `if` inside `with hp.conditional_scope(parent, values):`, not around it."
+            )
+
+
+def _is_exhausted(search: Search, oracle: Any) -> bool:
+    """Tell whether there was less to try than there may be trials, and say so."""
+    num_trials = len(oracle.end_order)
+    exhausted = search.max_trials is not None and num_trials < search.max_trials and not oracle.has_failed()
+    if exhausted:
+        _log.info(f"There is nothing more to try after {num_trials} trials.")
+    return exhausted
 
 
 def make_plan(search: Search, tuner: RecipeTuner, folder: Path) -> Plan:
@@ -134,9 +174,9 @@ def make_plan(search: Search, tuner: RecipeTuner, folder: Path) -> Plan:
     )
 
 
-def _note(folder: Run, search: Search, *, finished: bool) -> None:
+def _note(folder: Run, search: Search, **state: bool) -> None:
     document = folders.read_document(folder.path)
-    folder.write(folders.FILE_NAME, {**document, "max_trials": search.max_trials, "finished": finished})
+    folder.write(folders.FILE_NAME, {**document, "max_trials": search.max_trials, **state})
 
 
 def make_slots(num_workers: int | None, gpus: Sequence[str] = ()) -> list[Slot]:
@@ -152,10 +192,19 @@ def make_slots(num_workers: int | None, gpus: Sequence[str] = ()) -> list[Slot]:
             raise UsageError(
                 f"--workers is {num_workers}, but --gpus names {len(gpus)}. Leave --workers out."
             )
+        _check_gpus(gpus)
         return [Slot(f"worker{index}", gpus=gpu) for index, gpu in enumerate(gpus)]
     count = num_workers or 1
     threads = None if count == 1 else max(1, (os.cpu_count() or 1) // count)
     return [Slot(f"worker{index}", num_threads=threads) for index in range(count)]
+
+
+def _check_gpus(gpus: Sequence[str]) -> None:
+    count = len(tf.config.list_physical_devices("GPU"))
+    for gpu in gpus:
+        if gpu.isdecimal() and int(gpu) >= count:
+            there = f"GPUs 0 to {count - 1}" if count else "no GPUs that TensorFlow sees"
+            raise UsageError(f"--gpus names {gpu}, but this machine has {there}.")
 
 
 def _command() -> str:

@@ -13,7 +13,7 @@ from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
 
 _SHARED = "hyperparameters"  # title of the column that all share
-_ROOM = 36  # characters that it needs
+_ROOM = 22  # characters that it needs
 _STYLES = {"completed": "", "pruned": "yellow", "failed": "red", "running": "cyan"}
 
 
@@ -49,7 +49,7 @@ def live(record: SearchRecord, *, running: Sequence[Running], seconds_left: floa
         table = _table(("running", "epoch", _words(record.objectives[0].name), "time"), numbers=4)
         for trial in running:
             value = "" if trial.value is None else f"{trial.value:.4g}"
-            epochs = f"{trial.epoch}/{trial.epochs}"
+            epochs = f"{trial.epoch}/{trial.epochs}" if trial.epochs else ""
             table.add_row(f"trial {trial.number}", epochs, value, duration(trial.seconds))
         parts.append(table)
     return Group(*parts)
@@ -115,7 +115,8 @@ def _counts(record: SearchRecord, running: int | None = None, seconds_left: floa
     ended = len(found) - found.count("running")
     of_all = f" of {record.max_trials}" if record.max_trials else ""
     counts = {status: found.count(status) for status in ("completed", "pruned", "failed")}
-    counts["running"] = found.count("running") if running is None else running
+    unfinished = found.count("running")
+    counts |= {"unfinished": unfinished} if running is None else {"running": running}
     known = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     text = f"{_line(record.name)}: {ended}{of_all} trials" + (f" ({known})" if known else "")
     return text + ("" if seconds_left is None else f", {duration(seconds_left)} left")

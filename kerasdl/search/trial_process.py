@@ -10,6 +10,7 @@ import pickle
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -18,12 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl import environment
-from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.interruption import Interrupted
 from kerasdl.search.objectives import SHORT
 
 #: File of a run that says how the trial ended.
 OUTCOME = "trial.json"
+
+
+class _NoDataError(UsageError):
+    """The data cannot be loaded; no trial could."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +63,8 @@ class Outcome:
     """How a trial ended.
 
     Attributes:
-        status: "completed", "pruned", "failed" (by its own doing: it would fail again), "crashed" or
-            "interrupted".
+        status: "completed", "pruned", "failed" (by its own doing: it would fail again), "crashed",
+            "interrupted"; and where all others would end so too: "misused" (no data), "halted" (a full disk).
         reason: why it did not complete.
         step: epoch whose network its run kept, from 1 on.
         figures: of that network, those of exported files among them (`int8_accuracy`, `int8_kb`).
@@ -88,11 +93,17 @@ def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
     logging.getLogger("kerasdl").setLevel(logging.INFO)
     environment.limit(job.num_threads, job.gpus)
     try:
+        job.data.mkdir(exist_ok=True)
+        tempfile.tempdir = tempfile.mkdtemp(dir=job.data)  # what TensorFlow leaves there goes with the search
         outcome = _run(job, pipe)
     except Interrupted as error:
         outcome = Outcome(status="interrupted", reason=str(error))
+    except (_NoDataError, MachineError) as error:
+        outcome = Outcome(status="misused" if isinstance(error, UsageError) else "halted", reason=str(error))
     except (UsageError, RunFailedError) as error:
         outcome = Outcome(status="failed", reason=str(error))
+    except OSError as error:  # before the run has a folder
+        outcome = Outcome(status="halted", reason=f"{job.folder} cannot be written to: {error}.")
     except Exception as error:
         logging.exception("The trial crashed.")
         outcome = Outcome(status="crashed", reason=f"{type(error).__name__}: {error}")
@@ -217,9 +228,11 @@ def _load(folder: Path, recipe: Any):
     if file.is_file():
         with file.open("rb") as stream:
             return pickle.load(stream)
-    splits = trainer.load_data(recipe)
+    try:
+        splits = trainer.load_data(recipe)
+    except (UsageError, RunFailedError) as error:
+        raise _NoDataError(str(error)) from error
     if all(isinstance(split, ArraySplit) for split in (splits.train, splits.validation, splits.test)):
-        folder.mkdir(exist_ok=True)
         with replacing(file) as temporary, temporary.open("wb") as stream:
             pickle.dump(splits, stream, protocol=5)
     return splits

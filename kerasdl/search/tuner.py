@@ -14,6 +14,7 @@ from kerasdl import catalog
 from kerasdl.errors import UsageError
 from kerasdl.recipe import Recipe, replace
 from kerasdl.run import replacing
+from kerasdl.search import record
 from kerasdl.serialization import from_json
 
 #: A search space: takes Keras Tuner's hyperparameters and a recipe, returns the recipe with their values.
@@ -39,6 +40,7 @@ class RecipeTuner(base_tuner.BaseTuner):
     def __init__(self, oracle: keras_tuner.Oracle, space: SpaceFunction, recipe: Recipe, folder: Path):
         self.space = space
         self.recipe = recipe
+        record.read_states(folder)  # says what is damaged
         if (folder / "oracle.json").is_file() and not (folder / "tuner0.json").is_file():
             _write_tuner_file(folder / "tuner0.json")  # without it all would begin anew, over what is there
         with contextlib.redirect_stdout(io.StringIO()):

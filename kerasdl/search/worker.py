@@ -160,7 +160,7 @@ def _heartbeat(team: Team, seconds: float):
 @contextlib.contextmanager
 def _place(search: Search, client: remote.Client, greeting: Mapping[str, str]):
     """Give a plan: trials are in the chief's folder where this machine sees it, else in one of its own."""
-    parent = search.root / search.recipe.name
+    parent = search.searches_dir / search.recipe.name
     own = parent / f"worker-{socket.gethostname()}-{os.getpid()}"
     token = Path(greeting["folder"]) / remote.TOKEN_FILE
     shared = token.is_file() and token.read_text() == greeting["token"]
