@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 from kerasdl.search.trial_process import Job, Outcome, main
@@ -25,6 +25,7 @@ class Pool:
         self._context = multiprocessing.get_context(_METHOD)
         if _METHOD == "forkserver":
             self._context.set_forkserver_preload(["kerasdl.search.preload"])
+            resource_tracker.ensure_running()  # it would unblock the signal
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:  # Ctrl-C during its imports would end it; it inherits what is blocked
                 forkserver.ensure_running()
