@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -82,6 +84,16 @@ def searches(tmp_path_factory):
     oracle.end_trial(trial)
     results.write_best(folder, record.read(folder.path))
     return root
+
+
+def test_tune_from_python(here, tmp_path):
+    block = python_block("import kerasdl\n\nif __name__")
+    assert "max_trials=10" in block and "epochs=5" in block
+    (here / "script.py").write_text(
+        block.replace("max_trials=10", "max_trials=2").replace("epochs=5", "epochs=1")
+    )
+    ran = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True)
+    assert "learning_rate" in ran.stdout.splitlines()[-1]
 
 
 def test_there_are_commands():
