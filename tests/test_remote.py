@@ -326,8 +326,9 @@ def test_a_worker_with_other_flags_is_refused(party):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--chief", "myhost"], "no port"),
-        (["--chief", ":70000"], "no port"),
+        (["--chief", "myhost"], "a port of 1 to 65535"),
+        (["--chief", ":70000"], "a port of 1 to 65535"),
+        (["--worker", "8000"], "on which host"),
         (["--worker", "no-such-host.invalid:80"], "no host"),
         (["--chief", ":8000", "--worker", "h:8000"], "exclude each other"),
         (["--chief", ":8000", "--workers", "2"], "give --workers to a worker"),
