@@ -220,7 +220,8 @@ def test_a_trial_is_stopped_early(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pruning, "reason_to_stop", reason)
     path = write_space(tmp_path)
-    assert tune(path, "--max-trials", "2", "--pruner", "halving", "--epochs", "3") == 0
+    arguments = ("--pruner", "halving", "--epochs", "3", "--subject-to", "tflite_kb<=1000")
+    assert tune(path, "--max-trials", "2", *arguments) == 0
     first, second = record.read(folder_of(path)).trials
     assert (first.status, len(first.history)) == ("completed", 3)
     assert (second.status, len(second.history)) == ("pruned", 1)
@@ -261,6 +262,7 @@ def test_a_limit_that_nothing_keeps_to(tmp_path, capsys):
         (["--tuner", "hyperband", "--objective", "val_loss", "--objective", "tflite_kb"], "knows one"),
         (["--tuner", "hyperband", "--pruner", "median"], "by itself"),
         (["--objective", "tflite_kb", "--pruner", "median"], "when a trial is over"),
+        (["--objective", "val_loss", "--objective", "weights", "--pruner", "median"], "several objectives"),
         (["--max-trials", "0"], "at least 1"),
         (["--retries", "-1"], "less than 0"),
         (["--workers", "0"], "at least 1"),

@@ -70,6 +70,10 @@ class Search:
         if self.pruner not in (None, "none"):
             if self.tuner == "hyperband":
                 raise UsageError("--tuner hyperband stops trials early by itself: leave --pruner out.")
+            if len(aims) > 1:
+                raise UsageError(
+                    "--pruner stops trials by one figure, but there are several objectives. Leave it out."
+                )
             if not self._judges_epochs:
                 raise UsageError(
                     f"{aims[0].name} is known only when a trial is over. Give a figure of every epoch as the "
@@ -78,7 +82,8 @@ class Search:
 
     @property
     def _judges_epochs(self) -> bool:
-        return self.tuner != "hyperband" and artefact_of(parse_objective(self.objectives[0]).name) is None
+        first, *others = self.objectives
+        return self.tuner != "hyperband" and not others and artefact_of(parse_objective(first).name) is None
 
     @property
     def pipeline(self) -> str:

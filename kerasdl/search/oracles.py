@@ -120,9 +120,9 @@ class Dependable:
             return
         own = self.trials[trial.trial_id]
         own.best_step = trial.best_step
-        if trial.status == TrialStatus.COMPLETED and not self._is_scored(own):
-            trial.status = TrialStatus.FAILED
-            trial.message = f"it has no finite {self._missing(own)}"
+        pruned = (trial.message or "").startswith(record.PRUNED)  # then no files are exported and measured
+        if trial.status == TrialStatus.COMPLETED and (missing := self._missing(own, pruned)):
+            trial.status, trial.message = TrialStatus.FAILED, f"it has no finite {missing}"
         super().end_trial(trial)
 
     def score_trial(self, trial):
@@ -161,12 +161,9 @@ class Dependable:
             (trial_id for trial_id in self.trials if trial_id not in ended), key=int, reverse=True
         )
 
-    def _is_scored(self, trial) -> bool:
-        return self._missing(trial) == ""
-
-    def _missing(self, trial) -> str:
+    def _missing(self, trial, pruned: bool) -> str:
         found = figures(trial)
-        wanted = [*self.objectives, *self.constraints]
+        wanted = [*self.objectives, *([] if pruned else self.constraints)]
         return ", ".join(dict.fromkeys(part.name for part in wanted if part.name not in found))
 
     def _direction(self, name: str) -> str:
