@@ -148,7 +148,7 @@ def _run(job: Job, pipe: Connection) -> Outcome:
         )
     else:
         result = trainer.resume(run.path, **options)
-    outcome = _outcome(result.run, job)
+    outcome = _outcome(result.run, job, {*getattr(recipe.task, "columns", {}), "latency_ms"})
     seconds = before + time.perf_counter() - begun
     outcome = dataclasses.replace(outcome, figures={**outcome.figures, "trial_seconds": round(seconds, 3)})
     result.run.write(OUTCOME, dataclasses.asdict(outcome))
@@ -179,7 +179,7 @@ def _recorded(run) -> Outcome | None:
     return Outcome(**kept) if kept else None
 
 
-def _outcome(run, job: Job) -> Outcome:
+def _outcome(run, job: Job, columns: set[str]) -> Outcome:
     """Read how a run ended from its files: it may have ended before an interruption."""
     from kerasdl.callbacks import PRUNED
     from kerasdl.report import record
@@ -193,10 +193,10 @@ def _outcome(run, job: Job) -> Outcome:
     if stopped.startswith(PRUNED):
         reason = stopped.removeprefix(f"{PRUNED}: ")
         return Outcome(status="pruned", reason=reason, step=best, figures=figures)
-    return Outcome(status="completed", step=best, figures={**figures, **_of_artefacts(job)})
+    return Outcome(status="completed", step=best, figures={**figures, **_of_artefacts(job, columns)})
 
 
-def _of_artefacts(job: Job) -> dict[str, float]:
+def _of_artefacts(job: Job, columns: set[str]) -> dict[str, float]:
     """Return the figures of a trial's exported files: `int8_accuracy`, `int8_kb`, `onnx_latency_ms`, ..."""
     if not job.formats:
         return {}
@@ -205,7 +205,7 @@ def _of_artefacts(job: Job) -> dict[str, float]:
     for row in json.loads(cards[-1].read_text())["artefacts"]:
         if "error" in row:
             raise RunFailedError(f"{row['file']} could not be exported: {row['error']}")
-        numbers = {key: value for key, value in row.items() if isinstance(value, (int, float))}
+        numbers = {key: row[key] for key in columns if isinstance(row.get(key), (int, float))}
         numbers["kb"] = row["bytes"] / 1e3
         figures |= {f"{row['kind']}_{key}": float(value) for key, value in numbers.items()}
     return figures | {short: figures[name] for short, name in SHORT.items() if name in figures}
