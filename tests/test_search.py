@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -384,13 +383,12 @@ def test_data_that_is_not_there_leaves_nothing(tmp_path, capsys, monkeypatch):
     assert not list((tmp_path / "searches" / "lenet5").glob("*"))
 
 
-def test_trials_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
+def test_trials_leave_nothing_in_the_temporary_folder(tmp_path):
     path = write_space(tmp_path)
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    before = set(Path("/tmp").glob("__autograph_generated_file*"))
-    assert tune(path, "--max-trials", "1") == 0
-    assert set(Path("/tmp").glob("__autograph_generated_file*")) <= before
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    assert start(path, "--max-trials", "1", env=environment).wait(60) == 0
+    assert not list((tmp_path / "temporary").glob("__autograph_generated_file*"))
     assert not list(folder_of(path).glob(".writing*"))
 
 
@@ -483,12 +481,18 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint(tmp_path, signum):
     assert_same(folder_of(paths[0]), folder)
 
 
+def as_in_a_terminal():
+    """Undo what a shell does to jobs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("presses", [(0.1,), (1.5,), (0.3, 0.3)])
 def test_ctrl_c_in_the_first_seconds_loses_no_trial(tmp_path, presses):
     """As a terminal sends it: to all processes of the search."""
     path = write_space(tmp_path)
-    process = start(path, "--max-trials", "2", "--epochs", "60", "--pruner", "none", start_new_session=True)
+    options = ("--max-trials", "2", "--epochs", "60", "--pruner", "none")
+    process = start(path, *options, start_new_session=True, preexec_fn=as_in_a_terminal)
     wait_for(lambda: list(folder_of(path).glob("trial_0/trial.json")))
     for pause in presses:
         time.sleep(pause)

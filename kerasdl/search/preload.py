@@ -4,6 +4,8 @@ A fresh process spends seconds on these imports for each trial. TensorFlow has o
 is forked: its threads and its devices come to be in the trial.
 """
 
+import signal
+
 from kerasdl import environment
 
 environment.import_tensorflow(look_for_devices=False)
@@ -11,3 +13,7 @@ environment.import_tensorflow(look_for_devices=False)
 from kerasdl import trainer  # noqa: E402, F401
 from kerasdl.search import trial_process  # noqa: E402, F401
 from kerasdl.tasks import classification  # noqa: E402, F401
+
+# Ctrl-C is for the search, which asks trials to stop. Until here the signal was blocked (`pool.py`).
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
