@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -385,11 +386,18 @@ def test_data_that_is_not_there_leaves_nothing(tmp_path, capsys, monkeypatch):
 
 def test_trials_leave_nothing_in_the_temporary_folder(tmp_path):
     path = write_space(tmp_path)
-    (tmp_path / "temporary").mkdir()
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
-    assert start(path, "--max-trials", "1", env=environment).wait(60) == 0
-    assert not list((tmp_path / "temporary").glob("__autograph_generated_file*"))
+    with tempfile.TemporaryDirectory() as temporary:
+        process = start(path, "--max-trials", "1", env={**os.environ, "TMPDIR": temporary})
+        assert process.wait(60) == 0
+        assert not list(Path(temporary).glob("__autograph_generated_file*"))
     assert not list(folder_of(path).glob(".writing*"))
+
+
+def test_a_temporary_folder_whose_path_is_too_long_is_named(tmp_path):
+    (long := tmp_path / ("long" * 25)).mkdir()
+    process = start(write_space(tmp_path), "--max-trials", "1", env={**os.environ, "TMPDIR": str(long)})
+    assert process.wait(60) == 2
+    assert "TMPDIR" in process.stderr.read()
 
 
 def test_a_finite_space_is_exhausted_and_says_so(tmp_path, caplog):

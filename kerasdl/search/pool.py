@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
+from kerasdl.errors import UsageError
 from kerasdl.search.trial_process import Job, Outcome, main
 
 # Forked after the imports, before TensorFlow has started anything; macOS's frameworks do not survive a fork.
@@ -29,6 +30,10 @@ class Pool:
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:  # Ctrl-C during its imports would end it; it inherits what is blocked
                 forkserver.ensure_running()
+            except OSError as error:  # its socket lies there, and paths of sockets are short
+                raise UsageError(
+                    f"No process can be made for trials: {error}. Set TMPDIR to a folder with a shorter path."
+                ) from error
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._lock = threading.Lock()
