@@ -6,7 +6,7 @@ The network itself is `kerasdl/models/lenet5.py`: what is tuned is what ships.
 """
 
 from kerasdl.recipe import replace
-from kerasdl.search.space import own_choice
+from kerasdl.search.drawing import optimization, own_choice
 
 
 def space(hp, recipe):
@@ -16,19 +16,11 @@ def space(hp, recipe):
         pooling=own_choice(hp, "pooling", ["average", "max"], recipe.model.pooling),
         dropout=hp.Float("dropout", 0.0, 0.5, default=recipe.model.dropout),
     )
-    changes = {
-        "optimizer": own_choice(hp, "optimizer", ["sgd", "adam", "adamw", "rmsprop"], recipe.optimizer),
-        "learning_rate": hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=recipe.learning_rate),
-        "batch_size": hp.Int("batch_size", 16, 256, sampling="log", default=recipe.batch_size),
-    }
-    with hp.conditional_scope("optimizer", ["sgd", "rmsprop"]):
-        changes["momentum"] = hp.Float("momentum", 0.0, 0.99, default=recipe.momentum)
-    with hp.conditional_scope("optimizer", ["adamw"]):
-        changes["weight_decay"] = hp.Float(
-            "weight_decay", 1e-4, 1e-1, sampling="log", default=recipe.weight_decay
-        )
-    active = {name: value for name, value in changes.items() if value is not None}
-    return replace(recipe, model=model, **active)
+    return replace(
+        recipe,
+        model=model,
+        **optimization(hp, recipe, optimizers=["sgd", "adam", "adamw", "rmsprop"], most=256),
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ The network itself is `kerasdl/models/mlp.py`: what is tuned is what ships.
 """
 
 from kerasdl.recipe import replace
-from kerasdl.search.space import own_choice
+from kerasdl.search.drawing import optimization, own_choice
 
 
 def space(hp, recipe):
@@ -24,19 +24,9 @@ def space(hp, recipe):
         activation=own_choice(hp, "activation", ["relu", "elu", "silu", "tanh"], recipe.model.activation),
         dropout=hp.Float("dropout", 0.0, 0.6, default=recipe.model.dropout),
     )
-    changes = {
-        "optimizer": own_choice(hp, "optimizer", ["sgd", "adam", "adamw"], recipe.optimizer),
-        "learning_rate": hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=recipe.learning_rate),
-        "batch_size": hp.Int("batch_size", 16, 512, sampling="log", default=recipe.batch_size),
-    }
-    with hp.conditional_scope("optimizer", ["sgd"]):
-        changes["momentum"] = hp.Float("momentum", 0.0, 0.99, default=recipe.momentum)
-    with hp.conditional_scope("optimizer", ["adamw"]):
-        changes["weight_decay"] = hp.Float(
-            "weight_decay", 1e-4, 1e-1, sampling="log", default=recipe.weight_decay
-        )
-    active = {name: value for name, value in changes.items() if value is not None}
-    return replace(recipe, model=model, **active)
+    return replace(
+        recipe, model=model, **optimization(hp, recipe, optimizers=["sgd", "adam", "adamw"], most=512)
+    )
 
 
 if __name__ == "__main__":

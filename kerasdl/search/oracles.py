@@ -103,9 +103,11 @@ class Dependable:
                 trial.metrics.update(name, value, step=step)
         self._save_trial(trial)
         answer = copy.copy(trial)
-        curve = self.curve(trial)
+        curve = [] if self.pruner == "none" else self.curve(trial)
+        if not curve:
+            return answer
         others = [self.curve(other) for other in self.trials.values() if other is not trial]
-        if curve and (reason := pruning.reason_to_stop(self.pruner, curve, others)) is not None:
+        if (reason := pruning.reason_to_stop(self.pruner, curve, others)) is not None:
             answer.status, answer.message = TrialStatus.STOPPED, reason
         return answer
 
@@ -134,9 +136,9 @@ class Dependable:
         if not (trial.metrics.exists(self.objective.name) and trial.metrics.exists(PROGRESS)):
             return []
         sign = self.objectives[0].sign
-        parts = {found.step: found.mean() for found in trial.metrics.get_history(PROGRESS)}
-        history = trial.metrics.get_history(self.objective.name)
-        return [(parts[found.step], sign * found.mean()) for found in history if found.step in parts]
+        parts = {found.step: found.value[0] for found in trial.metrics.get_history(PROGRESS)}
+        history = trial.metrics.get_history(self.objective.name)  # one value a step: no means over 100,000s
+        return [(parts[found.step], sign * found.value[0]) for found in history if found.step in parts]
 
     def has_failed(self) -> bool:
         """Tell whether so many trials failed, with none completed, that going on makes no sense."""

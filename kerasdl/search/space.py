@@ -58,11 +58,6 @@ class Parameter:
         )
 
 
-def own_choice(hp: Any, name: str, choices: Sequence[Any], own: Any) -> Any:
-    """Draw one of some choices, a recipe's own value among them: it is the default."""
-    return hp.Choice(name, [*choices] if own in choices else [own, *choices], default=own)
-
-
 def from_keras_tuner(configs: Sequence[Mapping[str, Any]]) -> tuple[Parameter, ...]:
     """Read the `space` of `HyperParameters.get_config()`; parents come before what depends on them."""
     return tuple(_parameter(part["class_name"], part["config"]) for part in configs)
