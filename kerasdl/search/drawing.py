@@ -1,4 +1,4 @@
-"""What search spaces have in common: a recipe's own values as the defaults, and how a network is optimised."""
+"""What search spaces share: a recipe's own values as the defaults, and how a network is optimised."""
 
 from collections.abc import Sequence
 from typing import Any
