@@ -1,5 +1,6 @@
 """Layers that mean the same thing in several networks."""
 
+import functools
 import math
 
 import keras
@@ -124,3 +125,136 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=is_training,
         )
         return ops.cast(outputs, self.compute_dtype), mean, variance
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divide each value by what its neighbours, the channels beside it at the same place, answer there.
+
+    y = x / (bias + alpha * sum of x**2 over 2 radius + 1 channels) ** beta, computed in float32.
+
+    Reference: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
+    networks", 2012, section 3.3; the defaults are its values.
+
+    Args:
+        radius: channels on either side that count. Defaults to 2.
+        bias: what is added to the sum. Defaults to 2.0.
+        alpha: factor of the sum. Defaults to 1e-4.
+        beta: exponent. Defaults to 0.75.
+        **kwargs: those of `keras.Layer`.
+
+    Input and output: (batch_size, height, width, channels), float.
+    """
+
+    def __init__(
+        self, *, radius: int = 2, bias: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.radius = radius
+        self.bias = bias
+        self.alpha = alpha
+        self.beta = beta
+
+    def call(self, inputs):
+        # One operator in TFLite and in ONNX; integer TFLite files compute it in float32.
+        outputs = tf.nn.local_response_normalization(
+            ops.cast(inputs, "float32"), self.radius, self.bias, self.alpha, self.beta
+        )
+        return ops.cast(outputs, self.compute_dtype)
+
+    def get_config(self):
+        names = ("radius", "bias", "alpha", "beta")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Maxout(keras.layers.Layer):
+    """The largest of several linear answers: an activation that is learned, convex and piecewise linear.
+
+    Reference: Goodfellow, Warde-Farley, Mirza, Courville, Bengio, "Maxout networks", 2013,
+    https://arxiv.org/abs/1302.4389.
+
+    Args:
+        pieces: answers that compete for each channel of the output, 1 or more. Defaults to 2.
+        **kwargs: those of `keras.Layer`.
+
+    Input: (batch_size, ..., pieces * channels), float; channel c competes with c + channels, and so on.
+    Output: (batch_size, ..., channels), float.
+    """
+
+    def __init__(self, *, pieces: int = 2, **kwargs):
+        super().__init__(**kwargs)
+        self.pieces = pieces
+
+    def call(self, inputs):
+        return functools.reduce(ops.maximum, ops.split(inputs, self.pieces, axis=-1))
+
+    def get_config(self):
+        return {**super().get_config(), "pieces": self.pieces}
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ConvolutionBlock(keras.layers.Layer):
+    """A convolution, batch normalisation where it is asked for, and an activation.
+
+    Kernels are initialised as in He et al. 2015 where a relative of ReLU follows, else as in Glorot and
+    Bengio 2010.
+
+    Args:
+        filters: channels of the output.
+        kernel_size: height and width of the kernel in pixels.
+        strides: pixels from one place of the kernel to the next. Defaults to 1.
+        padding: "same" (zeros at the border) or "valid" (none). Defaults to "same".
+        activation: name of a Keras activation, or "maxout", before which the convolution has twice the
+            filters. Defaults to "relu".
+        batch_normalization: normalise what the activation gets. Defaults to True.
+        use_bias: add a bias to the convolution. Defaults to None: only without normalisation, which would
+            take it away again.
+        **kwargs: those of `keras.Layer`.
+
+    Input: (batch_size, height, width, channels), float.
+    Output: (batch_size, new height, new width, filters), float.
+    """
+
+    def __init__(
+        self,
+        *,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        padding: str = "same",
+        activation: str = "relu",
+        batch_normalization: bool = True,
+        use_bias: bool | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.padding = padding
+        self.activation = activation
+        self.batch_normalization = batch_normalization
+        self.use_bias = use_bias
+        self.convolution = keras.layers.Conv2D(
+            filters * 2 if activation == "maxout" else filters,
+            kernel_size,
+            strides,
+            padding,
+            use_bias=not batch_normalization if use_bias is None else use_bias,
+            kernel_initializer="he_normal" if activation.endswith("lu") else "glorot_uniform",
+            name="convolution",
+        )
+        self.normalization = BatchNormalization(name="normalization") if batch_normalization else None
+        self.activate = Maxout() if activation == "maxout" else keras.layers.Activation(activation)
+
+    def call(self, inputs, training=False):
+        x = self.convolution(inputs)
+        if self.normalization is not None:
+            x = self.normalization(x, training=training)
+        return self.activate(x)
+
+    def get_config(self):
+        names = ("filters", "kernel_size", "strides", "padding", "activation")
+        names += ("batch_normalization", "use_bias")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -29,7 +29,9 @@ class Network(keras.Model):
     dropout and batch normalisation differ by replica, and `compile` warns of them.
 
     `call` returns the answer, or a dict of outputs: labels that are one array are then compared with
-    `logits`, a dict of labels with the outputs of the same names.
+    `logits`, a dict of labels with the outputs of the same names. Auxiliary outputs (`auxiliary_outputs`) of
+    the dict help to train: labels that are one array are compared with them too, in training alone, so that
+    the loss of validation is that of `logits`.
 
     A network with several optimizers names them in `optimizer_names`, takes them in `compile` under these
     names, says in `variables_of` which weights each of them updates, and has a `train_step` of its own.
@@ -42,6 +44,8 @@ class Network(keras.Model):
 
     #: Attributes that hold the optimizers: ("generator", "discriminator") for a network with two.
     optimizer_names: ClassVar[tuple[str, ...]] = ("optimizer",)
+    #: Outputs that only help to train: name -> weight of its loss in training; in evaluation it has none.
+    auxiliary_outputs: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, *, preprocessing: keras.Layer | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -50,6 +54,10 @@ class Network(keras.Model):
     def preprocess(self, inputs):
         """Apply the preprocessing layer where there is one; the first line of a network's `call`."""
         return inputs if self.preprocessing is None else self.preprocessing(inputs)
+
+    def infer(self, inputs):
+        """Return what a deployed network answers; no weight that it does without is in an export."""
+        return self(inputs, training=False)
 
     def get_config(self):
         return {
@@ -95,7 +103,13 @@ class Network(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of a batch, as Keras does, for outputs that may be a dict."""
-        return super().compute_loss(x, y, _answer(y, y_pred), sample_weight, training)
+        answer = _answer(y, y_pred)
+        loss = super().compute_loss(x, y, answer, sample_weight, training)
+        if training and answer is not y_pred:
+            for name, weight in self.auxiliary_outputs.items():
+                # The compiled loss alone: what `add_loss` gave is in the sum already.
+                loss += weight * self._compile_loss(y, y_pred[name], sample_weight)
+        return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update and return the metrics, as Keras does, for outputs that may be a dict."""

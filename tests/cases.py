@@ -11,8 +11,13 @@ import keras
 import numpy as np
 
 from kerasdl.layers import BatchNormalization, Dropout
+from kerasdl.models.alexnet import AlexNet
+from kerasdl.models.convnet import ConvNet
+from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
+from kerasdl.models.resnet import ResNet
+from kerasdl.models.vgg import VGG
 from kerasdl.preprocessing import ImagePreprocessing
 from kerasdl.recipe import Config
 from kerasdl.step import Network
@@ -23,13 +28,26 @@ NUM_CLASSES = 3
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A network to test: its configuration, the raw input, and what is known of it."""
+    """A network to test: its configuration, the raw input, and what is known of it.
+
+    Args:
+        model: the network with its arguments.
+        input_shape: of one raw image.
+        parameters: all weights, the moving statistics of batch normalisation too (`count_params`).
+        default_input_shape: of one image, for a network with the default arguments.
+        default_parameters: its trainable weights: the number that papers and docstrings give.
+        idle: regular expression of the paths of weights that move nothing.
+        learning_rate: with which Adam learns one batch by heart.
+        task: what it is trained for.
+    """
 
     model: Config
     input_shape: tuple[int, ...]
     parameters: int
     default_input_shape: tuple[int, ...] = ()
     default_parameters: int | None = None
+    idle: str = "$^"
+    learning_rate: float = 1e-2
     task: Any = dataclasses.field(default_factory=Classification)
 
     def __str__(self) -> str:
@@ -98,11 +116,63 @@ CASES = (
         default_input_shape=(28, 28, 1),
         default_parameters=407_050,
     ),
+    Case(
+        Config(
+            ConvNet,
+            filters=(4, 6),
+            convolutions=2,
+            kernel_size=2,
+            activation="maxout",
+            batch_normalization=False,
+            pooling="average",
+            padding="valid",
+            dropout=0.2,
+        ),
+        input_shape=(12, 12, 3),
+        parameters=765,
+        default_input_shape=(32, 32, 3),
+        default_parameters=94_762,
+    ),
+    Case(
+        Config(AlexNet, width=4, stem="cifar", head_units=(20, 10), response_normalization=True, dropout=0.2),
+        input_shape=(16, 16, 3),
+        parameters=10_507,
+        default_input_shape=(224, 224, 3),
+        default_parameters=61_100_840,
+    ),
+    Case(
+        Config(VGG, depth=11, width=4, batch_normalization=True, head_units=(16,), dropout=0.2),
+        input_shape=(32, 32, 3),
+        parameters=37_547,
+        default_input_shape=(224, 224, 3),
+        default_parameters=138_357_544,
+        idle="convolution/bias$",  # before batch normalisation
+    ),
+    Case(
+        Config(GoogLeNet, width=8, form="paper", stem="cifar", dropout=0.2),
+        input_shape=(16, 16, 3),
+        parameters=101_827,
+        default_input_shape=(224, 224, 3),
+        default_parameters=13_004_888,
+        learning_rate=3e-3,
+    ),
+    Case(
+        Config(ResNet, depth=20, width=4, stem="cifar", shortcut="A", version="v2", dropout=0.2),
+        input_shape=(12, 12, 3),
+        parameters=17_567,
+        default_input_shape=(224, 224, 3),
+        default_parameters=25_557_032,
+    ),
 )
 
 #: Networks of the tests alone; they run the same properties.
 EXTRA_CASES = tuple(
-    Case(Config(Normalized, dropout=0.2, as_dict=as_dict), input_shape=(8, 8, 1), parameters=40 + 16 + 435)
+    Case(
+        Config(Normalized, dropout=0.2, as_dict=as_dict),
+        input_shape=(8, 8, 1),
+        parameters=40 + 16 + 435,
+        idle="convolution/bias$",  # before batch normalisation
+    )
     for as_dict in (False, True)
 )
 ALL_CASES = CASES + EXTRA_CASES

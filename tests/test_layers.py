@@ -350,3 +350,54 @@ def test_tflite_folds_it_into_the_convolution(tmp_path):
     interpreter.set_tensor(asked["index"], image)
     interpreter.invoke()
     assert_same([network(image).numpy()], [interpreter.get_tensor(answered["index"])])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_local_response_normalization_is_the_papers_formula(dtype):
+    """Squares are summed in float32: 300 squared is infinite in float16."""
+    inputs = np.random.default_rng(0).normal(size=(2, 3, 3, 7)).astype("float32") * 300
+    layer = layers.LocalResponseNormalization(radius=1, bias=3.0, alpha=1e-3, beta=0.6, dtype=dtype)
+    padded = np.pad(inputs**2, ((0, 0), (0, 0), (0, 0), (1, 1)))
+    sums = padded[..., :-2] + padded[..., 1:-1] + padded[..., 2:]
+    expected = inputs / (3.0 + 1e-3 * sums) ** 0.6
+    outputs = layer(inputs)
+    assert outputs.dtype == layer.compute_dtype
+    rounding = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}[dtype]
+    np.testing.assert_allclose(np.asarray(outputs, "float32"), expected, rtol=rounding)
+    same = layers.LocalResponseNormalization.from_config(layer.get_config())
+    np.testing.assert_array_equal(same(inputs), outputs)
+
+
+def test_maxout_takes_the_largest_of_its_pieces():
+    inputs = np.array([[1.0, -2.0, 0.0, 5.0, 3.0, -1.0]], "float32")
+    np.testing.assert_array_equal(layers.Maxout()(inputs), [[5.0, 3.0, 0.0]])
+    three = layers.Maxout.from_config(layers.Maxout(pieces=3).get_config())
+    np.testing.assert_array_equal(three(inputs), [[3.0, 5.0]])
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({}, 54 + 2 * 2),
+        ({"use_bias": True}, 54 + 2 + 2 * 2),
+        ({"batch_normalization": False}, 54 + 2),
+        ({"batch_normalization": False, "use_bias": False}, 54),
+        ({"activation": "maxout"}, 2 * (54 + 2 * 2)),
+        ({"strides": 2, "padding": "valid", "activation": "tanh"}, 54 + 2 * 2),
+    ],
+    ids=str,
+)
+def test_convolution_blocks(options, count):
+    """A bias where no normalisation follows, and the configuration that makes the same block."""
+    block = layers.ConvolutionBlock(filters=2, kernel_size=3, **options)
+    inputs = np.random.default_rng(0).normal(size=(4, 9, 9, 3)).astype("float32")
+    outputs = block(inputs, training=True)
+    size = 4 if options.get("strides") == 2 else 9
+    assert outputs.shape == (4, size, size, 2)
+    assert sum(int(np.prod(weight.shape)) for weight in block.trainable_variables) == count
+    same = layers.ConvolutionBlock.from_config(block.get_config())
+    same(inputs)
+    same.set_weights(block.get_weights())
+    np.testing.assert_array_equal(same(inputs, training=True), outputs)
+    if options.get("batch_normalization", True):
+        assert not np.allclose(block(inputs), outputs)

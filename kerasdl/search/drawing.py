@@ -25,7 +25,13 @@ def optimization(hp: Any, recipe: Recipe, *, optimizers: Sequence[str], most: in
     """
     fields = {
         "optimizer": own_choice(hp, "optimizer", optimizers, recipe.optimizer),
-        "learning_rate": hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=recipe.learning_rate),
+        "learning_rate": hp.Float(
+            "learning_rate",
+            1e-4,
+            max(1e-1, 3 * recipe.learning_rate),
+            sampling="log",
+            default=recipe.learning_rate,
+        ),
         "batch_size": hp.Int("batch_size", 16, most, sampling="log", default=recipe.batch_size),
     }
     with hp.conditional_scope("optimizer", ["sgd", "rmsprop"]):
@@ -34,4 +40,5 @@ def optimization(hp: Any, recipe: Recipe, *, optimizers: Sequence[str], most: in
         fields["weight_decay"] = hp.Float(
             "weight_decay", 1e-4, 1e-1, sampling="log", default=recipe.weight_decay
         )
+    fields["nesterov"] = recipe.nesterov and fields["optimizer"] == "sgd"
     return {name: value for name, value in fields.items() if value is not None}

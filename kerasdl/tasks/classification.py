@@ -15,8 +15,9 @@ from kerasdl.evaluate import calibration as calibrating
 from kerasdl.evaluate import classification as measures
 from kerasdl.export.spec import Endpoint
 from kerasdl.export.verify import run_over
-from kerasdl.losses import SparseCrossentropy
+from kerasdl.losses import Accuracy, SparseCrossentropy
 from kerasdl.preprocessing import decode_image
+from kerasdl.step import Network
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Classification:
 
     def metrics(self) -> list[keras.Metric]:
         """Return the metrics that training shows."""
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        return [Accuracy(name="accuracy")]
 
     def class_weight(self, labels: np.ndarray, num_classes: int) -> dict[int, float] | None:
         """Return the weight of each class, for `fit(class_weight=...)`; None where all are 1.
@@ -162,7 +163,7 @@ class Classification:
         Raises:
             RunFailedError: when there is not one example.
         """
-        function = tf.function(lambda images: {"logits": _logits(model(images, training=False))})
+        function = tf.function(lambda images: {"logits": _infer(model, images)})
 
         def call(inputs):
             return {name: value.numpy() for name, value in function(tf.constant(inputs["images"])).items()}
@@ -208,7 +209,7 @@ class Classification:
         height, width, channels = features.shape
 
         def classify(images):
-            logits = _logits(model(images, training=False))
+            logits = _infer(model, images)
             scaled = logits / calibration["temperature"] if calibration else logits
             class_ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
@@ -277,7 +278,9 @@ class Classification:
         }.get(kind, exact)
 
 
-def _logits(outputs):
+def _infer(model: keras.Model, images):
+    """Return the logits that a deployed network, of ours or any other, answers with."""
+    outputs = model.infer(images) if isinstance(model, Network) else model(images, training=False)
     return outputs["logits"] if isinstance(outputs, Mapping) else outputs
 
 

@@ -1,0 +1,40 @@
+"""A network of three stages with two 3x3 convolutions each, on CIFAR-10.
+
+    kerasdl train convnet
+
+The quickest of the networks for small colour images: to learn on, and to try other data with.
+"""
+
+from kerasdl.data.augment import ImageAugmentation
+from kerasdl.data.tfds import Tfds
+from kerasdl.models.convnet import ConvNet
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe
+from kerasdl.tasks.classification import Classification
+
+RECIPE = Recipe(
+    model=Config(ConvNet, filters=(64, 128, 256), convolutions=2, dropout=0.2),
+    data=Tfds(name="cifar10"),
+    task=Classification(),
+    preprocessing=Config(
+        ImagePreprocessing,
+        size=(32, 32),
+        channels=3,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+    ),
+    augmentation=ImageAugmentation(crop=4, flip=True),
+    epochs=15,
+    min_steps=2000,
+    batch_size=128,
+    optimizer="sgd",
+    nesterov=True,
+    learning_rate=0.2,
+    weight_decay=5e-3,
+    schedule="one_cycle",
+)
+
+if __name__ == "__main__":
+    from kerasdl.cli import train_file
+
+    train_file(__file__)

@@ -1,0 +1,37 @@
+"""ResNet-18 on CIFAR-10, with a stem for its small images.
+
+kerasdl train resnet18
+"""
+
+from kerasdl.data.augment import ImageAugmentation
+from kerasdl.data.tfds import Tfds
+from kerasdl.models.resnet import ResNet
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe
+from kerasdl.tasks.classification import Classification
+
+RECIPE = Recipe(
+    model=Config(ResNet, depth=18, stem="cifar"),
+    data=Tfds(name="cifar10"),
+    task=Classification(),
+    preprocessing=Config(
+        ImagePreprocessing,
+        size=(32, 32),
+        channels=3,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.247, 0.2435, 0.2616),
+    ),
+    augmentation=ImageAugmentation(crop=4, flip=True),
+    epochs=30,
+    batch_size=128,
+    optimizer="sgd",
+    nesterov=True,
+    learning_rate=0.2,
+    weight_decay=5e-3,
+    schedule="one_cycle",
+)
+
+if __name__ == "__main__":
+    from kerasdl.cli import train_file
+
+    train_file(__file__)

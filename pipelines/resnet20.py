@@ -1,0 +1,37 @@
+"""ResNet-20 on CIFAR-10.
+
+kerasdl train resnet20
+"""
+
+from kerasdl.data.augment import ImageAugmentation
+from kerasdl.data.tfds import Tfds
+from kerasdl.models.resnet import ResNet
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe
+from kerasdl.tasks.classification import Classification
+
+RECIPE = Recipe(
+    model=Config(ResNet, depth=20, width=16, stem="cifar", shortcut="A"),
+    data=Tfds(name="cifar10", validation_fraction=0.04),
+    task=Classification(),
+    preprocessing=Config(
+        ImagePreprocessing,
+        size=(32, 32),
+        channels=3,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.247, 0.2435, 0.2616),
+    ),
+    augmentation=ImageAugmentation(crop=4, flip=True),
+    epochs=48,
+    batch_size=128,
+    optimizer="sgd",
+    nesterov=True,
+    learning_rate=0.2,
+    weight_decay=4e-3,
+    schedule="one_cycle",
+)
+
+if __name__ == "__main__":
+    from kerasdl.cli import train_file
+
+    train_file(__file__)

@@ -1,0 +1,41 @@
+"""ResNet-50 on images of 224x224: any set of tensorflow-datasets, or a folder with one sub-folder per class.
+
+    kerasdl train resnet50 --data path/to/images/ --image-size 224,224
+    kerasdl train resnet50 --data path/to/images/ --image-size 224,224 --weights imagenet --freeze backbone
+
+The second begins with published weights, which Keras fetches, and trains a new head alone.
+"""
+
+from kerasdl.data.augment import ImageAugmentation
+from kerasdl.data.tfds import Tfds
+from kerasdl.models.resnet import ResNet
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe
+from kerasdl.tasks.classification import Classification
+
+RECIPE = Recipe(
+    model=Config(ResNet, depth=50),
+    data=Tfds(name="imagenette", image_size=(224, 224)),
+    task=Classification(label_smoothing=0.1),
+    preprocessing=Config(
+        ImagePreprocessing,
+        size=(224, 224),
+        channels=3,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    ),
+    augmentation=ImageAugmentation(crop=28, flip=True),
+    epochs=30,
+    batch_size=64,
+    optimizer="sgd",
+    nesterov=True,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    schedule="cosine",
+    warmup_epochs=2,
+)
+
+if __name__ == "__main__":
+    from kerasdl.cli import train_file
+
+    train_file(__file__)

@@ -1,0 +1,40 @@
+"""VGG-16 with batch normalisation and one dense layer of 512 units, on CIFAR-10.
+
+    kerasdl train vgg16
+
+The dense layers of 4096 units are for 7x7 places; of a 32x32 image one place is left.
+"""
+
+from kerasdl.data.augment import ImageAugmentation
+from kerasdl.data.tfds import Tfds
+from kerasdl.models.vgg import VGG
+from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe
+from kerasdl.tasks.classification import Classification
+
+RECIPE = Recipe(
+    model=Config(VGG, batch_normalization=True, head_units=(512,)),
+    data=Tfds(name="cifar10"),
+    task=Classification(),
+    preprocessing=Config(
+        ImagePreprocessing,
+        size=(32, 32),
+        channels=3,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+    ),
+    augmentation=ImageAugmentation(crop=4, flip=True),
+    epochs=30,
+    min_steps=2000,
+    batch_size=128,
+    optimizer="sgd",
+    nesterov=True,
+    learning_rate=0.05,
+    weight_decay=5e-3,
+    schedule="one_cycle",
+)
+
+if __name__ == "__main__":
+    from kerasdl.cli import train_file
+
+    train_file(__file__)
