@@ -309,3 +309,16 @@ def test_replicas_get_consecutive_halves_of_the_global_batch():
     # In a process of its own: logical devices have to be made before TensorFlow starts.
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(REPLICAS)], capture_output=True, text=True)
     assert done.stdout == "halves\n", done.stderr[-2000:]
+
+
+def test_augmented_examples_are_originals_and_other_copies():
+    from kerasdl.data.order import augmented_examples
+
+    pixels = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 1)).astype(np.uint8)
+    split = ArraySplit(pixels, array_split().labels)
+    arguments = {"batch_size": BATCH, "seed": 5, "augmentation": RandomAffine(shift=0.5)}
+    shown = augmented_examples(split, rows=3, copies=4, **arguments)
+    assert shown.shape == (3, 5, 8, 8, 1)
+    first = next(iter(training_batches(split, batch_size=BATCH, seed=5)))[0].numpy()
+    np.testing.assert_array_equal(shown[:, 0], first[:3])
+    assert len({copy.tobytes() for copy in shown[1]}) == 5

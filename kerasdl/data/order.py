@@ -57,24 +57,30 @@ def training_batches(split: Split, *, batch_size: int, seed: int, start_step: in
     Raises:
         UsageError: when a batch is larger than the split.
     """
-    import tensorflow as tf
-
     # Only full batches: a replica whose part of the last batch is empty would get NaN from batch
     # normalisation; and static shapes compile once.
     steps = steps_per_epoch(split, batch_size)
     # Each epoch is a full fresh permutation (a bounded one for streams).
     dataset = _TRAINING[type(split)](split, batch_size, seed, start_step, steps)
     if augmentation is not None:
-        # On the global batch, before it is dealt to the replicas: each sample's noise is keyed by seed, step
-        # and place, and is the same on any number of replicas.
-        def augment(step, batch):
-            key = tf.stack([tf.constant(seed, tf.int64), step])
-            key = tf.random.experimental.stateless_fold_in(key, _AUGMENTATION)
-            return augmentation(*batch, key)
-
-        numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_step), dataset)
-        dataset = numbered.map(augment, num_parallel_calls=_parallel_calls(), deterministic=True)
+        dataset = _augmented(dataset, augmentation, seed, start_step)
     return _finish(dataset, prefetch=4)
+
+
+def augmented_examples(split: Split, *, batch_size: int, seed: int, augmentation, rows: int, copies: int):
+    """Return some examples as they are, and what augmentation makes of them in as many other steps.
+
+    Returns:
+        (rows, 1 + copies, ...) array of features, the unchanged ones first; fewer rows of a smaller batch.
+    """
+    import tensorflow as tf
+
+    plain = training_batches(split, batch_size=batch_size, seed=seed)
+    batch = next(plain.take(1).as_numpy_iterator())
+    same = tf.data.Dataset.from_tensors(batch).repeat(copies)
+    changed = _augmented(same, augmentation, seed, 0)
+    pictures = [batch[0], *(features for features, *_ in changed.as_numpy_iterator())]
+    return np.stack([features[:rows] for features in pictures], axis=1)
 
 
 def training_blocks(
@@ -124,6 +130,21 @@ def evaluation_batches(split: Split, *, batch_size: int):
         Dataset of (features (B, ...) of the raw dtype, labels (B,) int32), B <= batch_size.
     """
     return _finish(_EVALUATION[type(split)](split, batch_size), prefetch=4)
+
+
+def _augmented(dataset, augmentation, seed: int, start_step: int):
+    """Change global batches, before they are dealt to the replicas.
+
+    Each sample's noise is keyed by seed, step and place, and is the same on any number of replicas.
+    """
+    import tensorflow as tf
+
+    def augment(step, batch):
+        key = tf.stack([tf.constant(seed, tf.int64), step])
+        return augmentation(*batch, tf.random.experimental.stateless_fold_in(key, _AUGMENTATION))
+
+    numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_step), dataset)
+    return numbered.map(augment, num_parallel_calls=_parallel_calls(), deterministic=True)
 
 
 def _finish(dataset, prefetch: int):
