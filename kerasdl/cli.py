@@ -77,6 +77,7 @@ _COMMANDS = {
     "tune": "search hyperparameters of a pipeline: Bayesian, random, grid, Hyperband",
     "evaluate": "figures of a run, a bundle or an exported file on a split of its data",
     "predict": "classify image files with a run, a bundle or an exported file",
+    "explain": "show what in an image a run's answer comes from: Grad-CAM, integrated gradients, ...",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
     "verify": "prove that a bundle is still the network that was exported",
     "benchmark": "size, accuracy, latency and throughput of a run or of what was exported",

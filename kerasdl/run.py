@@ -89,6 +89,13 @@ class Run:
         with replacing(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    def write_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Write NumPy arrays into an `.npz` file, atomically."""
+        import numpy as np
+
+        with replacing(self.path / name) as temporary:
+            np.savez_compressed(temporary, **arrays)
+
     def update_status(self, **fields: Any) -> None:
         """Change fields of `status.json`: stage, epoch, step, ..., and the time of the change."""
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -16,7 +16,7 @@ from PIL import Image
 from kerasdl import report
 from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.report import curves, pictures, record
+from kerasdl.report import curves, explanation_sheet, pictures, record
 from kerasdl.report.blocks import Chart, Column, Table, label
 from kerasdl.report.classification import sections
 from kerasdl.report.page import write_report
@@ -409,6 +409,82 @@ def test_damaged_files_are_named(tmp_path):
         write_report(run)
     (run.path / "metrics.json").write_text("{")
     with pytest.raises(RunFailedError, match=r"metrics.json is damaged"):
+        write_report(run)
+
+
+def write_explanations(run, names=("cat.png", "<b>dog</b>.png"), methods=("grad-cam", "occlusion"), **about):
+    """Write what `kerasdl explain` leaves behind; return its arrays."""
+    draw = np.random.default_rng(0)
+    rows = [{"name": name, "predicted": "class 1", "probability": 0.87, "class": "class 2", "logit": 1.5,
+             "error": 0.004} for name in names]  # fmt: skip
+    about = {"images": rows, "notes": [], "filters_of": "net/stem", "patch": 3,
+             "grad_cam": {"layer": "net/block", "convolution": "net/block/c", "extent": [7, 7]},
+             **about}  # fmt: skip
+    arrays = {name: draw.normal(size=(len(names), 28, 28)).astype(np.float32) for name in methods}
+    arrays |= {"images": draw.integers(0, 256, (len(names), 28, 28, 3)).astype(np.uint8),
+               "filters": draw.normal(size=(3, 3, 3, 8)), "about": np.array(json.dumps(about))}  # fmt: skip
+    (run.path / "explain").mkdir(exist_ok=True)
+    np.savez(run.path / "explain/explanations.npz", **arrays)
+    return arrays
+
+
+def test_explanations_are_a_sheet(tmp_path):
+    run = write_run(tmp_path / "tiny/1")
+    arrays = write_explanations(run, notes=["<i>a note</i>"])
+    page = page_of(run)
+    assert "part-explanations" in [part["id"] for part in page.of("section")]
+    for said in ("cat.png predicted: class 1 87 % sure explained: class 2", "<b>dog</b>.png", "<i>a note</i>",
+                 "7x7 maps of net/block", "at most 0.40 % away", "patches of 3x3", "Grad-CAM Occlusion",
+                 "all 8 filters of 3x3, red, green and blue"):  # fmt: skip
+        assert said in page.text, said
+    images = [image for image in page.of("img") if "cat.png" in image["alt"]]
+    assert [image["alt"] for image in images] == [
+        "cat.png", "Grad-CAM of cat.png for class class 2", "Occlusion of cat.png for class class 2",
+    ]  # fmt: skip
+    assert np.array_equal(decoded(images[0]["src"]), arrays["images"][0])
+    assert all(cell["scope"] in ("row", "col") for cell in page.of("th"))
+    assert not page.of("b") and not page.of("i")
+
+
+@pytest.mark.parametrize("methods", [(), ("saliency",)])
+def test_explanations_of_few_methods(tmp_path, methods):
+    arrays = write_explanations(write_run(tmp_path / "tiny/1"), methods=methods)
+    sheet = explanation_sheet.sheet(arrays)
+    assert sheet.width > 500 and sheet.height > 100
+    assert ("Images and what explains" in page_of(Run(tmp_path / "tiny/1")).text) == bool(methods)
+
+
+def test_augmented_samples_are_a_sheet(tmp_path):
+    run = write_run(tmp_path / "tiny/1")
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 16, 3)).astype(np.uint8)
+    np.savez(run.path / "augmented.npz", images=images)
+    page = page_of(run)
+    found = [image for image in page.of("img") if image["alt"].startswith(("Original", "Copy"))]
+    assert np.array_equal([decoded(image["src"]) for image in found], images.reshape(8, 16, 16, 3))
+    assert [image["alt"] for image in found[:2]] == ["Original 1", "Copy 1 of 1"]
+    assert "original augmented" in page.text
+    assert [cell["colspan"] for cell in page.of("th") if "colspan" in cell] == ["3"]
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((0, 3, 8, 8, 1)), np.zeros((2, 3, 5)), np.zeros((2, 3, 8, 8, 2))]
+)
+def test_augmented_samples_that_are_no_pictures_are_left_out(tmp_path, images):
+    run = write_run(tmp_path / "tiny/1")
+    np.savez(run.path / "augmented.npz", images=images)
+    assert "part-augmentation" not in [part["id"] for part in page_of(run).of("section")]
+
+
+@pytest.mark.parametrize("name", ["augmented.npz", "explain/explanations.npz"])
+@pytest.mark.parametrize("content", ["garbage", "other arrays"])
+def test_damaged_pictures_are_named(tmp_path, name, content):
+    run = write_run(tmp_path / "tiny/1")
+    (run.path / name).parent.mkdir(exist_ok=True)
+    if content == "garbage":
+        (run.path / name).write_bytes(b"not a zip")
+    else:
+        np.savez(run.path / name, other=np.zeros(3))
+    with pytest.raises(RunFailedError, match=rf"{name} is damaged.*Delete"):
         write_report(run)
 
 

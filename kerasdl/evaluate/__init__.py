@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasdl.export.runtime import Predictor
 from kerasdl.export.verify import Arrays, Batches, run_over
-from kerasdl.run import Run, replacing
+from kerasdl.run import Run
 
 
 def evaluate(
@@ -66,11 +66,11 @@ def evaluate_run(
     outputs, labels = answers(predictor, task, batches)
     figures = task.evaluate(outputs, labels, class_names or predictor.labels, calibration or {})
     if hasattr(task, "predictions"):
-        _write_arrays(run, "predictions.npz", task.predictions(outputs, labels))
+        run.write_arrays("predictions.npz", task.predictions(outputs, labels))
     if hasattr(task, "mistakes"):
         mistakes = task.mistakes(outputs, labels)
         features = features_at(mistakes["indices"], batches)
-        _write_arrays(run, "mistakes.npz", {"features": features, **mistakes})
+        run.write_arrays("mistakes.npz", {"features": features, **mistakes})
     run.write("metrics.json", {**run.read_json("metrics.json"), "test": figures})
     return figures
 
@@ -100,8 +100,3 @@ def answers(predictor: Predictor, task: Any, batches: Batches) -> tuple[Arrays, 
     endpoint = predictor.default_endpoint
     call = functools.partial(predictor.call, endpoint)
     return run_over(call, functools.partial(task.inputs, endpoint), batches)
-
-
-def _write_arrays(run: Run, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-    with replacing(run.path / name) as temporary:
-        np.savez_compressed(temporary, **arrays)

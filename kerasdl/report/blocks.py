@@ -123,12 +123,28 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Pictures, side by side."""
+    """Pictures, side by side; large ones as large as they are."""
 
     items: Sequence[Picture]
+    large: bool = False
 
 
-Block = Figures | Text | Notice | Code | Table | Chart | Pictures
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """Pictures in rows and columns; their own captions are not shown.
+
+    Attributes:
+        caption: what it shows.
+        columns: a title above each column; the last one stands over all that are left.
+        rows: what names a row, and its pictures.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Picture]]]
+
+
+Block = Figures | Text | Notice | Code | Table | Chart | Pictures | Sheet
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasdl import environment
 from kerasdl.errors import UsageError
-from kerasdl.report import curves, provenance, record, state
+from kerasdl.report import augmentation, curves, explanations, provenance, record, state
 from kerasdl.report.blocks import Block, Column, Notice, Section, Table
 from kerasdl.report.record import Record
 from kerasdl.report.render import render
@@ -33,6 +33,7 @@ def write_report(run: Run) -> Path:
     tested = _test_sections(read, task)
     charts = Section("Training", _training(read))
     found += [*tested[:1], charts, *tested[1:]]
+    found += [_explanations(read), _augmentation(read)]
     found.append(provenance.artefacts(read, getattr(task, "columns", {})))
     found += [provenance.recipe(read), provenance.receipt(read)]
     sections = [section for section in found if section is not None]
@@ -65,6 +66,16 @@ def _notices(read: Record) -> list[Block]:
 def _training(read: Record) -> list[Block]:
     charts = curves.of_history(read.history, read.metrics.get("best_epoch"))
     return list(charts) or [Notice("No epoch has ended yet, so there are no curves.")]
+
+
+def _explanations(read: Record) -> Section | None:
+    repair = "Delete it, or write it anew: kerasdl explain."
+    name = f"{explanations.FOLDER}/{explanations.FILE_NAME}"
+    return explanations.section(read.arrays(name, "images", "about", repair=repair))
+
+
+def _augmentation(read: Record) -> Section | None:
+    return augmentation.section(read.arrays(augmentation.FILE_NAME, "images", repair="Delete it."))
 
 
 def _task(read: Record) -> tuple[Any, str]:

@@ -15,19 +15,20 @@ def is_picture(shape: tuple[int, ...]) -> bool:
     return (len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3, 4))) and min(shape) > 0
 
 
-def data_uri(example: np.ndarray) -> tuple[str, int, int]:
+def data_uri(example: np.ndarray, *, exact: int = _EXACT) -> tuple[str, int, int]:
     """Return an example as a data URI, its width and its height in pixels.
 
     Args:
         example: (height, width) or (height, width, channels), 1 channel grey, 3 RGB, 4 RGBA. uint8 0..255 is
             taken as it is; of other types the range of values in the example is stretched to black and white.
+        exact: longest side in pixels that is not reduced. Defaults to 64.
     """
     pixels = _as_bytes(example)
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
     image = Image.fromarray(np.ascontiguousarray(pixels[..., :3] if pixels.ndim == 3 else pixels))
     name, options = "PNG", {"optimize": True}
-    if max(image.size) > _EXACT:
+    if max(image.size) > exact:
         image.thumbnail((_REDUCED, _REDUCED))
         name, options = "JPEG", {"quality": 85}
     file = io.BytesIO()

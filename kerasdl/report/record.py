@@ -66,8 +66,13 @@ class Record:
         """Fingerprint of the data."""
         return self.receipt.get("data", {}).get("fingerprint")
 
-    def arrays(self, name: str) -> dict[str, np.ndarray] | None:
+    def arrays(self, name: str, *needed: str, repair: str = "Train again.") -> dict[str, np.ndarray] | None:
         """Read an .npz file of the run; None where it was not written.
+
+        Args:
+            name: of the file.
+            *needed: names of arrays that have to be in it.
+            repair: what to do when it is damaged.
 
         Raises:
             RunFailedError: when it is damaged.
@@ -77,9 +82,9 @@ class Record:
             return None
         try:
             with np.load(path, allow_pickle=False) as file:
-                return {key: file[key] for key in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise _damaged(path, error) from error
+                return {key: file[key] for key in (*needed, *file.files)}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise _damaged(path, error, repair) from error
 
 
 def read(path: str | Path) -> Record:
@@ -139,5 +144,5 @@ def _finite(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _damaged(path: Path, error: Exception) -> RunFailedError:
-    return RunFailedError(f"{path} is damaged ({error}). Train again.")
+def _damaged(path: Path, error: Exception, repair: str = "Train again.") -> RunFailedError:
+    return RunFailedError(f"{path} is damaged ({error}). {repair}")
