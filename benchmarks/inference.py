@@ -1,23 +1,27 @@
-"""How fast every artefact of a LeNet-5 or MLP bundle answers, beside the same network in PyTorch.
+"""How fast every artefact of a bundle answers, beside the same network in PyTorch.
 
     pip install -e ".[bench]"
     python benchmarks/inference.py exported/lenet5/1 [--rounds 5] [--seconds 0.2]
+    python benchmarks/inference.py --network resnet20  # makes the bundle of an untrained one, and deletes it
 
-Each arm is a process of its own that takes raw images, uint8 in a NumPy array, and returns probabilities.
-Before anything is timed, the PyTorch network gets the weights of the bundle and has to give its answers to
-real images to 1e-4. The arms take turns, in a new order each round. A ratio above 1 says how many times
-faster than the fastest PyTorch arm an arm is: the median over the rounds, and the lowest to the highest.
+Networks: those of `torch_networks.py`. Each arm is a process of its own that takes raw images, uint8 in a
+NumPy array, and returns probabilities. Before anything is timed, the PyTorch network gets the weights of the
+bundle and has to give its answers to the same images to 1e-4 of the highest probability. The arms take turns,
+in a new order each round. A ratio above 1 says how many times faster than the fastest PyTorch arm an arm is:
+the median over the rounds, and the lowest to the highest.
 
 Leave the machine alone meanwhile: other work slows PyTorch's two threads, which wait for each other, far more
 than it slows one thread. The quietest rounds count, and the share of the machine that others used is printed.
 """
 
 import argparse
+import contextlib
 import functools
 import importlib.metadata
 import math
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +29,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import bundles
 import machine
+import networks
 import numpy as np
 import quiet
 
@@ -34,8 +40,10 @@ from kerasdl.commands.benchmark import counts
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.worker import time_calls
 
-TOLERANCE = 1e-4  # between probabilities of the bundle's SavedModel and of its PyTorch twin
-TARGET = 8.0  # times torch.compile: LeNet-5's best artefact, one image
+TOLERANCE = 1e-4  # between probabilities of SavedModel and PyTorch twin, as a part of the highest one
+#: Kinds of files that do not compute in float32, or not with the weights as they are.
+_REDUCED = ("float16", "dynamic", "int8", "int16x8")
+_TWINS = ("LeNet5", "MLP", "ResNet", "VGG")
 
 Answer = Callable[[np.ndarray], np.ndarray]
 _arm: dict[str, Answer] = {}  # of this process
@@ -53,8 +61,23 @@ def open_artefact(path: str, num_threads: int) -> Answer:
     return lambda images: predictor.predict(images)["probabilities"]
 
 
+def open_function(path: str, num_threads: int) -> Answer:
+    """Open the network of a run as a `tf.function`."""
+    import tensorflow as tf
+
+    from kerasdl import loading
+
+    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+    predictor = loading.load(path).predictor
+    return lambda images: predictor.predict(images)["probabilities"]
+
+
 def open_torch(mode: str, num_threads: int, twin: Mapping[str, Any]) -> Answer:
-    """Make the PyTorch twin: "eager", "channels-last" or "compile"; see `read_bundle` for `twin`."""
+    """Make the PyTorch twin: "eager", "channels-last", "compile" or "compile channels-last".
+
+    For `twin` see `read_bundle`.
+    """
     import torch
     import torch_networks
 
@@ -64,21 +87,25 @@ def open_torch(mode: str, num_threads: int, twin: Mapping[str, Any]) -> Answer:
         def __init__(self, network):
             super().__init__()
             self.network = network
+            mean, std = (torch.tensor(twin[name]).reshape(1, -1, 1, 1) for name in ("mean", "std"))
+            self.register_buffer("factor", twin["scale"] / std)
+            self.register_buffer("offset", mean / std)
 
         def forward(self, images):
-            x = images.permute(0, 3, 1, 2).float() * twin["scale"]  # (B, C, H, W), strides of channels-last
-            if mode == "eager":
+            x = images.permute(0, 3, 1, 2).float()  # (B, C, H, W), strides of channels-last
+            if "channels-last" not in mode:
                 x = x.contiguous()
             if twin["size"] and tuple(x.shape[2:]) != tuple(twin["size"]):
                 x = torch.nn.functional.interpolate(x, tuple(twin["size"]), mode="bilinear", antialias=True)
+            x = x * self.factor - self.offset
             return torch.softmax(self.network(x) / twin["temperature"], -1)
 
     torch.set_num_threads(num_threads)
     network = getattr(torch_networks, twin["network"])(**twin["arguments"])
     served = Served(torch_networks.copy_keras_weights(network, twin["weights"])).eval()
-    if mode == "channels-last":
+    if "channels-last" in mode:
         served = served.to(memory_format=torch.channels_last)
-    if mode == "compile":
+    if "compile" in mode:
         served = torch.compile(served, dynamic=False)  # one graph a batch size, which is the faster way
 
     def answer(images):
@@ -100,8 +127,8 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     card = read_card(path)
     model = card["recipe"]["fields"]["model"]
     network = model["type"].rpartition(".")[2]
-    if network not in ("LeNet5", "MLP"):
-        raise UsageError(f"There is no PyTorch twin of {network}, only of LeNet5 and MLP.")
+    if network not in _TWINS:
+        raise UsageError(f"There is no PyTorch twin of {network}, only of {', '.join(_TWINS)}.")
     _, splits = shipping.recorded_data(path, card)
     if splits is None:
         images = recheck.sample_inputs(card, "serving_default")["images"]
@@ -109,17 +136,22 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
         images = next(iter(shipping.test_batches(splits)()))[0][:256]
     predictor = runtime.SavedModelPredictor(path)
     variables = predictor._signatures["serving_default"].variables  # in the order of the layers' calls
-    names = ("activation", "pooling", "hidden_units", "dropout", "num_classes")
+    names = ("activation", "pooling", "hidden_units", "dropout", "depth", "width", "stem", "shortcut")
+    names += ("version", "batch_normalization", "head_units")
     preprocessing = card["recipe"]["fields"]["preprocessing"]["fields"]
     arguments = {name: value for name, value in model["fields"].items() if name in names}
-    if network == "MLP":
-        height, width, channels = images.shape[1:]
-        arguments["image_shape"] = (channels, *(preprocessing.get("size") or (height, width)))
+    arguments["num_classes"] = len(card["data"]["class_names"])
+    height, width, channels = images.shape[1:]
+    channels = preprocessing["channels"] or channels
+    if network in ("MLP", "VGG"):
+        arguments["image_shape"] = (channels, *(preprocessing["size"] or (height, width)))
+    else:
+        arguments["channels"] = channels
     twin = {
         "network": network,
         "arguments": arguments,
         "weights": [variable.numpy() for variable in variables],
-        "scale": preprocessing["scale"],
+        **{name: preprocessing[name] for name in ("scale", "mean", "std")},
         "size": preprocessing["size"],
         "temperature": card.get("calibration", {}).get("temperature", 1.0),
     }
@@ -128,17 +160,20 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
 
 def start(open_arm: Callable[..., Answer], arguments: Sequence[Any]) -> None:
     """Open the arm of this process."""
-    if open_arm is open_artefact:
+    if open_arm is not open_torch:
         environment.import_tensorflow()
     _arm["answer"] = open_arm(*arguments)
 
 
 def difference(images: np.ndarray, expected: np.ndarray, batch_size: int) -> float:
-    """Return how far this process's answers lie from those of the SavedModel, called as it will be timed."""
+    """Return how far this process's answers lie from those of the SavedModel, called as it will be timed.
+
+    As a part of the highest probability: of many classes an untrained network gives each a small one.
+    """
     starts = range(0, len(images) - batch_size + 1, batch_size)
     answers = [np.array(_arm["answer"](images[i : i + batch_size])) for i in starts]
     found = np.concatenate(answers)
-    return float(np.abs(found - expected[: len(found)]).max())
+    return float(np.abs(found - expected[: len(found)]).max() / expected.max())
 
 
 def median_ms(images: np.ndarray, seconds: float) -> tuple[float, float]:
@@ -164,13 +199,16 @@ class Arm:
         self._pool.shutdown()
 
 
-def make_arms(path: Path, twin: Mapping[str, Any], num_threads: int) -> list[Arm]:
+def make_arms(path: Path, run: Path | None, twin: Mapping[str, Any], num_threads: int) -> list[Arm]:
+    """Return an arm for each artefact of a bundle, for its run where it is known, and for PyTorch."""
     files = sorted(file.name for file in path.iterdir() if file.suffix in (".tflite", ".onnx"))
     paths = {"saved_model": path, **{file: path / file for file in files}}
-    modes = ("eager", "channels-last", "compile") if twin["network"] == "LeNet5" else ("eager", "compile")
-    return [Arm(name, open_artefact, str(place), num_threads) for name, place in paths.items()] + [
-        Arm(f"PyTorch {mode}", open_torch, mode, num_threads, twin) for mode in modes
-    ]
+    modes = ("eager", "compile")
+    if twin["network"] != "MLP":
+        modes = ("eager", "channels-last", "compile", "compile channels-last")
+    ours = [Arm(name, open_artefact, str(place), num_threads) for name, place in paths.items()]
+    ours += [] if run is None else [Arm("tf.function", open_function, str(run), num_threads)]
+    return ours + [Arm(f"PyTorch {mode}", open_torch, mode, num_threads, twin) for mode in modes]
 
 
 def check(arms: Sequence[Arm], images: np.ndarray, expected: np.ndarray, sizes: Sequence[int]) -> None:
@@ -191,20 +229,72 @@ def one_round(arms: Sequence[Arm], images: np.ndarray, seconds: float) -> tuple[
     return found, time.process_time() - cpu + sum(used for _, used in answers.values())
 
 
-def show(arms: Sequence[Arm], found: Sequence[Mapping[str, float]], title: str, target: float | None) -> None:
-    """Print a line for each arm, from the milliseconds by name of each round."""
+def show(
+    arms: Sequence[Arm],
+    found: Sequence[Mapping[str, float]],
+    title: str,
+    noise: quiet.Noise,
+    spec: networks.Spec | None,
+    size: int,
+) -> None:
+    """Print a line for each arm, from the milliseconds by name of each round, and the verdicts."""
     middle = {arm.name: statistics.median(times[arm.name] for times in found) for arm in arms}
     reference = min((arm.name for arm in arms if arm.is_torch), key=middle.get)
-    print(f"\n{title}; ratio to {reference}")
+    print(f"\n{title}, {noise}; ratio to {reference}")
     print(f"{'arm':<28}{'median ms':>10}{'ratio':>8}  {'lowest to highest':<20}{'max difference':>14}")
     for arm in arms:
         ratio, low, high = ratios(found, reference, arm.name)
         spread = f"{low:.2f} to {high:.2f}"
         print(f"{arm.name:<28}{middle[arm.name]:>10.4f}{ratio:>8.2f}  {spread:<20}{arm.difference:>14.1e}")
-    best = min((arm.name for arm in arms if not arm.is_torch), key=middle.get)
-    ratio, low, high = ratios(found, "PyTorch compile", best)
-    aim = f"; to reach: {target:.0f}" if target else ""
-    print(f"Best artefact: {best}, {ratio:.1f} times torch.compile ({low:.1f} to {high:.1f}){aim}")
+    if not noise.is_quiet:
+        print(f"NO VERDICT: the machine was not quiet (above {machine.QUIET:.0%}); run it again when it is.")
+        return
+    print("\n".join(verdicts([arm.name for arm in arms if not arm.is_torch], middle, found, spec, size)))
+
+
+def verdicts(
+    ours: Sequence[str],
+    middle: Mapping[str, float],
+    found: Sequence[Mapping[str, float]],
+    spec: networks.Spec | None,
+    size: int,
+) -> list[str]:
+    """Compare our fastest artefacts with torch.compile, the faster layout, and with one another.
+
+    Args:
+        ours: names of the artefacts.
+        middle: median milliseconds by name of an arm.
+        found: milliseconds by name of each round.
+        spec: what is required, of a network that has one.
+        size: examples in a call.
+    """
+    compiled = min((name for name in middle if name.startswith("PyTorch compile")), key=middle.get)
+    exact = [name for name in ours if not any(f".{kind}." in name for kind in _REDUCED)]
+    best = {"all": min(ours, key=middle.get), "float32": min(exact, key=middle.get)}
+    lines = []
+    for files, name in best.items():
+        wanted = spec.inference.get(size) if spec is not None and spec.files == files else None
+        words = "Best artefact" if files == "all" else "Best in float32"
+        lines.append(f"{words}: {name}, {_times(found, compiled, name)} times {compiled}")
+        lines[-1] += _required(ratios(found, compiled, name)[0], wanted)
+    for name in ours:
+        if ".int8." in name:
+            vnni = machine.flags() & {"avx512_vnni", "avx_vnni", "amx_int8"}
+            wanted = spec.int8 if spec is not None and vnni else None
+            lines.append(f"{name}: {_times(found, best['float32'], name)} times {best['float32']}")
+            lines[-1] += _required(ratios(found, best["float32"], name)[0], wanted)
+    return lines
+
+
+def _times(found: Sequence[Mapping[str, float]], reference: str, name: str) -> str:
+    ratio, low, high = ratios(found, reference, name)
+    return f"{ratio:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _required(ratio: float, wanted: float | None) -> str:
+    if wanted is None:
+        return ""
+    return f"; required: {wanted:g}, {'met' if ratio >= wanted else 'NOT MET'}"
 
 
 def ratios(found: Sequence[Mapping[str, float]], reference: str, name: str) -> tuple[float, float, float]:
@@ -213,42 +303,68 @@ def ratios(found: Sequence[Mapping[str, float]], reference: str, name: str) -> t
     return statistics.median(each), min(each), max(each)
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("bundle", type=Path, help="a bundle of LeNet-5 or MLP")
+    parser.add_argument("bundle", type=Path, nargs="?", help="a bundle of LeNet5, MLP, ResNet or VGG")
+    parser.add_argument("--network", choices=list(networks.SPECS), help="make the bundle of an untrained one")
+    parser.add_argument("--dynamic-batch", action="store_true", help="its TFLite files take any batch size")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="of each arm in each round (default: 0.2)")
     parser.add_argument("--threads", type=counts, default=(1, 2))
     parser.add_argument("--batch-sizes", type=counts, default=(1, 32))
     values = parser.parse_args()
-    if not (values.bundle / "card.json").is_file():
+    if (values.bundle is None) == (values.network is None):
+        parser.error("give a bundle or --network")
+    if values.network is None and not (values.bundle / "card.json").is_file():
         parser.error(
             f"{values.bundle} is no bundle (it has no card.json); give a folder like exported/lenet5/1"
         )
+    return values
+
+
+def alone(function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """Return what a function does in a process of its own that has TensorFlow."""
+    with ProcessPoolExecutor(1, get_context("spawn"), environment.import_tensorflow) as pool:
+        return pool.submit(function, *arguments, **more).result()
+
+
+def main() -> None:
+    values = parse()
     environment.import_tensorflow()
     for name, text in machine.describe().items():
         print(f"{name}: {text}")
     print(
         ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("ai-edge-litert", "onnxruntime"))
     )
-    with ProcessPoolExecutor(1, get_context("spawn"), environment.import_tensorflow) as pool:
-        twin, images, expected = pool.submit(read_bundle, values.bundle).result()
+    with contextlib.ExitStack() as stack:
+        run, path = None, values.bundle
+        if values.network is not None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            run, path = alone(bundles.make, values.network, folder, dynamic_batch=values.dynamic_batch)
+        measure(path, run, values)
+
+
+def measure(path: Path, run: Path | None, values: argparse.Namespace) -> None:
+    """Check and time all arms of a bundle, for every number of threads and batch size."""
+    twin, images, expected = alone(read_bundle, path)
+    name = values.network or ("lenet5" if twin["network"] == "LeNet5" else None)
+    title, spec = values.network or str(path), networks.SPECS.get(name)
     images = np.ascontiguousarray(images)
     if len(images) < max(values.batch_sizes):  # the few examples of a card
         images, expected = (
             np.resize(array, (max(values.batch_sizes), *array.shape[1:])) for array in (images, expected)
         )
     for num_threads in values.threads:
-        arms = make_arms(values.bundle, twin, num_threads)
+        arms = make_arms(path, run, twin, num_threads)
         try:
             check(arms, images, expected, values.batch_sizes)
             for size in values.batch_sizes:
                 arguments = arms, images[:size], values.seconds
-                found, about = quiet.rounds(values.rounds, functools.partial(one_round, *arguments))
-                target = TARGET if twin["network"] == "LeNet5" and size == 1 else None
-                show(arms, found, f"{values.bundle}, batch {size}, threads {num_threads}, {about}", target)
+                found, noise = quiet.rounds(values.rounds, functools.partial(one_round, *arguments))
+                show(arms, found, f"{title}, batch {size}, threads {num_threads}", noise, spec, size)
         finally:
             for arm in arms:
                 arm.close()

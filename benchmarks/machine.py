@@ -1,6 +1,6 @@
 """What a table was measured on: processor, versions, and the rate of its matrix products.
 
-python benchmarks/machine.py numpy      # GFLOP/s of float32 products of 2048x2048; also tensorflow, torch
+python benchmarks/machine.py numpy float32  # GFLOP/s of 2048x2048; also tensorflow, torch, bfloat16
 """
 
 import datetime
@@ -63,14 +63,27 @@ def run(command: Sequence, variables: Mapping[str, str]) -> tuple[subprocess.Com
     return done, max(0.0, used - own) / (wall * psutil.cpu_count())
 
 
-def matrix_rates(variables: Mapping[str, str]) -> list[float]:
-    """Measure matrix products with every library that is there, each in its own process, in GFLOP/s."""
-    libraries = ["numpy", "tensorflow", *(["torch"] if importlib.util.find_spec("torch") else [])]
-    results = [run([sys.executable, __file__, library], variables)[0] for library in libraries]
+def flags() -> set[str]:
+    """Return what the processor can do, in the kernel's words: avx512_bf16, avx512_vnni, amx_bf16, ..."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {word for line in lines if line.startswith("flags") for word in line.partition(":")[2].split()}
+
+
+def matrix_rates(variables: Mapping[str, str], precision: str = "float32") -> list[float]:
+    """Measure matrix products with every library that is there, each in its own process, in GFLOP/s.
+
+    Args:
+        variables: environment of the processes.
+        precision: "float32" or "bfloat16", which NumPy does not have.
+    """
+    libraries = ["numpy", "tensorflow"] if precision == "float32" else ["tensorflow"]
+    libraries += ["torch"] if importlib.util.find_spec("torch") else []
+    results = [run([sys.executable, __file__, library, precision], variables)[0] for library in libraries]
     return [float(result.stdout) for result in results]
 
 
-def _matrix_product(library: str):
+def _matrix_product(library: str, precision: str):
     """Return a function that multiplies two matrices with a library, and waits for the result."""
     if library == "numpy":
         import numpy as np
@@ -80,17 +93,17 @@ def _matrix_product(library: str):
     if library == "tensorflow":
         import tensorflow as tf
 
-        left = tf.random.normal((SIZE, SIZE))
+        left = tf.cast(tf.random.normal((SIZE, SIZE)), precision)
         return lambda: tf.matmul(left, left)
     import torch
 
-    left = torch.randn(SIZE, SIZE)
+    left = torch.randn(SIZE, SIZE).to(getattr(torch, precision))
     return lambda: left @ left
 
 
-def matrix_rate(library: str) -> float:
-    """Return the best rate of a float32 product of 2048x2048 matrices in GFLOP/s."""
-    multiply, seconds = _matrix_product(library), []
+def matrix_rate(library: str, precision: str = "float32") -> float:
+    """Return the best rate of a product of 2048x2048 matrices in GFLOP/s."""
+    multiply, seconds = _matrix_product(library, precision), []
     for _ in range(_REPEATS):
         began = time.perf_counter()
         multiply()
@@ -99,4 +112,4 @@ def matrix_rate(library: str) -> float:
 
 
 if __name__ == "__main__":
-    print(matrix_rate(sys.argv[1]))
+    print(matrix_rate(*sys.argv[1:]))

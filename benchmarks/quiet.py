@@ -1,5 +1,6 @@
 """Rounds of a benchmark that had the machine to themselves; the others say nothing about speed."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from operator import itemgetter
@@ -11,7 +12,29 @@ from machine import QUIET
 _PATIENCE = 6  # times as many rounds as are wanted, before the quietest of them have to do
 
 
-def rounds(number: int, one_round: Callable[[], tuple[Any, float]]) -> tuple[list[Any], str]:
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """How quiet the rounds were that count; as text a sentence.
+
+    Attributes:
+        number: rounds that count.
+        measured: rounds that there were.
+        share: of the machine that others used, in the noisiest of those that count.
+    """
+
+    number: int
+    measured: int
+    share: float
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.share <= QUIET
+
+    def __str__(self) -> str:
+        return f"{self.number} of {self.measured} rounds, beside others' {self.share:.0%} of the machine"
+
+
+def rounds(number: int, one_round: Callable[[], tuple[Any, float]]) -> tuple[list[Any], Noise]:
     """Run rounds until `number` of them were quiet.
 
     Args:
@@ -19,7 +42,7 @@ def rounds(number: int, one_round: Callable[[], tuple[Any, float]]) -> tuple[lis
         one_round: returns what it measured, and the seconds of CPU that its own processes used.
 
     Returns:
-        What the quietest `number` rounds measured, and a sentence that says how quiet they were.
+        What the quietest `number` rounds measured, and how quiet they were.
     """
     measured: list[tuple[float, Any]] = []  # share of the machine that others used, result
     while len(measured) < _PATIENCE * number and sum(share <= QUIET for share, _ in measured) < number:
@@ -28,8 +51,7 @@ def rounds(number: int, one_round: Callable[[], tuple[Any, float]]) -> tuple[lis
         share = (_busy() - busy - own) / (time.perf_counter() - start) / psutil.cpu_count()
         measured.append((max(share, 0.0), result))
     quietest = sorted(measured, key=itemgetter(0))[:number]
-    about = f"{number} of {len(measured)} rounds, beside others' {quietest[-1][0]:.0%} of the machine"
-    return [result for _, result in quietest], about
+    return [result for _, result in quietest], Noise(number, len(measured), quietest[-1][0])
 
 
 def _busy() -> float:

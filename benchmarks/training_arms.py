@@ -24,9 +24,10 @@ class Settings:
     """What every arm of a network trains, and in which variant.
 
     Attributes:
-        data: .npz file with x_train (N, 28, 28, 1) uint8, y_train (N,) int32, and small x_val, x_test.
-        examples: training images that are used, a multiple of the batch size.
+        data: .npz file with x_train (N, H, W, C) uint8, y_train (N,) int32, and small x_val, x_test.
+        examples: training images of an epoch, a multiple of the batch size.
         optimizer: "adamw" or "sgd" (momentum 0.9).
+        precision: "float32", or "bfloat16": of the layers, with weights and loss in float32.
         weight_decay: decoupled, of kernels only; 0 for sgd, which PyTorch has no decoupled one of.
         seed: of weights, order and dropout.
         variant: what an arm that tries several settings does; see `training.ARMS`.
@@ -38,6 +39,7 @@ class Settings:
     epochs: int
     batch_size: int
     optimizer: str
+    precision: str
     learning_rate: float
     weight_decay: float
     dropout: float
@@ -68,28 +70,9 @@ class Clock:
 
 
 def load(settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """Return the training images (N, 28, 28, 1) uint8 and labels (N,) int32."""
+    """Return the training images (N, H, W, C) uint8 and labels (N,) int32."""
     with np.load(settings.data) as arrays:
         return arrays["x_train"][: settings.examples], arrays["y_train"][: settings.examples]
-
-
-def keras_network(settings: Settings):
-    """Build the network of Keras's own layers, as a user of Keras writes it; takes raw images."""
-    import keras
-    from keras import layers
-
-    x = inputs = keras.Input((28, 28, 1), dtype="uint8")
-    x = layers.Rescaling(1 / 255)(x)
-    if settings.network == "lenet5":
-        x = layers.Conv2D(6, 5, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
-        x = layers.Conv2D(16, 5, activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
-    x = layers.Flatten()(x)
-    for units in (120, 84) if settings.network == "lenet5" else (512,):
-        x = layers.Dense(units, activation="relu")(x)
-        x = layers.Dropout(settings.dropout)(x)
-    return keras.Model(inputs, layers.Dense(10)(x))
 
 
 def train_keras(settings: Settings) -> tuple[list[float], float]:
@@ -99,6 +82,7 @@ def train_keras(settings: Settings) -> tuple[list[float], float]:
     """
     import keras
     import tensorflow as tf
+    from keras_networks import network as keras_network
 
     variant = {"autotune": True, "cache": False, **settings.variant}
     keras.utils.set_random_seed(settings.seed)
@@ -118,7 +102,9 @@ def train_keras(settings: Settings) -> tuple[list[float], float]:
     else:
         optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
         optimizer.exclude_from_weight_decay(var_names=["bias"])
-    network, clock = keras_network(settings), Clock()
+    if settings.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    network, clock = keras_network(settings.network, settings.dropout), Clock()
     network.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -133,25 +119,27 @@ def train_keras(settings: Settings) -> tuple[list[float], float]:
 
 def train_kerasdl(settings: Settings) -> tuple[list[float], float]:
     """Train with `kerasdl.trainer.train`, everything on; return the same."""
-    import kerasdl
-
-    recipe = kerasdl.load_recipe(settings.network)
+    import networks
     from rich.console import Console
 
-    from kerasdl import callbacks  # fmt: skip
+    import kerasdl
     from kerasdl import recipe as recipes
     from kerasdl.data.npz import Npz
+
+    recipe = networks.recipe(settings.network)  # imports TensorFlow, quietly
+    from kerasdl import callbacks
 
     recipe = recipes.replace(
         recipe,
         data=Npz(path=settings.data),
         model=recipe.model.replace(dropout=settings.dropout),
-        augmentation=None,
         epochs=1 + settings.epochs,
+        limit_train_batches=settings.examples // settings.batch_size,
         batch_size=settings.batch_size,
         optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        precision="mixed_bfloat16" if settings.precision == "bfloat16" else "float32",
         schedule="constant",
         warmup_epochs=0.0,
         seed=settings.seed,
@@ -182,23 +170,21 @@ def train_torch(settings: Settings) -> tuple[list[float], float]:
     """
     import torch
     from torch.nn import functional
-    from torch_networks import MLP, LeNet5, initialize_like_keras
+    from torch_networks import initialize_like_keras, twin
 
     variant = settings.variant
     torch.manual_seed(settings.seed)
     images, labels = (torch.from_numpy(array) for array in load(settings))
-    images, labels = images.reshape(-1, 1, 28, 28), labels.long()
-    if settings.network == "lenet5":
-        network = LeNet5(activation="relu", pooling="max", dropout=settings.dropout)
-    else:
-        network = MLP(dropout=settings.dropout)
-    initialize_like_keras(network, settings.seed)
+    images, labels = images.permute(0, 3, 1, 2).contiguous(), labels.long()  # (N, C, H, W)
+    network = initialize_like_keras(twin(settings.network, settings.dropout), settings.seed)
     layout = torch.channels_last if variant.get("channels_last") else torch.contiguous_format
     network = network.to(memory_format=layout).train()
     optimizer = _torch_optimizer(settings, network)
 
     def forward(x, y):
-        logits = network(x)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            logits = network(x)
+        logits = logits.float()
         return logits, functional.cross_entropy(logits, y)
 
     if variant.get("compile") == "network":

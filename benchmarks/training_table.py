@@ -20,8 +20,9 @@ def title(settings, source: str, rounds: int) -> str:
     decay = f", weight decay {settings.weight_decay:g}" if settings.weight_decay else ", momentum 0.9"
     return (
         f"{settings.network}: {source}, {settings.examples:,} images an epoch, batch size "
-        f"{settings.batch_size}, {settings.optimizer} at {settings.learning_rate:g}{decay}, dropout "
-        f"{settings.dropout:g}, no augmentation in any arm; {rounds} rounds of {settings.epochs} epochs"
+        f"{settings.batch_size}, {settings.precision}, {settings.optimizer} at "
+        f"{settings.learning_rate:g}{decay}, dropout {settings.dropout:g}, no augmentation in any arm; "
+        f"{rounds} rounds of {settings.epochs} epochs"
     )
 
 
@@ -39,13 +40,18 @@ def flop_per_sample(network) -> int:
     return 2 * (3 * sum(products) - products[0])
 
 
-def render(titles: Mapping[str, str], measured: Mapping[str, Any], target: tuple[float, float, float]) -> str:
+def render(
+    titles: Mapping[str, str],
+    measured: Mapping[str, Any],
+    target: tuple[float | None, float | None, float | None],
+) -> str:
     """Return the table of a network, as Markdown, and whether its targets are met.
 
     Args:
         titles: of the arms, by name.
         measured: what `training.measure` returns, with `settings` and `flop_per_sample`.
-        target: required and aimed-at ratio to the fastest PyTorch arm, required ratio to Keras with oneDNN.
+        target: required and aimed-at ratio to the fastest PyTorch arm, required ratio to Keras with oneDNN
+            (None where nothing is required).
     """
     settings, results = measured["settings"], measured["results"]
     speeds = {name: [speed(settings["examples"], one) for one in results[name]] for name in titles}
@@ -62,12 +68,14 @@ def render(titles: Mapping[str, str], measured: Mapping[str, Any], target: tuple
         ratios = ["-" if other is None else _ratio(speeds[name], speeds[other]) for other in references]
         loss = statistics.mean(one["loss"] for one in results[name])
         share = medians[name] * measured["flop_per_sample"] / peak
-        cells = [words, f"{medians[name]:,.0f}", *ratios, f"{within(results[name]):.0%}", f"{loss:.4f}"]
+        rate = f"{medians[name]:,.0f}" if medians[name] >= 100 else f"{medians[name]:.3g}"
+        cells = [words, rate, *ratios, f"{within(results[name]):.0%}", f"{loss:.4f}"]
         lines.append(f"| {' | '.join(cells)} | {share:.1%} |")
     lines += [
         "",
         "Speeds and ratios: median (lowest to highest) over the rounds, of the mean over whole epochs.",
-        f"Matrix products, best of all libraries: {measured['matrix_gflops']:,.0f} GFLOP/s; forward and "
+        f"Matrix products in {settings['precision']}, best of all libraries: "
+        f"{measured['matrix_gflops']:,.0f} GFLOP/s; forward and "
         f"backward of a sample: {measured['flop_per_sample'] / 1e6:.2f} MFLOP.",
     ]
     # As with speeds, the median over the rounds counts: one bad round of an arm changes nothing.
@@ -90,10 +98,12 @@ def _verdicts(speeds, results, references, target) -> list[str]:
     lines = []
     for other, words, wanted in zip(
         references,
-        (f"times the fastest PyTorch arm (aim {aim:g})", "times Keras with oneDNN on"),
+        (f"times the fastest PyTorch arm{f' (aim {aim:g})' if aim else ''}", "times Keras with oneDNN on"),
         (required, to_keras),
         strict=True,
     ):
+        if wanted is None:
+            continue
         if other is None:
             lines.append(f"not measured: {words}")
             continue

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasdl import shipping
 from kerasdl.cli import main
@@ -25,6 +27,8 @@ from kerasdl.export.runtime import OnnxPredictor
 from kerasdl.export.worker import time_calls
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
+from kerasdl.models.resnet import ResNet
+from kerasdl.models.vgg import VGG
 from kerasdl.run import Run
 from kerasdl.tasks.classification import Classification
 from tests.test_shipping import exported, recipe_with
@@ -323,11 +327,45 @@ def torch_networks():
     return module
 
 
+@pytest.fixture
+def in_benchmarks(monkeypatch):
+    """Import the programs of benchmarks/, as they import each other."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "benchmarks"))
+
+
 TWINS = [
     (LeNet5, (28, 28, 1), {"activation": "relu", "pooling": "max"}, {}),
     (LeNet5, (28, 28, 3), {"activation": "tanh", "pooling": "average"}, {"channels": 3}),
     (MLP, (5, 4, 3), {"hidden_units": (7, 6)}, {"image_shape": (3, 5, 4)}),
+    (ResNet, (16, 16, 3), {"depth": 20, "width": 4, "stem": "cifar", "shortcut": "A", "num_classes": 7}, {}),
+    (ResNet, (64, 64, 1), {"depth": 50, "width": 4, "num_classes": 7}, {"channels": 1}),
+    (ResNet, (40, 40, 3), {"depth": 18, "width": 4, "version": "v1", "num_classes": 7}, {}),
+    (
+        VGG,
+        (64, 32, 3),
+        {"width": 4, "batch_normalization": True, "head_units": (9,), "num_classes": 7},
+        {"image_shape": (3, 64, 32)},
+    ),
+    (VGG, (32, 32, 3), {"depth": 11, "width": 4, "head_units": (), "num_classes": 7}, {}),
 ]
+
+
+def weights_of(network, shape):
+    """Return the weights in the order in which the layers are called."""
+    traced = tf.function(lambda images: network(images, training=False), autograph=False)
+    captured = traced.get_concrete_function(tf.TensorSpec((None, *shape))).captured_inputs
+    variables = {id(weight.value.handle): weight.numpy() for weight in network.weights}
+    return [variables[id(handle)] for handle in captured if id(handle) in variables]
+
+
+def different(rng, weight):
+    """Return values for a weight that keep answers of a deep network moderate, and no two alike."""
+    kind = weight.path.rpartition("/")[2]
+    if kind == "kernel":
+        return rng.normal(0, np.prod(weight.shape[:-1]) ** -0.5, weight.shape)
+    if kind in ("gamma", "moving_variance"):
+        return rng.uniform(0.5, 1.5, weight.shape)
+    return rng.normal(0, 0.2, weight.shape)
 
 
 @pytest.mark.parametrize(("kind", "shape", "arguments", "more"), TWINS)
@@ -338,14 +376,36 @@ def test_pytorch_twins_compute_what_the_networks_compute(torch_networks, kind, s
     images = rng.random((3, *shape), np.float32)
     network = kind(**arguments)
     network(images)
-    network.set_weights([rng.normal(0, 0.2, w.shape) for w in network.get_weights()])
+    network.set_weights([different(rng, weight) for weight in network.weights])
     twin = getattr(torch_networks, kind.__name__)(**arguments, **more).eval()
-    torch_networks.copy_keras_weights(twin, network.get_weights())
+    weights = weights_of(network, shape)
+    assert len(weights) == len(network.weights)
+    torch_networks.copy_keras_weights(twin, weights)
     with torch.inference_mode():
         logits = twin(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy()
-    np.testing.assert_allclose(logits, network(images).numpy(), atol=1e-4)
+    expected = network(images).numpy()
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
     with pytest.raises(ValueError, match="arrays given"):
-        torch_networks.copy_keras_weights(twin, network.get_weights()[:-1])
+        torch_networks.copy_keras_weights(twin, weights[:-1])
+
+
+@pytest.mark.parametrize(("kind", "shape", "arguments", "more"), [TWINS[3], TWINS[4], TWINS[6]])
+def test_pytorch_twins_train_as_the_networks_do(torch_networks, kind, shape, arguments, more):
+    """Statistics of the batch, and what becomes of the moving ones."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    images = rng.random((4, *shape), np.float32)
+    network = kind(**arguments, dropout=0.0)
+    network(images)
+    twin = getattr(torch_networks, kind.__name__)(**arguments, **more, dropout=0.0).train()
+    torch_networks.copy_keras_weights(twin, weights_of(network, shape))
+    logits = twin(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).detach().numpy()
+    np.testing.assert_allclose(logits, network(images, training=True).numpy(), atol=2e-3)
+    moving = [module.running_mean.numpy() for module in twin.modules() if hasattr(module, "running_mean")]
+    theirs = [weight.numpy() for weight in network.weights if weight.path.endswith("moving_mean")]
+    np.testing.assert_allclose(moving[0], theirs[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "shape", "arguments", "more"), TWINS)
@@ -355,11 +415,67 @@ def test_pytorch_twins_start_as_the_networks_do(torch_networks, kind, shape, arg
     twin = torch_networks.initialize_like_keras(
         getattr(torch_networks, kind.__name__)(**arguments, **more), seed=0
     )
-    for keras_weight, parameter in zip(network.get_weights(), twin.parameters(), strict=True):
-        theirs = parameter.detach().numpy()
-        assert theirs.size == keras_weight.size
-        if keras_weight.ndim == 1:
-            assert not theirs.any()
-        else:
-            assert np.abs(theirs).max() == pytest.approx(np.abs(keras_weight).max(), rel=0.2)
-            assert theirs.std() == pytest.approx(keras_weight.std(), rel=0.2)
+    targets = [tensor for layer in twin.modules() if isinstance(layer, torch_networks._LAYERS)
+               for tensor in torch_networks._tensors(layer)]  # fmt: skip
+    for ours, target in zip(weights_of(network, shape), targets, strict=True):
+        theirs = target.detach().numpy()
+        assert theirs.size == ours.size
+        if ours.ndim == 1:
+            np.testing.assert_array_equal(theirs, ours)
+        elif ours.size > 200:
+            assert np.abs(theirs).max() == pytest.approx(np.abs(ours).max(), rel=0.2)
+            assert theirs.std() == pytest.approx(ours.std(), rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "mlp", "resnet20", "vgg16", "resnet50"])
+def test_all_arms_train_the_same_network(torch_networks, in_benchmarks, name):
+    """As many weights in plain Keras, the recipe's network and PyTorch, and as many normalisations."""
+    import keras_networks
+    import networks
+    import training_table
+
+    spec, recipe = networks.SPECS[name], networks.recipe(name)
+    plain = keras_networks.network(name, 0.0)
+    ours = recipe.model.build(num_classes=spec.num_classes, preprocessing=recipe.preprocessing.build())
+    ours(keras.KerasTensor((None, *spec.shape), dtype="uint8"))
+    twin = torch_networks.twin(name, 0.0)
+    counts = [sum(np.prod(weight.shape) for weight in network.trainable_weights) for network in (plain, ours)]
+    assert counts[0] == counts[1] == sum(weight.numel() for weight in twin.parameters())
+    normalizations = [layer for layer in plain.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(normalizations) == sum(hasattr(module, "running_mean") for module in twin.modules())
+    flop = training_table.flop_per_sample(plain)
+    # Multiplications of a forward pass, as published, and those of the first layer, which learns no input.
+    known = {"resnet20": (40.55e6, 32**2 * 432), "resnet50": (4089.2e6, 112**2 * 9408)}
+    if name in known:
+        forward, first = known[name]
+        assert flop == pytest.approx(6 * forward - 2 * first, rel=1e-3)
+
+
+def test_large_networks_have_few_variants(in_benchmarks):
+    import training
+
+    small, large = (training.choose_arms(name, list(training.ARMS)) for name in ("lenet5", "resnet20"))
+    assert set(small) - set(large) == {"keras-best"}
+    assert sum(len(arm.variants) for arm in large.values()) < sum(len(arm.variants) for arm in small.values())
+    assert "torch-channels-last" not in training.choose_arms("mlp", list(training.ARMS))
+
+
+def test_verdicts_on_inference(in_benchmarks, monkeypatch):
+    import inference
+    import networks
+
+    names = ("n.float32.tflite", "n.int8.tflite", "PyTorch eager", "PyTorch compile")
+    names += ("PyTorch compile channels-last",)
+    found = [dict(zip(names, row, strict=True)) for row in ((2, 0.5, 1, 5, 4), (2, 0.5, 9, 5, 4.2))]
+    middle = {name: sum(row[name] for row in found) / 2 for name in names}
+    monkeypatch.setattr(inference.machine, "flags", lambda: {"avx512_vnni"})
+    arguments = (names[:2], middle, found, networks.SPECS["resnet20"])
+    best, exact, int8 = inference.verdicts(*arguments, 1)
+    assert best == "Best artefact: n.int8.tflite, 8.20 (8.00 to 8.40) times PyTorch compile channels-last"
+    assert exact.startswith("Best in float32: n.float32.tflite, 2.05 (")
+    assert exact.endswith("required: 2, met")
+    assert int8 == "n.int8.tflite: 4.00 (4.00 to 4.00) times n.float32.tflite; required: 3, met"
+    found[0]["n.float32.tflite"] = found[1]["n.float32.tflite"] = 4
+    assert inference.verdicts(*arguments, 32)[1].endswith("required: 1.05, NOT MET")
+    monkeypatch.setattr(inference.machine, "flags", set)
+    assert "required" not in inference.verdicts(*arguments, 32)[2]
