@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasdl import distribute, optimizers
+from kerasdl import backbone, distribute, optimizers, phases, pretrained
 from kerasdl.data import order
 from kerasdl.data.splits import ArraySplit, Splits
 from kerasdl.recipe import Recipe
@@ -46,6 +46,8 @@ def _overfitting(recipe: Recipe, splits: Splits) -> tuple[Recipe, Splits]:
         recipe,
         epochs=max(recipe.epochs, _OVERFITTING_EPOCHS),
         min_steps=0,
+        fine_tune_epochs=0,
+        fine_tune_learning_rate=None,
         augmentation=None,
         schedule="constant",
         warmup_epochs=0.0,
@@ -55,21 +57,60 @@ def _overfitting(recipe: Recipe, splits: Splits) -> tuple[Recipe, Splits]:
 
 
 def make_pair(
-    recipe: Recipe, splits: Splits, strategy: tf.distribute.Strategy | None, steps_per_epoch: int
+    recipe: Recipe,
+    splits: Splits,
+    strategy: tf.distribute.Strategy | None,
+    steps_per_epoch: int,
+    source: pretrained.Source | None = None,
 ) -> tuple[keras.Model, keras.Model]:
     """Build the network that is trained, compiled, and its twin that is saved: float32, on no strategy.
 
-    Both have the same weights: those of the recipe's seed, on any number of replicas.
+    Both have the same weights: those that the recipe names, else those of its seed, on any number of
+    replicas. What is frozen is so in the network alone, so that no file tells of it.
+
+    Args:
+        recipe: as `resolve` returns it; its `weights` are read, unless they are None.
+        splits: as `resolve` returns them.
+        strategy: None for one device.
+        steps_per_epoch: updates of an epoch.
+        source: what `pretrained.find` returns for the recipe, where it was asked already.
     """
+    if recipe.weights is not None:
+        source = source or pretrained.find(recipe)
+        recipe = source.adopt(recipe)
     keras.utils.set_random_seed(recipe.seed)
     preprocessing = make_preprocessing(recipe, splits)
     twin = make_network(recipe, splits, preprocessing)
+    left = [] if recipe.weights is None else source.load(twin, splits.class_names)
     with distribute.scope(strategy), precision(recipe.precision):
         network = make_network(recipe, splits, preprocessing)
         network.set_weights(twin.get_weights())
-        compile_network(network, recipe, steps_per_epoch)
-        make_metrics(network, splits)
+    begin_phase(network, recipe, splits, steps_per_epoch, phases.of_recipe(recipe)[0])
+    pairs = zip(backbone.layers(twin), backbone.layers(network), strict=True)
+    pretrained.check_frozen(network, [layer for other, layer in pairs if other in left])
     return network, twin
+
+
+def begin_phase(
+    network: keras.Model, recipe: Recipe, splits: Splits, steps_per_epoch: int, phase: phases.Phase
+) -> None:
+    """Freeze of a network what a phase freezes, and compile it with the phase's optimizers.
+
+    Args:
+        network: built; its weights stay.
+        recipe: of the run.
+        splits: whose examples it takes.
+        steps_per_epoch: updates of an epoch.
+        phase: one of `phases.of_recipe(recipe)`.
+
+    Raises:
+        UsageError: when what is to be frozen is not there, or nothing would train.
+    """
+    with network.distribute_strategy.scope():
+        backbone.set_trainable(network, recipe.freeze, trainable=phase.number > 0)
+        # Another seed: the optimizer counts its steps anew, and dropout would be that of the first phase.
+        compile_network(network, phase.recipe, steps_per_epoch, seed=recipe.seed + phase.number * 2**31)
+        make_metrics(network, splits)
 
 
 def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
@@ -98,14 +139,21 @@ def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | No
     return network
 
 
-def compile_network(network: keras.Model, recipe: Recipe, steps: int) -> None:
-    """Give a network its optimizers, built, and the task's loss and metrics."""
+def compile_network(network: keras.Model, recipe: Recipe, steps: int, seed: int | None = None) -> None:
+    """Give a network its optimizers, built, and the task's loss and metrics.
+
+    Args:
+        network: built; what does not train in it takes no memory in an optimizer.
+        recipe: that of the run, or of a phase of it.
+        steps: updates of an epoch.
+        seed: of the noise within steps. Defaults to the recipe's.
+    """
     made = {name: optimizers.make_optimizer(recipe, steps) for name in network.optimizer_names}
     network.compile(
         **made,
         loss=recipe.task.loss(),
         metrics=recipe.task.metrics(),
-        seed=recipe.seed,
+        seed=recipe.seed if seed is None else seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
     )
     for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it

@@ -118,14 +118,20 @@ class Best(keras.callbacks.Callback):
         self.position = position
         self.best_score: tuple[float, ...] | None = None
         self.best_epoch: int | None = None
+        self.began = 0  # first epoch of the present phase: patience begins anew with it
 
     def on_epoch_end(self, epoch, logs=None):
         score = self.score(logs)
         if self.best_score is None or score > self.best_score:
             self.best_score, self.best_epoch = score, epoch
             self.save()
-        elif self.patience is not None and epoch - self.best_epoch >= self.patience:
+        elif self.patience is not None and epoch - self.last_good_epoch >= self.patience:
             self.position.stop(f"early stopping: no better score in {self.patience} epochs")
+
+    @property
+    def last_good_epoch(self) -> int:
+        """The epoch that patience counts from: the best one, or the last before the present phase."""
+        return max(self.best_epoch, self.began - 1)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps; the weights are in its `model.keras`."""
@@ -193,7 +199,7 @@ class Plateau(keras.callbacks.Callback):
         self.last_drop = state["last_drop"]
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch - max(self.best.best_epoch, self.last_drop) >= self.patience:
+        if epoch - max(self.best.last_good_epoch, self.last_drop) >= self.patience:
             self.last_drop = epoch
             for optimizer in self.model.optimizers.values():
                 optimizer.learning_rate = optimizers.learning_rate(optimizer) * self.factor

@@ -20,6 +20,7 @@ from kerasdl import (
     distribute,
     durations,
     optimizers,
+    phases,
     receipt,
     records,
     resuming,
@@ -33,9 +34,11 @@ from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.loop import Loop
 from kerasdl.recipe import Recipe
 from kerasdl.run import Run
-from kerasdl.serialization import to_json
+from kerasdl.serialization import decode, to_json
 
 _log = logging.getLogger(__name__)
+
+_SHOWN_EXAMPLES, _SHOWN_COPIES = 6, 5  # of the report's sheet of augmented examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Training:
         checkpoint: where to go on; None to begin.
         dry_run: validate on two batches only.
         observe: gets the figures of each epoch; a reason that it returns ends the training.
+        weights: what the receipt says of the weights it begins with; None where they are of the seed.
     """
 
     recipe: Recipe
@@ -61,6 +65,7 @@ class Training:
     checkpoint: checkpoints.Checkpoint | None = None
     dry_run: bool = False
     observe: Callable[[Mapping[str, float]], str | None] | None = None
+    weights: Mapping[str, str] | None = None
 
 
 def fit(
@@ -94,11 +99,14 @@ def fit(
     _describe(training, network, crew.identity)
     crew.start_records()
     position = crew.position
-    with crew.closing(), records.ProgressBar(console, recipe.batch_size, position, recipe.epochs) as bar:
+    with (
+        crew.closing(),
+        records.ProgressBar(console, recipe.batch_size, position, recipe.total_epochs) as bar,
+    ):
         keeper = checkpointing.Checkpoints(
             run, position, recipe.checkpoint_every, crew.state, interruptions, crew.divergence.check
         )
-        _run_epochs(training, network, [*hooks, *crew.callbacks(), bar, keeper], position, keeper)
+        _run_epochs(training, network, crew, [*hooks, *crew.callbacks(), bar, keeper], keeper)
     best = crew.best
     run.write("metrics.json", {"best_epoch": best.best_epoch + 1, "epochs": position.epoch})
     saved = _reload(run, twin)
@@ -110,20 +118,27 @@ def fit(
 def _restore(training: Training, network: keras.Model, crew: "_Crew") -> None:
     """Go on from the checkpoint; only when all of it fits, what was written after it is removed."""
     recipe, checkpoint = training.recipe, training.checkpoint
+    number = checkpoint.state.get("phase", 0)  # that of its variables: at the border still the first
+    phase = phases.of_recipe(recipe)[number]
+    if number:
+        building.begin_phase(network, recipe, training.splits, training.steps_per_epoch, phase)
     checkpoint.restore(network)
-    crew.restore(checkpoint)
-    before = checkpoint.state["identity"]["recipe"]["fields"]
-    if before["epochs"] != recipe.epochs and recipe.schedule in ("cosine", "one_cycle"):
+    crew.restore(checkpoint, phase)
+    before = phases.of_recipe(decode(checkpoint.state["identity"]["recipe"], training.run.path))[number]
+    then, now = before.recipe, phase.recipe
+    if then.epochs != now.epochs and recipe.schedule in ("cosine", "one_cycle"):
         _log.warning(
-            f"The {recipe.schedule} schedule is now that of {recipe.epochs} epochs, not {before['epochs']}: "
+            f"The {recipe.schedule} schedule is now that of {now.epochs} epochs, not {then.epochs}: "
             "the learning rate is not what it was."
         )
-    if before["learning_rate"] != recipe.learning_rate:
+    if then.learning_rate != now.learning_rate:
         for optimizer in network.optimizers.values():
-            optimizers.change_learning_rate(optimizer, recipe.learning_rate / before["learning_rate"])
+            optimizers.change_learning_rate(optimizer, now.learning_rate / then.learning_rate)
     checkpoints.remove_after(training.run.checkpoints, int(checkpoint.path.name))
     done = crew.position
-    _log.info(f"Going on after step {done.num_updates:,}, in epoch {done.epoch + 1} of {recipe.epochs}.")
+    _log.info(
+        f"Going on after step {done.num_updates:,}, in epoch {done.epoch + 1} of {recipe.total_epochs}."
+    )
 
 
 def _describe(training: Training, network: keras.Model, identity: dict[str, Any]) -> None:
@@ -140,14 +155,28 @@ def _describe(training: Training, network: keras.Model, identity: dict[str, Any]
             "changes": list(resuming.changes(then["identity"], identity).values()),
         }
         now = {**before, "data": now["data"], "resumed": [*before.get("resumed", []), changed]}
+    elif training.weights is not None:
+        now["weights"] = training.weights
     run.write("receipt.json", now)
     run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
     run.write("recipe.json", to_json(recipe))
     run.write(resuming.IDENTITY, identity)
+    if recipe.augmentation is not None:
+        shown = order.augmented_examples(
+            splits.train,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            augmentation=recipe.augmentation,
+            rows=_SHOWN_EXAMPLES,
+            copies=_SHOWN_COPIES,
+        )
+        run.write_arrays("augmented.npz", {"images": shown})
     examples = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
+    count = network.count_params()
+    frozen = count - sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    frozen = f" ({frozen:,} of them frozen)" if recipe.freeze != "none" else ""
     _log.info(
-        f"{recipe.name}: {type(network).__name__}, {network.count_params():,} weights; {examples} examples; "
-        f"{devices}"
+        f"{recipe.name}: {type(network).__name__}, {count:,} weights{frozen}; {examples} examples; {devices}"
     )
 
 
@@ -164,7 +193,8 @@ class _Crew:
         self.plateau = callbacks.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
         self.history = records.History(run, self.position)
         self.board = records.TensorBoard(run, self.history)
-        self.status = records.Status(run, self.position, recipe.epochs)
+        self.status = records.Status(run, self.position, recipe.total_epochs)
+        self.phase = phases.of_recipe(recipe)[0]
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Return the callbacks in the order they have to act."""
@@ -181,15 +211,21 @@ class _Crew:
             chosen.append(callbacks.Learned(recipe.task, self.position))
         if self.training.observe is not None:
             rows = self.history.rows
-            chosen.append(callbacks.Observer(self.training.observe, recipe.epochs, self.position, rows))
+            chosen.append(callbacks.Observer(self.training.observe, recipe.total_epochs, self.position, rows))
         return [*chosen, self.history, self.board, self.status]
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps besides variables."""
-        return {**{name: part.state() for name, part in self._parts().items()}, "identity": self.identity}
+        parts = {name: part.state() for name, part in self._parts().items()}
+        return {**parts, "phase": self.phase.number, "identity": self.identity}
 
-    def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
-        """Go on from a checkpoint."""
+    def begin(self, phase: phases.Phase) -> None:
+        """Be in another phase than before."""
+        self.phase, self.best.began = phase, phase.first_epoch
+
+    def restore(self, checkpoint: checkpoints.Checkpoint, phase: phases.Phase) -> None:
+        """Go on from a checkpoint, in the phase it was written in."""
+        self.begin(phase)
         for name, part in self._parts().items():
             part.restore(checkpoint.state[name])
         self.best.restore_file(checkpoint.model_file)
@@ -226,18 +262,21 @@ class _Crew:
 def _run_epochs(
     training: Training,
     network: keras.Model,
+    crew: "_Crew",
     chosen: list[keras.callbacks.Callback],
-    position: callbacks.Position,
     keeper: checkpointing.Checkpoints,
 ) -> None:
     """Train from the position to the last epoch, or until a callback says stop."""
-    recipe, steps = training.recipe, training.steps_per_epoch
+    recipe, steps, position = training.recipe, training.steps_per_epoch, crew.position
     loop = Loop(network, _blocks(training, network, position.num_updates))
-    hooks = keras.callbacks.CallbackList(chosen, model=network, epochs=recipe.epochs, steps=steps)
+    hooks = keras.callbacks.CallbackList(chosen, model=network, epochs=recipe.total_epochs, steps=steps)
     network.stop_training = position.stopped is not None
     hooks.on_train_begin()
-    while position.epoch < recipe.epochs and not network.stop_training:
+    while position.epoch < recipe.total_epochs and not network.stop_training:
         epoch, logs = position.epoch, {}
+        if (phase := phases.at(recipe, epoch)).number != crew.phase.number:
+            _begin_phase(training, network, crew, phase)
+            loop = Loop(network, _blocks(training, network, position.num_updates))
         network.reset_metrics()
         if position.step:  # the epoch that was interrupted
             training.checkpoint.restore_metrics(network)
@@ -248,6 +287,16 @@ def _run_epochs(
             hooks.on_train_batch_end(position.step + count - 1, logs)
         hooks.on_epoch_end(epoch, {**_results(network, logs), **_validate(training, network, hooks)})
     hooks.on_train_end()
+
+
+def _begin_phase(training: Training, network: keras.Model, crew: "_Crew", phase: phases.Phase) -> None:
+    """Go over to the next phase, with the weights of the last step."""
+    building.begin_phase(network, training.recipe, training.splits, training.steps_per_epoch, phase)
+    crew.begin(phase)
+    _log.info(
+        f"Fine-tuning from epoch {phase.first_epoch + 1} on: nothing is frozen any more, and the highest "
+        f"learning rate is {phase.recipe.learning_rate:g}."
+    )
 
 
 def _blocks(training: Training, network: keras.Model, start_step: int) -> tf.data.Dataset:
@@ -265,7 +314,16 @@ def _blocks(training: Training, network: keras.Model, start_step: int) -> tf.dat
     if weights is None:
         return blocks
     of_class = np.array([weights[index] for index in range(len(weights))], np.float32)
-    return blocks.map(lambda features, labels: (features, labels, tf.gather(of_class, labels)))
+    return blocks.map(lambda features, labels: (features, labels, _weights(of_class, labels)))
+
+
+def _weights(of_class: np.ndarray, labels):
+    """Return the weights of a block's examples: those of their classes, of mixed ones the mean by share."""
+    if len(labels.shape) == 2:
+        return tf.gather(of_class, labels)
+    first, second, share = tf.unstack(labels, axis=-1)
+    first, second = (tf.gather(of_class, tf.cast(index, tf.int32)) for index in (first, second))
+    return share * first + (1 - share) * second
 
 
 def _results(network: keras.Model, logs: Mapping[str, Any]) -> dict[str, float]:

@@ -176,7 +176,8 @@ def parse_value(annotation: Any, text: str) -> Any:
         ValueError: when the text is no such value.
     """
     if get_origin(annotation) in (Union, types.UnionType):
-        for part in get_args(annotation):
+        # None first: "none" is a tuple of one word too.
+        for part in sorted(get_args(annotation), key=lambda part: part is not type(None)):
             try:
                 return parse_value(part, text)
             except ValueError:

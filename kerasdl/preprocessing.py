@@ -1,5 +1,7 @@
 """From an encoded picture or raw pixels to what a network sees; part of the run and of every export."""
 
+from typing import ClassVar, Literal
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -35,11 +37,13 @@ def decode_image(encoded, height: int, width: int, channels: int):
 class ImagePreprocessing(keras.layers.Layer):
     """Raw pixels of any numeric dtype, 0..255, to the floats a network was trained on.
 
-    In order: cast to float32, resize (bilinear), convert channels, rescale, standardise.
+    In order: cast to float32, resize (bilinear), convert channels, order them, rescale, standardise.
 
     Args:
         size: (height, width) in pixels that the network takes. Defaults to None: the size of the data.
         channels: 1 (grey) or 3 (RGB) that the network takes. Defaults to None: those of the data.
+        channel_order: "rgb", or "bgr" for a network that was trained on the channels in this order, as those
+            of Caffe were; mean and std are in the same order. Defaults to "rgb".
         scale: factor on pixel values before standardising. Defaults to 1/255 (0..1).
         mean: mean per channel after scaling, subtracted. Defaults to (0.0,).
         std: standard deviation per channel after scaling, divided by. Defaults to (1.0,).
@@ -47,17 +51,22 @@ class ImagePreprocessing(keras.layers.Layer):
         **kwargs: those of `keras.Layer`.
 
     Raises:
-        UsageError: for a value outside its range, or one mean for each channel of another number of channels.
+        UsageError: for a value outside its range, or one mean for each channel of another number of channels,
+            or "bgr" with one channel.
 
     Input: (batch_size, height, width, channels), uint8 or float, 0..255.
     Output: (batch_size, *size, channels), float.
     """
+
+    #: What weights are tied to that were trained behind it; size and channels may suit other data.
+    OF_WEIGHTS: ClassVar = ("channel_order", "scale", "mean", "std", "standardize")
 
     def __init__(
         self,
         *,
         size: tuple[int, int] | None = None,
         channels: int | None = None,
+        channel_order: Literal["rgb", "bgr"] = "rgb",
         scale: float = 1 / 255,
         mean: tuple[float, ...] = (0.0,),
         std: tuple[float, ...] = (1.0,),
@@ -69,12 +78,18 @@ class ImagePreprocessing(keras.layers.Layer):
             raise UsageError(f"channels is {channels}, but a network takes 1 (grey) or 3 (RGB).")
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise UsageError(f"size is {size}, but it has to be a height and a width of at least 1 pixel.")
+        if channel_order not in ("rgb", "bgr") or (channel_order == "bgr" and channels == 1):
+            raise UsageError(
+                f"channel_order is {channel_order!r}, but it has to be rgb, or bgr for a network that takes "
+                "3 channels."
+            )
         if not min(std) > 0 or not scale > 0:
             raise UsageError(
                 "std and scale have to be above 0: pixels are divided by one, multiplied by the other."
             )
         self.size = None if size is None else tuple(size)
         self.channels = channels
+        self.channel_order = channel_order
         self.scale = scale
         self.mean = tuple(mean)
         self.std = tuple(std)
@@ -85,13 +100,17 @@ class ImagePreprocessing(keras.layers.Layer):
         x = ops.cast(images, "float32")  # (B, H, W, C), 0..255
         if self.size is not None and self.size != tuple(x.shape[1:3]):
             x = _resize(x, *self.size)
-        x = _to_channels(x, self.channels or x.shape[-1])
+        x = self._ordered(x)
         x = (x * self.scale - self._constant(self.mean)) / self._constant(self.std)
         return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         channels = self.channels or channels
+        if self.channel_order == "bgr" and channels != 3:
+            raise UsageError(
+                f"channel_order is bgr, but images have {channels} channel(s). Give --channels 3 with it."
+            )
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, channels):
                 raise UsageError(
@@ -110,9 +129,7 @@ class ImagePreprocessing(keras.layers.Layer):
             return
         count, total, squares = 0, 0.0, 0.0
         for images in batches():
-            x = np.asarray(
-                _to_channels(ops.cast(images, "float32"), self.channels or images.shape[-1]), np.float64
-            )
+            x = np.asarray(self._ordered(ops.cast(images, "float32")), np.float64)
             x = x.reshape(-1, x.shape[-1]) * self.scale
             count, total, squares = count + len(x), total + x.sum(0), squares + (x**2).sum(0)
         mean = total / count
@@ -120,8 +137,15 @@ class ImagePreprocessing(keras.layers.Layer):
         self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
 
     def get_config(self):
-        names = ("size", "channels", "scale", "mean", "std", "standardize")
+        names = ("size", "channels", "channel_order", "scale", "mean", "std", "standardize")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    def _ordered(self, images):
+        """Return the channels that the network takes, in its order."""
+        x = _to_channels(images, self.channels or images.shape[-1])
+        if self.channel_order == "rgb":
+            return x
+        return ops.concatenate(ops.split(x, 3, axis=-1)[::-1], axis=-1)  # any runtime has these operators
 
     def _constant(self, values):
         return ops.convert_to_tensor(np.asarray(values, np.float32))

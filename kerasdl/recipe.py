@@ -96,8 +96,18 @@ class Recipe:
     preprocessing: Config | None = None
     # Random changes to training examples, such as RandomAffine(shift=0.08).
     augmentation: Any = None
+    # Weights to begin with: a run, a .keras, .weights.h5 or published .h5 file, or imagenet (downloads them).
+    # A head for other classes stays as initialised; the preprocessing is that of the weights.
+    weights: str | None = None
+    # What of it does not train: none, backbone (all but the head), or a number of layers with weights, from
+    # the input on. Frozen batch norm keeps its moving statistics; dropout goes on.
+    freeze: Literal["none", "backbone"] | int = "none"
     # Passes over the training data.
     epochs: int = 10
+    # Passes after these, with nothing frozen, a new optimizer and the schedule again, without warm-up.
+    fine_tune_epochs: int = 0
+    # Highest learning rate of the passes with nothing frozen; none for a tenth of the learning rate.
+    fine_tune_learning_rate: float | None = None
     # Updates that a small data set gets at least, by more epochs; 0 where epochs are given by hand.
     min_steps: int = 0
     # Examples per update, over all replicas together.
@@ -165,6 +175,7 @@ class Recipe:
             raise UsageError(f"nesterov is for the sgd optimizer, not for {self.optimizer}.")
         if self.schedule in ("plateau", "one_cycle") and self.warmup_epochs:
             raise UsageError(f"The {self.schedule} schedule has no warm-up: use --warmup-epochs 0 with it.")
+        self._check_freezing()
         if self.max_time is not None:
             durations.to_seconds(self.max_time)
         if self.checkpoint_every not in ("auto", "none"):
@@ -179,9 +190,32 @@ class Recipe:
                 f"warmup_epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} epochs."
             )
 
+    def _check_freezing(self) -> None:
+        if self.freeze not in ("none", "backbone") and self.freeze < 1:
+            raise UsageError(
+                f"freeze is {self.freeze}, but it has to be none, backbone or a number of layers from 1 on."
+            )
+        if self.fine_tune_epochs and self.freeze == "none":
+            raise UsageError(
+                f"fine_tune_epochs is {self.fine_tune_epochs}, but nothing is frozen before them. Give "
+                "--freeze backbone with them, or more --epochs and --fine-tune-epochs 0."
+            )
+        if self.fine_tune_learning_rate is not None and not self.fine_tune_epochs:
+            raise UsageError(
+                "fine_tune_learning_rate is set, but there are no epochs to use it in. Give "
+                "--fine-tune-epochs 5 or another number of them."
+            )
+
+    @property
+    def total_epochs(self) -> int:
+        """Passes over the training data, those of fine-tuning included."""
+        return self.epochs + self.fine_tune_epochs
+
 
 _RANGES = (
     ("epochs", 1, 10**6),
+    ("fine_tune_epochs", 0, 10**6),
+    ("fine_tune_learning_rate", 1e-12, 1e6),
     ("min_steps", 0, 10**9),
     ("batch_size", 1, 10**7),
     ("learning_rate", 1e-12, 1e6),

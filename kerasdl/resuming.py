@@ -62,8 +62,9 @@ def open_checkpoint(
     now = identity(run, recipe, fingerprint)
     then = run.read_json(IDENTITY) if checkpoint is None else checkpoint.state["identity"]
     done = 0 if checkpoint is None else checkpoint.state["position"]["epoch"]
-    if recipe.epochs < done:
-        raise UsageError(f"{run.path} has trained {done} epochs. Give --epochs {done} or more.")
+    if recipe.total_epochs < done:
+        least = done - recipe.fine_tune_epochs
+        raise UsageError(f"{run.path} has trained {done} epochs. Give --epochs {least} or more.")
     different = differences(then, now) if then else []
     if different and not force:
         raise UsageError(
@@ -79,7 +80,12 @@ def open_checkpoint(
         _log.warning(f"{run.path} has no checkpoint: it begins anew.")
         return None
     changed, stopped = changes(then, now), str(checkpoint.state["position"]["stopped"])
-    if stopped.startswith("early stopping") and "epochs" in changed and "early_stopping" not in changed:
+    if checkpoint.state.get("phase", 0) and "epochs" in changed:
+        raise UsageError(
+            f"{run.path} fine-tunes already: the epochs before that are over. Give more --fine-tune-epochs."
+        )
+    more = {"epochs", "fine_tune_epochs"} & changed.keys()
+    if stopped.startswith("early stopping") and more and "early_stopping" not in changed:
         raise UsageError(
             f"{run.path} has ended by {stopped}. More epochs change nothing: give a larger --early-stopping, "
             "or none."
@@ -131,8 +137,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _goes_further(name: str, old: Any, new: Any) -> bool:
-    if name == "epochs":
-        return new > old
+    if name in ("epochs", "fine_tune_epochs"):
+        return new > (old or 0)
     if name == "early_stopping":
         return new is None or (old is not None and new > old)
     if name == "max_time":

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,8 @@ import tensorflow as tf
 from keras.callbacks import LambdaCallback
 from rich.console import Console
 
-from kerasdl import building, distribute, faults, resuming, shipping
+from kerasdl import building, distribute, faults, pretrained, resuming, shipping
 from kerasdl import run as runs
-from kerasdl.callbacks import PRUNED
 from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.evaluate import calibration, evaluate_run
@@ -26,7 +25,8 @@ from kerasdl.fitting import Training, fit
 from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.profiling import Profile
 from kerasdl.recipe import Recipe
-from kerasdl.report import page, record
+from kerasdl.report import page
+from kerasdl.trial import Trial
 
 _log = logging.getLogger(__name__)
 
@@ -39,27 +39,6 @@ class Result:
     recipe: Recipe
     metrics: dict[str, Any]
     bundle: Any = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Trial:
-    """How a run that is a trial of a search differs from one that is to ship.
-
-    It is judged on the validation split alone, its exported files too: whoever chooses by the test split has
-    no test left. It has no page and no test figures; `kerasdl evaluate` gives them for the one that wins.
-
-    Attributes:
-        load: returns the splits of a recipe's data.
-        observe: gets the figures of each epoch, those before an interruption too; a reason that it returns
-            ends the training with that epoch, and then nothing is exported.
-        formats: what to export, to measure it; nothing when empty.
-        tflite_modes: modes of the TFLite files.
-    """
-
-    load: Callable[[Recipe], Splits]
-    observe: Callable[[Mapping[str, float]], str | None]
-    formats: tuple[str, ...] = ()
-    tflite_modes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,7 +100,10 @@ def train(
         if dry_run:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-dry-run-")))
             runs_dir, exported_dir = folder / "runs", folder / "exported"
-            recipe = dataclasses.replace(recipe, epochs=1, min_steps=0, warmup_epochs=0)
+            fine_tune_epochs = min(recipe.fine_tune_epochs, 1)
+            recipe = dataclasses.replace(
+                recipe, epochs=1, fine_tune_epochs=fine_tune_epochs, min_steps=0, warmup_epochs=0
+            )
         options = _Options(exported_dir=str(exported_dir), export=export, embed_samples=embed_samples)
 
         def start(resolved: Recipe, fingerprint: str):
@@ -182,7 +164,8 @@ def resume(
             options["exported_dir"] = str(options["exported_dir"])
         options = _Options(**{**kept, **options})
         console = console or Console(soft_wrap=True)
-        return _work(recipe, options, start, console, profile=profile, trial=trial)
+        begun = any(run.checkpoints.glob("[0-9]*"))
+        return _work(recipe, options, start, console, begun=begun, profile=profile, trial=trial)
 
 
 def _work(
@@ -191,11 +174,16 @@ def _work(
     start: Callable,
     console: Console,
     *,
+    begun: bool = False,
     dry_run: bool = False,
     profile: bool = False,
     trial: Trial | None = None,
 ) -> Result:
-    """Do all that a run does, stage by stage; `start` gives the run folder and the checkpoint."""
+    """Do all that a run does, stage by stage.
+
+    `start` gives the run folder and the checkpoint. What has `begun` has one: its weights are there, and the
+    file that they came from need not be any more.
+    """
     with contextlib.ExitStack() as stack:
         interruptions = stack.enter_context(Interruptions())
         strategy = distribute.begin(recipe)
@@ -212,12 +200,20 @@ def _work(
             if converter is not None:  # what cannot be published is said before hours of training, not after
                 check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
             recipe, seen, steps = building.resolve(recipe, splits, dry_run)
-            pair = building.make_pair(recipe, seen, strategy, steps)  # nor leaves what cannot be built a run
+            source = None if begun else pretrained.find(recipe)
+            recipe = recipe if source is None else source.adopt(recipe)
+            parts = dataclasses.replace(recipe, weights=None) if begun else recipe
+            # Before the folder is made: what cannot be built leaves no run.
+            pair = building.make_pair(parts, seen, strategy, steps, source)
             run, checkpoint = start(recipe, splits.fingerprint)
+            if begun and checkpoint is None:  # all are damaged, and the user insists
+                source = pretrained.find(recipe)
+                pair = building.make_pair(recipe, seen, strategy, steps, source)
+            weights = None if source is None else source.describe()
             working.on(run)
             run.update_status(**options.status(), error=None)
             observe = None if trial is None else trial.observe
-            training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run, observe)
+            training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run, observe, weights)
             with interruptions.deferred(), contextlib.ExitStack() as watching:
                 if profile:
                     hooks.insert(0, watching.enter_context(Profile(run, console)))
@@ -226,7 +222,11 @@ def _work(
                 run.update_status(stage="finished")
                 return _judge_overfitting(run, recipe, console)
             if trial is not None:
-                return _judge_trial(run, recipe, splits, options, trial, converter)
+                folder, samples = options.exported_dir, options.embed_samples
+                figures, bundle = trial.finish(
+                    run, splits, converter, exported_dir=folder, embed_samples=samples
+                )
+                return Result(run, recipe, figures, bundle)
             limit = building.DRY_RUN_STEPS if dry_run else None
             metrics = _evaluate(run, recipe, network, splits, limit)
             console.print(recipe.task.summary(metrics), highlight=False)
@@ -244,33 +244,6 @@ def _work(
             run.update_status(stage="finished")
             _write_report(run)
             return Result(run, recipe, metrics, bundle)
-
-
-def _judge_trial(
-    run: runs.Run,
-    recipe: Recipe,
-    splits: Splits,
-    options: _Options,
-    trial: Trial,
-    converter: Converter | None,
-) -> Result:
-    """End a trial: its figures are those of the epoch it kept; files are exported where they are measured."""
-    best = run.read_json("metrics.json")["best_epoch"]
-    figures = record.read(run.path).history[best - 1]
-    bundle = None
-    if converter is not None and not str(run.read_json("status.json")["stopped"]).startswith(PRUNED):
-        run.update_status(stage="exporting")
-        bundle = shipping.export_run(
-            run,
-            dataclasses.replace(splits, test=splits.validation),
-            exported_dir=options.exported_dir,
-            converter=converter,
-            formats=trial.formats,
-            tflite_modes=trial.tflite_modes,
-            embed_samples=options.embed_samples,
-        )
-    run.update_status(stage="finished")
-    return Result(run, recipe, figures, bundle)
 
 
 def _evaluate(

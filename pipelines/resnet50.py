@@ -1,9 +1,9 @@
 """ResNet-50 on images of 224x224: any set of tensorflow-datasets, or a folder with one sub-folder per class.
 
-    kerasdl train resnet50 --data path/to/images/ --image-size 224,224
-    kerasdl train resnet50 --data path/to/images/ --image-size 224,224 --weights imagenet --freeze backbone
+    kerasdl train resnet50 --data path/to/images/
+    kerasdl train resnet50 --data path/to/images/ --version v1 --weights imagenet --freeze backbone
 
-The second begins with published weights, which Keras fetches, and trains a new head alone.
+The second begins with published weights, which Keras fetches, and trains a new head alone. They are of v1.
 """
 
 from kerasdl.data.augment import ImageAugmentation

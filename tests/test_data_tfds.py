@@ -1,5 +1,6 @@
 """Sets of tensorflow-datasets: prepared here, read with and without memory, and never fetched unasked."""
 
+import dataclasses
 import socket
 import time
 
@@ -202,3 +203,63 @@ def test_reading_does_not_depend_on_the_global_seed(prepare):
     first = Tfds(name="tiny_set").load()
     tf.random.set_seed(2)
     assert first.fingerprint == Tfds(name="tiny_set").load().fingerprint
+
+
+@pytest.mark.parametrize("max_memory_mb", [0, 2048])
+def test_chosen_classes_have_labels_in_the_order_of_the_choice(prepare, max_memory_mb):
+    prepare({"train": 40, "test": 6})
+    whole = Tfds(name="tiny_set").load()
+    splits = Tfds(
+        name="tiny_set", classes=("dog", "0"), images_per_class=5, max_memory_mb=max_memory_mb
+    ).load()
+    assert splits.class_names == ("dog", "cat")
+    assert np.bincount(splits.train.labels).tolist() == [5, 5]
+    assert (len(splits.validation), len(splits.test)) == (4, 6)
+    names = {}
+    for name in ("train", "validation", "test"):
+        images, labels = examples(getattr(whole, name))
+        names |= {
+            image.tobytes(): whole.class_names[label] for image, label in zip(images, labels, strict=True)
+        }
+    for name in ("train", "validation", "test"):
+        images, labels = examples(getattr(splits, name))
+        assert (labels == getattr(splits, name).labels).all()
+        for image, label in zip(images, labels, strict=True):
+            assert splits.class_names[label] == names[image.tobytes()]
+    assert splits.fingerprint != whole.fingerprint
+
+
+def test_a_choice_of_some_classes_leaves_the_others_out(prepare):
+    from kerasdl.data import Digits
+
+    splits = Digits(classes=("7", "3", "5"), images_per_class=20).load()
+    assert splits.class_names == ("7", "3", "5")
+    assert np.bincount(splits.train.labels).tolist() == [20, 20, 20]
+    others = [Digits(classes=("7", "3", "5"), images_per_class=20, split_seed=seed) for seed in (0, 1)]
+    assert splits.fingerprint == others[0].load().fingerprint != others[1].load().fingerprint
+    few = Digits(classes=("7", "3"), images_per_class=10**6).load()
+    assert few.fingerprint == Digits(classes=("7", "3")).load().fingerprint
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"classes": ("cat",)}, "needs two or more"),
+        ({"classes": ("cat", "dgo")}, "Did you mean 'dog'"),
+        ({"classes": ("cat", "0")}, "names a class twice"),
+        ({"classes": ("cat", "2")}, "numbers from 0 to 1"),
+        ({"images_per_class": 0}, "at least 1"),
+    ],
+)
+def test_choices_that_cannot_be_made(prepare, fields, words):
+    prepare({"train": 20, "test": 6})
+    with pytest.raises(UsageError, match=words):
+        Tfds(name="tiny_set", **fields).load()
+
+
+def test_no_choice_can_be_typed():
+    from kerasdl import flags
+
+    annotation = {field.name: field.type for field in dataclasses.fields(Tfds)}["classes"]
+    assert flags.parse_value(annotation, "none") is None
+    assert flags.parse_value(annotation, "3,dog") == ("3", "dog")

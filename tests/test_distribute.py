@@ -63,8 +63,8 @@ def assert_same_update(case, tolerance=1e-5, one=None, two=None, **fields):
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)
 def test_two_replicas_equal_one(case):
-    # At 0.1 the steps of deep networks with batch normalisation multiply differences of rounding.
-    assert_same_update(case, learning_rate=0.01)
+    # Larger steps of deep networks with batch normalisation multiply differences of rounding.
+    assert_same_update(case, learning_rate=0.002)
 
 
 @pytest.mark.parametrize(

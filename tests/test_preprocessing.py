@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasdl.errors import UsageError
 from kerasdl.preprocessing import ImagePreprocessing, decode_image
 
 
@@ -45,13 +46,32 @@ def test_channels_both_ways():
     np.testing.assert_allclose(ImagePreprocessing(channels=1)(images()), expected, atol=1e-5)
 
 
+def test_channels_in_reverse_order():
+    mean = (103.939, 116.779, 123.68)
+    layer = ImagePreprocessing(channel_order="bgr", scale=1.0, mean=mean)
+    expected = keras.applications.vgg16.preprocess_input(images().astype("float32"))
+    np.testing.assert_allclose(layer(images()), expected, atol=1e-4)
+    measured = ImagePreprocessing(channel_order="bgr", standardize=True)
+    measured.fit(lambda: [images()])
+    np.testing.assert_allclose(measured(images()).numpy().mean((0, 1, 2)), 0, atol=1e-4)
+
+
+def test_grey_images_have_no_order_of_channels():
+    with pytest.raises(UsageError, match="channel_order is 'bgr'"):
+        ImagePreprocessing(channel_order="bgr", channels=1)
+    with pytest.raises(UsageError, match="Give --channels 3"):
+        ImagePreprocessing(channel_order="bgr").compute_output_shape((None, 5, 5, 1))
+
+
 def test_float_and_uint8_pixels_give_the_same():
     layer = ImagePreprocessing(size=(5, 5))
     np.testing.assert_array_equal(layer(images()), layer(images().astype("float32")))
 
 
 def test_config_round_trip():
-    layer = ImagePreprocessing(size=(5, 4), channels=1, scale=0.5, mean=(1.0,), std=(2.0,), standardize=True)
+    layer = ImagePreprocessing(
+        size=(5, 4), channels=3, channel_order="bgr", scale=0.5, mean=(1.0,), std=(2.0,), standardize=True
+    )
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()
     np.testing.assert_array_equal(again(images()), layer(images()))

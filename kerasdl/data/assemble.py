@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasdl.data.carving import carve_missing
+from kerasdl.data.choice import Choice
 from kerasdl.data.splits import Spec, Split, Splits
 
 
@@ -18,6 +19,7 @@ def assemble(
     seed: int,
     class_names: tuple[str, ...],
     shape: tuple[int, int, int],
+    choice: Choice,
     notes: tuple[str, ...] = (),
 ) -> Splits:
     """Make the `Splits` of an image source.
@@ -26,15 +28,18 @@ def assemble(
         splits: by name; "train" always, "validation" and "test" where the source has them.
         digests: SHA-256 of each example of each split, (N, 32) uint8.
         fractions: what to carve where a split is missing; see `carve_missing`.
-        seed: seed of the carving.
+        seed: seed of the carving and of the choice of images.
         class_names: name of each label.
         shape: (height, width, channels) of the images.
+        choice: which classes to use, and how many training images of each.
         notes: sentences for the user.
 
     Raises:
-        UsageError: when a class has too few examples to carve from.
+        UsageError: when a class has too few examples to carve from, or is chosen but not there.
     """
+    splits, digests, class_names = choice.choose_classes(splits, digests, class_names)
     splits, digests = carve_missing(splits, digests, fractions=fractions, seed=seed, class_names=class_names)
+    splits["train"], digests["train"] = choice.limit_images(splits["train"], digests["train"], seed)
     features = Spec(shape, "uint8")
     total = hashlib.sha256(json.dumps([class_names, features.shape, features.dtype]).encode())
     for name in ("train", "validation", "test"):

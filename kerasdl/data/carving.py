@@ -9,11 +9,12 @@ from kerasdl.errors import UsageError
 
 
 def check_fields(source) -> None:
-    """Check the fields that say how a source is carved: the fractions and the seed.
+    """Check the fields that say how a source is carved: the fractions and the seed; and what is chosen of it.
 
     Raises:
         UsageError: when a fraction does not lie between 0 and 1, or the seed between 0 and 2**31 - 1.
     """
+    source.check_choice()
     for name in ("validation_fraction", "test_fraction"):
         value = getattr(source, name, 0.5)
         if not 0 < value < 1:

@@ -6,11 +6,12 @@ import numpy as np
 
 from kerasdl.data.assemble import assemble, digest
 from kerasdl.data.carving import check_fields
+from kerasdl.data.choice import Choice
 from kerasdl.data.splits import ArraySplit, Splits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Digits:
+class Digits(Choice):
     """Handwritten digits, 8x8 pixels, grey: the test set of the UCI "Optical Recognition" data."""
 
     # Share of all images that is kept for the test, 0 to 1.
@@ -36,4 +37,5 @@ class Digits:
             seed=self.split_seed,
             class_names=tuple(map(str, bunch.target_names)),
             shape=images.shape[1:],
+            choice=self,
         )

@@ -9,6 +9,7 @@ import numpy as np
 from kerasdl.data import images
 from kerasdl.data.assemble import assemble
 from kerasdl.data.carving import check_fields
+from kerasdl.data.choice import Choice
 from kerasdl.data.splits import ArraySplit, FileSplit, Split, Splits
 from kerasdl.errors import UsageError, did_you_mean
 
@@ -24,7 +25,7 @@ class _Files:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageFolder:
+class ImageFolder(Choice):
     """JPEG, PNG, BMP and GIF (first frame) images, one sub-folder per class, named after the class.
 
     The class folders lie in `path` itself, or in its sub-folders train/, validation/ (or val/) and test/;
@@ -87,6 +88,7 @@ class ImageFolder:
             seed=self.split_seed,
             class_names=class_names,
             shape=shape,
+            choice=self,
             notes=_size_note(seen, shape) + images.bad_images_note(bad),
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasdl.data.assemble import assemble, digest
 from kerasdl.data.carving import check_fields
+from kerasdl.data.choice import Choice
 from kerasdl.data.splits import ArraySplit, Splits
 from kerasdl.errors import UsageError, did_you_mean
 
@@ -16,7 +17,7 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Npz:
+class Npz(Choice):
     """An `.npz` file with x_train, y_train, x_test, y_test, and x_val, y_val if there is a validation split.
 
     Images are (N, H, W) or (N, H, W, C) with 1 or 3 channels, whole numbers 0..255 or floats 0..1 or 0..255;
@@ -59,6 +60,7 @@ class Npz:
             seed=self.split_seed,
             class_names=tuple(map(str, range(num_classes))),
             shape=images["x_train"].shape[1:],
+            choice=self,
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasdl.data.assemble import assemble, digest
 from kerasdl.data.carving import check_fields
+from kerasdl.data.choice import Choice
 from kerasdl.data.images import check_image_size
 from kerasdl.data.splits import ArraySplit, Split, Splits, StreamSplit
 from kerasdl.data.tfds_builder import open_builder
@@ -18,7 +19,7 @@ _READ_BATCH = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tfds:
+class Tfds(Choice):
     """A set of tensorflow-datasets by name, prepared on this machine or downloaded on demand.
 
     Its own validation and test splits are used; what it lacks is carved from its training split. Where it has
@@ -69,6 +70,7 @@ class Tfds:
             seed=self.split_seed,
             class_names=class_names,
             shape=shape,
+            choice=self,
             notes=self._notes(scans),
         )
 

@@ -1,0 +1,75 @@
+"""Which layers of a network hold weights, which of them are its head, and which of them train.
+
+The head is the attribute `head` of a network; one with several parts that depend on the classes names them
+in a class variable: `head_names = ("head", "auxiliary_heads")`.
+"""
+
+from collections.abc import Sequence
+
+import keras
+
+from kerasdl.errors import UsageError
+
+
+def layers(network: keras.Model) -> list[keras.Layer]:
+    """Return every layer that has weights of its own, in the order in which the network makes them."""
+    found, seen = [], set()
+
+    def visit(layer):
+        if id(layer) in seen:
+            return
+        seen.add(id(layer))
+        if own_weights(layer):
+            found.append(layer)
+        for part in layer._layers:
+            visit(part)
+
+    visit(network)
+    return found
+
+
+def own_weights(layer: keras.Layer) -> list[keras.Variable]:
+    """Return the weights of a layer without those of its parts: kernel, bias; gamma, beta, mean, variance."""
+    return layer._trainable_variables + layer._non_trainable_variables
+
+
+def head_names(network: keras.Model) -> Sequence[str]:
+    """Return the attributes of a network that depend on the classes."""
+    return [name for name in getattr(network, "head_names", ("head",)) if getattr(network, name, None)]
+
+
+def head(network: keras.Model) -> list[keras.Layer]:
+    """Return those of `layers` that depend on the classes."""
+    parts = [getattr(network, name) for name in head_names(network)]
+    parts = [layer for part in parts for layer in (part if isinstance(part, list | tuple) else [part])]
+    return [layer for part in parts for layer in layers(part)]
+
+
+def set_trainable(network: keras.Model, freeze: str | int, trainable: bool) -> None:
+    """Freeze the part of a network that a recipe's `freeze` names, or let it train again.
+
+    Raises:
+        UsageError: when the network has no head, or nothing would be left to train.
+    """
+    found, kept = layers(network), {id(layer) for layer in head(network)}
+    if freeze == "none":
+        return
+    if freeze == "backbone":
+        if not kept:
+            raise UsageError(
+                f"freeze is backbone, but {type(network).__name__} has no attribute `head` that is to train. "
+                f"Name it so, or give a number of layers from 1 to {len(found) - 1}."
+            )
+        frozen = [layer for layer in found if id(layer) not in kept]
+    else:
+        if freeze >= len(found):
+            raise UsageError(
+                f"freeze is {freeze}, but {type(network).__name__} has {len(found)} layers with weights. "
+                f"Give a number from 1 to {len(found) - 1}, or backbone for all but the head."
+            )
+        frozen = found[:freeze]
+    for layer in frozen:
+        if not layer._layers:
+            layer.trainable = trainable
+        for weight in layer._trainable_variables:  # alone, where its parts may train
+            weight.trainable = trainable
