@@ -117,7 +117,10 @@ def test_round_trip_keeps_arguments_and_weights(case, tmp_path):
 
 
 @each_case
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],  # a CPU emulates float16
+)
 def test_reduced_precision(case, policy):
     """Layers compute in the reduced type, logits and weights stay float32, and a step moves the weights."""
     keras.config.set_dtype_policy(policy)

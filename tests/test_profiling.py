@@ -23,7 +23,7 @@ from kerasdl.recipe import Recipe
 from kerasdl.run import Run
 from tests.cases import CASES, EXTRA_CASES
 
-LENET, MLP = CASES
+LENET, MLP = CASES[:2]
 NORMALIZED = EXTRA_CASES[0]
 STEPS = 12  # of an epoch
 
