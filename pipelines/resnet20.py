@@ -1,6 +1,10 @@
-"""ResNet-20 on CIFAR-10.
+"""ResNet-20 on CIFAR-10: 91.77 %.
 
-kerasdl train resnet20
+    kerasdl train resnet20 --precision mixed_bfloat16
+
+Measured on 2 cores of an AMD EPYC with AVX512-BF16, TensorFlow 2.21.0, Keras 3.15.1, seed 0: test accuracy
+91.77 %, trained on 48,000 images; 63 minutes beside other work, about 80 CPU-minutes. The int8 file has
+91.86 %. The paper reports 91.25 % after 164 epochs. In float32 it has not been trained to the end.
 """
 
 from kerasdl.data.augment import ImageAugmentation
