@@ -1,7 +1,6 @@
 """Which layers of a network hold weights, which of them are its head, and which of them train.
 
-The head is the attribute `head` of a network; one with several parts that depend on the classes names them
-in a class variable: `head_names = ("head", "auxiliary_heads")`.
+The head is what depends on the classes: `Network.head_names`.
 """
 
 from collections.abc import Sequence

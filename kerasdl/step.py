@@ -46,6 +46,8 @@ class Network(keras.Model):
     optimizer_names: ClassVar[tuple[str, ...]] = ("optimizer",)
     #: Outputs that only help to train: name -> weight of its loss in training; in evaluation it has none.
     auxiliary_outputs: ClassVar[Mapping[str, float]] = {}
+    #: Attributes that hold the layers which depend on the classes; the others are the backbone.
+    head_names: ClassVar[tuple[str, ...]] = ("head",)
 
     def __init__(self, *, preprocessing: keras.Layer | None = None, **kwargs):
         super().__init__(**kwargs)

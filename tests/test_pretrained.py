@@ -15,6 +15,7 @@ from kerasdl import backbone, building, pretrained, published, trainer
 from kerasdl.data.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.models.convnet import ConvNet
+from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.resnet import ResNet
 from kerasdl.models.vgg import VGG
 from kerasdl.preprocessing import ImagePreprocessing
@@ -85,6 +86,19 @@ def test_files_of_keras_give_all_but_another_head(tmp_path, suffix, caplog):
         np.testing.assert_array_equal(left, right)
     np.testing.assert_array_equal(other.head.get_weights()[0], head[0])
     assert "Loaded 4 of 5 layers with weights" in caplog.text and "left as initialised" in caplog.text
+
+
+def test_auxiliary_classifiers_are_of_the_head(tmp_path):
+    tiny = Config(GoogLeNet, width=8, stem="cifar")
+    theirs, ours = (network_of(tiny, count, (16, 16, 3)) for count in (3, 5))
+    randomize(theirs)
+    theirs.save(tmp_path / "theirs.keras")
+    left = loaded(recipe_with(tmp_path / "theirs.keras"), ours)
+    assert left == backbone.head(ours)
+    assert {id(layer) for layer in left} > {id(part.head) for part in (ours, *ours.classifiers)}
+    for left, right in zip(theirs.inceptions, ours.inceptions, strict=True):
+        for before, after in zip(left.get_weights(), right.get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
 
 
 def test_a_run_gives_its_preprocessing_and_its_head_only_for_its_classes(run):

@@ -152,6 +152,7 @@ class GoogLeNet(Network):
     """
 
     auxiliary_outputs: ClassVar[Mapping[str, float]] = {"auxiliary_1": 0.3, "auxiliary_2": 0.3}
+    head_names: ClassVar[tuple[str, ...]] = ("head", "classifiers")
 
     def __init__(
         self,
