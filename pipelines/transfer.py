@@ -1,12 +1,15 @@
-"""ResNet-20 on the last five classes of CIFAR-10, 100 images each, from weights that know the other five.
+"""A ConvNet on the last five classes of CIFAR-10, 100 images each: 77.9 % from scratch, 83.2 % by transfer.
 
-    kerasdl train transfer --name pretraining --classes 0,1,2,3,4 --images-per-class none --epochs 6
-    kerasdl train transfer --weights runs/pretraining/1 --freeze backbone
-    kerasdl train transfer --weights runs/pretraining/1 --freeze backbone --epochs 30 --fine-tune-epochs 70
+    kerasdl train transfer --classes 0,1,2,3,4 --images-per-class none --epochs 16 --batch-size 128
+    kerasdl train transfer --weights runs/transfer/1 --freeze backbone --learning-rate 1e-2
+    kerasdl train transfer --weights runs/transfer/1 --freeze backbone --learning-rate 1e-2 --epochs 15 \\
+        --fine-tune-epochs 25 --fine-tune-learning-rate 1e-3
     kerasdl train transfer
 
-The first trains on all images of the first five classes; the second trains a new head on its features, the
-third the head and then all of it; the last trains from scratch, to compare.
+The first trains on all images of the first five classes (87.60 % of their test); the second trains a new head
+on its features, the third the head and then all of it; the last trains from scratch, to compare. Test
+accuracy, mean of seeds 0, 1, 2 (each with images of its own, --split-seed): 79.75 %, 83.17 %, 77.87 %.
+Measured on 2 shared cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1.
 """
 
 from kerasdl.data.augment import ImageAugmentation
