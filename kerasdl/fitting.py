@@ -161,10 +161,9 @@ def _describe(training: Training, network: keras.Model, identity: dict[str, Any]
     run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
     run.write("recipe.json", to_json(recipe))
     run.write(resuming.IDENTITY, identity)
-    if recipe.augmentation is not None:
-        shown = order.augmented_examples(
+    if recipe.augmentation is not None and training.checkpoint is None and training.observe is None:
+        shown = order.augmented_examples(  # for the page, which a trial does not have
             splits.train,
-            batch_size=recipe.batch_size,
             seed=recipe.seed,
             augmentation=recipe.augmentation,
             rows=_SHOWN_EXAMPLES,

@@ -175,6 +175,15 @@ def test_a_crop_as_large_as_the_image_is_refused():
         changed(images(), crop=SIZE)
 
 
+def test_mixed_examples_weigh_what_their_classes_do():
+    from kerasdl.fitting import _weights
+
+    of_class = np.array([1.0, 3.0, 10.0], np.float32)
+    blocks = np.array([[[0, 1, 0.25], [2, 0, 1.0]]], np.float32)  # (steps, B, 3)
+    np.testing.assert_allclose(_weights(of_class, tf.constant(blocks)), [[2.5, 10.0]])
+    np.testing.assert_allclose(_weights(of_class, tf.constant([[1, 2]])), [[3.0, 10.0]])
+
+
 def test_mixed_labels_train():
     """A network trains on mixed labels and is validated on plain ones, without a second thought."""
     from tests.cases import ALL_CASES

@@ -67,20 +67,20 @@ def training_batches(split: Split, *, batch_size: int, seed: int, start_step: in
     return _finish(dataset, prefetch=4)
 
 
-def augmented_examples(split: Split, *, batch_size: int, seed: int, augmentation, rows: int, copies: int):
-    """Return some examples as they are, and what augmentation makes of them in as many other steps.
+def augmented_examples(split: Split, *, seed: int, augmentation, rows: int, copies: int):
+    """Return some examples as they are, and what augmentation makes of them in as many steps.
 
     Returns:
-        (rows, 1 + copies, ...) array of features, the unchanged ones first; fewer rows of a smaller batch.
+        (rows, 1 + copies, ...) array of features, the unchanged ones first; fewer rows of a smaller split.
     """
     import tensorflow as tf
 
-    plain = training_batches(split, batch_size=batch_size, seed=seed)
+    plain = training_batches(split, batch_size=min(rows, len(split)), seed=seed)
     batch = next(plain.take(1).as_numpy_iterator())
     same = tf.data.Dataset.from_tensors(batch).repeat(copies)
     changed = _augmented(same, augmentation, seed, 0)
     pictures = [batch[0], *(features for features, *_ in changed.as_numpy_iterator())]
-    return np.stack([features[:rows] for features in pictures], axis=1)
+    return np.stack(pictures, axis=1)
 
 
 def training_blocks(
