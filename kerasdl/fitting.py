@@ -344,9 +344,10 @@ def _validate(
     batch_size = max(min(batch_size, len(split)) // num_replicas, 1) * num_replicas
     while 0 < len(split) % batch_size < num_replicas < batch_size:
         batch_size -= num_replicas
+    steps = min(building.DRY_RUN_STEPS, -(-len(split) // batch_size)) if training.dry_run else None
     figures = network.evaluate(
         order.evaluation_batches(split, batch_size=batch_size),
-        steps=building.DRY_RUN_STEPS if training.dry_run else None,
+        steps=steps,
         callbacks=hooks,
         verbose=0,
         return_dict=True,

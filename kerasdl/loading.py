@@ -1,8 +1,9 @@
 """Opens whatever a command is given: a run, a bundle, or one exported file."""
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ class Target:
 
     Attributes:
         path: what was opened.
-        predictor: what answers.
+        kind: "keras" (a run), "saved_model", "tflite" or "onnx".
+        open: makes what answers; a run's network is read only when it is asked.
         labels: class names in the order of the outputs.
         data: the source it was trained on; its folder may not exist on this machine.
         task: its task.
@@ -36,13 +38,19 @@ class Target:
     """
 
     path: Path
-    predictor: runtime.Predictor
+    kind: str
+    open: Callable[[], runtime.Predictor]
     labels: tuple[str, ...]
     data: Any
     task: Any
     features: Spec
     fingerprint: str
     calibration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def predictor(self) -> runtime.Predictor:
+        """What answers."""
+        return self.open()
 
     def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name (`probabilities`, `class_ids`) of raw examples.
@@ -75,7 +83,7 @@ class Target:
         Raises:
             UsageError: when it cannot be loaded, or has other examples or classes.
         """
-        if text is None and self.predictor.kind != "keras" and hasattr(self.data, "path"):
+        if text is None and self.kind != "keras" and hasattr(self.data, "path"):
             raise UsageError(
                 f"{self.path} was trained on {self.data.path!r}; where that is, an exported file does not "
                 "tell. Say it with --data."
@@ -140,10 +148,22 @@ def _load_run(run: Run) -> Target:
     recipe, recorded, labels = run.recipe(), run.read_json("receipt.json")["data"], run.labels()
     features = read_spec(recorded["features"])
     fitted = calibration.of_run(run)
-    endpoints = recipe.task.endpoints(run.network(), features, fitted)
-    predictor = runtime.EndpointPredictor(run.path, endpoints, labels)
-    fingerprint = recorded["fingerprint"]
-    return Target(run.path, predictor, labels, recipe.data, recipe.task, features, fingerprint, fitted)
+
+    def open_network():
+        endpoints = recipe.task.endpoints(run.network(), features, fitted)
+        return runtime.EndpointPredictor(run.path, endpoints, labels)
+
+    return Target(
+        run.path,
+        "keras",
+        open_network,
+        labels,
+        recipe.data,
+        recipe.task,
+        features,
+        recorded["fingerprint"],
+        fitted,
+    )
 
 
 def _load_artefact(path: Path, bundle: Path) -> Target:
@@ -158,7 +178,8 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
     recorded = card["data"]
     return Target(
         path,
-        predictor,
+        predictor.kind,
+        lambda: predictor,
         tuple(predictor.labels),
         data,
         task,

@@ -9,6 +9,8 @@ from keras import ops
 
 from kerasdl.errors import UsageError
 
+_NUM_PATCHES = 5_000_000  # that whitening is measured on: some 5,000 images of 32x32
+
 
 def decode_image(encoded, height: int, width: int, channels: int):
     """Decode one JPEG, PNG, BMP or GIF (first frame) and bring it to the trained size.
@@ -37,7 +39,15 @@ def decode_image(encoded, height: int, width: int, channels: int):
 class ImagePreprocessing(keras.layers.Layer):
     """Raw pixels of any numeric dtype, 0..255, to the floats a network was trained on.
 
-    In order: cast to float32, resize (bilinear), convert channels, order them, rescale, standardise.
+    In order: cast to float32, resize (bilinear), convert channels, order them, rescale, standardise, whiten.
+
+    Whitening gives, in place of the pixels, what each small patch holds in directions that are uncorrelated
+    and of equal variance over the training images. Neighbouring pixels are nearly the same, so that without
+    it a network first has to learn to look at differences.
+
+    References: Krizhevsky, "Learning multiple layers of features from tiny images", 2009, appendix A; for
+    patches: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024,
+    https://arxiv.org/abs/2404.00498, section 3.2.
 
     Args:
         size: (height, width) in pixels that the network takes. Defaults to None: the size of the data.
@@ -48,18 +58,23 @@ class ImagePreprocessing(keras.layers.Layer):
         mean: mean per channel after scaling, subtracted. Defaults to (0.0,).
         std: standard deviation per channel after scaling, divided by. Defaults to (1.0,).
         standardize: take `mean` and `std` from the training images (`fit`). Defaults to False.
+        whiten: height and width of the patches in pixels, 2 or more; the directions are taken from the
+            training images (`fit`). Defaults to None: no whitening.
+        directions: what `fit` has found, one row per direction, one column for each value of a patch (row by
+            row, the channels of a pixel together). Defaults to (): nothing yet.
         **kwargs: those of `keras.Layer`.
 
     Raises:
         UsageError: for a value outside its range, or one mean for each channel of another number of channels,
-            or "bgr" with one channel.
+            or "bgr" with one channel, or patches larger than the images.
 
     Input: (batch_size, height, width, channels), uint8 or float, 0..255.
-    Output: (batch_size, *size, channels), float.
+    Output: (batch_size, *size, channels), float; whitened (batch_size, height - whiten + 1,
+        width - whiten + 1, channels * whiten**2).
     """
 
     #: What weights are tied to that were trained behind it; size and channels may suit other data.
-    OF_WEIGHTS: ClassVar = ("channel_order", "scale", "mean", "std", "standardize")
+    OF_WEIGHTS: ClassVar = ("channel_order", "scale", "mean", "std", "standardize", "whiten", "directions")
 
     def __init__(
         self,
@@ -71,6 +86,8 @@ class ImagePreprocessing(keras.layers.Layer):
         mean: tuple[float, ...] = (0.0,),
         std: tuple[float, ...] = (1.0,),
         standardize: bool = False,
+        whiten: int | None = None,
+        directions: tuple[tuple[float, ...], ...] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -87,6 +104,8 @@ class ImagePreprocessing(keras.layers.Layer):
             raise UsageError(
                 "std and scale have to be above 0: pixels are divided by one, multiplied by the other."
             )
+        if whiten is not None and whiten < 2:
+            raise UsageError(f"whiten is {whiten}, but patches have to be of at least 2 by 2 pixels.")
         self.size = None if size is None else tuple(size)
         self.channels = channels
         self.channel_order = channel_order
@@ -94,14 +113,16 @@ class ImagePreprocessing(keras.layers.Layer):
         self.mean = tuple(mean)
         self.std = tuple(std)
         self.standardize = standardize
+        self.whiten = whiten
+        self.directions = tuple(map(tuple, directions))
 
     def call(self, images):
         """Return what the network takes."""
-        x = ops.cast(images, "float32")  # (B, H, W, C), 0..255
-        if self.size is not None and self.size != tuple(x.shape[1:3]):
-            x = _resize(x, *self.size)
-        x = self._ordered(x)
-        x = (x * self.scale - self._constant(self.mean)) / self._constant(self.std)
+        x = self._standardized(images)
+        if self.whiten is not None:
+            # (directions, values of a patch) to (height, width, channels, directions)
+            kernel = np.asarray(self.directions, np.float32).T
+            x = ops.conv(x, kernel.reshape(self.whiten, self.whiten, x.shape[-1], -1))
         return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
@@ -117,28 +138,43 @@ class ImagePreprocessing(keras.layers.Layer):
                     f"{name} has {len(getattr(self, name))} numbers, but images have {channels} channels. "
                     "Give one number, or one for each channel."
                 )
-        return (batch, *(self.size or (height, width)), channels)
+        height, width = self.size or (height, width)
+        if self.whiten is None:
+            return (batch, height, width, channels)
+        if self.whiten > min(height, width):
+            raise UsageError(f"whiten is {self.whiten}, but images have {height} by {width} pixels.")
+        return (batch, height - self.whiten + 1, width - self.whiten + 1, channels * self.whiten**2)
 
     def fit(self, batches) -> None:
-        """Measure `mean` and `std` per channel over images, when `standardize` asks for it.
+        """Measure over images what is asked for: `mean` and `std` per channel, `directions` of patches.
 
         Args:
             batches: returns raw image arrays (batch_size, height, width, channels); not called without need.
         """
-        if not self.standardize:
-            return
-        count, total, squares = 0, 0.0, 0.0
-        for images in batches():
-            x = np.asarray(self._ordered(ops.cast(images, "float32")), np.float64)
-            x = x.reshape(-1, x.shape[-1]) * self.scale
-            count, total, squares = count + len(x), total + x.sum(0), squares + (x**2).sum(0)
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
-        self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+        if self.standardize:
+            count, total, squares = 0, 0.0, 0.0
+            for images in batches():
+                x = np.asarray(self._ordered(ops.cast(images, "float32")), np.float64)
+                x = x.reshape(-1, x.shape[-1]) * self.scale
+                count, total, squares = count + len(x), total + x.sum(0), squares + (x**2).sum(0)
+            mean = total / count
+            std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
+            self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+        if self.whiten is not None:
+            self.directions = _directions(map(self._standardized, batches()), self.whiten)
 
     def get_config(self):
         names = ("size", "channels", "channel_order", "scale", "mean", "std", "standardize")
+        names += ("whiten", "directions")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    def _standardized(self, images):
+        """Return (B, H, W, C) float32, all done but the whitening."""
+        x = ops.cast(images, "float32")  # (B, H, W, C), 0..255
+        if self.size is not None and self.size != tuple(x.shape[1:3]):
+            x = _resize(x, *self.size)
+        x = self._ordered(x)
+        return (x * self.scale - self._constant(self.mean)) / self._constant(self.std)
 
     def _ordered(self, images):
         """Return the channels that the network takes, in its order."""
@@ -149,6 +185,22 @@ class ImagePreprocessing(keras.layers.Layer):
 
     def _constant(self, values):
         return ops.convert_to_tensor(np.asarray(values, np.float32))
+
+
+def _directions(batches, size: int) -> tuple[tuple[float, ...], ...]:
+    """Return the principal directions of patches (size, size) of images, each divided by its deviation.
+
+    Those that hardly vary are amplified less: their variance counts as 5e-4 more (Jordan 2024).
+    """
+    count, products = 0, 0.0
+    for images in batches:
+        patches = np.lib.stride_tricks.sliding_window_view(np.asarray(images), (size, size), (1, 2))
+        patches = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * images.shape[-1])
+        count, products = count + len(patches), products + (patches.T @ patches).astype(np.float64)
+        if count >= _NUM_PATCHES:
+            break
+    variances, vectors = np.linalg.eigh(products / count)
+    return tuple(map(tuple, (vectors / np.sqrt(variances + 5e-4)).T.tolist()))
 
 
 def _resize(images, height: int, width: int):

@@ -401,3 +401,55 @@ def test_convolution_blocks(options, count):
     np.testing.assert_array_equal(same(inputs, training=True), outputs)
     if options.get("batch_normalization", True):
         assert not np.allclose(block(inputs), outputs)
+
+
+def kernel_gradients(kind, images, dtype, **options):
+    """Return a layer's outputs and the gradients of inputs and weights, for outputs weighted by chance."""
+    keras.utils.set_random_seed(0)
+    layer = kind(6, use_bias=True, dtype=dtype, **{"kernel_size": 3, "padding": "same", **options})
+    layer.build(images.shape)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = layer(images)
+        weights = np.random.default_rng(1).normal(size=outputs.shape)
+        total = tf.reduce_sum(tf.cast(outputs, "float32") * weights)
+    return outputs, *tape.gradient(total, [images, *[weight.value for weight in layer.trainable_weights]])
+
+
+@pytest.mark.parametrize("options", [{}, {"kernel_size": (1, 3)}, {"kernel_size": 5}], ids=str)
+@pytest.mark.parametrize("size", [(4, 4), (2, 3), (1, 1)], ids=str)
+def test_small_images_teach_a_kernel_what_keras_does(size, options, monkeypatch):
+    images = tf.constant(np.random.default_rng(0).normal(size=(5, *size, 4)), "float32")
+    called = []
+    by_product = layers._convolution_with_product
+    monkeypatch.setattr(
+        layers, "_convolution_with_product", lambda *tensors: called.append(0) or by_product(*tensors)
+    )
+    ours = kernel_gradients(layers.Conv2D, images, "mixed_bfloat16", **options)
+    theirs = kernel_gradients(keras.layers.Conv2D, images, "mixed_bfloat16", **options)
+    assert called
+    for our, their in zip(ours, theirs, strict=True):
+        our, their = (np.asarray(tf.cast(value, "float32")) for value in (our, their))
+        np.testing.assert_allclose(our, their, atol=2e-2 * np.abs(their).max())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "options"),
+    [
+        ("float32", (4, 4), {}),
+        ("mixed_bfloat16", (5, 4), {}),
+        ("mixed_bfloat16", (4, 4), {"strides": 2}),
+        ("mixed_bfloat16", (4, 4), {"padding": "valid"}),
+        ("mixed_bfloat16", (4, 4), {"dilation_rate": 2}),
+        ("mixed_bfloat16", (4, 4), {"groups": 2}),
+        ("mixed_bfloat16", (4, 4), {"kernel_size": 2}),
+    ],
+    ids=str,
+)
+def test_other_convolutions_are_left_to_keras(dtype, size, options, monkeypatch):
+    monkeypatch.setattr(layers, "_convolution_with_product", lambda *tensors: pytest.fail("not for this"))
+    images = tf.constant(np.random.default_rng(0).normal(size=(5, *size, 4)), "float32")
+    ours = kernel_gradients(layers.Conv2D, images, dtype, **options)
+    theirs = kernel_gradients(keras.layers.Conv2D, images, dtype, **options)
+    for our, their in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(our, their)

@@ -38,6 +38,42 @@ def test_fit_measures_mean_and_deviation():
     assert untouched.mean == (0.0,)
 
 
+def smooth_images(count=64, size=8):
+    """Return images whose neighbouring pixels are alike, as in photographs, (count, size, size, 3) uint8."""
+    noise = np.random.default_rng(0).normal(size=(count, size + 3, size + 3, 3))
+    smooth = sum(noise[:, y : y + size, x : x + size] for y in range(4) for x in range(4))
+    return np.clip(128 + 15 * smooth, 0, 255).astype(np.uint8)
+
+
+def test_whitened_patches_are_uncorrelated_and_of_equal_variance():
+    layer = ImagePreprocessing(mean=(0.5,), std=(0.25,), whiten=2)
+    layer.fit(lambda: [smooth_images()[:40], smooth_images()[40:]])
+    result = layer(smooth_images()).numpy()
+    assert result.shape == (64, 7, 7, 12) and layer.compute_output_shape((None, 8, 8, 3)) == (None, 7, 7, 12)
+    values = result.reshape(-1, 12)
+    products = values.T @ values / len(values)
+    np.testing.assert_allclose(products, np.diag(np.diag(products)), atol=2e-3)
+    assert np.diag(products).min() > 0.9 and np.diag(products).max() < 1.001  # short of 1: the part added
+    plain = ImagePreprocessing(mean=(0.5,), std=(0.25,))(smooth_images()).numpy()
+    left = np.concatenate([plain[:, y : y + 7, x : x + 7] for y in (0, 1) for x in (0, 1)], -1)
+    np.testing.assert_allclose(left @ np.array(layer.directions).T, result, atol=1e-4)
+
+
+def test_whitening_measures_what_it_gets():
+    once = ImagePreprocessing(size=(8, 8), channels=1, standardize=True, whiten=3)
+    once.fit(lambda: [smooth_images(size=11)])
+    again = ImagePreprocessing(size=(8, 8), channels=1, mean=once.mean, std=once.std, whiten=3)
+    again.fit(lambda: [smooth_images(size=11)])
+    assert once(smooth_images(size=11)).shape == (64, 6, 6, 9) and once.directions == again.directions
+
+
+def test_whitening_refuses_what_cannot_be():
+    with pytest.raises(UsageError, match="at least 2 by 2"):
+        ImagePreprocessing(whiten=1)
+    with pytest.raises(UsageError, match="whiten is 5, but images have 4 by 9 pixels"):
+        ImagePreprocessing(whiten=5).compute_output_shape((None, 4, 9, 1))
+
+
 def test_channels_both_ways():
     grey = images(channels=1)
     np.testing.assert_allclose(ImagePreprocessing(channels=3)(grey), np.repeat(grey, 3, -1) / 255, atol=1e-6)
@@ -72,6 +108,14 @@ def test_config_round_trip():
     layer = ImagePreprocessing(
         size=(5, 4), channels=3, channel_order="bgr", scale=0.5, mean=(1.0,), std=(2.0,), standardize=True
     )
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
+    np.testing.assert_array_equal(again(images()), layer(images()))
+
+
+def test_config_round_trip_with_what_whitening_has_found():
+    layer = ImagePreprocessing(whiten=2)
+    layer.fit(lambda: [images()])
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()
     np.testing.assert_array_equal(again(images()), layer(images()))

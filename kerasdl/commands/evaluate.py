@@ -27,7 +27,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     figures = evaluate(target.predictor, target.task, batches, target.labels, target.calibration)
     about = {
         "target": values.target,
-        "kind": target.predictor.kind,
+        "kind": target.kind,
         "split": values.split,
         "data_fingerprint": splits.fingerprint,
         "same_data_as_training": splits.fingerprint == target.fingerprint,

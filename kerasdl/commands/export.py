@@ -33,7 +33,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     check_words("--formats", values.formats, ALL_FORMATS)
     check_words("--tflite-modes", values.tflite_modes, MODES)
     target = loading.load(values.target)
-    if target.predictor.kind != "keras":
+    if target.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
     run, splits = Run(target.path), target.load_data(values.data, same=True)
     console = Console(soft_wrap=True)

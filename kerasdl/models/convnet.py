@@ -4,10 +4,8 @@ from typing import Literal
 
 import keras
 
-from kerasdl.layers import ConvolutionBlock, Dropout
+from kerasdl.layers import POOLS, ConvolutionBlock, Dropout
 from kerasdl.step import Network
-
-_POOLS = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -31,8 +29,12 @@ class ConvNet(Network):
         kernel_size: height and width of the kernels in pixels. Defaults to 3.
         activation: "relu", "leaky_relu", "elu", "maxout", "tanh" or "sigmoid". Defaults to "relu".
         batch_normalization: normalise what the activations get. Defaults to True.
+        normalization_momentum: of the moving statistics of batch normalisation, 0 to 1; a training of few
+            updates wants a lower one. Defaults to 0.99.
         pooling: how a stage ends: "max" or "average" of 2x2, or "stride" (its last convolution moves by 2).
             Defaults to "max".
+        early_pooling: halve the image right after a stage's first convolution, not at its end: all that
+            follows works on a quarter of the places. Defaults to False.
         padding: "same" (zeros at the border) or "valid" (none; the images have to be large enough).
             Defaults to "same".
         dropout: fraction of the features left out in training, 0 to 1. Defaults to 0.0.
@@ -59,7 +61,9 @@ class ConvNet(Network):
         kernel_size: int = 3,
         activation: Literal["relu", "leaky_relu", "elu", "maxout", "tanh", "sigmoid"] = "relu",
         batch_normalization: bool = True,
+        normalization_momentum: float = 0.99,
         pooling: Literal["max", "average", "stride"] = "max",
+        early_pooling: bool = False,
         padding: Literal["same", "valid"] = "same",
         dropout: float = 0.0,
         **kwargs,
@@ -71,23 +75,28 @@ class ConvNet(Network):
         self.kernel_size = kernel_size
         self.activation = activation
         self.batch_normalization = batch_normalization
+        self.normalization_momentum = normalization_momentum
         self.pooling = pooling
+        self.early_pooling = early_pooling
         self.padding = padding
         self.dropout = dropout
+        halving = 1 if early_pooling else convolutions  # which convolution of a stage halves the image
         self.blocks = [
             ConvolutionBlock(
                 filters=channels,
                 kernel_size=kernel_size,
-                strides=2 if pooling == "stride" and number == convolutions else 1,
+                strides=2 if pooling == "stride" and number == halving else 1,
                 padding=padding,
+                pooling=pooling if early_pooling and pooling != "stride" and number == halving else None,
                 activation=activation,
                 batch_normalization=batch_normalization,
+                normalization_momentum=normalization_momentum,
                 name=f"stage_{stage}_{number}",
             )
             for stage, channels in enumerate(self.filters, 1)
             for number in range(1, convolutions + 1)
         ]
-        self.pool = None if pooling == "stride" else _POOLS[pooling](2)
+        self.pool = None if early_pooling or pooling == "stride" else POOLS[pooling](2)
         self.mean = keras.layers.GlobalAveragePooling2D()
         self.drop = Dropout(dropout)
         self.head = keras.layers.Dense(num_classes, name="head", dtype="float32")
@@ -107,5 +116,12 @@ class ConvNet(Network):
 
     def get_config(self):
         names = ("num_classes", "filters", "convolutions", "kernel_size", "activation")
-        names += ("batch_normalization", "pooling", "padding", "dropout")
+        names += (
+            "batch_normalization",
+            "normalization_momentum",
+            "pooling",
+            "early_pooling",
+            "padding",
+            "dropout",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -3,9 +3,10 @@
 from typing import Literal
 
 import keras
+import numpy as np
 from keras import ops
 
-from kerasdl.layers import BatchNormalization, Dropout
+from kerasdl.layers import BatchNormalization, Conv2D, Dropout
 from kerasdl.step import Network
 
 #: Depth -> kind of block, and the blocks of each stage. The first five are table 1 of the paper, the others
@@ -26,21 +27,29 @@ STAGES = {
 _CONVOLUTIONS = {"basic": ((3, 1), (3, 1)), "bottleneck": ((1, 1), (3, 1), (1, 4))}
 
 
-def _convolution(filters: int, size: int, strides: int = 1) -> keras.layers.Conv2D:
+def _convolution(filters: int, size: int, strides: int = 1) -> Conv2D:
     """Make a convolution that batch normalisation follows; initialised as in He et al. 2015."""
     # With a stride "same" would pad images of even size at their end only: `_padded` does it on both sides.
     padding = "same" if strides == 1 else "valid"
-    return keras.layers.Conv2D(
-        filters, size, strides, padding, use_bias=False, kernel_initializer="he_normal"
-    )
+    return Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer="he_normal")
 
 
-def _padded(x, convolution: keras.layers.Conv2D):
+def _padded(x, convolution: Conv2D):
     """Pad by half a kernel on each side where the convolution does not pad itself."""
     half = convolution.kernel_size[0] // 2
     if convolution.padding == "same" or half == 0:
         return x
     return ops.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+
+
+def _identity(channels: int, filters: int, dtype):
+    """Return the kernel of shortcut A, (1, 1, channels, filters): each channel as it is, zeros around them.
+
+    One convolution with it is exact, and faster than slicing and padding: in training, and in XNNPACK, which
+    knows no slices with a step and would leave them to another kernel.
+    """
+    kernel = np.eye(channels, filters, (filters - channels) // 2, np.float32)
+    return ops.convert_to_tensor(kernel[None, None], dtype)
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -110,11 +119,7 @@ class ResidualBlock(keras.layers.Layer):
 
     def _shortcut(self, x, training):
         if self.shortcut == "A":
-            more = self.convolutions[-1].filters - x.shape[-1]
-            return ops.pad(
-                x[:, :: self.strides, :: self.strides],
-                ((0, 0), (0, 0), (0, 0), (more // 2, more - more // 2)),
-            )
+            return ops.conv(x, _identity(x.shape[-1], self.convolutions[-1].filters, x.dtype), self.strides)
         if self.projection is not None:
             x = self.projection(x)
         if self.projection_normalization is not None:
