@@ -1,9 +1,9 @@
-"""The gradient of a 3x3 kernel: oneDNN's kernel against a product of patches, as `kerasdl.layers.Conv2D` has it.
+"""The gradient of a 3x3 kernel in bfloat16: oneDNN's own against the product of `kerasdl.layers.Conv2D`.
 
     python benchmarks/convolution.py [--rounds 7]
 
-One line for each kind of layer that VGG-16 has at a batch of 64 images of 32x32. Milliseconds of the whole layer,
-forward and backward; the ways take turns, the fastest round counts.
+One line for each kind of layer that VGG-16 has at a batch of 64 images of 32x32. Milliseconds of the whole
+layer, forward and backward; the ways take turns, the fastest round counts.
 """
 
 import argparse

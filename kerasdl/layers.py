@@ -64,7 +64,7 @@ class Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs, kernel):
         """Return the convolution of inputs, without bias."""
         if self._learns_by_product(inputs):
-            return _convolution_with_product(inputs, ops.convert_to_tensor(kernel))
+            return _convolution_with_product(inputs, tf.identity(kernel))  # a value: no variable is taken
         return super().convolution_op(inputs, kernel)
 
     def _learns_by_product(self, inputs) -> bool:
