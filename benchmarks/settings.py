@@ -1,8 +1,9 @@
 """What single settings of a training cost or gain, as ratios to the recipe as it ships.
 
-    python benchmarks/settings.py lenet5 [--rounds 5] [--epochs 4]
+    python benchmarks/settings.py lenet5 [--rounds 5] [--epochs 4] [--examples 16384] [--arms augment]
 
-Each arm is a process of its own and trains on MNIST-shaped random images, without callbacks; arms take turns.
+Each arm is a process of its own and trains without callbacks on random images: of CIFAR-10's shape where the
+recipe takes colour, else of MNIST's. Arms take turns.
 The first epoch, which compiles, does not count.
 """
 
@@ -13,8 +14,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-
-EXAMPLES = 16_384
 
 #: Name -> what differs: environment variables (capitals), or keywords of `samples_per_second`.
 ARMS = {
@@ -36,21 +35,22 @@ ARMS = {
 }
 
 
-def data():
+def data(shape: tuple[int, int, int], examples: int):
     import numpy as np
 
     from kerasdl.data.splits import ArraySplit, Spec, Splits
 
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (EXAMPLES, 28, 28, 1)).astype(np.uint8)
-    split = ArraySplit(images, rng.integers(0, 10, EXAMPLES).astype(np.int32))
+    images = rng.integers(0, 256, (examples, *shape)).astype(np.uint8)
+    split = ArraySplit(images, rng.integers(0, 10, examples).astype(np.int32))
     names = tuple(map(str, range(10)))
-    return Splits(split, split, split, Spec((28, 28, 1), "uint8"), Spec((), "int32"), names, "random")
+    return Splits(split, split, split, Spec(shape, "uint8"), Spec((), "int32"), names, "random")
 
 
 def samples_per_second(
     name: str,
     epochs: int,
+    examples: int,
     *,
     call_seconds: float = 0.1,
     block_steps: int | None = None,
@@ -83,7 +83,9 @@ def samples_per_second(
             optimizers._CLASSES[key] = getattr(keras.optimizers, kind.__name__)
     if not test_finite:
         optimizers._all_finite = lambda gradients: tf.constant(True)
-    recipe, splits = replace(catalog.load(name)[0], **changes), data()
+    recipe = replace(catalog.load(name)[0], **changes)
+    colour = recipe.preprocessing.channels == 3
+    splits = data((32, 32, 3) if colour else (28, 28, 1), examples)
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
     network, _ = building.make_pair(recipe, splits, None, steps)
     network.jit_compile = jit_compile
@@ -108,11 +110,12 @@ def samples_per_second(
     return epochs * steps * recipe.batch_size / (time.perf_counter() - began)
 
 
-def measured(name: str, epochs: int, changes: dict) -> float:
+def measured(name: str, epochs: int, examples: int, changes: dict) -> float:
     """Run an arm in a process of its own."""
     variables = {key: value for key, value in changes.items() if key.isupper()}
     keywords = {key: value for key, value in changes.items() if not key.isupper()}
-    code = f"from settings import *; print(samples_per_second({name!r}, {epochs}, **{keywords!r}))"
+    call = f"samples_per_second({name!r}, {epochs}, {examples}, **{keywords!r})"
+    code = f"from settings import *; print({call})"
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parent, env={**os.environ, **variables},
         check=True, text=True, stdout=subprocess.PIPE,
@@ -127,13 +130,14 @@ def main() -> None:
     parser.add_argument("pipeline", nargs="?", default="lenet5")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=4, help="epochs that count")
+    parser.add_argument("--examples", type=int, default=16_384, help="of an epoch")
     parser.add_argument("--arms", help="only those whose name contains this, and the first")
     values = parser.parse_args()
     arms = {name: arm for name, arm in ARMS.items() if not arm or (values.arms or "") in name}
     speeds = {name: [] for name in arms}
     for _ in range(values.rounds):
         for name, changes in arms.items():
-            speeds[name].append(measured(values.pipeline, values.epochs, changes))
+            speeds[name].append(measured(values.pipeline, values.epochs, values.examples, changes))
     base = speeds["as shipped"]
     print(f"{values.pipeline:<50}{'samples/s':>10}  ratio, median (lowest to highest)")
     for name, found in speeds.items():

@@ -17,7 +17,7 @@ RECIPE = Recipe(
     model=Config(
         ConvNet, filters=(48, 128, 192), convolutions=2, early_pooling=True, normalization_momentum=0.8
     ),
-    data=Tfds(name="cifar10"),
+    data=Tfds(name="cifar10", validation_fraction=0.04),
     task=Classification(label_smoothing=0.1),
     preprocessing=Config(
         ImagePreprocessing,
@@ -28,7 +28,7 @@ RECIPE = Recipe(
         whiten=2,
     ),
     augmentation=ImageAugmentation(crop=4, flip=True),
-    epochs=8,
+    epochs=10,
     batch_size=256,
     optimizer="sgd",
     nesterov=True,

@@ -91,6 +91,7 @@ def test_vgg16_takes_the_weights_of_keras_applications(shape):
         *({"activation": name} for name in ("leaky_relu", "elu", "maxout", "tanh", "sigmoid")),
         {"pooling": "average"},
         {"pooling": "stride", "convolutions": 2},
+        {"early_pooling": True, "activation": "elu"},
         {"padding": "valid"},
         {"batch_normalization": False},
     ],
@@ -110,14 +111,27 @@ def test_each_choice_of_a_convnet_makes_another_network(arguments):
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
-def test_stages_that_stride_are_as_small_as_those_that_pool():
-    images = keras.KerasTensor((None, 16, 16, 3))
-    for pooling in ("max", "stride"):
-        network = ConvNet(filters=(4, 8), pooling=pooling, convolutions=2)
-        shapes = set()
-        network.mean.call = lambda x, shapes=shapes: (shapes.add(tuple(x.shape)), x[:, 0, 0])[1]
-        network(images)
-        assert shapes == {(None, 4, 4, 8)}
+@pytest.mark.parametrize("early_pooling", [False, True])
+@pytest.mark.parametrize("pooling", ["max", "average", "stride"])
+def test_stages_halve_the_image_at_their_end_or_after_the_first_convolution(pooling, early_pooling):
+    network = ConvNet(filters=(4, 8), pooling=pooling, convolutions=2, early_pooling=early_pooling)
+    images = np.zeros((1, 16, 16, 3), "float32")
+    network(images)  # builds it
+    shapes = []
+    for layer in (*(block.activate for block in network.blocks), network.mean):
+        layer.call = lambda x, call=layer.call: (shapes.append(x.shape[1]), call(x))[1]
+    network(images)
+    late = [16, 8, 8, 4] if pooling == "stride" else [16, 16, 8, 8]
+    assert shapes == [*([8, 8, 4, 4] if early_pooling else late), 4]
+
+
+def test_momentum_of_a_convnets_statistics():
+    network = ConvNet(filters=(4,), normalization_momentum=0.25)
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    network(images, training=True)
+    block = network.blocks[0]
+    mean = tf.reduce_mean(block.convolution(images), (0, 1, 2))
+    np.testing.assert_allclose(block.normalization.moving_mean, 0.75 * mean, rtol=1e-4, atol=1e-6)
 
 
 GOOGLENET = next(case for case in CASES if case.model.target is GoogLeNet)

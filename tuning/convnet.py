@@ -22,6 +22,7 @@ def space(hp, recipe):
         convolutions=hp.Int("convolutions", 1, max(3, own.convolutions), default=own.convolutions),
         kernel_size=own_choice(hp, "kernel_size", [3, 5], own.kernel_size),
         activation=own_choice(hp, "activation", ACTIVATIONS, own.activation),
+        early_pooling=hp.Boolean("early_pooling", default=own.early_pooling),
         batch_normalization=hp.Boolean("batch_normalization", default=own.batch_normalization),
         pooling=own_choice(hp, "pooling", ["max", "average", "stride"], own.pooling),
         dropout=hp.Float("dropout", 0.0, 0.5, default=own.dropout),
