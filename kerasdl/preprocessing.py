@@ -190,7 +190,8 @@ class ImagePreprocessing(keras.layers.Layer):
 def _directions(batches, size: int) -> tuple[tuple[float, ...], ...]:
     """Return the principal directions of patches (size, size) of images, each divided by its deviation.
 
-    Those that hardly vary are amplified less: their variance counts as 5e-4 more (Jordan 2024).
+    Those that hardly vary are amplified less: their variance counts as 5e-4 more (Jordan 2024). Those in
+    which nothing varies, as between the channels of grey images, are 0: there is only rounding to amplify.
     """
     count, products = 0, 0.0
     for images in batches:
@@ -200,7 +201,9 @@ def _directions(batches, size: int) -> tuple[tuple[float, ...], ...]:
         if count >= _NUM_PATCHES:
             break
     variances, vectors = np.linalg.eigh(products / count)
-    return tuple(map(tuple, (vectors / np.sqrt(variances + 5e-4)).T.tolist()))
+    varies = variances > 1e-5 * variances.max()
+    factors = np.where(varies, 1 / np.sqrt(np.maximum(variances, 0) + 5e-4), 0)
+    return tuple(map(tuple, (vectors * factors).T.tolist()))
 
 
 def _resize(images, height: int, width: int):

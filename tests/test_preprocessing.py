@@ -59,6 +59,16 @@ def test_whitened_patches_are_uncorrelated_and_of_equal_variance():
     np.testing.assert_allclose(left @ np.array(layer.directions).T, result, atol=1e-4)
 
 
+def test_whitening_leaves_out_what_never_varies():
+    layer = ImagePreprocessing(channels=3, whiten=2)
+    grey = smooth_images()[..., :1]
+    layer.fit(lambda: [grey])
+    lengths = np.linalg.norm(layer.directions, axis=1)
+    assert (lengths > 0).sum() == 4  # of 12: the three channels are one
+    varies = layer(grey).numpy()[..., lengths > 0].reshape(-1, 4)
+    np.testing.assert_allclose((varies**2).mean(0), 1, atol=0.2)
+
+
 def test_whitening_measures_what_it_gets():
     once = ImagePreprocessing(size=(8, 8), channels=1, standardize=True, whiten=3)
     once.fit(lambda: [smooth_images(size=11)])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kerasdl import catalog
 from kerasdl.cli import main
 from kerasdl.data.tfds_builder import open_builder
 from kerasdl.errors import UsageError
@@ -24,6 +25,17 @@ def test_lenet5_on_digits(tmp_path, monkeypatch):
     assert main(["train", "lenet5", "--data", "digits", "--no-export"]) == 0
     metrics = json.loads((tmp_path / "runs/lenet5/1/metrics.json").read_text())
     assert metrics["test"]["accuracy"] >= 0.985
+
+
+@pytest.mark.parametrize("pipeline", sorted(catalog.names()))
+def test_a_pipeline_goes_through_every_stage_at_its_own_size(pipeline, tmp_path, monkeypatch, capsys):
+    """Six files, each verified; of resnet50 on smaller images."""
+    monkeypatch.chdir(tmp_path)
+    more = ["--size", "64,64"] if pipeline == "resnet50" else []
+    more += ["--classes", "none"] if pipeline == "transfer" else []
+    assert main(["train", pipeline, "--data", "digits", "--dry-run", *more]) == 0
+    output = capsys.readouterr().out
+    assert "Dry run passed" in output and all(kind in output for kind in ("saved_model", "int8", ".onnx"))
 
 
 @pytest.fixture(scope="module")
