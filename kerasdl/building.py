@@ -74,10 +74,15 @@ def make_pair(
         strategy: None for one device.
         steps_per_epoch: updates of an epoch.
         source: what `pretrained.find` returns for the recipe, where it was asked already.
+
+    Raises:
+        UsageError: when network, preprocessing, augmentation or weights do not suit the data.
     """
     if recipe.weights is not None:
         source = source or pretrained.find(recipe)
         recipe = source.adopt(recipe)
+    if recipe.augmentation is not None:
+        order.check_augmentation(recipe.augmentation, splits.features, splits.labels)
     keras.utils.set_random_seed(recipe.seed)
     preprocessing = make_preprocessing(recipe, splits)
     twin = make_network(recipe, splits, preprocessing)

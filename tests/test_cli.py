@@ -250,6 +250,13 @@ def test_what_would_spoil_the_result_is_said_before_training(here, capsys, optio
     assert len(list((here / "runs/lenet5").iterdir())) == runs
 
 
+def test_an_augmentation_that_does_not_suit_the_images_leaves_no_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    message = refused(capsys, "train", "convnet", "--data", "digits", "--crop", "8")
+    assert "crop is 8, but images of 8x8" in message and "--crop 7" in message
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
 def test_damaged_files_are_failures_not_mistakes(here, capsys, tmp_path):
     shutil.copytree(here / "exported/lenet5/1", tmp_path / "bundle")
     shutil.copytree(here / "runs/lenet5/1", tmp_path / "run")

@@ -138,7 +138,11 @@ class ImageAugmentation:
 
         height, width, channels = images.shape[1:]
         if self.crop >= min(height, width):
-            raise UsageError(f"crop is {self.crop}, but images of {height}x{width} are shifted by less.")
+            most = min(height, width) - 1
+            raise UsageError(
+                f"crop is {self.crop}, but images of {height}x{width} are shifted by less. Give at most "
+                f"--crop {most}."
+            )
         count = tf.shape(images)[0]
         down, right, mirrored = tf.unstack(tf.random.stateless_uniform((count, 3), seed), axis=1)
 
