@@ -128,8 +128,8 @@ def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
         batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
         return (features for features, _ in batches.as_numpy_iterator())
 
-    layer.fit(examples)
     layer.compute_output_shape((None, *splits.features.shape))  # says what does not fit this data
+    layer.fit(examples)
     return layer
 
 

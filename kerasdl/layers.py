@@ -279,8 +279,11 @@ class ConvolutionBlock(keras.layers.Layer):
         batch_normalization: normalise what the activation gets. Defaults to True.
         use_bias: add a bias to the convolution. Defaults to None: only without normalisation, which would
             take it away again.
-        normalization_momentum: of the moving statistics, 0 to 1. Defaults to 0.99.
+        normalization_momentum: of the moving statistics, 0 to less than 1. Defaults to 0.99.
         **kwargs: those of `keras.Layer`.
+
+    Raises:
+        ValueError: for a momentum outside its range.
 
     Input: (batch_size, height, width, channels), float.
     Output: (batch_size, new height, new width, filters), float.
@@ -301,6 +304,10 @@ class ConvolutionBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if not 0 <= normalization_momentum < 1:
+            raise ValueError(
+                f"normalization_momentum is {normalization_momentum}, but it has to lie in 0 <= x < 1."
+            )
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides

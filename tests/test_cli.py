@@ -250,10 +250,19 @@ def test_what_would_spoil_the_result_is_said_before_training(here, capsys, optio
     assert len(list((here / "runs/lenet5").iterdir())) == runs
 
 
-def test_an_augmentation_that_does_not_suit_the_images_leaves_no_run(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--crop", "8"], "crop is 8.*8x8.*--crop 7"),
+        (["--cutout", "9"], "cutout is 9.*8x8.*--cutout 7"),
+        (["--whiten", "40"], "whiten is 40, but images have 32 by 32"),
+        (["--normalization-momentum", "1"], "normalization_momentum is 1.0"),
+    ],
+)
+def test_what_does_not_suit_the_images_leaves_no_run(tmp_path, monkeypatch, capsys, option, words):
     monkeypatch.chdir(tmp_path)
-    message = refused(capsys, "train", "convnet", "--data", "digits", "--crop", "8")
-    assert "crop is 8, but images of 8x8" in message and "--crop 7" in message
+    message = refused(capsys, "train", "convnet", "--data", "digits", *option)
+    assert re.search(words, message), message
     assert not list(tmp_path.glob("runs/*/*"))
 
 

@@ -137,12 +137,7 @@ class ImageAugmentation:
         import tensorflow as tf
 
         height, width, channels = images.shape[1:]
-        if self.crop >= min(height, width):
-            most = min(height, width) - 1
-            raise UsageError(
-                f"crop is {self.crop}, but images of {height}x{width} are shifted by less. Give at most "
-                f"--crop {most}."
-            )
+        self._check_fits("crop", images)
         count = tf.shape(images)[0]
         down, right, mirrored = tf.unstack(tf.random.stateless_uniform((count, 3), seed), axis=1)
 
@@ -175,9 +170,19 @@ class ImageAugmentation:
             x += tf.random.stateless_normal(tf.shape(x), noise_seed) * (255 * self.noise)
         return _to_pixels(x)
 
+    def _check_fits(self, name: str, images) -> None:
+        """Refuse to shift or cover images by as much as they are wide or high, or more."""
+        height, width = images.shape[1:3]
+        if (pixels := getattr(self, name)) >= min(height, width):
+            raise UsageError(
+                f"{name} is {pixels}, but has to be less than images of {height}x{width} are wide and high. "
+                f"Give at most --{name} {min(height, width) - 1}."
+            )
+
     def _covered(self, images, seed):
         import tensorflow as tf
 
+        self._check_fits("cutout", images)
         sides = tf.fill((tf.shape(images)[0], 2), float(self.cutout))
         grey = tf.constant(128, images.dtype)
         return tf.where(_rectangles(images, sides, seed), grey, images)

@@ -29,8 +29,8 @@ class ConvNet(Network):
         kernel_size: height and width of the kernels in pixels. Defaults to 3.
         activation: "relu", "leaky_relu", "elu", "maxout", "tanh" or "sigmoid". Defaults to "relu".
         batch_normalization: normalise what the activations get. Defaults to True.
-        normalization_momentum: of the moving statistics of batch normalisation, 0 to 1; a training of few
-            updates wants a lower one. Defaults to 0.99.
+        normalization_momentum: of the moving statistics of batch normalisation, 0 to less than 1; a training
+            of few updates wants a lower one. Defaults to 0.99.
         pooling: how a stage ends: "max" or "average" of 2x2, or "stride" (its last convolution moves by 2).
             Defaults to "max".
         early_pooling: halve the image right after a stage's first convolution, not at its end: all that
