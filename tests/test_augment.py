@@ -170,9 +170,10 @@ def test_fields_are_checked(fields, words):
         ImageAugmentation(**fields)
 
 
-def test_a_crop_as_large_as_the_image_is_refused():
-    with pytest.raises(UsageError, match="crop is 12, but images of 12x12"):
-        changed(images(), crop=SIZE)
+@pytest.mark.parametrize("name", ["crop", "cutout"])
+def test_shifts_and_covers_as_large_as_the_image_are_refused(name):
+    with pytest.raises(UsageError, match=f"{name} is 12, .* images of 12x12 .*--{name} 11"):
+        changed(images(), **{name: SIZE})
 
 
 def test_mixed_examples_weigh_what_their_classes_do():
