@@ -2,7 +2,7 @@
 
     kerasdl train googlenet
 
-One epoch (`--epochs 1 --precision mixed_bfloat16`, interrupted and resumed; 2 cores of an AMD EPYC, TensorFlow
+One epoch (`--epochs 1 --precision mixed_bfloat16`, interrupted and resumed; 2 cores of an EPYC, TensorFlow
 2.21.0, Keras 3.15.1, seed 0): test accuracy 59.35 %, some 15 CPU-minutes. It has not been trained to the end.
 
 The two auxiliary classifiers take part in training alone; no exported file has them.

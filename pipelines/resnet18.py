@@ -2,7 +2,7 @@
 
     kerasdl train resnet18
 
-One epoch (`--epochs 1 --precision mixed_bfloat16`, interrupted and resumed; 2 cores of an AMD EPYC, TensorFlow
+One epoch (`--epochs 1 --precision mixed_bfloat16`, interrupted and resumed; 2 cores of an EPYC, TensorFlow
 2.21.0, Keras 3.15.1, seed 0): test accuracy 58.88 %, some 17 CPU-minutes. It has not been trained to the end.
 """
 
