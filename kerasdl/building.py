@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasdl import backbone, distribute, optimizers, phases, pretrained
 from kerasdl.data import order
 from kerasdl.data.splits import ArraySplit, Splits
+from kerasdl.errors import UsageError
 from kerasdl.recipe import Recipe
 
 DRY_RUN_STEPS = 2
@@ -81,8 +82,8 @@ def make_pair(
     if recipe.weights is not None:
         source = source or pretrained.find(recipe)
         recipe = source.adopt(recipe)
-    if recipe.augmentation is not None:
-        order.check_augmentation(recipe.augmentation, splits.features, splits.labels)
+    if hasattr(recipe.augmentation, "check"):  # a user's own need not have it
+        recipe.augmentation.check(splits.features.shape)
     keras.utils.set_random_seed(recipe.seed)
     preprocessing = make_preprocessing(recipe, splits)
     twin = make_network(recipe, splits, preprocessing)
@@ -137,10 +138,26 @@ def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | No
     """Build the recipe's network for this data, with its weights made.
 
     All that a preprocessing layer has learned is in its config, so that each network gets a copy.
+
+    Raises:
+        UsageError: when the network is too deep for examples as small as these.
     """
     layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
     network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
-    network(keras.KerasTensor((None, *splits.features.shape), dtype=splits.features.dtype))
+    shape = (None, *splits.features.shape)
+    try:
+        network(keras.KerasTensor(shape, dtype=splits.features.dtype))
+    except ValueError as error:
+        if "egative dimension" not in str(error):  # TensorFlow's words for what a layer leaves of too little
+            raise
+        given, seen = (
+            "x".join(map(str, sizes[1:]))
+            for sizes in (shape, shape if layer is None else layer.compute_output_shape(shape))
+        )
+        raise UsageError(
+            f"{type(network).__name__} cannot take examples of {given}, which it sees as {seen}: a layer has "
+            "nothing left of them. Give larger ones (--size for images), or a network of fewer stages."
+        ) from error
     return network
 
 

@@ -61,7 +61,7 @@ class ImagePreprocessing(keras.layers.Layer):
         whiten: height and width of the patches in pixels, 2 or more; the directions are taken from the
             training images (`fit`). Defaults to None: no whitening.
         directions: what `fit` has found, one row per direction, one column for each value of a patch (row by
-            row, the channels of a pixel together). Defaults to (): nothing yet.
+            row, the channels of a pixel together). Defaults to (): to be found.
         **kwargs: those of `keras.Layer`.
 
     Raises:
@@ -160,7 +160,7 @@ class ImagePreprocessing(keras.layers.Layer):
             mean = total / count
             std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
             self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
-        if self.whiten is not None:
+        if self.whiten is not None and not self.directions:  # those of weights stay what they were
             self.directions = _directions(map(self._standardized, batches()), self.whiten)
 
     def get_config(self):

@@ -49,7 +49,8 @@ class Source:
         theirs = self._preprocessing()
         if theirs is None or recipe.preprocessing == (adopted := _adopted(recipe.preprocessing, theirs)):
             return recipe
-        _log.info(f"The preprocessing is that of the weights in {self.path}: {adopted}")
+        changes = _changes(recipe.preprocessing, adopted)
+        _log.info(f"The preprocessing is that of the weights in {self.path}{changes}.")
         return dataclasses.replace(recipe, preprocessing=adopted)
 
     def load(self, network: keras.Model, class_names: tuple[str, ...]) -> list[keras.Layer]:
@@ -178,6 +179,16 @@ def _adopted(ours: Config | None, theirs: Config) -> Config:
     tied = getattr(theirs.target, "OF_WEIGHTS", tuple(theirs._resolved))
     own = {name: value for name, value in ours._resolved.items() if name not in tied and value is not None}
     return theirs.replace(**own)
+
+
+def _changes(ours: Config | None, adopted: Config) -> str:
+    """Say in short what the preprocessing of weights changes in a recipe's own."""
+    if ours is None or ours.target is not adopted.target:
+        return f" ({adopted.target.__name__})"
+    before, after = ours._resolved, adopted._resolved
+    # What was measured is told by the setting that asked for it.
+    names = [name for name in after if before[name] != after[name] and name != "directions"]
+    return "".join(f", {name} {after[name]} instead of {before[name]}" for name in names)
 
 
 def _load_by_path(

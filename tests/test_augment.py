@@ -173,7 +173,7 @@ def test_fields_are_checked(fields, words):
 @pytest.mark.parametrize("name", ["crop", "cutout"])
 def test_shifts_and_covers_as_large_as_the_image_are_refused(name):
     with pytest.raises(UsageError, match=f"{name} is 12, .* images of 12x12 .*--{name} 11"):
-        changed(images(), **{name: SIZE})
+        ImageAugmentation(**{name: SIZE}).check((SIZE, SIZE, 3))
 
 
 def test_mixed_examples_weigh_what_their_classes_do():

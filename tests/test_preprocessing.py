@@ -129,6 +129,7 @@ def test_config_round_trip_with_what_whitening_has_found():
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()
     np.testing.assert_array_equal(again(images()), layer(images()))
+    again.fit(lambda: pytest.fail("weights behind it were trained on the directions that it has"))
 
 
 def test_decoding_at_the_trained_size_changes_nothing():

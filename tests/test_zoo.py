@@ -15,7 +15,7 @@ from kerasdl.export.spec import ExportSpec
 from kerasdl.models.alexnet import AlexNet
 from kerasdl.models.convnet import ConvNet
 from kerasdl.models.googlenet import GoogLeNet
-from kerasdl.models.resnet import ResNet
+from kerasdl.models.resnet import ResidualBlock, ResNet
 from kerasdl.models.vgg import VGG
 from kerasdl.tasks.classification import Classification
 from tests.cases import CASES
@@ -132,6 +132,15 @@ def test_momentum_of_a_convnets_statistics():
     block = network.blocks[0]
     mean = tf.reduce_mean(block.convolution(images), (0, 1, 2))
     np.testing.assert_allclose(block.normalization.moving_mean, 0.75 * mean, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_shortcut_a_is_every_other_pixel_between_zeros(dtype):
+    images = np.random.default_rng(0).normal(size=(2, 7, 6, 4))
+    images = tf.cast(images, dtype)
+    block = ResidualBlock(filters=10, strides=2, shortcut="A", dtype=dtype)
+    expected = tf.pad(images[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (3, 3)))
+    np.testing.assert_array_equal(block._shortcut(images, training=False), expected)
 
 
 GOOGLENET = next(case for case in CASES if case.model.target is GoogLeNet)

@@ -107,11 +107,25 @@ class ImageAugmentation:
         if self.mixup and self.cutmix:
             raise UsageError("mixup and cutmix are both set, but a batch is mixed once; keep one of them.")
 
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise a UsageError for images that would be shifted or covered by as much as they measure.
+
+        Args:
+            shape: (height, width, channels) of an image.
+        """
+        height, width, _ = shape
+        for name in ("crop", "cutout"):
+            if (pixels := getattr(self, name)) >= min(height, width):
+                raise UsageError(
+                    f"{name} is {pixels}, but has to be less than images of {height}x{width} are wide and "
+                    f"high. Give at most --{name} {min(height, width) - 1}."
+                )
+
     def __call__(self, images, labels, seed):
         """Change a batch.
 
         Args:
-            images: (B, H, W, C) uint8; H, W and C static, H and W above `crop`.
+            images: (B, H, W, C) uint8; H, W and C static, such as `check` lets pass.
             labels: (B,), integers.
             seed: (2,) integer tensor, another one for each step.
 
@@ -137,7 +151,6 @@ class ImageAugmentation:
         import tensorflow as tf
 
         height, width, channels = images.shape[1:]
-        self._check_fits("crop", images)
         count = tf.shape(images)[0]
         down, right, mirrored = tf.unstack(tf.random.stateless_uniform((count, 3), seed), axis=1)
 
@@ -170,19 +183,9 @@ class ImageAugmentation:
             x += tf.random.stateless_normal(tf.shape(x), noise_seed) * (255 * self.noise)
         return _to_pixels(x)
 
-    def _check_fits(self, name: str, images) -> None:
-        """Refuse to shift or cover images by as much as they are wide or high, or more."""
-        height, width = images.shape[1:3]
-        if (pixels := getattr(self, name)) >= min(height, width):
-            raise UsageError(
-                f"{name} is {pixels}, but has to be less than images of {height}x{width} are wide and high. "
-                f"Give at most --{name} {min(height, width) - 1}."
-            )
-
     def _covered(self, images, seed):
         import tensorflow as tf
 
-        self._check_fits("cutout", images)
         sides = tf.fill((tf.shape(images)[0], 2), float(self.cutout))
         grey = tf.constant(128, images.dtype)
         return tf.where(_rectangles(images, sides, seed), grey, images)

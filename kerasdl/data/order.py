@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from kerasdl.data.splits import ArraySplit, FileSplit, Spec, Split, StreamSplit
+from kerasdl.data.splits import ArraySplit, FileSplit, Split, StreamSplit
 from kerasdl.errors import UsageError
 
 # Memory that shuffling a stream may take, in bytes of examples.
@@ -132,15 +132,6 @@ def evaluation_batches(split: Split, *, batch_size: int):
     return _finish(_EVALUATION[type(split)](split, batch_size), prefetch=4)
 
 
-def check_augmentation(augmentation, features: Spec, labels: Spec) -> None:
-    """Raise what an augmentation has to say against examples like these, before any of them is read."""
-    import tensorflow as tf
-
-    specs = [tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (features, labels)]
-    traced = tf.function(lambda *arguments: augmentation(*arguments), autograph=False)
-    traced.get_concrete_function(*specs, tf.TensorSpec((2,), tf.int64))
-
-
 def _augmented(dataset, augmentation, seed: int, start_step: int):
     """Change global batches, before they are dealt to the replicas.
 
@@ -148,7 +139,6 @@ def _augmented(dataset, augmentation, seed: int, start_step: int):
     """
     import tensorflow as tf
 
-    @tf.autograph.experimental.do_not_convert  # which would wrap what it has to say into an error of its own
     def augment(step, batch):
         key = tf.stack([tf.constant(seed, tf.int64), step])
         return augmentation(*batch, tf.random.experimental.stateless_fold_in(key, _AUGMENTATION))

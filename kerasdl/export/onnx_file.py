@@ -31,13 +31,14 @@ def write_onnx(spec: ExportSpec, endpoint: Endpoint, path: Path) -> None:
     names = [f"weight_{index}" for index in range(len(variables))]
     try:
         proto = _convert(endpoint, variables, names)
-        onnx.checker.check_model(proto, full_check=True)  # without weights, of which it makes several copies
+        onnx.checker.check_model(proto, full_check=True)  # with weights it takes several times their memory
         _set_weights(proto.graph, dict(zip(names, variables, strict=True)))
         _name_batch_axis(proto.graph)
         properties = {"name": spec.name, "endpoint": endpoint.name, "labels": label_text.to_text(spec.labels)}
         onnx.helper.set_model_props(proto, properties)
         onnx.save(proto, path)
         del proto  # its weights, before others read them from the file
+        onnx.checker.check_model(path)
         onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # three libraries, each with error types of its own
         path.unlink(missing_ok=True)
