@@ -464,8 +464,8 @@ def wait_for(condition, seconds=60):
 
 
 def epochs_of(folder, trial):
-    files = list(folder.glob(f"trial_{trial}/*/*/history.csv"))
-    return len(files[0].read_text().splitlines()) - 1 if files else 0
+    history = folder / f"trial_{trial}/tiny/1/history.csv"
+    return len(history.read_text().splitlines()) - 1 if history.is_file() else 0
 
 
 @pytest.mark.slow
