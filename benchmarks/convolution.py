@@ -17,7 +17,7 @@ import keras  # noqa: E402
 import machine  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kerasdl import layers  # noqa: E402
+from kerasdl.layers import convolution  # noqa: E402
 
 _LAYERS = ((32, 64), (16, 128), (8, 256), (4, 512), (2, 512))  # pixels a side, channels
 _BATCH_SIZE = 64
@@ -28,9 +28,9 @@ def steps(size: int, channels: int, policy: str) -> dict[str, tf.types.experimen
     images = tf.random.normal((_BATCH_SIZE, size, size, channels))
     found = {}
     for name, most in (("oneDNN", 0), ("product", size * size)):
-        layer = layers.Conv2D(channels, 3, padding="same", use_bias=False, dtype=policy)
+        layer = convolution.Conv2D(channels, 3, padding="same", use_bias=False, dtype=policy)
         layer.build(images.shape)
-        layers._PRODUCT_TO = most  # read when the function is traced, now
+        convolution._PRODUCT_TO = most  # read when the function is traced, now
 
         @tf.function(autograph=False)
         def step(layer=layer):

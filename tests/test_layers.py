@@ -9,7 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from kerasdl import distribute, layers
-from kerasdl.layers import BatchNormalization
+from kerasdl.layers import BatchNormalization, convolution
 from tests.cases import EXTRA_CASES
 
 TRAINING, INFERENCE = "training", "inference"
@@ -18,7 +18,7 @@ TRAINING, INFERENCE = "training", "inference"
 @pytest.fixture(autouse=True)
 def small_is_enough(monkeypatch):
     """Test on small inputs; `test_small_batches_are_kerass` has the real limit."""
-    monkeypatch.setattr(layers, "_FUSED_FROM", 0)
+    monkeypatch.setattr(layers.normalization, "_FUSED_FROM", 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,7 +268,7 @@ def test_networks_train_as_with_kerass_layer(monkeypatch, strategy, fields):
     """Three epochs with a partial last batch; micro-batches of both layers are the same ones."""
     weights = []
     for kernel in (False, True):
-        monkeypatch.setattr(layers, "_FUSED_FROM", 0 if kernel else 2**62)
+        monkeypatch.setattr(layers.normalization, "_FUSED_FROM", 0 if kernel else 2**62)
         keras.utils.set_random_seed(0)
         with distribute.scope(distribute.choose(strategy)):
             network = EXTRA_CASES[0].build()
@@ -294,7 +294,7 @@ def test_inference_is_kerass_where_the_kernel_has_no_deterministic_gradient(
     monkeypatch, deterministic, gpus, fused
 ):
     _, layer = Layer((6, 5, 4, 3)).pair()
-    monkeypatch.setattr(layers, "is_op_determinism_enabled", lambda: bool(deterministic))
+    monkeypatch.setattr(layers.normalization, "is_op_determinism_enabled", lambda: bool(deterministic))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * gpus)
     assert is_fused(layer, tf.TensorSpec((6, 5, 4, 3)), training=False) == fused
 
@@ -421,9 +421,11 @@ def kernel_gradients(kind, images, dtype, **options):
 def test_small_images_teach_a_kernel_what_keras_does(size, options, monkeypatch):
     images = tf.constant(np.random.default_rng(0).normal(size=(5, *size, 4)), "float32")
     called = []
-    by_product = layers._convolution_with_product
+    by_product = convolution._convolution_with_product
     monkeypatch.setattr(
-        layers, "_convolution_with_product", lambda *tensors: called.append(0) or by_product(*tensors)
+        layers.convolution,
+        "_convolution_with_product",
+        lambda *tensors: called.append(0) or by_product(*tensors),
     )
     ours = kernel_gradients(layers.Conv2D, images, "mixed_bfloat16", **options)
     theirs = kernel_gradients(keras.layers.Conv2D, images, "mixed_bfloat16", **options)
@@ -447,7 +449,9 @@ def test_small_images_teach_a_kernel_what_keras_does(size, options, monkeypatch)
     ids=str,
 )
 def test_other_convolutions_are_left_to_keras(dtype, size, options, monkeypatch):
-    monkeypatch.setattr(layers, "_convolution_with_product", lambda *tensors: pytest.fail("not for this"))
+    monkeypatch.setattr(
+        convolution, "_convolution_with_product", lambda *tensors: pytest.fail("not for this")
+    )
     images = tf.constant(np.random.default_rng(0).normal(size=(5, *size, 4)), "float32")
     ours = kernel_gradients(layers.Conv2D, images, dtype, **options)
     theirs = kernel_gradients(keras.layers.Conv2D, images, dtype, **options)

@@ -1,0 +1,16 @@
+"""Layers that mean the same thing in several networks."""
+
+from kerasdl.layers.convolution import POOLS, Conv2D, ConvolutionBlock
+from kerasdl.layers.dropout import Dropout
+from kerasdl.layers.maxout import Maxout
+from kerasdl.layers.normalization import BatchNormalization, LocalResponseNormalization
+
+__all__ = [
+    "POOLS",
+    "BatchNormalization",
+    "Conv2D",
+    "ConvolutionBlock",
+    "Dropout",
+    "LocalResponseNormalization",
+    "Maxout",
+]
