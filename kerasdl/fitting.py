@@ -1,10 +1,8 @@
 """The training itself: network, optimizers and callbacks over the data, from any step on."""
 
-import contextlib
-import dataclasses
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,58 +12,29 @@ from rich.console import Console
 
 from kerasdl import (
     building,
-    callbacks,
     checkpointing,
     checkpoints,
     distribute,
-    durations,
     optimizers,
     phases,
     receipt,
     records,
     resuming,
     shipping,
-)  # fmt: skip
+)
+from kerasdl.crew import Crew
 from kerasdl.data import evaluation, order
-from kerasdl.data.splits import Splits
 from kerasdl.errors import RunFailedError
 from kerasdl.export import labels
-from kerasdl.interruption import Interrupted, Interruptions
+from kerasdl.interruption import Interruptions
 from kerasdl.loop import Loop
-from kerasdl.recipe import Recipe
 from kerasdl.run import Run
 from kerasdl.serialization import decode, to_json
+from kerasdl.training import Training
 
 _log = logging.getLogger(__name__)
 
 _SHOWN_EXAMPLES, _SHOWN_COPIES = 6, 5  # of the report's sheet of augmented examples
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """One training, with everything about it settled.
-
-    Attributes:
-        recipe: as `building.resolve` returns it.
-        splits: as `building.resolve` returns them.
-        steps_per_epoch: updates of an epoch.
-        strategy: None for one device.
-        run: the folder, locked.
-        checkpoint: where to go on; None to begin.
-        dry_run: validate on two batches only.
-        observe: gets the figures of each epoch; a reason that it returns ends the training.
-        weights: what the receipt says of the weights it begins with; None where they are of the seed.
-    """
-
-    recipe: Recipe
-    splits: Splits
-    steps_per_epoch: int
-    strategy: tf.distribute.Strategy | None
-    run: Run
-    checkpoint: checkpoints.Checkpoint | None = None
-    dry_run: bool = False
-    observe: Callable[[Mapping[str, float]], str | None] | None = None
-    weights: Mapping[str, str] | None = None
 
 
 def fit(
@@ -93,7 +62,7 @@ def fit(
     """
     recipe, run = training.recipe, training.run
     network, twin = pair
-    crew = _Crew(training, twin)
+    crew = Crew(training, twin)
     if training.checkpoint is not None:
         _restore(training, network, crew)
     _describe(training, network, crew.identity)
@@ -115,7 +84,7 @@ def fit(
     return saved
 
 
-def _restore(training: Training, network: keras.Model, crew: "_Crew") -> None:
+def _restore(training: Training, network: keras.Model, crew: Crew) -> None:
     """Go on from the checkpoint; only when all of it fits, what was written after it is removed."""
     recipe, checkpoint = training.recipe, training.checkpoint
     number = checkpoint.state.get("phase", 0)  # that of its variables: at the border still the first
@@ -179,89 +148,10 @@ def _describe(training: Training, network: keras.Model, identity: dict[str, Any]
     )
 
 
-class _Crew:
-    """The callbacks of a training, and what they have to know in one that goes on."""
-
-    def __init__(self, training: Training, twin: keras.Model):
-        recipe, run = training.recipe, training.run
-        self.training = training
-        self.position = callbacks.Position(training.steps_per_epoch)
-        self.identity = resuming.identity(run, recipe, training.splits.fingerprint)
-        self.best = callbacks.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position)
-        self.divergence = callbacks.Divergence(self.best, self.position)
-        self.plateau = callbacks.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
-        self.history = records.History(run, self.position)
-        self.board = records.TensorBoard(run, self.history)
-        self.status = records.Status(run, self.position, recipe.total_epochs)
-        self.phase = phases.of_recipe(recipe)[0]
-
-    def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return the callbacks in the order they have to act."""
-        recipe = self.training.recipe
-        chosen = [self.position, self.divergence]
-        if recipe.ema_momentum is not None:
-            chosen.append(callbacks.AveragedWeights())
-        chosen.append(self.best)
-        if recipe.schedule == "plateau":
-            chosen.append(self.plateau)
-        if recipe.max_time is not None:
-            chosen.append(callbacks.MaxTime(self.position, durations.to_seconds(recipe.max_time)))
-        if recipe.overfit_batches is not None:
-            chosen.append(callbacks.Learned(recipe.task, self.position))
-        if self.training.observe is not None:
-            rows = self.history.rows
-            chosen.append(callbacks.Observer(self.training.observe, recipe.total_epochs, self.position, rows))
-        return [*chosen, self.history, self.board, self.status]
-
-    def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps besides variables."""
-        parts = {name: part.state() for name, part in self._parts().items()}
-        return {**parts, "phase": self.phase.number, "identity": self.identity}
-
-    def begin(self, phase: phases.Phase) -> None:
-        """Be in another phase than before."""
-        self.phase, self.best.began = phase, phase.first_epoch
-
-    def restore(self, checkpoint: checkpoints.Checkpoint, phase: phases.Phase) -> None:
-        """Go on from a checkpoint, in the phase it was written in."""
-        self.begin(phase)
-        for name, part in self._parts().items():
-            part.restore(checkpoint.state[name])
-        self.best.restore_file(checkpoint.model_file)
-        changed = resuming.changes(checkpoint.state["identity"], self.identity)
-        if {"max_time", "early_stopping"} & changed.keys():
-            self.position.stopped = None  # the user wants more
-
-    def start_records(self) -> None:
-        """Make the records say what the position says, whatever a training after it has left."""
-        self.history.write()
-        self.board.begin()
-        self.status.write()
-
-    @contextlib.contextmanager
-    def closing(self):
-        """Leave the records as they are in the end, also when the training is interrupted."""
-        try:
-            yield
-        except Interrupted:
-            self.status.write()
-            raise
-        finally:
-            self.board.close()
-
-    def _parts(self) -> dict[str, Any]:
-        return {
-            "position": self.position,
-            "best": self.best,
-            "plateau": self.plateau,
-            "history": self.history,
-        }
-
-
 def _run_epochs(
     training: Training,
     network: keras.Model,
-    crew: "_Crew",
+    crew: Crew,
     chosen: list[keras.callbacks.Callback],
     keeper: checkpointing.Checkpoints,
 ) -> None:
@@ -288,7 +178,7 @@ def _run_epochs(
     hooks.on_train_end()
 
 
-def _begin_phase(training: Training, network: keras.Model, crew: "_Crew", phase: phases.Phase) -> None:
+def _begin_phase(training: Training, network: keras.Model, crew: Crew, phase: phases.Phase) -> None:
     """Go over to the next phase, with the weights of the last step."""
     building.begin_phase(network, training.recipe, training.splits, training.steps_per_epoch, phase)
     crew.begin(phase)

@@ -21,11 +21,12 @@ from kerasdl.evaluate import calibration, evaluate_run
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
-from kerasdl.fitting import Training, fit
+from kerasdl.fitting import fit
 from kerasdl.interruption import Interrupted, Interruptions
 from kerasdl.profiling import Profile
 from kerasdl.recipe import Recipe
 from kerasdl.report import page
+from kerasdl.training import Training
 from kerasdl.trial import Trial
 
 _log = logging.getLogger(__name__)

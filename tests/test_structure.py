@@ -48,6 +48,8 @@ FORBIDDEN = {
     "pretrained": ("models", "data", "tasks", "trainer", "cli", "commands"),
     "trial": ("models", "tasks", "trainer", "cli", "commands", "search"),
     "fitting": ("models", "tasks", "trainer", "cli", "commands", "report"),
+    "crew": ("models", "data", "tasks", "trainer", "fitting", "export", "cli", "commands", "report"),
+    "training": ("models", "tasks", "trainer", "fitting", "export", "cli", "commands", "report"),
     "profiling": ("models", "data", "tasks", "trainer", "fitting", "export", "cli", "commands", "report"),
     "breakdown": ("models", "data", "tasks", "trainer", "export", "cli", "commands", "profiling"),
     "operations": ("models", "data", "tasks", "trainer", "export", "cli", "commands", "breakdown", "trace"),
