@@ -11,6 +11,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from kerasdl import (
+    backbone,
     building,
     checkpointing,
     checkpoints,
@@ -34,6 +35,7 @@ from kerasdl.training import Training
 
 _log = logging.getLogger(__name__)
 
+_MOST_INITIAL = 0.1  # part of moving statistics that may be from before the first update
 _SHOWN_EXAMPLES, _SHOWN_COPIES = 6, 5  # of the report's sheet of augmented examples
 
 
@@ -146,6 +148,21 @@ def _describe(training: Training, network: keras.Model, identity: dict[str, Any]
     _log.info(
         f"{recipe.name}: {type(network).__name__}, {count:,} weights{frozen}; {examples} examples; {devices}"
     )
+    if training.checkpoint is None and training.observe is None and not training.dry_run:
+        _warn_of_lag(network, training.steps_per_epoch * recipe.total_epochs)
+
+
+def _warn_of_lag(network: keras.Model, num_updates: int) -> None:
+    """Say when the statistics that batch normalisation is evaluated with cannot become those of the data."""
+    kinds = keras.layers.BatchNormalization
+    momenta = [layer.momentum for layer in backbone.layers(network) if isinstance(layer, kinds)]
+    initial = max(momenta, default=0.0) ** num_updates
+    if initial > _MOST_INITIAL:
+        _log.warning(
+            f"Batch normalisation has a momentum of {max(momenta):g}: after the {num_updates} updates of "
+            f"this run its moving statistics are still {initial:.0%} what they began as, and evaluation sees "
+            "another network than training. Train for more epochs, or with a lower momentum."
+        )
 
 
 def _run_epochs(

@@ -13,7 +13,7 @@ from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification import Classification
 
 RECIPE = Recipe(
-    model=Config(ConvNet, filters=(64, 128, 256), convolutions=2, dropout=0.2),
+    model=Config(ConvNet, convolutions=2, normalization_momentum=0.9, dropout=0.1),
     data=Tfds(name="cifar10"),
     task=Classification(),
     preprocessing=Config(

@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kerasdl import callbacks, distribute, trainer
 from kerasdl.data.digits import Digits
+from kerasdl.models.convnet import ConvNet
 from kerasdl.models.mlp import MLP
 from kerasdl.optimizers import moving_averages
 from kerasdl.preprocessing import ImagePreprocessing
@@ -41,13 +42,8 @@ class AlwaysBetter(Classification):
 
 def train(folder, **fields):
     fields = {"task": Classification(), "epochs": 2, "batch_size": 64, "learning_rate": 5e-3, **fields}
-    recipe = Recipe(
-        name="tiny",
-        model=Config(MLP, hidden_units=(16,)),
-        data=Digits(),
-        preprocessing=Config(ImagePreprocessing),
-        **fields,
-    )
+    parts = {"model": Config(MLP, hidden_units=(16,)), "data": Digits()}
+    recipe = Recipe(name="tiny", preprocessing=Config(ImagePreprocessing), **{**parts, **fields})
     return trainer.train(recipe, runs_dir=folder, export=False, console=Console(quiet=True))
 
 
@@ -222,6 +218,14 @@ def test_recipe_of_the_run_is_that_of_the_result(tmp_path):
     assert (result.run.recipe().epochs, result.run.recipe().min_steps) == (3, 0)
     assert len(history(result)) == 3
     assert result.run.recipe() == result.recipe
+
+
+@pytest.mark.parametrize(("momentum", "lags"), [(0.99, True), (0.89, False)])
+def test_statistics_that_cannot_follow_are_said(tmp_path, caplog, momentum, lags):
+    """In 20 updates; 0.89 ** 20 is 0.097: less than a tenth."""
+    train(tmp_path, model=Config(ConvNet, filters=(4,), normalization_momentum=momentum), epochs=1)
+    said = "momentum of 0.99: after the 20 updates of this run its moving statistics are still 82%"
+    assert (said in caplog.text) == ("Batch normalisation has" in caplog.text) == lags
 
 
 def test_a_class_without_weight_is_never_learned(tmp_path):
