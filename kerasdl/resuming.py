@@ -79,12 +79,18 @@ def open_checkpoint(
         _check_nothing_is_lost(run, force)
         _log.warning(f"{run.path} has no checkpoint: it begins anew.")
         return None
-    changed, stopped = changes(then, now), str(checkpoint.state["position"]["stopped"])
+    changed, position = changes(then, now), checkpoint.state["position"]
+    if "max_time" in changed and recipe.max_time and to_seconds(recipe.max_time) <= position["seconds"]:
+        raise UsageError(
+            f"{run.path} has trained for {position['seconds']:.0f} seconds. Give a longer --max-time, or "
+            "none."
+        )
     if checkpoint.state.get("phase", 0) and "epochs" in changed:
         raise UsageError(
             f"{run.path} fine-tunes already: the epochs before that are over. Give more --fine-tune-epochs."
         )
     more = {"epochs", "fine_tune_epochs"} & changed.keys()
+    stopped = str(position["stopped"])
     if stopped.startswith("early stopping") and more and "early_stopping" not in changed:
         raise UsageError(
             f"{run.path} has ended by {stopped}. More epochs change nothing: give a larger --early-stopping, "
@@ -141,6 +147,4 @@ def _goes_further(name: str, old: Any, new: Any) -> bool:
         return new > (old or 0)
     if name == "early_stopping":
         return new is None or (old is not None and new > old)
-    if name == "max_time":
-        return new is None or (old is not None and to_seconds(new) > to_seconds(old))
-    return False
+    return name == "max_time"  # any: `open_checkpoint` refuses what is over already

@@ -496,10 +496,17 @@ def test_max_time_ends_the_epoch_and_the_run(tmp_path):
     assert status["stopped"] == "max time"
     assert 3 <= status["elapsed_seconds"] < 60
     assert result.metrics["accuracy"] > 0.5
-    with pytest.raises(UsageError, match="max_time was 3s, now it is 2s"):
+    with pytest.raises(UsageError, match=r"has trained for \d seconds. Give a longer --max-time"):
         resume(result.run, max_time="2s")
     resume(result.run, max_time="4s")
     assert result.run.read_json("status.json")["elapsed_seconds"] >= 4
+
+
+def test_a_run_without_a_limit_goes_on_with_one(tmp_path):
+    result = train(tmp_path, epochs=1)
+    resume(result.run, epochs=100_000, max_time="3s")
+    status = result.run.read_json("status.json")
+    assert (status["stopped"], status["stage"]) == ("max time", "finished")
 
 
 @pytest.mark.parametrize(("limit", "steps"), [(3, 3), (0.5, 10), (1.0, 20), (1000, 20), (1e-6, 1)])
