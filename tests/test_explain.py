@@ -248,6 +248,19 @@ def test_occlusion_measures_the_fall_of_the_logit():
     assert found[0, 3, 3] == pytest.approx((4 + 2 + 2 + 1) / 4 * 72.5)
 
 
+def test_a_grad_cam_that_shows_nothing_is_said():
+    network = Nested(num_classes=2, gate=False)
+    network(np.zeros((1, SIDE, SIDE, 1), np.float32))
+    kernel, bias = network.head.get_weights()
+    network.head.set_weights([np.stack([-np.abs(kernel[:, 0]), np.abs(kernel[:, 1])], -1), bias])
+    images, _, _ = patterns(2)
+    for class_id, said in ((0, 2), (1, 0)):
+        examples = explanations.Examples(images, ["a.png", "b.png"])
+        found = explanations.explain(network, examples, ("x", "y"), class_id=class_id, methods=["grad-cam"])
+        notes = json.loads(str(found["about"]))["notes"]
+        assert [note.count("is 0 everywhere") for note in notes] == [1] * said
+
+
 def test_a_network_that_lets_no_gradient_through_is_said():
     class Rounded(Network):
         def call(self, images, training=False):

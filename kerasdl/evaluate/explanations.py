@@ -109,6 +109,12 @@ def _grad_cam(network, images, class_ids, steps, about):
     about["grad_cam"] = {
         "layer": found.layer, "convolution": found.convolution, "extent": list(found.extent),
     }  # fmt: skip
+    for row, answer in zip(about["images"], found.maps, strict=True):
+        if not answer.any():
+            about["notes"].append(
+                f"Grad-CAM of {row['name']} is 0 everywhere: no place of {found.layer} speaks for "
+                f"{row['class']}, all speak against it. The other maps tell more."
+            )
     return found.maps
 
 
