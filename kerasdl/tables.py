@@ -97,8 +97,10 @@ def _rate(cell: Mapping[str, Any]) -> str:
 
 def _print_bundle(console: "Console", bundle: Any, *more: Sequence[str]) -> None:
     console.print(f"Bundle  {bundle.path}", highlight=False)
-    path = str(bundle.path)
-    print_next(console, [["kerasdl", "predict", path, "some.png"], ["kerasdl", "verify", path], *more])
+    path, first = bundle.path, next(row for row in bundle.rows if "error" not in row)
+    answering = path if first["kind"] == "saved_model" else path / first["file"]
+    commands = [["kerasdl", "predict", str(answering), "some.png"], ["kerasdl", "verify", str(path)]]
+    print_next(console, [*commands, *more])
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:

@@ -131,6 +131,9 @@ class OnnxPredictor(Predictor):
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
 
+_SUFFIXES = {".tflite": TFLitePredictor, ".onnx": OnnxPredictor}
+
+
 def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predictor:
     """Open a bundle's folder (its SavedModel), a .tflite file or an .onnx file in its own runtime.
 
@@ -149,13 +152,16 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
     if not path.exists():
         raise UsageError(f"There is no {path}.")
     if path.is_dir() and not (path / "saved_model.pb").is_file():
-        raise UsageError(f"{path} holds no SavedModel (saved_model.pb). Give one of the files in it.")
-    if path.is_file() and path.suffix not in (".tflite", ".onnx"):
+        files = sorted(file.name for file in path.iterdir() if file.suffix in _SUFFIXES)
+        raise UsageError(
+            f"{path} holds no SavedModel (saved_model.pb). Give one of the files in it: {', '.join(files)}."
+        )
+    if path.is_file() and path.suffix not in _SUFFIXES:
         raise UsageError(f"{path} is no exported model. Give a bundle's folder, a .tflite or an .onnx file.")
     try:
         if path.is_dir():
             return SavedModelPredictor(path)
-        return {".tflite": TFLitePredictor, ".onnx": OnnxPredictor}[path.suffix](path, num_threads)
+        return _SUFFIXES[path.suffix](path, num_threads)
     except Exception as error:  # each runtime has error types of its own
         reason = str(error).strip().split("\n")[0]
         raise RunFailedError(
