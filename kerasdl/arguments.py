@@ -21,9 +21,14 @@ class Parser(argparse.ArgumentParser):
         values, unknown = self.parse_known_args(arguments)
         if unknown:
             name = unknown[0].partition("=")[0]
-            hint = did_you_mean(name, self._option_string_actions)
-            raise UsageError(f"There is no flag {name!r} here.{hint} See {self.prog} --help.")
+            raise UsageError(f"There is no flag {name!r} here.{self._nearest(name)} See {self.prog} --help.")
         return values
+
+    def _nearest(self, name: str) -> str:
+        """Offer the flag that begins so, else one that is very similar."""
+        flags = self._option_string_actions
+        begun = did_you_mean(name, (flag for flag in flags if flag.startswith(name)), cutoff=0)
+        return begun or did_you_mean(name, flags, cutoff=0.8)  # dashes count as similar
 
     def add_target(self, what: str) -> None:
         """Add the positional TARGET: a run, a bundle or an exported file."""

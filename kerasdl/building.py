@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import warnings
 
 import keras
 import numpy as np
@@ -146,7 +147,9 @@ def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | No
     network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
     shape = (None, *splits.features.shape)
     try:
-        network(keras.KerasTensor(shape, dtype=splits.features.dtype))
+        with warnings.catch_warnings():  # of Keras, about an error that follows
+            warnings.filterwarnings("ignore", ".*unbuilt state")
+            network(keras.KerasTensor(shape, dtype=splits.features.dtype))
     except ValueError as error:
         if "egative dimension" not in str(error):  # TensorFlow's words for what a layer leaves of too little
             raise

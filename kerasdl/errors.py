@@ -16,9 +16,15 @@ class MachineError(RunFailedError):
     """The machine is at fault and not the work: a full disk, files that vanished. Exit code 1."""
 
 
-def did_you_mean(word: str, known) -> str:
-    """Return `" Did you mean 'lenet5'?"` for the known word nearest to `word`, or an empty string."""
+def did_you_mean(word: str, known, cutoff: float = 0.6) -> str:
+    """Return `" Did you mean 'lenet5'?"` for the known word nearest to `word`, or an empty string.
+
+    Args:
+        word: what was written.
+        known: what there is.
+        cutoff: similarity that is asked for, 0 to 1. Defaults to 0.6.
+    """
     import difflib
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f" Did you mean {near[0]!r}?" if near else ""

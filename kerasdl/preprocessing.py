@@ -105,7 +105,9 @@ class ImagePreprocessing(keras.layers.Layer):
                 "std and scale have to be above 0: pixels are divided by one, multiplied by the other."
             )
         if whiten is not None and whiten < 2:
-            raise UsageError(f"whiten is {whiten}, but patches have to be of at least 2 by 2 pixels.")
+            raise UsageError(
+                f"whiten is {whiten}, but patches have to be of at least 2 by 2 pixels. Give 2 or 3, or none."
+            )
         self.size = None if size is None else tuple(size)
         self.channels = channels
         self.channel_order = channel_order
@@ -142,7 +144,9 @@ class ImagePreprocessing(keras.layers.Layer):
         if self.whiten is None:
             return (batch, height, width, channels)
         if self.whiten > min(height, width):
-            raise UsageError(f"whiten is {self.whiten}, but images have {height} by {width} pixels.")
+            raise UsageError(
+                f"whiten is {self.whiten}, but images have {height} by {width} pixels. Give 2 or 3, or none."
+            )
         return (batch, height - self.whiten + 1, width - self.whiten + 1, channels * self.whiten**2)
 
     def fit(self, batches) -> None:

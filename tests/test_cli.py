@@ -118,6 +118,11 @@ def test_verify_and_export(here, capsys):
     )
     folder = here / "other/lenet5/1"
     assert {path.name for path in folder.iterdir()} == {"lenet5.onnx", "labels.txt", "card.json", "README.md"}
+    command = "predict other/lenet5/1/lenet5.onnx"
+    assert f"kerasdl {command} some.png" in capsys.readouterr().out
+    assert main([*command.split(), "zero.png"]) == 0
+    assert capsys.readouterr().out.startswith("zero.png  0  ")
+    assert "one of the files in it: lenet5.onnx" in refused(capsys, "predict", "other/lenet5/1", "zero.png")
 
 
 def test_verify_names_the_changed_file(here, capsys):
@@ -196,6 +201,8 @@ def test_list(capsys):
         (["trian"], "Did you mean 'train'"),
         (["train", "lenet"], "Did you mean 'lenet5'"),
         (["train", "lenet5", "--data", "digits", "--epoch", "3"], "Did you mean '--epochs'"),
+        (["train", "mlp", "--hidden", "3"], "Did you mean '--hidden-units'.* See kerasdl train mlp --help"),
+        (["train", "convnet", "--hidden", "3"], "no flag '--hidden' here. See kerasdl train convnet --help"),
         (["train", "lenet5", "--data", "digits", "--epochs", "x"], "--epochs: got 'x'"),
         (["train", "lenet5", "--data", "digts"], "Did you mean 'digits'"),
         (["train", "lenet5", "--data", "digits", "--activation", "rleu"], "rleu"),
@@ -251,11 +258,12 @@ def test_divergence_stops_with_exit_code_1_and_keeps_finite_weights(tmp_path, mo
         ),
     ],
 )
-def test_what_would_spoil_the_result_is_said_before_training(here, capsys, arguments, words):
+def test_what_would_spoil_the_result_is_said_before_training(here, capsys, recwarn, arguments, words):
     (here / "own.npz").touch()
     runs = len(list((here / "runs").glob("*/*")))
     message = refused(capsys, "train", *arguments, "--data", "digits", "--epochs", "1")
     assert re.search(words, message), message
+    assert not [warning for warning in recwarn if "unbuilt state" in str(warning.message)]  # Keras's own
     assert len(list((here / "runs").glob("*/*"))) == runs
 
 

@@ -40,6 +40,7 @@ def parse(
     environment.import_tensorflow()  # only now: --help alone answers without it
     from kerasdl import flags
 
+    parser.prog = f"{parser.prog} {arguments[0]}"  # whose --help shows these flags
     recipe, source = load(arguments[0])
     if (text := value_of("--data", arguments)) is not None:
         from kerasdl.data import from_text
