@@ -187,7 +187,8 @@ class Recipe:
             )
         if self.warmup_epochs >= self.epochs:
             raise UsageError(
-                f"warmup_epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} epochs."
+                f"warmup_epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} epochs. Give "
+                "--warmup-epochs 0, or more --epochs."
             )
 
     def _check_freezing(self) -> None:

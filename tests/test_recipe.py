@@ -93,7 +93,7 @@ def test_configs_compare_by_what_they_build():
         ({"schedule": "cosin"}, "Did you mean 'cosine'"),
         ({"clip_norm": 1.0, "global_clip_norm": 1.0}, "keep one"),
         ({"nesterov": True}, "sgd"),
-        ({"epochs": 2, "warmup_epochs": 2}, "only 2 epochs"),
+        ({"epochs": 2, "warmup_epochs": 2}, "only 2 epochs. Give --warmup-epochs 0"),
         ({"seed": -1}, "seed"),
         ({"epochs": "3"}, "epochs is '3', but it has to be int"),
         ({"epochs": 1.5}, "epochs is 1.5"),
