@@ -27,7 +27,8 @@ class Parser(argparse.ArgumentParser):
     def _nearest(self, name: str) -> str:
         """Offer the flag that begins so, else one that is very similar."""
         flags = self._option_string_actions
-        begun = did_you_mean(name, (flag for flag in flags if flag.startswith(name)), cutoff=0)
+        longer = [flag for flag in flags if name.strip("-") and flag.startswith(name)]
+        begun = did_you_mean(name, longer, cutoff=0)
         return begun or did_you_mean(name, flags, cutoff=0.8)  # dashes count as similar
 
     def add_target(self, what: str) -> None:

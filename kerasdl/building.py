@@ -147,8 +147,7 @@ def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | No
     network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
     shape = (None, *splits.features.shape)
     try:
-        with warnings.catch_warnings():  # of Keras, about an error that follows
-            warnings.filterwarnings("ignore", ".*unbuilt state")
+        with warnings.catch_warnings(record=True) as said:  # before an error they only announce it
             network(keras.KerasTensor(shape, dtype=splits.features.dtype))
     except ValueError as error:
         if "egative dimension" not in str(error):  # TensorFlow's words for what a layer leaves of too little
@@ -161,6 +160,8 @@ def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | No
             f"{type(network).__name__} cannot take examples of {given}, which it sees as {seen}: a layer has "
             "nothing left of them. Give larger ones (--size for images), or a network of fewer stages."
         ) from error
+    for warning in said:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return network
 
 

@@ -60,7 +60,7 @@ class Crew:
             part.restore(checkpoint.state[name])
         self.best.restore_file(checkpoint.model_file)
         changed = resuming.changes(checkpoint.state["identity"], self.identity)
-        if {"max_time", "early_stopping"} & changed.keys():
+        if resuming.stopper(self.position.stopped) in changed:
             self.position.stopped = None  # the user wants more
 
     def start_records(self) -> None:

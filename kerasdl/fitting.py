@@ -35,7 +35,7 @@ from kerasdl.training import Training
 
 _log = logging.getLogger(__name__)
 
-_MOST_INITIAL = 0.1  # part of moving statistics that may be from before the first update
+_MOST_INITIAL = 0.1  # part of moving statistics that may be from before the first batch
 _SHOWN_EXAMPLES, _SHOWN_COPIES = 6, 5  # of the report's sheet of augmented examples
 
 
@@ -148,20 +148,22 @@ def _describe(training: Training, network: keras.Model, identity: dict[str, Any]
     _log.info(
         f"{recipe.name}: {type(network).__name__}, {count:,} weights{frozen}; {examples} examples; {devices}"
     )
-    if training.checkpoint is None and training.observe is None and not training.dry_run:
-        _warn_of_lag(network, training.steps_per_epoch * recipe.total_epochs)
+    begins = training.checkpoint is None and training.weights is None
+    if begins and training.observe is None and not training.dry_run:
+        num_steps = training.steps_per_epoch * recipe.total_epochs
+        _warn_of_lag(network, num_steps * recipe.gradient_accumulation_steps)
 
 
-def _warn_of_lag(network: keras.Model, num_updates: int) -> None:
-    """Say when the statistics that batch normalisation is evaluated with cannot become those of the data."""
-    kinds = keras.layers.BatchNormalization
-    momenta = [layer.momentum for layer in backbone.layers(network) if isinstance(layer, kinds)]
-    initial = max(momenta, default=0.0) ** num_updates
-    if initial > _MOST_INITIAL:
+def _warn_of_lag(network: keras.Model, count: int) -> None:
+    """Say when `count` batches are too few for the statistics that batch normalisation is evaluated with."""
+    kind = keras.layers.BatchNormalization
+    layers = [layer for layer in backbone.layers(network) if isinstance(layer, kind)]
+    momentum = max((layer.momentum for layer in layers), default=0.0)
+    if (initial := momentum**count) > _MOST_INITIAL:
         _log.warning(
-            f"Batch normalisation has a momentum of {max(momenta):g}: after the {num_updates} updates of "
-            f"this run its moving statistics are still {initial:.0%} what they began as, and evaluation sees "
-            "another network than training. Train for more epochs, or with a lower momentum."
+            f"Batch normalisation has a momentum of {momentum:g}: after the {count} batches of this run its "
+            f"moving statistics are still {initial:.0%} what they began as, and evaluation sees another "
+            "network than training. Train for more epochs, or with a lower momentum."
         )
 
 

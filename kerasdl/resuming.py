@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from kerasdl import checkpoints, receipt
@@ -89,14 +89,29 @@ def open_checkpoint(
         raise UsageError(
             f"{run.path} fine-tunes already: the epochs before that are over. Give more --fine-tune-epochs."
         )
-    more = {"epochs", "fine_tune_epochs"} & changed.keys()
-    stopped = str(position["stopped"])
-    if stopped.startswith("early stopping") and more and "early_stopping" not in changed:
-        raise UsageError(
-            f"{run.path} has ended by {stopped}. More epochs change nothing: give a larger --early-stopping, "
-            "or none."
-        )
+    _check_something_is_left(run, changed.keys(), position["stopped"])
     return checkpoint
+
+
+def stopper(stopped: str | None) -> str | None:
+    """Return the setting that ended a training, from what `Position.stopped` says; None where none did."""
+    causes = {"early stopping": "early_stopping", "max time": "max_time"}
+    return next((name for words, name in causes.items() if (stopped or "").startswith(words)), None)
+
+
+def _check_something_is_left(run: Run, changed: Set[str], stopped: str | None) -> None:
+    """Refuse changes after which a run that has ended would end again where it is."""
+    name = stopper(stopped)
+    if name is not None and name not in changed and {"epochs", "fine_tune_epochs"} & changed:
+        raise UsageError(
+            f"{run.path} has ended by {stopped}. More epochs change nothing: give a larger "
+            f"--{name.replace('_', '-')}, or none."
+        )
+    if run.is_finished() and changed == {"max_time"} and name != "max_time":
+        raise UsageError(
+            f"{run.path} has not ended by a time limit, so that another one changes nothing. To train on, "
+            "give more --epochs."
+        )
 
 
 def _check_nothing_is_lost(run: Run, force: bool) -> None:
@@ -125,12 +140,12 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in words what differs between two results of `identity`; more epochs or time are no difference."""
+    """Say in words what differs between two results of `identity`, more epochs and other limits aside."""
     before, after = dict(leaves(then["recipe"])), dict(leaves(now["recipe"]))
     found = [
         text
         for name, text in changes(then, now).items()
-        if not _goes_further(name, before.get(name), after.get(name))
+        if not _is_free(name, before.get(name), after.get(name))
     ]
     if then["recipe_file"] != now["recipe_file"]:
         found.append("recipe.py in the run has been edited")
@@ -142,7 +157,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _goes_further(name: str, old: Any, new: Any) -> bool:
+def _is_free(name: str, old: Any, new: Any) -> bool:
+    """Tell whether a setting may change as it does: the run goes further, or as long as the user says."""
     if name in ("epochs", "fine_tune_epochs"):
         return new > (old or 0)
     if name == "early_stopping":

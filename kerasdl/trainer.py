@@ -130,7 +130,7 @@ def resume(
 
     Args:
         path: the run folder.
-        recipe: the run's recipe with changes: more `epochs`, a longer `max_time`, the data at another place;
+        recipe: the run's recipe with changes: more `epochs`, another `max_time`, the data at another place;
             anything else only with `force`. Defaults to the run's own.
         force: go on although the recipe, the data or the versions differ.
         profile: as that of `train`.

@@ -103,6 +103,14 @@ def test_going_on_ends_where_the_uninterrupted_run_ended(stopped, finished, copy
     assert run.read_json("receipt.json")["resumed"][0]["step"] >= 25
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FirstIsBest(Classification):
+    """Finds each epoch worse than the one before, as soon as anything is learned."""
+
+    def score(self, logs):
+        return (logs["val_loss"],)
+
+
 @keras.saving.register_keras_serializable("kerasdl_tests")
 class TwoOptimizers(Network):
     """A network with a step of its own and an optimizer for each layer."""
@@ -496,17 +504,31 @@ def test_max_time_ends_the_epoch_and_the_run(tmp_path):
     assert status["stopped"] == "max time"
     assert 3 <= status["elapsed_seconds"] < 60
     assert result.metrics["accuracy"] > 0.5
-    with pytest.raises(UsageError, match=r"has trained for \d seconds. Give a longer --max-time"):
+    with pytest.raises(UsageError, match=r"has trained for \d+ seconds. Give a longer --max-time"):
         resume(result.run, max_time="2s")
-    resume(result.run, max_time="4s")
-    assert result.run.read_json("status.json")["elapsed_seconds"] >= 4
+    with pytest.raises(UsageError, match=r"ended by max time. More epochs change nothing: .*--max-time"):
+        resume(result.run, epochs=100_001)
+    longer = int(status["elapsed_seconds"]) + 2
+    resume(result.run, max_time=f"{longer}s")
+    assert result.run.read_json("status.json")["elapsed_seconds"] >= longer
 
 
 def test_a_run_without_a_limit_goes_on_with_one(tmp_path):
     result = train(tmp_path, epochs=1)
-    resume(result.run, epochs=100_000, max_time="3s")
+    limit = f"{int(result.run.read_json('status.json')['elapsed_seconds']) + 2}s"
+    with pytest.raises(UsageError, match="not ended by a time limit"):
+        resume(result.run, max_time=limit)
+    resume(result.run, epochs=100_000, max_time=limit)
     status = result.run.read_json("status.json")
     assert (status["stopped"], status["stage"]) == ("max time", "finished")
+
+
+def test_another_time_limit_does_not_undo_early_stopping(tmp_path):
+    result = train(tmp_path, task=FirstIsBest(), epochs=9, early_stopping=1)
+    with pytest.raises(UsageError, match="not ended by a time limit"):
+        resume(result.run, max_time="1h")
+    resume(result.run, max_time="1h", weight_decay=1e-6, force=True)
+    assert result.run.read_json("status.json")["epoch"] == 2
 
 
 @pytest.mark.parametrize(("limit", "steps"), [(3, 3), (0.5, 10), (1.0, 20), (1000, 20), (1e-6, 1)])

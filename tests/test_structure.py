@@ -90,17 +90,20 @@ def test_arrows(name):
         assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
 
 
-def network_classes(*more):
-    names = [f"models.{file.stem}" for file in files_of("models") if file.stem != "__init__"]
-    for name in (*names, *more):
-        module = importlib.import_module(f"kerasdl.{name}")
+def layers_in(*names):
+    """Return the layers and networks that are defined in packages and modules of kerasdl."""
+    files = [file.relative_to(PACKAGE).with_suffix("") for name in names for file in files_of(name)]
+    found = []
+    for file in files:
+        module = importlib.import_module(".".join(("kerasdl", *file.parts)).removesuffix(".__init__"))
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, keras.Layer) and kind.__module__ == module.__name__:
-                yield kind
+                found.append(kind)
+    return found
 
 
 def test_every_network_has_a_case_and_a_pipeline():
-    networks = {kind for kind in network_classes() if issubclass(kind, Network)}
+    networks = {kind for kind in layers_in("models") if issubclass(kind, Network)}
     assert networks == {case.model.target for case in CASES}
     used = {catalog.load(name)[0].model.target for name in catalog.names()}
     assert networks <= used
@@ -111,7 +114,9 @@ def test_every_space_has_a_pipeline():
 
 
 def test_every_layer_is_registered_and_writes_its_config():
-    for kind in network_classes("layers", "preprocessing"):
+    kinds = layers_in("models", "layers", "preprocessing")
+    assert {"ResNet", "ResidualBlock", "Maxout", "ImagePreprocessing"} <= {kind.__name__ for kind in kinds}
+    for kind in kinds:
         assert keras.saving.get_registered_name(kind) == f"kerasdl>{kind.__name__}"
         if "__init__" in vars(kind):  # arguments of its own
             assert "get_config" in vars(kind), f"{kind.__name__} has no get_config of its own"

@@ -222,10 +222,15 @@ def test_recipe_of_the_run_is_that_of_the_result(tmp_path):
 
 @pytest.mark.parametrize(("momentum", "lags"), [(0.99, True), (0.89, False)])
 def test_statistics_that_cannot_follow_are_said(tmp_path, caplog, momentum, lags):
-    """In 20 updates; 0.89 ** 20 is 0.097: less than a tenth."""
-    train(tmp_path, model=Config(ConvNet, filters=(4,), normalization_momentum=momentum), epochs=1)
-    said = "momentum of 0.99: after the 20 updates of this run its moving statistics are still 82%"
+    """In 20 batches; 0.89 ** 20 is 0.097: less than a tenth."""
+    network = Config(ConvNet, filters=(4,), normalization_momentum=momentum)
+    run = train(tmp_path, model=network, epochs=1).run
+    said = "momentum of 0.99: after the 20 batches of this run its moving statistics are still 82%"
     assert (said in caplog.text) == ("Batch normalisation has" in caplog.text) == lags
+    caplog.clear()
+    train(tmp_path, model=network, epochs=1, gradient_accumulation_steps=16)  # 0.99 ** 320 is 0.04
+    train(tmp_path, model=network, epochs=1, weights=str(run.path))
+    assert "Batch normalisation has" not in caplog.text
 
 
 def test_a_class_without_weight_is_never_learned(tmp_path):

@@ -97,6 +97,7 @@ def _resume(parser: Parser, arguments: list[str], path: str) -> int:
     parser.usage = (
         f"{parser.prog} --resume RUN [--epochs INT] [--max-time TEXT] [--data DATA] [--force] [flags]"
     )
+    parser.prog += f" --resume {path}"  # whose --help shows the flags of that run's recipe
     parser.add_data("where the data is now, if it has moved")
     parser.add_folders("exported")
     environment.import_tensorflow()

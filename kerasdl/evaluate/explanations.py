@@ -113,7 +113,7 @@ def _grad_cam(network, images, class_ids, steps, about):
         if not answer.any():
             about["notes"].append(
                 f"Grad-CAM of {row['name']} is 0 everywhere: no place of {found.layer} speaks for "
-                f"{row['class']}, all speak against it. The other maps tell more."
+                f"{row['class']}. --methods occlusion shows what speaks against it, too."
             )
     return found.maps
 

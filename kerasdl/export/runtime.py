@@ -153,9 +153,8 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
         raise UsageError(f"There is no {path}.")
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         files = sorted(file.name for file in path.iterdir() if file.suffix in _SUFFIXES)
-        raise UsageError(
-            f"{path} holds no SavedModel (saved_model.pb). Give one of the files in it: {', '.join(files)}."
-        )
+        hint = f"Give one of the files in it: {', '.join(files)}" if files else "Export the run again"
+        raise UsageError(f"{path} holds no SavedModel (saved_model.pb). {hint}.")
     if path.is_file() and path.suffix not in _SUFFIXES:
         raise UsageError(f"{path} is no exported model. Give a bundle's folder, a .tflite or an .onnx file.")
     try:
