@@ -3,14 +3,38 @@
 Keras states an update as several operators, each of which reads and writes the whole weight; TensorFlow has a
 kernel that does it in one pass, with the same formula. Rounding differs: Adam's 1 - beta_2 is taken in
 float32, which moves an update by 1e-5 of itself. Sparse gradients take Keras's way.
+
+What is the same for all weights, the learning rate of a schedule and Adam's powers, is stated once. Keras
+states it once a weight: thousands of operators in a deep network, and seconds more until its first step.
 """
+
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 
-class SGD(keras.optimizers.SGD):
+class _DecayAtOneRate:
+    """Mixed in before a Keras optimizer: its weight decay asks for the learning rate once."""
+
+    def _apply_weight_decay(self, variables):
+        if self.weight_decay is None:
+            return
+        decayed = [variable.value for variable in variables if self._use_weight_decay(variable)]
+
+        def decay(variable, rate):
+            factor, rate = (tf.cast(value, variable.dtype) for value in (self.weight_decay, rate))
+            variable.assign_sub(variable * factor * rate)
+
+        def decay_all(strategy, rate):
+            for variable in decayed:
+                strategy.extended.update(variable, decay, args=(rate,), group=False)
+
+        tf.distribute.get_replica_context().merge_call(decay_all, args=(self.learning_rate,))
+
+
+class SGD(_DecayAtOneRate, keras.optimizers.SGD):
     """`keras.optimizers.SGD`; arguments are those of Keras."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -31,25 +55,36 @@ class SGD(keras.optimizers.SGD):
         )
 
 
-class Adam(keras.optimizers.Adam):
+class _OfAllWeights(NamedTuple):
+    """What an update by Adam takes besides the gradient: tensors of one number each."""
+
+    learning_rate: Any
+    beta_1_power: Any
+    beta_2_power: Any
+
+
+class Adam(_DecayAtOneRate, keras.optimizers.Adam):
     """`keras.optimizers.Adam`; arguments are those of Keras."""
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        step = ops.cast(self.iterations + 1, "float32")
+        powers = (ops.cast(beta, "float32") ** step for beta in (self.beta_1, self.beta_2))
+        super()._backend_update_step(grads, trainable_variables, _OfAllWeights(learning_rate, *powers))
 
     def update_step(self, gradient, variable, learning_rate):
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
-            super().update_step(gradient, variable, learning_rate)
+            super().update_step(gradient, variable, learning_rate.learning_rate)
             return
-        rate, gradient, beta_1, beta_2, epsilon, step = (
+        rate, power_1, power_2, gradient, beta_1, beta_2, epsilon = (
             ops.cast(value, variable.dtype)
-            for value in (
-                learning_rate, gradient, self.beta_1, self.beta_2, self.epsilon, self.iterations + 1,
-            )
-        )  # fmt: skip
+            for value in (*learning_rate, gradient, self.beta_1, self.beta_2, self.epsilon)
+        )
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=_slot(self, self._momentums, variable),
             v=_slot(self, self._velocities, variable),
-            beta1_power=beta_1**step,
-            beta2_power=beta_2**step,
+            beta1_power=power_1,
+            beta2_power=power_2,
             lr=rate,
             beta1=beta_1,
             beta2=beta_2,
@@ -62,7 +97,7 @@ class AdamW(Adam, keras.optimizers.AdamW):
     """`keras.optimizers.AdamW`; arguments are those of Keras."""
 
 
-class RMSprop(keras.optimizers.RMSprop):
+class RMSprop(_DecayAtOneRate, keras.optimizers.RMSprop):
     """`keras.optimizers.RMSprop`; arguments are those of Keras."""
 
     def update_step(self, gradient, variable, learning_rate):

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections import Counter
 
 import keras
 import numpy as np
@@ -247,6 +248,24 @@ def test_fused_updates_are_those_of_keras(name, fields, operator, sparse):
     assert len(ours) == len(expected) + 1
     fused = {op for op in used if op.startswith("ResourceApply")}
     assert fused == (set() if sparse else {operator} - {None})
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_what_all_weights_share_is_stated_once(name):
+    """A schedule's operators, and Adam's powers, are as many for nine weights as for one."""
+
+    def operators(num_weights):
+        optimizer = make_optimizer(recipe(optimizer=name, schedule="cosine", weight_decay=0.1), 10)
+        weights = [keras.Variable(np.ones(3), dtype="float32") for _ in range(num_weights)]
+        optimizer.build(weights)
+        gradients = [tf.ones(3)] * num_weights
+        update = tf.function(lambda: optimizer.apply(gradients, weights)).get_concrete_function()
+        library = update.graph.as_graph_def().library
+        return Counter(node.op for part in library.function for node in part.node_def)
+
+    few, many = operators(1), operators(9)
+    assert few["Cos"] and {op: many[op] for op in ("Cos", "Pow")} == {op: few[op] for op in ("Cos", "Pow")}
+    assert many["AssignSubVariableOp"] == 9 * few["AssignSubVariableOp"]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
