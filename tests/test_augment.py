@@ -176,6 +176,14 @@ def test_shifts_and_covers_as_large_as_the_image_are_refused(name):
         ImageAugmentation(**{name: SIZE}).check((SIZE, SIZE, 3))
 
 
+def test_a_shift_that_loses_the_image_is_warned_of(caplog):
+    ImageAugmentation(crop=3).check((SIZE, SIZE, 3))
+    assert not caplog.messages
+    ImageAugmentation(crop=4).check((SIZE, SIZE, 3))
+    assert "crop is 4: it moves images of 12x12 by up to 33% " in caplog.text
+    assert "--crop 1." in caplog.text
+
+
 def test_mixed_examples_weigh_what_their_classes_do():
     from kerasdl.fitting import _weights
 

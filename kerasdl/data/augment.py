@@ -1,9 +1,13 @@
 """Random changes to training images that keep what they show; whole batches at a time, in tf.data."""
 
 import dataclasses
+import logging
 import math
 
 from kerasdl.errors import UsageError
+
+_log = logging.getLogger(__name__)
+_LONGEST_CROP = 0.25  # of an image's side; beyond that what is shown is lost too often
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,10 +112,13 @@ class ImageAugmentation:
             raise UsageError("mixup and cutmix are both set, but a batch is mixed once; keep one of them.")
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise a UsageError for images that would be shifted or covered by as much as they measure.
+        """Refuse what suits no image of a shape, and warn of shifts that leave little of one.
 
         Args:
             shape: (height, width, channels) of an image.
+
+        Raises:
+            UsageError: for images that would be shifted or covered by as much as they measure.
         """
         height, width, _ = shape
         for name in ("crop", "cutout"):
@@ -120,6 +127,12 @@ class ImageAugmentation:
                     f"{name} is {pixels}, but has to be less than images of {height}x{width} are wide and "
                     f"high. Give at most --{name} {min(height, width) - 1}."
                 )
+        share = self.crop / min(height, width)
+        if share > _LONGEST_CROP:
+            _log.warning(
+                f"crop is {self.crop}: it moves images of {height}x{width} by up to {share:.0%} of their "
+                f"side, and their reflection comes in. An eighth is usual: --crop {min(height, width) // 8}."
+            )
 
     def __call__(self, images, labels, seed):
         """Change a batch.
