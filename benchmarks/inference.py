@@ -8,7 +8,8 @@ Networks: those of `torch_networks.py`. Each arm is a process of its own that ta
 NumPy array, and returns probabilities. Before anything is timed, the PyTorch network gets the weights of the
 bundle and has to give its answers to the same images to 1e-4 of the highest probability. The arms take turns,
 in a new order each round. A ratio above 1 says how many times faster than the fastest PyTorch arm an arm is:
-the median over the rounds, and the lowest to the highest.
+the median over the rounds, and the lowest to the highest. With `--network` a column says what share that is
+of the rate of matrix products in float32 with as many threads; what computes in integers may be above 100 %.
 
 Leave the machine alone meanwhile: other work slows PyTorch's two threads, which wait for each other, far more
 than it slows one thread. The quietest rounds count, and the share of the machine that others used is printed.
@@ -19,6 +20,7 @@ import contextlib
 import functools
 import importlib.metadata
 import math
+import os
 import random
 import statistics
 import tempfile
@@ -158,6 +160,16 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     return twin, images, predictor.predict(images)["probabilities"]
 
 
+def flop(name: str) -> int:
+    """Return the floating-point operations of a network's answer to one image.
+
+    Runs in a process of its own, as `read_bundle` does.
+    """
+    import keras_networks
+
+    return keras_networks.flop_per_sample(keras_networks.network(name, 0.0), training=False)
+
+
 def start(open_arm: Callable[..., Answer], arguments: Sequence[Any]) -> None:
     """Open the arm of this process."""
     if open_arm is not open_torch:
@@ -236,16 +248,23 @@ def show(
     noise: quiet.Noise,
     spec: networks.Spec | None,
     size: int,
+    fewest_ms: float | None,
 ) -> None:
-    """Print a line for each arm, from the milliseconds by name of each round, and the verdicts."""
+    """Print a line for each arm, from the milliseconds by name of each round, and the verdicts.
+
+    `fewest_ms` is what a call would take at the rate of matrix products, where that is known.
+    """
     middle = {arm.name: statistics.median(times[arm.name] for times in found) for arm in arms}
     reference = min((arm.name for arm in arms if arm.is_torch), key=middle.get)
     print(f"\n{title}, {noise}; ratio to {reference}")
-    print(f"{'arm':<28}{'median ms':>10}{'ratio':>8}  {'lowest to highest':<20}{'max difference':>14}")
+    columns = f"{'median ms':>10}{'ratio':>8}  {'lowest to highest':<20}{'max difference':>14}"
+    print(f"{'arm':<28}{columns}{'' if fewest_ms is None else '     of the rate'}")
     for arm in arms:
         ratio, low, high = ratios(found, reference, arm.name)
         spread = f"{low:.2f} to {high:.2f}"
-        print(f"{arm.name:<28}{middle[arm.name]:>10.4f}{ratio:>8.2f}  {spread:<20}{arm.difference:>14.1e}")
+        share = "" if fewest_ms is None else f"{fewest_ms / middle[arm.name]:>16.1%}"
+        line = f"{arm.name:<28}{middle[arm.name]:>10.4f}{ratio:>8.2f}  {spread:<20}{arm.difference:>14.1e}"
+        print(line + share)
     if not noise.is_quiet:
         print(f"NO VERDICT: the machine was not quiet (above {machine.QUIET:.0%}); run it again when it is.")
         return
@@ -325,6 +344,14 @@ def parse() -> argparse.Namespace:
     return values
 
 
+def _fewest_ms(network: str, num_threads: int) -> float:
+    """Return the milliseconds of an answer to one image at the rate of matrix products in float32."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    rates = machine.matrix_rates({**os.environ, **dict.fromkeys(names, str(num_threads))})
+    print(f"\nMatrix products in float32, {num_threads} threads: {max(rates):,.0f} GFLOP/s")
+    return alone(flop, network) / max(rates) / 1e6
+
+
 def alone(function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
     """Return what a function does in a process of its own that has TensorFlow."""
     with ProcessPoolExecutor(1, get_context("spawn"), environment.import_tensorflow) as pool:
@@ -351,20 +378,23 @@ def measure(path: Path, run: Path | None, values: argparse.Namespace) -> None:
     """Check and time all arms of a bundle, for every number of threads and batch size."""
     twin, images, expected = alone(read_bundle, path)
     name = values.network or ("lenet5" if twin["network"] == "LeNet5" else None)
-    title, spec = values.network or str(path), networks.SPECS.get(name)
+    named, spec = values.network or str(path), networks.SPECS.get(name)
     images = np.ascontiguousarray(images)
     if len(images) < max(values.batch_sizes):  # the few examples of a card
         images, expected = (
             np.resize(array, (max(values.batch_sizes), *array.shape[1:])) for array in (images, expected)
         )
     for num_threads in values.threads:
+        one_image = None if values.network is None else _fewest_ms(values.network, num_threads)
         arms = make_arms(path, run, twin, num_threads)
         try:
             check(arms, images, expected, values.batch_sizes)
             for size in values.batch_sizes:
                 arguments = arms, images[:size], values.seconds
                 found, noise = quiet.rounds(values.rounds, functools.partial(one_round, *arguments))
-                show(arms, found, f"{title}, batch {size}, threads {num_threads}", noise, spec, size)
+                fewest_ms = None if one_image is None else size * one_image
+                title = f"{named}, batch {size}, threads {num_threads}"
+                show(arms, found, title, noise, spec, size, fewest_ms)
         finally:
             for arm in arms:
                 arm.close()

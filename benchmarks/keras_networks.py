@@ -1,6 +1,7 @@
 """The networks of kerasdl in Keras's own layers, as users of Keras write them: raw images in, logits out."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 from networks import SPECS
 
@@ -21,6 +22,20 @@ def network(name: str, dropout: float) -> keras.Model:
         name
     ]
     return keras.Model(inputs, layers.Dense(spec.num_classes, dtype="float32")(features(x, dropout)))
+
+
+def flop_per_sample(network: keras.Model, *, training: bool) -> int:
+    """Count the floating-point operations of a functional network's layers with a kernel, on one sample.
+
+    A multiplication and an addition are two. In training the gradients of weights and of inputs cost as much
+    as the forward pass each; the first layer's input needs none.
+    """
+    products = []
+    for layer in network.layers:
+        if hasattr(layer, "kernel"):
+            places = int(np.prod(layer.output.shape[1:-1]))  # 1 for a dense layer
+            products.append(places * int(np.prod(layer.kernel.shape)))
+    return 2 * (3 * sum(products) - products[0] if training else sum(products))
 
 
 def lenet5(x, dropout: float):

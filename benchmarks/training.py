@@ -277,7 +277,7 @@ def main() -> None:
             measured = measure(arms, settings, values.rounds)
         measured |= {"settings": dataclasses.asdict(settings), "data": source}
         network_of_keras = keras_networks.network(network, settings.dropout)
-        measured["flop_per_sample"] = training_table.flop_per_sample(network_of_keras)
+        measured["flop_per_sample"] = keras_networks.flop_per_sample(network_of_keras, training=True)
         titles = {name: arm.title for name, arm in arms.items()}
         print(f"\n{training_table.render(titles, measured, target)}", flush=True)
         everything["networks"][network] = measured

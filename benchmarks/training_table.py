@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from machine import QUIET
 
 SLOW = 1.1  # times the median epoch
@@ -24,20 +23,6 @@ def title(settings, source: str, rounds: int) -> str:
         f"{settings.learning_rate:g}{decay}, dropout {settings.dropout:g}, no augmentation in any arm; "
         f"{rounds} rounds of {settings.epochs} epochs"
     )
-
-
-def flop_per_sample(network) -> int:
-    """Count forward and backward of a functional Keras network, from the layers that have a kernel.
-
-    A multiplication and an addition are two. The gradients of weights and of inputs cost as much as the
-    forward pass each; the first layer's input needs none.
-    """
-    products = []
-    for layer in network.layers:
-        if hasattr(layer, "kernel"):
-            places = int(np.prod(layer.output.shape[1:-1]))  # 1 for a dense layer
-            products.append(places * int(np.prod(layer.kernel.shape)))
-    return 2 * (3 * sum(products) - products[0])
 
 
 def render(
