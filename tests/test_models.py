@@ -23,6 +23,7 @@ def compiled(case, network, **fields):
         loss=case.task.loss(),
         metrics=case.task.metrics(),
     )
+    network.optimizer.build(network.trainable_variables)  # made in the first step, they would trace it twice
     for layer in network._flatten_layers():
         if isinstance(layer, BatchNormalization):
             layer.momentum = 0.8  # tests train for few steps, after which 0.99 leaves the initial statistics
