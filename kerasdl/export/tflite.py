@@ -1,6 +1,7 @@
 """Endpoints to TFLite files, converted in a process of their own."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.errors import RunFailedError
-from kerasdl.export import tflite_file
+from kerasdl.export import representative, tflite_file
 from kerasdl.export.process import Worker
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import Endpoint, ExportSpec
@@ -54,7 +55,7 @@ class Converter(Worker):
             target=str(target),
             mode=mode,
             signatures=list(signatures),
-            calibration=calibration if mode in _CALIBRATED else None,
+            calibration=calibration,
         )
 
 
@@ -90,12 +91,22 @@ class TFLiteWriter:
             raise RunFailedError(f"{mode} needs calibration samples of {', '.join(bare)}")
         if not self._source.exists():
             write_saved_model(self._endpoints, self._source)
-        self._converter.convert(self._source, target, mode, names, self._spec.calibration)
+        calibration = self._calibration if mode in _CALIBRATED else None
+        self._converter.convert(self._source, target, mode, names, calibration)
         custom = tflite_file.custom_operators(target)
         if custom:
             target.unlink()
             raise RunFailedError(f"it needs operators that phones do not have ({', '.join(custom)})")
         tflite_file.embed_labels(target, self._spec.name, self._spec.labels)
+
+    @functools.cached_property
+    def _calibration(self) -> dict[str, dict[str, np.ndarray]]:
+        """The examples for the ranges of the integer modes, by signature and name."""
+        single = [_for_phones(endpoint, 1) for endpoint in self._endpoints]
+        return {
+            endpoint.name: representative.without_outliers(endpoint, self._spec.calibration[endpoint.name])
+            for endpoint in single
+        }
 
 
 def _for_phones(endpoint: Endpoint, batch_size: int | None) -> Endpoint:
