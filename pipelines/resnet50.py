@@ -6,8 +6,8 @@
 The second begins with published weights, which Keras fetches, and trains a new head alone. They are of v1.
 
 At 224x224 it has not been trained to the end. On CIFAR-10 (`--data cifar10 --size 64,64 --crop 4 --epochs 3
---warmup-epochs 1 --learning-rate 0.05 --precision mixed_bfloat16`; 2 cores of an EPYC, TensorFlow 2.21.0, Keras
-3.15.1, seed 0): test accuracy 64.38 %, int8 64.45 %, some 45 CPU-minutes, 105 samples/s.
+--warmup-epochs 1 --learning-rate 0.05 --precision mixed_bfloat16`; 2 cores of an EPYC, TensorFlow 2.21.0,
+Keras 3.15.1, seed 0): test accuracy 64.38 %, int8 64.45 %, 49 CPU-minutes, 105 samples/s.
 """
 
 from kerasdl.data.augment import ImageAugmentation
