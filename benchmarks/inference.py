@@ -9,7 +9,7 @@ NumPy array, and returns probabilities. Before anything is timed, the PyTorch ne
 bundle and has to give its answers to the same images to 1e-4 of the highest probability. The arms take turns,
 in a new order each round. A ratio above 1 says how many times faster than the fastest PyTorch arm an arm is:
 the median over the rounds, and the lowest to the highest. With `--network` a column says what share that is
-of the rate of matrix products in float32 with as many threads; what computes in integers may be above 100 %.
+of the rate of matrix products in float32 with as many threads, measured before; integers go beyond 100 %.
 
 Leave the machine alone meanwhile: other work slows PyTorch's two threads, which wait for each other, far more
 than it slows one thread. The quietest rounds count, and the share of the machine that others used is printed.

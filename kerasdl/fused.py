@@ -21,7 +21,11 @@ class _DecayAtOneRate:
     def _apply_weight_decay(self, variables):
         if self.weight_decay is None:
             return
-        decayed = [variable.value for variable in variables if self._use_weight_decay(variable)]
+        decayed = [
+            variable.value if isinstance(variable, keras.Variable) else variable
+            for variable in variables
+            if self._use_weight_decay(variable)
+        ]
 
         def decay(variable, rate):
             factor, rate = (tf.cast(value, variable.dtype) for value in (self.weight_decay, rate))
@@ -31,7 +35,9 @@ class _DecayAtOneRate:
             for variable in decayed:
                 strategy.extended.update(variable, decay, args=(rate,), group=False)
 
-        tf.distribute.get_replica_context().merge_call(decay_all, args=(self.learning_rate,))
+        tf.__internal__.distribute.interim.maybe_merge_call(
+            decay_all, self._distribution_strategy, self.learning_rate
+        )
 
 
 class SGD(_DecayAtOneRate, keras.optimizers.SGD):
@@ -56,7 +62,7 @@ class SGD(_DecayAtOneRate, keras.optimizers.SGD):
 
 
 class _OfAllWeights(NamedTuple):
-    """What an update by Adam takes besides the gradient: tensors of one number each."""
+    """What an update by Adam takes besides the gradient: a number each, as tensors or a variable."""
 
     learning_rate: Any
     beta_1_power: Any
@@ -71,13 +77,14 @@ class Adam(_DecayAtOneRate, keras.optimizers.Adam):
         powers = (ops.cast(beta, "float32") ** step for beta in (self.beta_1, self.beta_2))
         super()._backend_update_step(grads, trainable_variables, _OfAllWeights(learning_rate, *powers))
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient, variable, shared):
+        # `shared` is an _OfAllWeights: `_backend_update_step` has it in the learning rate's place.
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
-            super().update_step(gradient, variable, learning_rate.learning_rate)
+            super().update_step(gradient, variable, shared.learning_rate)
             return
         rate, power_1, power_2, gradient, beta_1, beta_2, epsilon = (
             ops.cast(value, variable.dtype)
-            for value in (*learning_rate, gradient, self.beta_1, self.beta_2, self.epsilon)
+            for value in (*shared, gradient, self.beta_1, self.beta_2, self.epsilon)
         )
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

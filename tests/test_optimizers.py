@@ -264,7 +264,8 @@ def test_what_all_weights_share_is_stated_once(name):
         return Counter(node.op for part in library.function for node in part.node_def)
 
     few, many = operators(1), operators(9)
-    assert few["Cos"] and {op: many[op] for op in ("Cos", "Pow")} == {op: few[op] for op in ("Cos", "Pow")}
+    assert few["Cos"] and few["AssignSubVariableOp"] and (few["Pow"] or "adam" not in name)
+    assert {op: many[op] for op in ("Cos", "Pow")} == {op: few[op] for op in ("Cos", "Pow")}
     assert many["AssignSubVariableOp"] == 9 * few["AssignSubVariableOp"]
 
 

@@ -20,8 +20,9 @@ def without_outliers(endpoint: Endpoint, samples: Mapping[str, np.ndarray]) -> d
 
     The converter takes the range of each tensor from its lowest to its highest value over all examples. Where
     one in 256 makes a deep network's numbers ten times as large, the others are left a tenth of the 256
-    steps: a ResNet-50 lost 2.5 points of accuracy to one example, and nothing without it. Left out is what
+    steps: a ResNet-50 lost 0.95 points of accuracy to one example, and nothing without it. Left out is what
     reaches further, in any tensor, than three times what 95 % of the examples stay within; at most 5 %.
+    Tensors within loops, branches and nested functions are not looked at.
 
     Args:
         endpoint: takes one example.
@@ -31,12 +32,12 @@ def without_outliers(endpoint: Endpoint, samples: Mapping[str, np.ndarray]) -> d
         The samples, fewer or as they are.
     """
     farthest = _farthest(endpoint, samples)  # (N, tensors)
-    usual = np.quantile(farthest, _USUAL, axis=0, method="higher")
-    farthest, usual = farthest[:, usual > 0], usual[usual > 0]
-    reach = (farthest / usual).max(axis=1, initial=0.0)  # (N,)
-    most = int(len(reach) * (1 - _USUAL))
-    worst = [int(index) for index in np.argsort(-reach)[:most] if not reach[index] <= _FARTHEST]
-    if not worst:
+    usual = np.quantile(farthest, _USUAL, axis=0, method="inverted_cdf")
+    telling = (usual > 0) & np.isfinite(usual)
+    reach = (farthest[:, telling] / usual[telling]).max(axis=1, initial=0.0)  # (N,)
+    worst = np.flatnonzero(reach > _FARTHEST)
+    worst = worst[np.argsort(-reach[worst])][: round(len(reach) * (1 - _USUAL))]
+    if not len(worst):
         return dict(samples)
     _log.info(
         f"{len(worst)} of {len(reach)} examples do not count for the ranges of integer files: numbers of "
@@ -46,19 +47,15 @@ def without_outliers(endpoint: Endpoint, samples: Mapping[str, np.ndarray]) -> d
 
 
 def _farthest(endpoint: Endpoint, samples: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the largest absolute value (N, tensors) in each tensor between inputs and outputs."""
+    """Return the largest absolute value (N, tensors) in each tensor that an operator makes."""
 
     @tf.function(input_signature=list(endpoint.inputs.values()), autograph=False)
     def run(*inputs):
         endpoint.function(*inputs)
         operations = tf.compat.v1.get_default_graph().get_operations()
-        tensors = [
-            output
-            for operation in operations
-            if operation.type not in _COPIES
-            for output in operation.outputs
-            if output.dtype.is_floating
-        ]
+        made = [operation.outputs for operation in operations if operation.type not in _COPIES]
+        # Of several outputs a kernel leaves some as the memory was: batch normalisation the statistics.
+        tensors = [outputs[0] for outputs in made if len(outputs) and outputs[0].dtype.is_floating]
         return tf.stack([_largest(tensor) for tensor in tensors])
 
     with tf.device("CPU:0"):

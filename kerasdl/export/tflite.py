@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,11 +103,18 @@ class TFLiteWriter:
     @functools.cached_property
     def _calibration(self) -> dict[str, dict[str, np.ndarray]]:
         """The examples for the ranges of the integer modes, by signature and name."""
-        single = [_for_phones(endpoint, 1) for endpoint in self._endpoints]
-        return {
-            endpoint.name: representative.without_outliers(endpoint, self._spec.calibration[endpoint.name])
-            for endpoint in single
-        }
+        found, samples = {}, self._spec.calibration
+        try:
+            for endpoint in self._endpoints:
+                single = _for_phones(endpoint, 1)
+                found[endpoint.name] = representative.without_outliers(single, samples[endpoint.name])
+        except (KeyError, ValueError, tf.errors.OpError) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            # TensorFlow's reason stands before the name of the node, after pages of calls.
+            told = (line for line, after in itertools.pairwise(lines) if after.startswith("[[{{node"))
+            reason = next(told, lines[0] if lines else type(error).__name__)
+            raise RunFailedError(f"its calibration samples cannot be run: {reason[:300]}") from error
+        return found
 
 
 def _for_phones(endpoint: Endpoint, batch_size: int | None) -> Endpoint:
