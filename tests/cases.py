@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
 from kerasdl.layers import BatchNormalization, Dropout
 from kerasdl.models.alexnet import AlexNet
@@ -178,3 +179,8 @@ EXTRA_CASES = tuple(
     for as_dict in (False, True)
 )
 ALL_CASES = CASES + EXTRA_CASES
+#: The same for tests that train or export. GoogLeNet's graph takes many times as long there as the others'.
+LONG_CASES = tuple(
+    pytest.param(case, marks=pytest.mark.slow) if case.model.target is GoogLeNet else case
+    for case in ALL_CASES
+)

@@ -13,7 +13,7 @@ from kerasdl.errors import UsageError
 from kerasdl.optimizers import make_optimizer, moving_averages
 from kerasdl.recipe import Recipe
 from kerasdl.step import Network
-from tests.cases import ALL_CASES, EXTRA_CASES
+from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES
 
 NORMALIZED = EXTRA_CASES[0]
 
@@ -61,7 +61,7 @@ def assert_same_update(case, tolerance=1e-5, one=None, two=None, **fields):
         np.testing.assert_allclose(history_one[name], history_two[name], atol=max(tolerance, 1e-5))
 
 
-@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+@pytest.mark.parametrize("case", LONG_CASES, ids=str)
 def test_two_replicas_equal_one(case):
     # Larger steps of deep networks with batch normalisation multiply differences of rounding.
     assert_same_update(case, learning_rate=0.002)

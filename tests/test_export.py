@@ -32,7 +32,7 @@ from kerasdl.export.tflite import MODES, Converter
 from kerasdl.export.verify import References, check_interface, compare
 from kerasdl.preprocessing import ImagePreprocessing
 from kerasdl.tasks.classification import Classification
-from tests.cases import ALL_CASES
+from tests.cases import LONG_CASES
 from tests.test_models import compiled
 
 LABELS = ("cat", "great dane", "emu")
@@ -726,7 +726,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(spec, tmp_pa
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+@pytest.mark.parametrize("case", LONG_CASES, ids=str)
 def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     """Trained a little, so that every weight is its own and counts; int16x8 and any batch size too."""
     features, labels = case.examples(40)

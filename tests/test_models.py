@@ -11,9 +11,10 @@ import tensorflow as tf
 from kerasdl.layers import BatchNormalization
 from kerasdl.optimizers import make_optimizer
 from kerasdl.recipe import Recipe
-from tests.cases import ALL_CASES, CASES, NUM_CLASSES
+from tests.cases import ALL_CASES, CASES, LONG_CASES, NUM_CLASSES
 
 each_case = pytest.mark.parametrize("case", ALL_CASES, ids=str)
+each_trained_case = pytest.mark.parametrize("case", LONG_CASES, ids=str)
 
 
 def compiled(case, network, **fields):
@@ -90,7 +91,7 @@ def test_every_weight_has_a_gradient(case):
             assert np.abs(gradient).max() > 0, weight.path
 
 
-@each_case
+@each_trained_case
 def test_overfits_one_batch(case):
     network = compiled(case, case.build(), learning_rate=case.learning_rate)
     images, labels = case.examples(16)
@@ -117,7 +118,7 @@ def test_round_trip_keeps_arguments_and_weights(case, tmp_path):
     np.testing.assert_array_equal(case.logits(network, images), case.logits(loaded, images))
 
 
-@each_case
+@each_trained_case
 @pytest.mark.parametrize(
     "policy",
     ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],  # a CPU emulates float16

@@ -88,6 +88,7 @@ def test_files_of_keras_give_all_but_another_head(tmp_path, suffix, caplog):
     assert "Loaded 4 of 5 layers with weights" in caplog.text and "left as initialised" in caplog.text
 
 
+@pytest.mark.slow
 def test_auxiliary_classifiers_are_of_the_head(tmp_path):
     tiny = Config(GoogLeNet, width=8, stem="cifar")
     theirs, ours = (network_of(tiny, count, (16, 16, 3)) for count in (3, 5))

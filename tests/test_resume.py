@@ -107,7 +107,10 @@ def test_everything_with_a_state_acts_in_the_reference(references):
 
 @pytest.mark.parametrize(
     ("strategy", "moments"),
-    [("none", ["step:110", "step:30", "write:9", "rename:3"]), ("cpu:2", ["step:140"])],
+    [
+        ("none", ["step:110", "step:30", "write:9", "rename:3"]),
+        pytest.param("cpu:2", ["step:140"], marks=pytest.mark.slow),
+    ],
 )
 def test_killed(references, tmp_path, strategy, moments):
     """In the middle of an epoch, while a file is written, and when it just was.
