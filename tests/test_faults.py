@@ -166,7 +166,7 @@ def grow_in_numpy():
     np.ones(2**50)
 
 
-@pytest.mark.parametrize("grow", [grow_in_fit, grow_in_numpy])
+@pytest.mark.parametrize("grow", [pytest.param(grow_in_fit, marks=pytest.mark.slow), grow_in_numpy])
 def test_no_memory(run, grow):
     text = explained(provoked(grow), run)
     assert "not enough memory for a batch of 64" in text
