@@ -461,21 +461,21 @@ def test_large_networks_have_few_variants(in_benchmarks):
 
 
 def test_verdicts_on_inference(in_benchmarks, monkeypatch):
-    import inference
+    import inference_table
     import networks
 
     names = ("n.float32.tflite", "n.int8.tflite", "PyTorch eager", "PyTorch compile")
     names += ("PyTorch compile channels-last",)
     found = [dict(zip(names, row, strict=True)) for row in ((2, 0.5, 1, 5, 4), (2, 0.5, 9, 5, 4.2))]
     middle = {name: sum(row[name] for row in found) / 2 for name in names}
-    monkeypatch.setattr(inference.machine, "flags", lambda: {"avx512_vnni"})
+    monkeypatch.setattr(inference_table.machine, "flags", lambda: {"avx512_vnni"})
     arguments = (names[:2], middle, found, networks.SPECS["resnet20"])
-    best, exact, int8 = inference.verdicts(*arguments, 1)
+    best, exact, int8 = inference_table.verdicts(*arguments, 1)
     assert best == "Best artefact: n.int8.tflite, 8.20 (8.00 to 8.40) times PyTorch compile channels-last"
     assert exact.startswith("Best in float32: n.float32.tflite, 2.05 (")
     assert exact.endswith("required: 2, met")
     assert int8 == "n.int8.tflite: 4.00 (4.00 to 4.00) times n.float32.tflite; required: 3, met"
     found[0]["n.float32.tflite"] = found[1]["n.float32.tflite"] = 4
-    assert inference.verdicts(*arguments, 32)[1].endswith("required: 1.05, NOT MET")
-    monkeypatch.setattr(inference.machine, "flags", set)
-    assert "required" not in inference.verdicts(*arguments, 32)[2]
+    assert inference_table.verdicts(*arguments, 32)[1].endswith("required: 1.05, NOT MET")
+    monkeypatch.setattr(inference_table.machine, "flags", set)
+    assert "required" not in inference_table.verdicts(*arguments, 32)[2]
