@@ -29,12 +29,14 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
 
     import keras
 
-    from kerasdl import building, recipe, shipping
-    from kerasdl import run as runs
-    from kerasdl.data.npz import Npz
-    from kerasdl.data.splits import ArraySplit
-    from kerasdl.export.labels import to_text
+    from kerasdl.data.dataset import ArraySplit
+    from kerasdl.data.images.npz import Npz
     from kerasdl.export.tflite import Converter
+    from kerasdl.inference.labels import to_text
+    from kerasdl.jobs import export
+    from kerasdl.recipe import recipe
+    from kerasdl.runs import folder as runs
+    from kerasdl.training import build
 
     train = max(_CALIBRATION, networks.SPECS[name].num_classes)
     images, labels = networks.random_images(name, train + _HELD_OUT, seed=0)
@@ -45,17 +47,17 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
     splits = described.data.load()
     run = runs.create(folder / "runs", described)
     keras.utils.set_random_seed(0)
-    network = building.make_network(described, splits, building.make_preprocessing(described, splits))
+    network = build.make_network(described, splits, build.make_preprocessing(described, splits))
     _settle(network, images[:_HELD_OUT])
     network.save(run.model_file)
     # Accuracy of an untrained network is chance: with labels that are never its answers no file can lose any.
     answers = np.argmax(network.predict(splits.test.features, verbose=0), -1)
     wrong = ((answers + 1) % len(splits.class_names)).astype(np.int32)
     splits = dataclasses.replace(splits, test=ArraySplit(splits.test.features, wrong))
-    run.write("receipt.json", {"data": shipping.describe_data(splits)})
+    run.write("receipt.json", {"data": splits.describe()})
     run.write("labels.txt", to_text(splits.class_names))
     with Converter() as converter:
-        bundle = shipping.export_run(
+        bundle = export.export_run(
             run,
             splits,
             exported_dir=folder / "exported",

@@ -24,10 +24,11 @@ import numpy as np  # noqa: E402
 import quiet  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kerasdl import loading, shipping  # noqa: E402
-from kerasdl.evaluate import answers  # noqa: E402
-from kerasdl.export.saved_model import signature  # noqa: E402
-from kerasdl.run import Run  # noqa: E402
+from kerasdl.data import passes  # noqa: E402
+from kerasdl.inference.endpoint import signature  # noqa: E402
+from kerasdl.jobs import open as loading  # noqa: E402
+from kerasdl.jobs.evaluate import answers  # noqa: E402
+from kerasdl.runs.folder import Run  # noqa: E402
 
 LOOP = "kerasdl evaluate"
 BATCH_SIZES = (64, 128, 256, 512, 1024, 2048)
@@ -57,7 +58,7 @@ def one_round(arms) -> tuple[dict[str, float], float]:
 def compare(path: str, data: str | None, rounds: int) -> None:
     """Print the throughput of each arm on one run's test split, and the ratio."""
     target = loading.load(path)
-    batches = shipping.test_batches(target.load_data(data))
+    batches = passes.test_batches(target.load_data(data))
     images = np.concatenate([features for features, _ in batches()])
     endpoint = target.task.endpoints(Run(Path(path)).network(), target.features, target.calibration)[0]
     function = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)

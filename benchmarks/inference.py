@@ -39,9 +39,11 @@ import numpy as np
 import quiet
 
 from kerasdl import environment
-from kerasdl.commands.benchmark import counts
+from kerasdl.cli.commands.benchmark import counts
+from kerasdl.data import passes
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export.worker import time_calls
+from kerasdl.inference.worker.script import time_calls
+from kerasdl.jobs import verify
 
 TOLERANCE = 1e-4  # between probabilities of SavedModel and PyTorch twin, as a part of the highest one
 _TWINS = ("LeNet5", "MLP", "ResNet", "VGG")
@@ -54,7 +56,7 @@ def open_artefact(path: str, num_threads: int) -> Answer:
     """Open one artefact as `kerasdl.load` does."""
     import tensorflow as tf
 
-    from kerasdl.export.runtime import open_artifact
+    from kerasdl.inference.runtimes import open_artifact
 
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
     tf.config.threading.set_inter_op_parallelism_threads(num_threads)
@@ -66,7 +68,7 @@ def open_function(path: str, num_threads: int) -> Answer:
     """Open the network of a run as a `tf.function`."""
     import tensorflow as tf
 
-    from kerasdl import loading
+    from kerasdl.jobs import open as loading
 
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
     tf.config.threading.set_inter_op_parallelism_threads(num_threads)
@@ -121,21 +123,21 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
 
     Runs in a process of its own: this one starts no TensorFlow.
     """
-    from kerasdl import shipping
-    from kerasdl.export import recheck, runtime
+    from kerasdl.export import recheck
     from kerasdl.export.card import read_card
+    from kerasdl.inference import runtimes
 
     card = read_card(path)
     model = card["recipe"]["fields"]["model"]
     network = model["type"].rpartition(".")[2]
     if network not in _TWINS:
         raise UsageError(f"There is no PyTorch twin of {network}, only of {', '.join(_TWINS)}.")
-    _, splits = shipping.recorded_data(path, card)
+    _, splits = verify.recorded_data(path, card)
     if splits is None:
         images = recheck.sample_inputs(card, "serving_default")["images"]
     else:
-        images = next(iter(shipping.test_batches(splits)()))[0][:256]
-    predictor = runtime.SavedModelPredictor(path)
+        images = next(iter(passes.test_batches(splits)()))[0][:256]
+    predictor = runtimes.SavedModelPredictor(path)
     variables = predictor._signatures["serving_default"].variables  # in the order of the layers' calls
     names = ("activation", "pooling", "hidden_units", "dropout", "depth", "width", "stem", "shortcut")
     names += ("version", "batch_normalization", "head_units")

@@ -19,19 +19,21 @@ environment.import_tensorflow()
 from rich.console import Console  # noqa: E402
 
 import kerasdl  # noqa: E402
-from kerasdl import callbacks, checkpointing, checkpoints, fitting, records, trainer  # noqa: E402
+from kerasdl.jobs import train  # noqa: E402
+from kerasdl.training import checkpoint, fit  # noqa: E402
+from kerasdl.training.callbacks import callbacks, checkpoint_writer, history  # noqa: E402
 
 _METHODS = (
     "on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end",
     "on_train_end",
 )  # fmt: skip
 _TIMED = {
-    "checkpoints": (checkpointing.Checkpoints,),
+    "checkpoints": (checkpoint_writer.Checkpoints,),
     "best weights (model.keras)": (callbacks.Best,),
-    "history.csv": (records.History,),
-    "TensorBoard": (records.TensorBoard,),
-    "status.json": (records.Status,),
-    "progress bar": (records.ProgressBar,),
+    "history.csv": (history.History,),
+    "TensorBoard": (history.TensorBoard,),
+    "status.json": (history.Status,),
+    "progress bar": (history.ProgressBar,),
     "position, divergence": (callbacks.Position, callbacks.Divergence),
 }
 _seconds: dict[str, float] = defaultdict(float)
@@ -69,15 +71,15 @@ def main() -> None:
                     setattr(kind, method, timed(name, vars(kind)[method]))
     callbacks.Position.on_test_begin = lambda *_: _validate(-time.perf_counter())
     callbacks.Position.on_test_end = lambda *_: _validate(time.perf_counter())
-    checkpoints.write = timed("written", checkpoints.write)
-    counted, written = checkpoints.write, []
-    checkpoints.write = lambda *arguments: written.append(1) or counted(*arguments)
-    trainer.fit = timed("fit", fitting.fit)
+    checkpoint.write = timed("written", checkpoint.write)
+    counted, written = checkpoint.write, []
+    checkpoint.write = lambda *arguments: written.append(1) or counted(*arguments)
+    train.fit = timed("fit", fit.fit)
     recipe = kerasdl.load_recipe(
         "lenet5", data=values.data, epochs=values.epochs, checkpoint_every=values.checkpoint_every
     )
     with tempfile.TemporaryDirectory() as folder:
-        trainer.train(recipe, runs_dir=Path(folder), export=False, console=Console(force_terminal=True))
+        train.train(recipe, runs_dir=Path(folder), export=False, console=Console(force_terminal=True))
     whole = _seconds.pop("fit")
     one = _seconds.pop("written") / max(len(written), 1)
     print(f"\n{'':<28}{'seconds':>9}{'share':>9}   of {whole:.1f} s")

@@ -22,15 +22,13 @@ import psutil
 from rich.console import Console
 
 import kerasdl
-from kerasdl import catalog, environment
-from kerasdl.recipe import replace
+from kerasdl import environment
+from kerasdl.recipe import catalog, replace
 
 _SLEEPING = '''
 import time
 
-from kerasdl import load_recipe
-from kerasdl.recipe import replace
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, load_recipe, replace
 
 
 class Sleeping(Classification):
@@ -67,7 +65,8 @@ def search_of(recipe, space_file: Path, root: str, max_trials: int):
 
 def overhead(num_trials: int) -> None:
     """Print the time of each trial that is no training, and the memory of this process."""
-    from kerasdl.search import loop, session
+    from kerasdl.search import session
+    from kerasdl.search.trials import workers as loop
 
     recipe, _, space_file = catalog.load_space("lenet5")
     recipe = replace(recipe, data=kerasdl.load_recipe("lenet5", data="digits").data, epochs=1)
@@ -122,7 +121,7 @@ def processes() -> None:
     for method in ("spawn", "forkserver"):
         context = multiprocessing.get_context(method)
         if method == "forkserver":
-            context.set_forkserver_preload(["kerasdl.search.preload"])
+            context.set_forkserver_preload(["kerasdl.search.trials.preload"])
         seconds = []
         for _ in range(6):
             start = time.perf_counter()
@@ -137,7 +136,7 @@ def processes() -> None:
 def environment_ready() -> None:
     """Import what a trial needs."""
     environment.import_tensorflow(look_for_devices=False)
-    from kerasdl import trainer  # noqa: F401
+    from kerasdl.jobs import train  # noqa: F401
 
 
 if __name__ == "__main__":

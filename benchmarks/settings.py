@@ -38,7 +38,7 @@ ARMS = {
 def data(shape: tuple[int, int, int], examples: int):
     import numpy as np
 
-    from kerasdl.data.splits import ArraySplit, Spec, Splits
+    from kerasdl.data.dataset import ArraySplit, Spec, Splits
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (examples, *shape)).astype(np.uint8)
@@ -68,9 +68,10 @@ def samples_per_second(
     import keras
     import tensorflow as tf
 
-    from kerasdl import building, catalog, loop, optimizers
     from kerasdl.data import order
-    from kerasdl.recipe import replace
+    from kerasdl.recipe import catalog, replace
+    from kerasdl.training import build, loop
+    from kerasdl.training.optimizers import make
 
     loop.CALL_SECONDS = call_seconds
     if block_steps is not None:
@@ -79,15 +80,15 @@ def samples_per_second(
         finish = order._finish
         order._finish = lambda dataset, **_: finish(dataset, prefetch=prefetch)
     if stock_updates:
-        for key, kind in optimizers._CLASSES.items():
-            optimizers._CLASSES[key] = getattr(keras.optimizers, kind.__name__)
+        for key, kind in make._CLASSES.items():
+            make._CLASSES[key] = getattr(keras.optimizers, kind.__name__)
     if not test_finite:
-        optimizers._all_finite = lambda gradients: tf.constant(True)
+        make._all_finite = lambda gradients: tf.constant(True)
     recipe = replace(catalog.load(name)[0], **changes)
     colour = recipe.preprocessing.channels == 3
     splits = data((32, 32, 3) if colour else (28, 28, 1), examples)
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
-    network, _ = building.make_pair(recipe, splits, None, steps)
+    network, _ = build.make_pair(recipe, splits, None, steps)
     network.jit_compile = jit_compile
     augmentation = recipe.augmentation
     if augment_in_step:

@@ -101,21 +101,22 @@ def train(arguments: list[str]) -> None:
         mark("parsed")
         import_tensorflow()
         mark("keras")  # Keras comes with TensorFlow
-        from kerasdl import callbacks
+        from kerasdl.training.callbacks import callbacks
 
         callbacks.Position.on_train_batch_end = lambda *_, **__: end()
         _before(callbacks.Position, "on_epoch_begin", "epoch")
 
     def watch(parsed):
-        from kerasdl import building, trainer
+        from kerasdl.jobs import train as trainer
+        from kerasdl.training import build
 
         _before(trainer, "load_data", "imported")
-        _before(building, "resolve", "data")
-        _after(building, "make_pair", "built")
+        _before(build, "resolve", "data")
+        _after(build, "make_pair", "built")
         return parsed
 
     environment.import_tensorflow = marked
-    from kerasdl.commands import recipe_arguments
+    from kerasdl.cli import recipe_arguments
 
     parse = recipe_arguments.parse
     recipe_arguments.parse = lambda *given: watch(parse(*given))

@@ -7,7 +7,7 @@ All arms train the same network (same shapes, distribution of initial weights, d
 images with the same batch size, optimizer and constant learning rate, without augmentation; uint8 images
 become floats 0..1 inside the timed part. Each arm of each round is a process of its own, in an order that is
 drawn anew each round; whole epochs from the second on count, slow ones too. kerasdl's arm is
-`kerasdl.trainer.train` with all that it records; only the forward passes of validation are left out.
+`kerasdl.jobs.train.train` with all that it records; only the forward passes of validation are left out.
 Settings that have to be tried (PyTorch's optimizer kernels, ...) are tried first, and the fastest are taken.
 Of the large networks (resnet20, vgg16, resnet50) one kernel of the optimizer serves, and an epoch is some
 batches of random images. In bfloat16 weights and loss stay float32, as in every framework's mixed precision.
@@ -179,7 +179,7 @@ def load_data(network: str, folder: Path, multiple: int, most: int) -> tuple[Pat
         # A data source has to show every class, even if an epoch is shorter.
         images, labels = networks.random_images(network, max(most, spec.num_classes) + held_out, seed=0)
     else:
-        from kerasdl.data.tfds import Tfds
+        from kerasdl.data.tfds.source import Tfds
 
         try:
             train = Tfds(name="mnist").load().train

@@ -118,16 +118,16 @@ def train_keras(settings: Settings) -> tuple[list[float], float]:
 
 
 def train_kerasdl(settings: Settings) -> tuple[list[float], float]:
-    """Train with `kerasdl.trainer.train`, everything on; return the same."""
+    """Train with `kerasdl.jobs.train.train`, everything on; return the same."""
     import networks
     from rich.console import Console
 
     import kerasdl
-    from kerasdl import recipe as recipes
-    from kerasdl.data.npz import Npz
+    from kerasdl.data.images.npz import Npz
+    from kerasdl.recipe import recipe as recipes
 
     recipe = networks.recipe(settings.network)  # imports TensorFlow, quietly
-    from kerasdl import callbacks
+    from kerasdl.training.callbacks import callbacks
 
     recipe = recipes.replace(
         recipe,

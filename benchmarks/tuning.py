@@ -31,7 +31,7 @@ Proposals = Iterator[tuple[dict[str, Any], Tell]]
 
 
 def kerasdl(space, seed: int, trials: int) -> Proposals:
-    from kerasdl.search.bayesian import Observation, suggest
+    from kerasdl.search.bayesian.suggest import Observation, suggest
     from kerasdl.search.objectives import Objective
 
     seen: list[Observation] = []

@@ -20,9 +20,10 @@ environment.import_tensorflow()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from kerasdl import building, catalog, loop  # noqa: E402
 from kerasdl.data import order  # noqa: E402
-from kerasdl.data.digits import Digits  # noqa: E402
+from kerasdl.data.images.digits import Digits  # noqa: E402
+from kerasdl.recipe import catalog  # noqa: E402
+from kerasdl.training import build, loop  # noqa: E402
 
 EPOCHS = 5
 #: Name -> whether its values are ordered, and the values. The learning rate is last: it needs no new step.
@@ -49,7 +50,7 @@ def recipe_of(activation: str, pooling: str, optimizer: str, dropout: float, bat
 def errors(recipe, splits, learning_rates: list[float]) -> list[float]:
     """Train with each learning rate; return the share of the validation split that is wrong in the end."""
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
-    network, _ = building.make_pair(recipe, splits, None, steps)
+    network, _ = build.make_pair(recipe, splits, None, steps)
     variables = [*network.variables, *network.optimizer.variables]
     first = [np.array(variable) for variable in variables]
     images, labels = splits.validation.features, splits.validation.labels

@@ -10,18 +10,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import environment
-from kerasdl.errors import UsageError
+from kerasdl import environment, public
+from kerasdl.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from kerasdl.loading import Target
+    from kerasdl.jobs.open import Target
+    from kerasdl.jobs.train import Result
     from kerasdl.recipe import Recipe
     from kerasdl.search.record import SearchRecord
-    from kerasdl.trainer import Result
 
 __version__ = "0.1.0"
 
 environment.set_defaults()
+
+__all__ = [*public.PLACES, "load", "load_recipe", "resume", "train", "tune"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used; most need TensorFlow, which takes seconds."""
+    if name not in public.PLACES:
+        raise AttributeError(f"module 'kerasdl' has no attribute {name!r}" + did_you_mean(name, __all__))
+    globals()[name] = found = public.find(name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_recipe(pipeline: str, *, data: Any = None, **fields: Any) -> "Recipe":
@@ -37,8 +51,7 @@ def load_recipe(pipeline: str, *, data: Any = None, **fields: Any) -> "Recipe":
         UsageError: for an unknown pipeline, data set, field or value.
     """
     environment.import_tensorflow()
-    from kerasdl import catalog
-    from kerasdl.recipe import replace
+    from kerasdl.recipe import catalog, replace
 
     loaded, _ = catalog.load(pipeline)
     if isinstance(data, str):
@@ -49,17 +62,17 @@ def load_recipe(pipeline: str, *, data: Any = None, **fields: Any) -> "Recipe":
 
 
 def train(recipe: "Recipe", **options: Any) -> "Result":
-    """Train, evaluate, export and verify a recipe; see `kerasdl.trainer.train` for the options."""
+    """Train, evaluate, export and verify a recipe; see `kerasdl.jobs.train.train` for the options."""
     environment.import_tensorflow()
-    from kerasdl.trainer import train
+    from kerasdl.jobs.train import train
 
     return train(recipe, **options)
 
 
 def resume(path: str | Path, **options: Any) -> "Result":
-    """Go on with a run that was interrupted; see `kerasdl.trainer.resume` for the options."""
+    """Go on with a run that was interrupted; see `kerasdl.jobs.train.resume` for the options."""
     environment.import_tensorflow()
-    from kerasdl.trainer import resume
+    from kerasdl.jobs.train import resume
 
     return resume(path, **options)
 
@@ -96,7 +109,7 @@ def tune(
             '    if __name__ == "__main__":'
         )
     environment.import_tensorflow()
-    from kerasdl import catalog
+    from kerasdl.recipe import catalog
     from kerasdl.search import session
     from kerasdl.search.definition import Search
 
@@ -112,8 +125,8 @@ def tune(
 
 
 def load(path: str | Path) -> "Target":
-    """Open a run, a bundle or one exported file; see `kerasdl.loading.load`."""
+    """Open a run, a bundle or one exported file; see `kerasdl.jobs.open.load`."""
     environment.import_tensorflow()
-    from kerasdl.loading import load
+    from kerasdl.jobs.open import load
 
     return load(path)

@@ -8,12 +8,7 @@ accuracy 41.79 %. It has not been trained to the end.
 The paper's stem would leave nothing of a 32x32 image, and its dense layers are for 224x224.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.alexnet import AlexNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import AlexNet, Classification, Config, ImageAugmentation, ImagePreprocessing, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(AlexNet, stem="cifar", head_units=(1024, 1024)),

@@ -8,12 +8,7 @@ Measured on 2 cores of an AMD EPYC with AVX512-BF16, TensorFlow 2.21.0, Keras 3.
 The plainest of the networks for small colour images: to learn on, and to try other data with.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.convnet import ConvNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, ConvNet, ImageAugmentation, ImagePreprocessing, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(ConvNet, convolutions=2, normalization_momentum=0.9, dropout=0.1),

@@ -9,12 +9,7 @@ What makes it quick, each part measured in docs/log.md: patches are whitened bef
 stages pool right after their first one, moving statistics follow faster, and the rate goes up and down once.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.convnet import ConvNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, ConvNet, ImageAugmentation, ImagePreprocessing, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(

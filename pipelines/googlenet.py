@@ -8,12 +8,7 @@ One epoch (`--epochs 1 --precision mixed_bfloat16`, interrupted and resumed; 2 c
 The two auxiliary classifiers take part in training alone; no exported file has them.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.googlenet import GoogLeNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, GoogLeNet, ImageAugmentation, ImagePreprocessing, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(GoogLeNet, stem="cifar"),

@@ -10,12 +10,7 @@ Measured on 2 cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1, test accura
   command to the verified bundle.
 """
 
-from kerasdl.data.augment import RandomAffine
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.lenet5 import LeNet5
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, ImagePreprocessing, LeNet5, RandomAffine, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(LeNet5, activation="relu", pooling="max", dropout=0.1),

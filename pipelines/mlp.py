@@ -8,12 +8,7 @@ Measured on 2 cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1, test accura
   the data to the end of the evaluation.
 """
 
-from kerasdl.data.augment import RandomAffine
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import MLP, Classification, Config, ImagePreprocessing, RandomAffine, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(MLP, dropout=0.2),

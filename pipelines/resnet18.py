@@ -6,12 +6,7 @@ One epoch (`--epochs 1 --precision mixed_bfloat16`, interrupted and resumed; 2 c
 2.21.0, Keras 3.15.1, seed 0): test accuracy 58.88 %, some 17 CPU-minutes. It has not been trained to the end.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.resnet import ResNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, ImageAugmentation, ImagePreprocessing, Recipe, ResNet, Tfds
 
 RECIPE = Recipe(
     model=Config(ResNet, depth=18, stem="cifar"),

@@ -7,12 +7,7 @@ Measured on 2 cores of an AMD EPYC with AVX512-BF16, TensorFlow 2.21.0, Keras 3.
 91.86 %. The paper reports 91.25 % after 164 epochs. In float32 it has not been trained to the end.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.resnet import ResNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, ImageAugmentation, ImagePreprocessing, Recipe, ResNet, Tfds
 
 RECIPE = Recipe(
     model=Config(ResNet, depth=20, width=16, stem="cifar", shortcut="A"),

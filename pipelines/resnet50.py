@@ -10,12 +10,7 @@ At 224x224 it has not been trained to the end. On CIFAR-10 (`--data cifar10 --si
 Keras 3.15.1, seed 0): test accuracy 64.38 %, int8 64.45 %, 49 CPU-minutes, 105 samples/s.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.resnet import ResNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, ImageAugmentation, ImagePreprocessing, Recipe, ResNet, Tfds
 
 RECIPE = Recipe(
     model=Config(ResNet, depth=50),

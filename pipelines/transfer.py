@@ -14,12 +14,7 @@ The first command trains on the other five classes; the second trains a new head
 Network and length of the pre-training were chosen by looking at seed 0's test accuracy: docs/benchmarks.md.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.convnet import ConvNet
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, ConvNet, ImageAugmentation, ImagePreprocessing, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(ConvNet, filters=(64, 128, 256)),

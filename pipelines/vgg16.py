@@ -8,12 +8,7 @@ accuracy 86.46 % after 62 CPU-minutes, evaluation and export included. All 30 ep
 The dense layers of 4096 units are for 7x7 places; of a 32x32 image one place is left.
 """
 
-from kerasdl.data.augment import ImageAugmentation
-from kerasdl.data.tfds import Tfds
-from kerasdl.models.vgg import VGG
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl import VGG, Classification, Config, ImageAugmentation, ImagePreprocessing, Recipe, Tfds
 
 RECIPE = Recipe(
     model=Config(VGG, batch_normalization=True, head_units=(512,)),

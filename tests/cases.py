@@ -19,10 +19,10 @@ from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
 from kerasdl.models.resnet import ResNet
 from kerasdl.models.vgg import VGG
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.network.network import Network
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config
-from kerasdl.step import Network
-from kerasdl.tasks.classification import Classification
+from kerasdl.tasks.classification.task import Classification
 
 NUM_CLASSES = 3
 

@@ -20,14 +20,15 @@ kerasdl.environment.import_tensorflow()
 
 from rich.console import Console  # noqa: E402
 
-from kerasdl import loop, trainer  # noqa: E402
-from kerasdl import run as runs  # noqa: E402
-from kerasdl.callbacks import Position  # noqa: E402
-from kerasdl.data.augment import RandomAffine  # noqa: E402
-from kerasdl.data.digits import Digits  # noqa: E402
-from kerasdl.preprocessing import ImagePreprocessing  # noqa: E402
+from kerasdl.data.images.augment import RandomAffine  # noqa: E402
+from kerasdl.data.images.digits import Digits  # noqa: E402
+from kerasdl.jobs import train  # noqa: E402
+from kerasdl.preprocessing.image import ImagePreprocessing  # noqa: E402
 from kerasdl.recipe import Config, Recipe  # noqa: E402
-from kerasdl.tasks.classification import Classification  # noqa: E402
+from kerasdl.runs import folder as runs  # noqa: E402
+from kerasdl.tasks.classification.task import Classification  # noqa: E402
+from kerasdl.training import loop  # noqa: E402
+from kerasdl.training.callbacks.callbacks import Position  # noqa: E402
 from tests.cases import Normalized  # noqa: E402
 
 
@@ -107,9 +108,9 @@ def main(folder: str, strategy: str, moment: str, *rest: str) -> None:
     root, console = Path(folder), Console(quiet=True)
     arm(moment)
     if (root / "runs/tiny/1/recipe.json").is_file():
-        trainer.resume(root / "runs/tiny/1", console=console)
+        train.resume(root / "runs/tiny/1", console=console)
     else:
-        trainer.train(
+        train.train(
             recipe(strategy),
             runs_dir=root / "runs",
             exported_dir=root / "exported",

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from kerasdl.run import Run
+from kerasdl.runs.folder import Run
 
 EPOCHS = 15
 
@@ -33,7 +33,7 @@ def write_run(
     wrong = (labels + draw.integers(1, num_classes, 1000)) % num_classes
     class_ids = np.where(right, labels, wrong).astype(np.int32)
     confidence = np.where(right, draw.beta(20, 1, 1000), draw.beta(3, 2, 1000)).astype(np.float32)
-    run.write("recipe.json", {"type": "kerasdl.recipe.Recipe", "fields": {**_RECIPE, **recipe}})
+    run.write("recipe.json", {"type": "kerasdl>Recipe", "fields": {**_RECIPE, **recipe}})
     run.write("labels.txt", "".join(f"{name}\n" for name in names))
     run.write("receipt.json", _receipt(names, image))
     write_history(run, epochs, draw)
@@ -170,13 +170,13 @@ def _receipt(names, image):
 
 _RECIPE = {
     "name": "tiny",
-    "model": {"type": "kerasdl.models.lenet5.LeNet5", "fields": {"num_classes": 10, "dropout": 0.2}},
+    "model": {"type": "kerasdl>LeNet5", "fields": {"num_classes": 10, "dropout": 0.2}},
     "data": {
-        "type": "kerasdl.data.tfds.Tfds",
+        "type": "kerasdl>Tfds",
         "fields": {"name": "mnist", "path": None, "validation_fraction": 0.1},
     },
     "task": {
-        "type": "kerasdl.tasks.classification.Classification",
+        "type": "kerasdl>Classification",
         "fields": {"label_smoothing": 0.0, "class_weights": None},
     },
     "augmentation": None,

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.augment import ImageAugmentation
+from kerasdl.data.dataset import ArraySplit
+from kerasdl.data.images.augment import ImageAugmentation
 from kerasdl.data.order import training_batches
-from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
-from kerasdl.losses import Accuracy, SparseCrossentropy
+from kerasdl.tasks.classification.losses import Accuracy, SparseCrossentropy
 
 COUNT, SIZE = 64, 12
 SEED = (3, 5)
@@ -185,7 +185,7 @@ def test_a_shift_that_loses_the_image_is_warned_of(caplog):
 
 
 def test_mixed_examples_weigh_what_their_classes_do():
-    from kerasdl.fitting import _weights
+    from kerasdl.training.fit import _weights
 
     of_class = np.array([1.0, 3.0, 10.0], np.float32)
     blocks = np.array([[[0, 1, 0.25], [2, 0, 1.0]]], np.float32)  # (steps, B, 3)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from kerasdl.search import acquisition, bayesian, gaussian_process
-from kerasdl.search.bayesian import Observation, suggest
+from kerasdl.search.bayesian import acquisition, gaussian_process
+from kerasdl.search.bayesian import suggest as bayesian
+from kerasdl.search.bayesian.suggest import Observation, suggest
 from kerasdl.search.objectives import Constraint, Objective
 from kerasdl.search.space import Condition, Encoding, Parameter
 

@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl import shipping
 from kerasdl.cli import main
-from kerasdl.data import evaluation, order
-from kerasdl.data.digits import Digits
-from kerasdl.data.splits import ArraySplit
+from kerasdl.data import order, passes
+from kerasdl.data.dataset import ArraySplit
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
-from kerasdl.export import runtime, verify
+from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.labels import to_text
-from kerasdl.export.process import Worker
-from kerasdl.export.runtime import OnnxPredictor
-from kerasdl.export.worker import time_calls
+from kerasdl.inference import runtimes
+from kerasdl.inference.labels import to_text
+from kerasdl.inference.runtimes import OnnxPredictor
+from kerasdl.inference.worker.client import Worker
+from kerasdl.inference.worker.script import time_calls
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
 from kerasdl.models.resnet import ResNet
 from kerasdl.models.vgg import VGG
-from kerasdl.run import Run
-from kerasdl.tasks.classification import Classification
+from kerasdl.runs.folder import Run
+from kerasdl.tasks.classification.task import Classification
 from tests.test_shipping import exported, recipe_with
 
 QUICK = ("--seconds", "0.01", "--threads", "1,2", "--batch-sizes", "1,4")
@@ -46,7 +46,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     exported(recipe_with(Digits(), Classification()), folder, formats=("saved_model", "tflite", "onnx"))
     run, splits = Run(folder / "runs/net/1"), Digits().load()
-    run.write("receipt.json", {"data": shipping.describe_data(splits)})
+    run.write("receipt.json", {"data": splits.describe()})
     run.write("labels.txt", to_text(splits.class_names))
     return folder
 
@@ -94,7 +94,7 @@ def test_every_artefact_of_a_bundle_is_measured(bundle, capsys):
             assert cell["one_by_one"] == one_by_one
         assert row["bytes"] > 0
         assert row["evaluation"]["examples"] == len(labels)
-    onnx = runtime.open_artifact(bundle / "net.onnx").predict(images)["class_ids"]
+    onnx = runtimes.open_artifact(bundle / "net.onnx").predict(images)["class_ids"]
     assert found["artefacts"][-1]["accuracy"] == np.mean(onnx == labels)
     assert f"measured now on all {len(labels)} test examples" in found["figures"]
     assert found["machine"]["cores"] >= 1
@@ -140,9 +140,9 @@ def test_a_run(made, capsys):
 
 def test_a_run_is_measured_with_so_many_threads(made):
     code = (
-        "import sys, numpy as np, tensorflow as tf; from pathlib import Path; from kerasdl import speed\n"
+        "import sys, numpy as np, tensorflow as tf; from pathlib import Path; from kerasdl.jobs import benchmark\n"
         "inputs = {'images': np.ones((2, 8, 8, 1), np.uint8)}\n"
-        "cells = speed.network_cells(Path(sys.argv[1]), inputs, 3, speed.Settings((3,), (1,), 0.01))\n"
+        "cells = benchmark.network_cells(Path(sys.argv[1]), inputs, 3, benchmark.Settings((3,), (1,), 0.01))\n"
         "assert [cell['threads'] for cell in cells] == [3]\n"
         "assert tf.config.threading.get_intra_op_parallelism_threads() == 3\n"
         "assert tf.config.threading.get_inter_op_parallelism_threads() == 3\n"
@@ -153,7 +153,7 @@ def test_a_run_is_measured_with_so_many_threads(made):
 def test_artefacts_are_opened_with_the_threads_of_the_worker(bundle, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        runtime, "open_artifact", lambda path, num_threads: asked.append((path.name, num_threads))
+        runtimes, "open_artifact", lambda path, num_threads: asked.append((path.name, num_threads))
     )
     for file in ("net.onnx", "net.int8.tflite"):
         Artefact(file, "onnx", ("serving_default",)).open(bundle, Worker(3))
@@ -291,18 +291,18 @@ def test_calls_are_timed_as_long_or_as_often_as_is_asked():
 def test_arrays_are_evaluated_in_batches_of_about_as_many_bytes(bytes_each, size):
     features = np.broadcast_to(np.arange(2100, dtype=np.uint8)[:, None], (2100, bytes_each))
     split = ArraySplit(features, np.arange(2100, dtype=np.int32))
-    batches = list(evaluation.split_batches(split)())
+    batches = list(passes.split_batches(split)())
     assert {len(labels) for _, labels in batches[:-1]} == {size}
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), split.labels)
     assert all((images[:, 0] == labels.astype(np.uint8)).all() for images, labels in batches)
-    again = evaluation.split_batches(split, limit=1)
+    again = passes.split_batches(split, limit=1)
     assert [len(labels) for _, labels in again()] == [len(labels) for _, labels in again()] == [size]
 
 
 def test_arrays_are_evaluated_in_the_order_of_tf_data():
     test = Digits().load().test
     theirs = list(order.evaluation_batches(test, batch_size=100).as_numpy_iterator())
-    ours = list(evaluation.split_batches(test)())
+    ours = list(passes.split_batches(test)())
     for part in (0, 1):
         left, right = (np.concatenate([batch[part] for batch in batches]) for batches in (ours, theirs))
         np.testing.assert_array_equal(left, right)

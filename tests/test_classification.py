@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasdl.errors import UsageError
-from kerasdl.tasks.classification import Classification, SparseCrossentropy
+from kerasdl.tasks.classification.task import Classification, SparseCrossentropy
 
 
 def outputs(*classes, confidence=0.8):

@@ -14,9 +14,9 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 import kerasdl
-from kerasdl import catalog
 from kerasdl.cli import main
-from kerasdl.serialization import from_json
+from kerasdl.recipe import catalog
+from kerasdl.recipe.document import from_json
 from tests.test_recipe import OWN_RECIPE
 
 ARTEFACTS = ("lenet5.float32.tflite", "lenet5.float16.tflite", "lenet5.dynamic.tflite", "lenet5.int8.tflite")

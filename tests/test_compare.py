@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kerasdl.cli import main
-from kerasdl.compare import compare, holm, mcnemar
 from kerasdl.errors import UsageError
-from kerasdl.report import comparison as pages
+from kerasdl.jobs import compare_page as pages
+from kerasdl.jobs.compare import compare, holm, mcnemar
 from tests import browser
 from tests.run_folders import write_run, write_status
 
@@ -20,7 +20,7 @@ from tests.run_folders import write_run, write_status
 def runs(tmp_path):
     first = write_run(tmp_path / "runs/tiny/1")
     second = write_run(tmp_path / "runs/tiny/2", seed=1, learning_rate=0.01, augmentation={
-        "type": "kerasdl.data.augment.RandomAffine", "fields": {"shift": 0.04},
+        "type": "kerasdl>RandomAffine", "fields": {"shift": 0.04},
     })  # fmt: skip
     return first, second
 
@@ -109,7 +109,7 @@ def test_only_what_differs_is_shown(runs):
     found = compare([run.path for run in runs])
     assert found.recipes == {
         "learning_rate": ["0.001", "0.01"],
-        "augmentation": ["none", "kerasdl.data.augment.RandomAffine"],
+        "augmentation": ["none", "kerasdl>RandomAffine"],
         "augmentation.shift": [None, "0.04"],
     }
     assert found.surroundings == {}

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kerasdl import data
-from kerasdl.data.carving import carve
+from kerasdl.data.labelled.carving import carve
 from kerasdl.data.order import evaluation_batches
 from kerasdl.errors import UsageError
 

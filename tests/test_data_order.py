@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.augment import RandomAffine
-from kerasdl.data.carving import select
+from kerasdl.data.dataset import ArraySplit, FileSplit, StreamSplit
+from kerasdl.data.images.augment import RandomAffine
+from kerasdl.data.labelled.carving import select
 from kerasdl.data.order import evaluation_batches, steps_per_epoch, training_batches, training_blocks
-from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
 from kerasdl.errors import UsageError
 
 COUNT = 23
@@ -278,9 +278,9 @@ REPLICAS = """
     import numpy as np
     import kerasdl
     import tensorflow as tf
-    from kerasdl.data.augment import RandomAffine
+    from kerasdl import RandomAffine
     from kerasdl.data.order import training_batches
-    from kerasdl.data.splits import ArraySplit
+    from kerasdl.data.dataset import ArraySplit
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

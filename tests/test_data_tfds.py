@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data import Tfds, tfds_builder
+from kerasdl.data import Tfds
 from kerasdl.data.order import evaluation_batches
+from kerasdl.data.tfds import builder
 from kerasdl.errors import RunFailedError, UsageError
 
 
@@ -183,7 +184,7 @@ def test_a_download_without_network_fails_soon(tmp_path, monkeypatch, attempts):
 
 def test_a_name_server_that_hangs_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(tfds_builder, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(builder, "_PROBE_SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(2))
     start = time.monotonic()
     with pytest.raises(RunFailedError, match="no answer in time"):
@@ -258,7 +259,7 @@ def test_choices_that_cannot_be_made(prepare, fields, words):
 
 
 def test_no_choice_can_be_typed():
-    from kerasdl import flags
+    from kerasdl.cli import flags
 
     annotation = {field.name: field.type for field in dataclasses.fields(Tfds)}["classes"]
     assert flags.parse_value(annotation, "none") is None

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl import distribute, noise
+from kerasdl import machine
 from kerasdl.cli import main
 from kerasdl.errors import UsageError
-from kerasdl.optimizers import make_optimizer, moving_averages
+from kerasdl.layers import noise
+from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
-from kerasdl.step import Network
+from kerasdl.training import distribute
+from kerasdl.training.optimizers.make import make_optimizer, moving_averages
 from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES
 
 NORMALIZED = EXTRA_CASES[0]
@@ -198,7 +200,7 @@ def processor(monkeypatch):
     def use(name, details=()):
         gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(len(details))]
         devices = {"CPU": [tf.config.PhysicalDevice("/physical_device:CPU:0", "CPU")], "GPU": gpus}
-        monkeypatch.setattr(distribute, "_cpuinfo", lambda: CPUINFO[name])
+        monkeypatch.setattr(distribute.machine, "cpuinfo", lambda: CPUINFO[name])
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind="CPU": devices[kind])
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: details[gpus.index(gpu)]
@@ -259,7 +261,7 @@ def test_float16_on_processors_is_warned_of(processor, caplog, name, gpus, preci
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="not Linux")
 def test_this_processor_says_what_it_is():
-    assert distribute.processor_flags(distribute._cpuinfo()) & {"fpu", "fp", "asimd"}
+    assert machine.processor_flags(machine.cpuinfo()) & {"fpu", "fp", "asimd"}
 
 
 @pytest.mark.parametrize("command", ["train", "lr-find"])

@@ -11,21 +11,26 @@ import tensorflow as tf
 from rich.console import Console
 from sklearn import metrics
 
-from kerasdl import building, cli, loading, shipping, trainer
-from kerasdl import run as runs
-from kerasdl.data.digits import Digits
-from kerasdl.data.splits import Spec
+from kerasdl import cli
+from kerasdl.data import passes
+from kerasdl.data.dataset import Spec
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError
-from kerasdl.evaluate import calibration, evaluate, evaluate_run, features_at
-from kerasdl.evaluate import classification as measures
-from kerasdl.evaluate.classification_tables import tables
 from kerasdl.export import bundle as bundles
-from kerasdl.export.runtime import EndpointPredictor
 from kerasdl.export.tflite import Converter
+from kerasdl.inference.runtimes import EndpointPredictor
+from kerasdl.jobs import export, train, verify
+from kerasdl.jobs import open as loading
+from kerasdl.jobs.evaluate import evaluate, evaluate_run, features_at
 from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl.runs import folder as runs
+from kerasdl.tasks.classification import figures as measures
+from kerasdl.tasks.classification import temperature as calibration
+from kerasdl.tasks.classification.tables import tables
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import build
 
 
 def softmax(logits):
@@ -269,15 +274,15 @@ def place(tmp_path_factory, splits):
     )
     converter = Converter()
     converter.start()  # its imports take seconds
-    run = trainer.train(recipe, runs_dir=folder / "runs", export=False, console=Console(quiet=True)).run
+    run = train.train(recipe, runs_dir=folder / "runs", export=False, console=Console(quiet=True)).run
     network = run.network()
     network.head.set_weights([3 * weight for weight in network.head.get_weights()])
     network.save(run.model_file)
     target = loading.load(run.path)
-    evaluate_run(run, target.predictor, target.task, shipping.test_batches(splits), target.labels)
+    evaluate_run(run, target.predictor, target.task, passes.test_batches(splits), target.labels)
     before = run.read_json("metrics.json")
     with converter:
-        shipping.export_run(
+        export.export_run(
             run,
             splits,
             exported_dir=folder / "exported",
@@ -285,8 +290,8 @@ def place(tmp_path_factory, splits):
             tflite_modes=("float32", "int8"),
             embed_samples=False,
         )
-        shipping.calibrate_run(run, splits)
-        shipping.export_run(run, splits, exported_dir=folder / "exported", converter=converter)
+        export.calibrate_run(run, splits)
+        export.export_run(run, splits, exported_dir=folder / "exported", converter=converter)
     return folder, run, before
 
 
@@ -356,7 +361,7 @@ def test_the_card_tells_the_temperature_and_is_short(place):
         assert set(row["evaluation"]) == {"accuracy", "crossentropy", "examples", "ece"}
     assert {"accuracy", "accuracy_interval", "ece"} <= set(fitted["metrics"]["test"])
     assert not {"confusion_matrix", "per_class", "mistakes"} & set(fitted["metrics"]["test"])
-    rows, _, note = shipping.verify(folder / "exported/net/2")
+    rows, _, note = verify.verify(folder / "exported/net/2")
     assert len(rows) == len(FILES)
     assert "all 359 test examples" in note
 
@@ -389,7 +394,7 @@ def test_other_splits(place, splits, capsys):
     assert counts == [(name, len(getattr(splits, name))) for name in ("train", "validation", "test")]
     fitted = calibration.of_run(run)
     target = loading.load(run.path)
-    batches = shipping.split_batches(splits.validation)
+    batches = passes.split_batches(splits.validation)
     found = evaluate(target.predictor, target.task, batches, target.labels, target.calibration)
     assert found["ece"] == pytest.approx(fitted["validation_ece_after"], abs=1e-6)
     assert found["crossentropy"] == pytest.approx(fitted["validation_nll_after"], abs=1e-5)
@@ -408,9 +413,9 @@ def test_text_says_the_figures(place, capsys):
 
 def test_training_further_settles_the_calibration_anew(tmp_path, splits):
     recipe = Recipe(name="net", model=Config(MLP, hidden_units=(5,)), data=Digits(), task=Classification())
-    network = building.make_network(recipe, splits, None)
+    network = build.make_network(recipe, splits, None)
     run = runs.create(tmp_path, recipe)
-    batches = shipping.split_batches(splits.validation)
+    batches = passes.split_batches(splits.validation)
     assert calibration.after_training(run, network, Classification(), batches) == {}
     fitted = calibration.after_training(run, network, Classification(calibrate=True), batches)
     assert calibration.of_run(run) == fitted != {}
@@ -430,11 +435,11 @@ class Counting:
 
 def test_a_task_without_mistakes(tmp_path, splits):
     recipe = Recipe(name="net", model=Config(MLP, hidden_units=(5,)), data=Digits(), task=Classification())
-    network = building.make_network(recipe, splits, None)
+    network = build.make_network(recipe, splits, None)
     endpoints = Classification().endpoints(network, splits.features)
     predictor = EndpointPredictor(tmp_path, endpoints, splits.class_names)
     run = runs.Run(tmp_path)
-    assert evaluate_run(run, predictor, Counting(), shipping.test_batches(splits)) == {
+    assert evaluate_run(run, predictor, Counting(), passes.test_batches(splits)) == {
         "examples": 359,
         "classes": 10,
     }

@@ -13,21 +13,21 @@ from PIL import Image
 from scipy import ndimage
 from scipy.stats import spearmanr
 
-from kerasdl import trainer
 from kerasdl.cli import main
-from kerasdl.data.digits import Digits
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.evaluate import explanations, feature_maps
-from kerasdl.evaluate import interpretability as maps
-from kerasdl.evaluate.occlusion import occlusion
+from kerasdl.explain import feature_maps, heatmaps
+from kerasdl.explain import gradients as maps
+from kerasdl.explain.occlusion import occlusion
+from kerasdl.jobs import explain as explanations
+from kerasdl.jobs import train
 from kerasdl.layers import BatchNormalization
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.network.network import Network
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.report import heatmaps
-from kerasdl.step import Network
-from kerasdl.tasks.classification import Classification
+from kerasdl.tasks.classification.task import Classification
 
 SIDE = 24
 
@@ -311,7 +311,7 @@ def runs(tmp_path_factory):
             epochs=1,
             batch_size=128,
         )
-        trainer.train(recipe, runs_dir=folder, export=False)
+        train.train(recipe, runs_dir=folder, export=False)
     draw = np.random.default_rng(0)
     for name in ("a", "b"):
         Image.fromarray(draw.integers(0, 256, (20, 20), np.uint8)).save(folder / f"{name}.png")

@@ -20,18 +20,19 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from kerasdl.data.splits import Spec
+from kerasdl.data.dataset import Spec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.card import hash_files
-from kerasdl.export.process import Worker
-from kerasdl.export.runtime import open_artifact
-from kerasdl.export.spec import Endpoint, ExportSpec
+from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import MODES, Converter
 from kerasdl.export.verify import References, check_interface, compare
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.tasks.classification import Classification
+from kerasdl.files import hash_files
+from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.runtimes import open_artifact
+from kerasdl.inference.worker.client import Worker
+from kerasdl.preprocessing.image import ImagePreprocessing
+from kerasdl.tasks.classification.task import Classification
 from tests.cases import LONG_CASES
 from tests.test_models import compiled
 

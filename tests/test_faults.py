@@ -15,15 +15,16 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl import faults, trainer
-from kerasdl.data.digits import Digits
-from kerasdl.data.folder import ImageFolder
+from kerasdl.data.images.digits import Digits
+from kerasdl.data.images.folder import ImageFolder
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.jobs import train
 from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.run import Run
-from kerasdl.tasks.classification import Classification
+from kerasdl.runs.folder import Run
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import faults
 
 QUIET = Console(quiet=True)
 
@@ -96,7 +97,7 @@ def test_full_disks(small_disk, run, save):
 
 def test_a_training_on_a_full_disk(small_disk):
     wanted = recipe(model=Config(MLP, hidden_units=(2000,)))
-    error = provoked(lambda: trainer.train(wanted, runs_dir=small_disk, export=False, console=QUIET))
+    error = provoked(lambda: train.train(wanted, runs_dir=small_disk, export=False, console=QUIET))
     assert isinstance(error, RunFailedError)
     assert f"The disk of {small_disk}" in str(error)
     assert "MB free" in str(error)
@@ -258,7 +259,7 @@ def test_images_that_change_between_two_epochs(tmp_path, kind, words):
         data=ImageFolder(path=str(folder), max_memory_mb=0), task=Accident(folder=str(folder), kind=kind)
     )
     error = provoked(
-        lambda: trainer.train(
+        lambda: train.train(
             dataclasses.replace(wanted, epochs=40), runs_dir=tmp_path, export=False, console=QUIET
         )
     )
@@ -340,7 +341,7 @@ def test_bugs_and_what_says_it_already_stay_as_they_are(run, bug):
 
 
 def test_no_tensorflow_is_imported():
-    code = "import sys, kerasdl.faults; assert 'tensorflow' not in sys.modules"
+    code = "import sys, kerasdl.training.faults; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

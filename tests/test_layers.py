@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from kerasdl import distribute, layers
+from kerasdl import layers
 from kerasdl.layers import BatchNormalization, convolution
+from kerasdl.training import distribute
 from tests.cases import EXTRA_CASES
 
 TRAINING, INFERENCE = "training", "inference"

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl import distribute, loop
+from kerasdl.data.dataset import ArraySplit
 from kerasdl.data.order import steps_per_epoch, training_batches, training_blocks
-from kerasdl.data.splits import ArraySplit
-from kerasdl.loop import Loop
-from kerasdl.optimizers import make_optimizer
+from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
-from kerasdl.step import Network
+from kerasdl.training import distribute, loop
+from kerasdl.training.loop import Loop
+from kerasdl.training.optimizers.make import make_optimizer
 from tests.cases import EXTRA_CASES
 
 CASE = EXTRA_CASES[0]  # batch normalisation and dropout

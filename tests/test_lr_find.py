@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl import building, lr_find, trainer
 from kerasdl.cli import main
-from kerasdl.commands.lr_find import train_command
+from kerasdl.cli.commands.lr_find import train_command
 from kerasdl.data import order
-from kerasdl.data.digits import Digits
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
+from kerasdl.jobs import lr_find, train
 from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import build
 
 RATES = np.geomspace(1e-6, 10, 200)
 
@@ -96,9 +97,9 @@ def test_each_loss_is_that_of_its_own_batch():
     found = lr_find.range_test(wanted, min_learning_rate=1e-3, max_learning_rate=1.0, steps=20)
     assert found.learning_rates == pytest.approx(np.geomspace(1e-3, 1.0, 20))
 
-    splits = trainer.load_data(wanted)
+    splits = train.load_data(wanted)
     keras.utils.set_random_seed(wanted.seed)
-    network = building.make_network(wanted, splits, building.make_preprocessing(wanted, splits))
+    network = build.make_network(wanted, splits, build.make_preprocessing(wanted, splits))
     optimizer = keras.optimizers.SGD(momentum=wanted.momentum)
     optimizer.build(network.trainable_variables)
     batches = order.training_batches(splits.train, batch_size=64, seed=wanted.seed)

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.layers import BatchNormalization
-from kerasdl.optimizers import make_optimizer
 from kerasdl.recipe import Recipe
+from kerasdl.training.optimizers.make import make_optimizer
 from tests.cases import ALL_CASES, CASES, LONG_CASES, NUM_CLASSES
 
 each_case = pytest.mark.parametrize("case", ALL_CASES, ids=str)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl import distribute
-from kerasdl.optimizers import OneCycle, Warmup, make_optimizer, make_schedule
+from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
-from kerasdl.step import Network
+from kerasdl.training import distribute
+from kerasdl.training.optimizers.make import OneCycle, Warmup, make_optimizer, make_schedule
 from tests.cases import ALL_CASES, EXTRA_CASES
 from tests.test_distribute import assert_same_update, trained
 

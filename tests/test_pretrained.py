@@ -11,16 +11,20 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format  # it has no public name
 from rich.console import Console
 
-from kerasdl import backbone, building, pretrained, published, trainer
-from kerasdl.data.digits import Digits
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.jobs import train
 from kerasdl.models.convnet import ConvNet
 from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.resnet import ResNet
 from kerasdl.models.vgg import VGG
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.network import parts as backbone
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import build
+from kerasdl.training.weights import published
+from kerasdl.training.weights import source as pretrained
 
 NAMES = ("a", "b", "c")
 
@@ -59,7 +63,7 @@ RECIPE = Recipe(
 def run(tmp_path_factory):
     recipe = dataclasses.replace(RECIPE, preprocessing=Config(ImagePreprocessing, standardize=True))
     folder = tmp_path_factory.mktemp("pretraining")
-    return trainer.train(recipe, runs_dir=folder, export=False, console=Console(quiet=True)).run
+    return train.train(recipe, runs_dir=folder, export=False, console=Console(quiet=True)).run
 
 
 def recipe_with(weights, **fields):
@@ -318,4 +322,4 @@ def test_frozen_layers_without_weights_of_their_own_are_refused(tmp_path):
     splits = Digits(classes=("0", "1")).load()
     recipe = dataclasses.replace(recipe, preprocessing=Config(ImagePreprocessing, size=(32, 32), channels=3))
     with pytest.raises(UsageError, match=r"dense_1 is frozen.*--freeze 13 "):
-        building.make_pair(recipe, splits, None, 1)
+        build.make_pair(recipe, splits, None, 1)

@@ -14,13 +14,15 @@ import tensorflow as tf
 from rich.console import Console
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from kerasdl import breakdown, distribute, operations, profiling, trace
-from kerasdl.breakdown import BETWEEN, EXECUTION
-from kerasdl.interruption import Interrupted
-from kerasdl.optimizers import make_optimizer
-from kerasdl.profiling import Profile
 from kerasdl.recipe import Recipe
-from kerasdl.run import Run
+from kerasdl.runs.folder import Run
+from kerasdl.training import distribute
+from kerasdl.training.interruption import Interrupted
+from kerasdl.training.optimizers.make import make_optimizer
+from kerasdl.training.profiling import breakdown, operations, trace
+from kerasdl.training.profiling import profile as profiling
+from kerasdl.training.profiling.breakdown import BETWEEN, EXECUTION
+from kerasdl.training.profiling.profile import Profile
 from tests.cases import CASES, EXTRA_CASES
 
 LENET, MLP = CASES[:2]
@@ -292,7 +294,7 @@ def test_the_weights_are_those_without_a_profile(tmp_path):
 
 def test_a_short_training_says_so(tmp_path, caplog):
     fit(tmp_path, epochs=1, steps=3)
-    (record,) = [record for record in caplog.records if record.name == "kerasdl.profiling"]
+    (record,) = [record for record in caplog.records if record.name == "kerasdl.training.profiling.profile"]
     assert "ended after 3 steps in 1 calls" in record.getMessage()
     assert list(tmp_path.iterdir()) == []
 
@@ -357,7 +359,7 @@ def test_another_profiler_is_said_once_and_left_alone(tmp_path, caplog):
         fit(tmp_path)
     finally:
         tf.profiler.experimental.stop()
-    ours = [record for record in caplog.records if record.name == "kerasdl.profiling"]
+    ours = [record for record in caplog.records if record.name == "kerasdl.training.profiling.profile"]
     assert ["another profiler" in record.getMessage() for record in ours] == [True]
     assert ours[0].levelno == logging.WARNING
     assert list(tmp_path.glob("other/plugins/profile/*/*.xplane.pb"))

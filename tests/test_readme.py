@@ -10,10 +10,11 @@ from pathlib import Path
 import keras
 import pytest
 
-from kerasdl import catalog, cli
+from kerasdl import cli
+from kerasdl.recipe import catalog
 from kerasdl.search import record, results, session
 from kerasdl.search.definition import Search
-from kerasdl.search.tuner import RecipeTuner
+from kerasdl.search.keras_tuner.tuner import RecipeTuner
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

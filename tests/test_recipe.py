@@ -2,26 +2,27 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from typing import Literal
 
 import pytest
 
-from kerasdl import catalog, flags
-from kerasdl.arguments import Parser
-from kerasdl.data.digits import Digits
+import kerasdl
+from kerasdl import public
+from kerasdl.cli import flags
+from kerasdl.cli.parser import Parser
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.models.lenet5 import LeNet5
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe, replace
-from kerasdl.serialization import from_json, to_json
-from kerasdl.tasks.classification import Classification
+from kerasdl.preprocessing.image import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe, catalog, document, replace, type_of
+from kerasdl.recipe.document import from_json, to_json
+from kerasdl.tasks.classification.task import Classification
 
 OWN_RECIPE = '''
 import keras
-from kerasdl.data.digits import Digits
-from kerasdl.recipe import Config, Recipe
-from kerasdl.step import Network
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, Digits, Network, Recipe
 
 @keras.saving.register_keras_serializable("mine")
 class Mine(Network):
@@ -72,7 +73,7 @@ def test_pipelines_reload_equal(name):
 def test_json_holds_type_names_and_resolved_fields():
     document = json.loads(to_json(recipe()))
     model = document["fields"]["model"]
-    assert model["type"] == "kerasdl.models.lenet5.LeNet5"
+    assert model["type"] == "kerasdl>LeNet5"
     assert model["fields"]["activation"] == "tanh"  # a default, resolved
     assert from_json(json.dumps(document)).model == Config(LeNet5, dropout=0.3)
 
@@ -243,3 +244,71 @@ def test_broken_recipe_files(tmp_path):
         catalog.load(str(tmp_path / "empty.py"))
     with pytest.raises(UsageError, match=r"broken.py cannot be loaded: ModuleNotFoundError"):
         catalog.load(str(tmp_path / "broken.py"))
+
+
+def test_every_public_name_is_there_and_defined_once():
+    for name in public.PLACES:
+        assert getattr(kerasdl, name) is public.find(name)
+        assert name in dir(kerasdl)
+    with pytest.raises(AttributeError, match="did you mean 'LeNet5'"):
+        kerasdl.LeNet  # noqa: B018
+
+
+def test_importing_what_a_recipe_is_made_of_costs_no_tensorflow():
+    code = (
+        "import sys; from kerasdl import Config, Digits, ImageFolder, Npz, Recipe, Tfds, replace\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_shipped_recipes_are_written_with_public_names_alone(name):
+    recipe, _ = catalog.load(name)
+    types = [value for path, value in document.leaves(document.encode(recipe)) if is_type(value)]
+    assert len(types) >= 4
+    assert all(kind.removeprefix("kerasdl>") in public.PLACES for kind in types), types
+
+
+def is_type(value):
+    return isinstance(value, str) and (">" in value or value.startswith("kerasdl."))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "kind"),
+    [
+        ("kerasdl.recipe.Recipe", "Recipe"),
+        ("kerasdl.models.lenet5.LeNet5", "LeNet5"),
+        ("kerasdl.data.tfds.Tfds", "Tfds"),
+        ("kerasdl.tasks.classification.Classification", "Classification"),
+        ("kerasdl.preprocessing.ImagePreprocessing", "ImagePreprocessing"),
+    ],
+)
+def test_types_named_by_the_modules_of_before_are_found(earlier, kind):
+    encoded = {"type": earlier, "fields": {}}
+    if kind == "Recipe":
+        encoded["fields"] = document.encode(recipe())["fields"]
+    found = document.decode(encoded)
+    assert type_of(found) is public.find(kind)
+
+
+def test_a_type_that_kerasdl_does_not_have_is_refused_and_nothing_is_imported():
+    with pytest.raises(UsageError, match=r"'kerasdl>LeNet', which kerasdl does not have.*LeNet5"):
+        document.decode({"type": "kerasdl>LeNet", "fields": {}})
+    with pytest.raises(UsageError, match="kerasdl does not have"):
+        document.decode({"type": "kerasdl.training.loop.Loop", "fields": {}})
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("from kerasdl.step import Network", "Write: from kerasdl import Network$"),
+        ("from kerasdl.preprocessing import ImagePreprocessing", "Write: from kerasdl import ImagePrep"),
+        ("from kerasdl.data.digits import Digits as D", "Write: from kerasdl import Digits$"),
+        ("from kerasdl.step import Nothing", "cannot be loaded: ModuleNotFoundError"),
+    ],
+)
+def test_a_recipe_file_that_imports_from_a_place_of_before_is_told_the_new_one(tmp_path, line, advice):
+    (tmp_path / "mine.py").write_text(f"{line}\n")
+    with pytest.raises(UsageError, match=advice):
+        catalog.load(str(tmp_path / "mine.py"))

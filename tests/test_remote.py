@@ -27,13 +27,15 @@ from keras_tuner.src import protos
 
 from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.report import search as page
-from kerasdl.search import chief, loop, remote, servicer, worker
+from kerasdl.recipe.document import from_json
+from kerasdl.search.keras_tuner.oracles import PROGRESS, RandomOracle
+from kerasdl.search.keras_tuner.tuner import recipe_of_trial
 from kerasdl.search.objectives import Objective
-from kerasdl.search.oracles import PROGRESS, RandomOracle
-from kerasdl.search.trial_process import Outcome
-from kerasdl.search.tuner import recipe_of_trial
-from kerasdl.serialization import from_json
+from kerasdl.search.remote import chief, servicer, worker
+from kerasdl.search.remote import client as remote
+from kerasdl.search.show import page
+from kerasdl.search.trials import workers as loop
+from kerasdl.search.trials.process import Outcome
 
 ROOT = Path(__file__).parent.parent
 SEARCH = ("tune", "lenet5", "--data", "digits", "--tuner", "random", "--epochs", "4")
@@ -133,7 +135,12 @@ class Party:
         self.address = f"127.0.0.1:{free_port()}"
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(
-            ["kerasdl.search.preload", "kerasdl.search.chief", "kerasdl.search.worker", "tests.test_remote"]
+            [
+                "kerasdl.search.trials.preload",
+                "kerasdl.search.remote.chief",
+                "kerasdl.search.remote.worker",
+                "tests.test_remote",
+            ]
         )
         self.processes = []
 
@@ -591,7 +598,7 @@ def test_a_heartbeat_keeps_a_trial(pair):
 
 
 def test_keras_tuners_messages_are_those_that_are_known():
-    """Fails when Keras Tuner changes what `kerasdl.search.remote` stands on."""
+    """Fails when Keras Tuner changes what `kerasdl.search.remote.client` stands on."""
     service = protos.get_service().DESCRIPTOR.services_by_name["Oracle"]
     methods = {method.name: method for method in service.methods}
     assert {"UpdateSpace", "CreateTrial", "UpdateTrial", "EndTrial", "GetTrial"} <= set(methods), (
@@ -636,7 +643,7 @@ def test_real_trials_survive_a_worker_and_the_chief(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     program = (
         "import sys, kerasdl; kerasdl.environment.import_tensorflow()\n"
-        "from kerasdl import cli; from kerasdl.search import chief\n"
+        "from kerasdl import cli; from kerasdl.search.remote import chief\n"
         "chief.TIMEOUT = 15.0; sys.exit(cli.main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, *SEARCH[:-1], "12"]
@@ -672,9 +679,9 @@ def test_real_trials_survive_a_worker_and_the_chief(tmp_path):
 
 
 def test_the_worker_makes_the_same_space_as_the_chief(tmp_path):
-    from kerasdl import catalog
+    from kerasdl.recipe import catalog
     from kerasdl.search.definition import Search
-    from kerasdl.search.tuner import RecipeTuner
+    from kerasdl.search.keras_tuner.tuner import RecipeTuner
 
     recipe, source, file = catalog.load_space("lenet5")
     search = Search(recipe=recipe, recipe_source=source, space=catalog.space_in(file), space_file=file)

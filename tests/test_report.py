@@ -16,11 +16,13 @@ from PIL import Image
 from kerasdl import report
 from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.report import curves, explanation_sheet, pictures, record
+from kerasdl.explain import sheet as explanation_sheet
+from kerasdl.jobs.report import write_report
+from kerasdl.report import curves, pictures
 from kerasdl.report.blocks import Chart, Column, Table, label
-from kerasdl.report.classification import sections
-from kerasdl.report.page import write_report
-from kerasdl.run import Run
+from kerasdl.runs import record
+from kerasdl.runs.folder import Run
+from kerasdl.tasks.classification.page import sections
 from tests import browser
 from tests.run_folders import write_bundle, write_history, write_run, write_status
 

@@ -9,8 +9,9 @@ import tensorflow as tf
 from kerasdl.errors import RunFailedError
 from kerasdl.export import representative, tflite
 from kerasdl.export.representative import without_outliers
-from kerasdl.export.runtime import open_artifact
-from kerasdl.export.spec import Endpoint, ExportSpec
+from kerasdl.export.spec import ExportSpec
+from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.runtimes import open_artifact
 
 SIZE = 6
 WILD = 3.0  # first value of an example from which the network below explodes

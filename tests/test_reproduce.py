@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from kerasdl import receipt, repetition, reproduce, trainer
 from kerasdl.cli import main
-from kerasdl.data.npz import Npz
+from kerasdl.data.images.npz import Npz
 from kerasdl.errors import UsageError
+from kerasdl.jobs import reproduce, train
 from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.run import Run
-from kerasdl.tasks.classification import Classification
+from kerasdl.runs import agreement, receipt
+from kerasdl.runs.folder import Run
+from kerasdl.tasks.classification.task import Classification
 from tests.test_recipe import OWN_RECIPE
 
 
@@ -48,7 +49,7 @@ def trained(tmp_path_factory):
         epochs=2,
         batch_size=16,
     )
-    return trainer.train(recipe, runs_dir=folder, export=False, console=Console(quiet=True)).run
+    return train.train(recipe, runs_dir=folder, export=False, console=Console(quiet=True)).run
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_the_hash_is_that_of_shapes_types_and_bytes():
 
 
 def test_equal_runs_are_the_same_bit_for_bit(pair):
-    found = repetition.compare(*pair, [])
+    found = agreement.compare(*pair, [])
     assert (found.same_weights, found.agrees, found.largest_difference) == (True, True, 0.0)
     assert found.verdict == "Same weights, bit for bit."
     assert all(row.agrees in (True, None) for row in found.rows)
@@ -102,7 +103,7 @@ def test_equal_runs_are_the_same_bit_for_bit(pair):
 def test_another_bit_is_found_and_explained(pair):
     first, second = pair
     shift_weights(second, 1e-3)
-    found = repetition.compare(first, second, ["versions tensorflow: 1 then, 2 now"])
+    found = agreement.compare(first, second, ["versions tensorflow: 1 then, 2 now"])
     assert not found.same_weights
     assert found.agrees  # the run was not deterministic, and the figures are the same
     assert found.largest_difference == pytest.approx(1e-3, rel=1e-3)
@@ -116,7 +117,7 @@ def test_a_deterministic_run_has_to_give_the_same_weights(pair):
     copy = second.path.parent / "first"
     shutil.copytree(first.path, copy)
     edit(Run(copy), "receipt.json", lambda receipt: receipt.update(deterministic=True))
-    found = repetition.compare(Run(copy), second, [])
+    found = agreement.compare(Run(copy), second, [])
     assert not found.agrees
     assert "Nothing is known that would explain it" in found.verdict
 
@@ -129,7 +130,7 @@ def test_figures_agree_within_their_interval(pair, accuracy, agrees):
     shutil.copytree(first.path, copy.path)
     edit(copy, "metrics.json", lambda it: it["test"].update(accuracy=0.45, accuracy_interval=[0.4, 0.6]))
     edit(second, "metrics.json", lambda it: it["test"].update(accuracy=accuracy))
-    found = repetition.compare(copy, second, [])
+    found = agreement.compare(copy, second, [])
     assert found.agrees == agrees
     assert row(found, "test accuracy").agrees == agrees
     assert "0.4 to 0.6" in row(found, "test accuracy").first
@@ -143,7 +144,7 @@ def test_figures_of_older_runs_agree_within_five_percent(pair, accuracy, agrees)
     shutil.copytree(first.path, copy.path)
     copy.write("metrics.json", {"best_epoch": 1, "epochs": 2, "test": {"accuracy": 1.0, "crossentropy": 0.1}})
     second.write("metrics.json", {"best_epoch": 1, "test": {"accuracy": accuracy, "crossentropy": 0.5}})
-    assert repetition.compare(copy, second, []).agrees == agrees
+    assert agreement.compare(copy, second, []).agrees == agrees
 
 
 def test_history_is_compared_line_by_line_without_seconds(pair):
@@ -153,10 +154,10 @@ def test_history_is_compared_line_by_line_without_seconds(pair):
     for line in rows:
         line["seconds"] = "99"
     write(path, rows)
-    assert row(repetition.compare(first, second, []), "history.csv").agrees
+    assert row(agreement.compare(first, second, []), "history.csv").agrees
     rows[1]["loss"] = str(float(rows[1]["loss"]) + 0.25)
     write(path, rows)
-    found = row(repetition.compare(first, second, []), "history.csv")
+    found = row(agreement.compare(first, second, []), "history.csv")
     assert not found.agrees
     assert "1 of 2 lines agree, epoch 2 differs first, most in loss by 0.25" in found.second
 

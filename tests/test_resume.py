@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kerasdl import shipping
-from kerasdl.run import Run
+from kerasdl.jobs import verify
+from kerasdl.runs.folder import Run
 
 ROOT = Path(__file__).parent.parent
 RUN = "runs/tiny/1"
@@ -161,5 +161,5 @@ def test_killed_while_exporting(references, tmp_path):
     assert not [path for path in bundles.iterdir() if not path.name.startswith(".")]
     assert start(tmp_path, "none", "never") == 0
     assert_same(tmp_path / RUN, references("none"))
-    rows, _, note = shipping.verify(bundles / "1")
+    rows, _, note = verify.verify(bundles / "1")
     assert len(rows) == 6, note

@@ -17,17 +17,20 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl import building, checkpointing, checkpoints, resuming, trainer
-from kerasdl.callbacks import Best, Position
-from kerasdl.data.digits import Digits
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.interruption import Interrupted, Interruptions
+from kerasdl.jobs import train as trainer
 from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.network.network import Network
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.run import Run
-from kerasdl.step import Network
-from kerasdl.tasks.classification import Classification
+from kerasdl.runs.folder import Run
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import build, checkpoint
+from kerasdl.training import resume as resuming
+from kerasdl.training.callbacks import checkpoint_writer
+from kerasdl.training.callbacks.callbacks import Best, Position
+from kerasdl.training.interruption import Interrupted, Interruptions
 
 QUIET = Console(quiet=True)
 
@@ -248,7 +251,7 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_not_damaged(stopped, copy_
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.hashlib, "file_digest", fail)
+        patch.setattr(checkpoint.hashlib, "file_digest", fail)
         with pytest.raises(RunFailedError):
             resume(run)
     assert len(list(run.checkpoints.iterdir())) == 2
@@ -268,7 +271,7 @@ def test_before_the_first_checkpoint_the_recipe_counts_too(stopped, copy_of):
 
 def test_forced_changes_of_the_steps_begin_the_epoch_again(stopped, copy_of):
     run = copy_of(stopped)
-    position = checkpoints.newest(run.checkpoints).state["position"]
+    position = checkpoint.newest(run.checkpoints).state["position"]
     assert position["step"] > 0
     resume(run, batch_size=512, force=True)
     assert run.read_json("status.json")["step"] == position["num_updates"] + 2 * (3 - position["epoch"])
@@ -311,7 +314,7 @@ def test_faults_leave_the_last_checkpoint_whole(tmp_path, finished, monkeypatch,
     run = Run(tmp_path / "tiny/1")
     assert "kerasdl train --resume" in str(caught.value)
     assert run.read_json("status.json")["error"] == str(caught.value)
-    assert checkpoints.newest(run.checkpoints) is not None
+    assert checkpoint.newest(run.checkpoints) is not None
     assert not list(run.checkpoints.glob(".*"))
     resume(run)
     assert_equal_weights(run, Run(finished))
@@ -352,8 +355,8 @@ def test_force_cannot_fit_other_weights(stopped, copy_of):
 
 
 def test_another_version_is_refused(stopped, copy_of, monkeypatch):
-    versions = {**resuming.receipt.versions(), "tensorflow": "1.15"}
-    monkeypatch.setattr(resuming.receipt, "versions", lambda: versions)
+    versions = {**resuming.machine.versions(), "tensorflow": "1.15"}
+    monkeypatch.setattr(resuming.machine, "versions", lambda: versions)
     with pytest.raises(UsageError, match=r"tensorflow was 2\.\d+\.\d+, now it is 1.15"):
         resume(copy_of(stopped))
 
@@ -370,7 +373,7 @@ def test_two_processes_on_one_run(stopped, copy_of):
 def test_a_dead_owner_holds_no_lock(stopped, copy_of):
     run = copy_of(stopped)
     code = (
-        "import os, pathlib; from kerasdl.run import Run\n"
+        "import os, pathlib; from kerasdl.runs.folder import Run\n"
         f"with Run(pathlib.Path({str(run.path)!r})).locked(): print('locked', flush=True); input()"
     )
     owner = subprocess.Popen(
@@ -408,7 +411,7 @@ def test_the_checkpoint_before_a_damaged_one(stopped, finished, copy_of, caplog,
     numbers = sorted(int(path.name) for path in run.checkpoints.iterdir())
     assert len(numbers) == 2
     damage(run.checkpoints / f"{numbers[-1]:08}")
-    assert int(checkpoints.newest(run.checkpoints).path.name) == numbers[0]
+    assert int(checkpoint.newest(run.checkpoints).path.name) == numbers[0]
     assert "is damaged" in caplog.text
     if damage is flip:  # and the end is the same
         resume(run)
@@ -431,7 +434,7 @@ def test_the_best_network_is_again_that_of_the_checkpoint(finished, copy_of):
     twin = run.network()
     twin.set_weights([np.zeros_like(value) for value in twin.get_weights()])
     twin.save(run.model_file)
-    Best(run, twin, None, None, None).restore_file(checkpoints.newest(run.checkpoints).model_file)
+    Best(run, twin, None, None, None).restore_file(checkpoint.newest(run.checkpoints).model_file)
     assert_equal_weights(run, Run(finished))
     for value, wanted in zip(twin.get_weights(), weights(Run(finished)), strict=True):
         np.testing.assert_array_equal(value, wanted)
@@ -470,7 +473,7 @@ def test_signals_finish_the_step_and_say_how_to_go_on(tmp_path, signum, code):
     assert "Traceback" not in errors
     assert errors.endswith("  kerasdl train --resume runs/mlp/1\n")
     run = Run(tmp_path / "runs/mlp/1")
-    step = checkpoints.newest(run.checkpoints).state["position"]["num_updates"]
+    step = checkpoint.newest(run.checkpoints).state["position"]["num_updates"]
     assert f"Stopped after step {step:,}" in errors
     assert not run.is_active()
 
@@ -534,7 +537,7 @@ def test_another_time_limit_does_not_undo_early_stopping(tmp_path):
 @pytest.mark.parametrize(("limit", "steps"), [(3, 3), (0.5, 10), (1.0, 20), (1000, 20), (1e-6, 1)])
 def test_limited_batches(limit, steps):
     recipe, splits = make_recipe(limit_train_batches=limit), Digits().load()
-    assert building.resolve(recipe, splits)[2] == steps
+    assert build.resolve(recipe, splits)[2] == steps
 
 
 def test_one_batch_is_learned_by_heart(tmp_path):
@@ -559,7 +562,7 @@ def test_spans_of_time_that_are_none(text):
     ("text", "steps", "seconds"), [("7", 7, np.inf), ("1h30m", np.inf, 5400), ("none", np.inf, np.inf)]
 )
 def test_how_often_checkpoints_are_written(text, steps, seconds):
-    keeper = checkpointing.Checkpoints(None, None, text, dict, None, 1)
+    keeper = checkpoint_writer.Checkpoints(None, None, text, dict, None, 1)
     assert (keeper.every_steps, keeper.every_seconds) == (steps, seconds)
 
 
@@ -574,7 +577,7 @@ def test_only_the_newest_two_checkpoints_stay(finished):
 
 
 def test_sha256sum_reads_the_sums(finished):
-    newest = checkpoints.newest(finished / "checkpoints").path
+    newest = checkpoint.newest(finished / "checkpoints").path
     assert {path.name for path in Path(newest).iterdir()} == {
         "variables.npz", "state.json", "model.keras", "SHA256SUMS",
     }  # fmt: skip

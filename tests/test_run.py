@@ -10,8 +10,12 @@ import pytest
 from rich.console import Console
 
 import kerasdl
-from kerasdl import callbacks, catalog, run, trainer
+from kerasdl import files
 from kerasdl.errors import UsageError
+from kerasdl.jobs import train
+from kerasdl.recipe import catalog
+from kerasdl.runs import folder
+from kerasdl.training.callbacks import callbacks
 from tests.cases import EXTRA_CASES
 from tests.test_models import compiled
 from tests.test_recipe import OWN_RECIPE
@@ -39,7 +43,7 @@ def test_runs_with_classes_of_one_name_keep_apart(tmp_path):
     for name, text in (("one", OWN_RECIPE), ("two", other)):
         (tmp_path / f"{name}.py").write_text(text)
         recipe, _ = catalog.load(str(tmp_path / f"{name}.py"))
-        networks[name] = trainer.train(recipe, runs_dir=tmp_path / "runs", **QUIET).run
+        networks[name] = train.train(recipe, runs_dir=tmp_path / "runs", **QUIET).run
     assert networks["one"].network().head.name != "other"
     assert networks["two"].network().head.name == "other"
 
@@ -58,13 +62,13 @@ def test_a_network_whose_file_loses_weights_does_not_pass(tmp_path):
     (tmp_path / "forgetful.py").write_text(forgetful)
     recipe, _ = catalog.load(str(tmp_path / "forgetful.py"))
     with pytest.raises(kerasdl.errors.RunFailedError, match="gives back 2 of 3 weights"):
-        trainer.train(recipe, runs_dir=tmp_path / "runs", **QUIET)
+        train.train(recipe, runs_dir=tmp_path / "runs", **QUIET)
 
 
 def test_concurrent_runs_get_folders_of_their_own(tmp_path):
     (tmp_path / "²").mkdir()  # a digit, but no number
     found = []
-    threads = [threading.Thread(target=lambda: found.append(run.next_version(tmp_path))) for _ in range(20)]
+    threads = [threading.Thread(target=lambda: found.append(files.next_version(tmp_path))) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -77,7 +81,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     target.write_text("old")
 
     def interrupted():
-        with run.replacing(target) as temporary:
+        with files.replacing(target) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 
@@ -91,7 +95,7 @@ def test_a_runs_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     recipe = kerasdl.load_recipe("mlp", data="digits", epochs=1)
     with pytest.raises(UsageError, match="--runs-dir"):
-        run.create(tmp_path / "file" / "runs", recipe)
+        folder.create(tmp_path / "file" / "runs", recipe)
 
 
 def test_batch_statistics_that_are_not_finite_are_not_kept(tmp_path):
@@ -99,7 +103,7 @@ def test_batch_statistics_that_are_not_finite_are_not_kept(tmp_path):
     case = EXTRA_CASES[0]
     network, twin = compiled(case, case.build()), case.build()
     network.set_weights(twin.get_weights())
-    best = callbacks.Best(run.Run(tmp_path), twin, case.task.score, None, callbacks.Position(1))
+    best = callbacks.Best(folder.Run(tmp_path), twin, case.task.score, None, callbacks.Position(1))
     best.set_model(network)
     assert best.save()
     spoiled = [
@@ -117,4 +121,4 @@ def test_recipes_of_types_from_several_files_are_refused(tmp_path):
     one, two = (catalog.load(str(tmp_path / f"{name}.py"))[0] for name in ("one", "two"))
     mixed = dataclasses.replace(one, preprocessing=two.model)
     with pytest.raises(UsageError, match=r"one.py and .*two.py"):
-        run.create(tmp_path / "runs", mixed)
+        folder.create(tmp_path / "runs", mixed)

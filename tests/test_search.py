@@ -13,18 +13,15 @@ from pathlib import Path
 import keras_tuner
 import pytest
 
-from kerasdl import catalog, cli
+from kerasdl import cli
+from kerasdl.recipe import catalog
+from kerasdl.recipe.document import to_json
 from kerasdl.search import folder as folders
 from kerasdl.search import pruning, record, results
-from kerasdl.search.tuner import recipe_of, recipe_of_trial
-from kerasdl.serialization import to_json
+from kerasdl.search.keras_tuner.tuner import recipe_of, recipe_of_trial
 
 SPACE = """
-from kerasdl.data.digits import Digits
-from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe, replace
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Config, Digits, ImagePreprocessing, MLP, Recipe, replace
 
 {more}
 

@@ -23,15 +23,16 @@ from tensorboard.plugins.hparams import (
     plugin_data_pb2,
 )
 
-from kerasdl.report import search
 from kerasdl.report.blocks import Chart, Notice, label
-from kerasdl.report.search_charts import best_so_far
-from kerasdl.report.search_parallel import parallel_coordinates
-from kerasdl.report.search_slices import slices
-from kerasdl.search import dimensions, hparams, summary
+from kerasdl.search import dimensions
 from kerasdl.search.importance import LEAST_TRIALS, importances
 from kerasdl.search.objectives import Constraint, Objective
 from kerasdl.search.record import SearchRecord, TrialRecord
+from kerasdl.search.show import page as search
+from kerasdl.search.show import table, tensorboard
+from kerasdl.search.show.charts import best_so_far
+from kerasdl.search.show.parallel import parallel_coordinates
+from kerasdl.search.show.slices import slices
 from kerasdl.search.space import Condition, Parameter
 from tests import browser
 from tests.test_report import HOSTILE, Page
@@ -415,7 +416,7 @@ def logged(tmp_path_factory):
     record = mixed(path=path, objectives=(ACCURACY, SIZE))
     running = trial(24, status="running", figures={}, seconds=None)
     record = dataclasses.replace(record, trials=(*record.trials, running))
-    hparams.write(record)
+    tensorboard.write(record)
     return record
 
 
@@ -486,14 +487,14 @@ def test_event_files_hold_the_curve_and_the_figures(logged):
 
 def test_writing_again_changes_nothing_and_doubles_nothing(tmp_path):
     record = mixed(path=tmp_path / "1")
-    hparams.write(record)
+    tensorboard.write(record)
     files = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.rglob("events.*")}
     assert len(files) == 25
-    hparams.write(record)
+    tensorboard.write(record)
     again = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.rglob("events.*")}
     assert again == files
     changed = dataclasses.replace(record, trials=(trial(0, score=0.5), *record.trials[1:10]))
-    hparams.write(changed)
+    tensorboard.write(changed)
     _, groups = session_groups(tmp_path / "1")
     assert len(groups) == 10
     accuracy = {g.name: {m.name.tag: m.value for m in g.metric_values} for g in groups}
@@ -509,7 +510,7 @@ def test_choices_of_several_types_are_written_as_text(tmp_path):
     trials = [
         trial(n, values={"mixed": v, "flag": n == 1, "count": 2}) for n, v in enumerate((1, "two", None))
     ]
-    hparams.write(search_of(*trials, space=space, path=tmp_path))
+    tensorboard.write(search_of(*trials, space=space, path=tmp_path))
     experiment, groups = session_groups(tmp_path)
     assert {info.name: info.type for info in experiment.hparam_infos} == {
         "mixed": api_pb2.DATA_TYPE_STRING,
@@ -535,7 +536,7 @@ def printed(renderable, width):
 @pytest.mark.parametrize("width", [50, 80, 120, 250])
 def test_trials_fit_the_terminal_best_first(width):
     record = mixed(objectives=(ACCURACY, SIZE))
-    text = printed(summary.trials(record), width)
+    text = printed(table.trials(record), width)
     assert max(map(len, text.splitlines())) <= width
     assert "\u2026" not in text, "a cell was cut"
     numbers = [int(line[:5]) for line in text.splitlines() if line[:5].strip().isdigit()]
@@ -554,8 +555,8 @@ def test_trials_fit_the_terminal_best_first(width):
 
 def test_live_table_says_what_runs_and_what_was_best():
     record = mixed(objectives=(ACCURACY, SIZE), max_trials=40)
-    running = [summary.Running(24, 3, 8, 0.9123, 75.0), summary.Running(25, 0, 8, None, 2.0)]
-    text = printed(summary.live(record, running=running, seconds_left=605.0), 80)
+    running = [table.Running(24, 3, 8, 0.9123, 75.0), table.Running(25, 0, 8, None, 2.0)]
+    text = printed(table.live(record, running=running, seconds_left=605.0), 80)
     best = record.best()
     flat = " ".join(text.split())
     for part in ("24 of 40 trials (22 completed, 1 pruned, 1 failed, 2 running), 10 min 5 s left",
@@ -564,16 +565,16 @@ def test_live_table_says_what_runs_and_what_was_best():
                  "trial 25 0/8 2.0 s"):  # fmt: skip
         assert part in flat, part
     assert max(map(len, text.splitlines())) <= 80
-    empty = printed(summary.live(search_of(), running=[], seconds_left=None), 80)
+    empty = printed(table.live(search_of(), running=[], seconds_left=None), 80)
     assert "none yet" in empty and "left" not in empty
-    assert printed(summary.trials(search_of()), 80) == "No trial has started yet.\n"
+    assert printed(table.trials(search_of()), 80) == "No trial has started yet.\n"
 
 
 def test_the_terminal_gets_no_control_characters_and_no_markup():
     odd = trial(
         0, status="failed", figures={}, reason="\x1b[2J[bold]x[/bold]\nnext", values={"a": "[red]\x1b"}
     )
-    text = printed(summary.trials(search_of(odd, trial(1))), 100)
+    text = printed(table.trials(search_of(odd, trial(1))), 100)
     assert "\x1b" not in text
     assert "[bold]x[/bold] next" in text and "[red]" in text
 
@@ -581,8 +582,7 @@ def test_the_terminal_gets_no_control_characters_and_no_markup():
 def test_none_of_it_imports_keras_or_tensorflow(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
-        "from kerasdl.report import search\n"
-        "from kerasdl.search import hparams, summary\n"
+        "from kerasdl.search.show import page, table, tensorboard\n"
         "from kerasdl.search.record import SearchRecord, TrialRecord\n"
         "from kerasdl.search.objectives import Objective\n"
         "from kerasdl.search.space import Parameter\n"
@@ -591,7 +591,7 @@ def test_none_of_it_imports_keras_or_tensorflow(tmp_path):
         "space = (Parameter(name='x', kind='float'),)\n"
         f"record = SearchRecord(path=Path({str(tmp_path)!r}), name='a', tuner='random', method='m',"
         " objectives=(Objective('loss', 'min'),), space=space, trials=trials)\n"
-        "search.write(record); hparams.write(record); summary.trials(record)\n"
+        "page.write(record); tensorboard.write(record); table.trials(record)\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules), 'imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl import building, modules, shipping
-from kerasdl import run as runs
-from kerasdl.data.digits import Digits
-from kerasdl.data.folder import ImageFolder
-from kerasdl.data.npz import Npz
-from kerasdl.data.tfds import Tfds
+from kerasdl.data import dataset
+from kerasdl.data.images.digits import Digits
+from kerasdl.data.images.folder import ImageFolder
+from kerasdl.data.images.npz import Npz
+from kerasdl.data.tfds.source import Tfds
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.tflite import Converter
+from kerasdl.jobs import export, verify
 from kerasdl.models.mlp import MLP
-from kerasdl.preprocessing import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl.preprocessing.image import ImagePreprocessing
+from kerasdl.recipe import Config, Recipe, python_file
+from kerasdl.runs import folder as runs
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import build
 
 OWN = """
 import dataclasses
 from pathlib import Path
-from kerasdl.data.digits import Digits
-from kerasdl.tasks.classification import Classification
+from kerasdl import Classification, Digits
 
 class Task(Classification):
     pass
@@ -40,10 +41,10 @@ def exported(recipe, folder, formats=("onnx",)):
     """Make a run of an untrained network, and export it."""
     splits = recipe.data.load()
     run = runs.create(folder / "runs", recipe)
-    network = building.make_network(recipe, splits, building.make_preprocessing(recipe, splits))
+    network = build.make_network(recipe, splits, build.make_preprocessing(recipe, splits))
     network.save(run.model_file)
     with Converter() as converter:
-        return shipping.export_run(
+        return export.export_run(
             run, splits, exported_dir=folder / "exported", converter=converter, formats=formats
         ).path
 
@@ -75,28 +76,28 @@ def test_a_bundle_tells_nothing_of_where_the_data_was_and_is_verified_where_it_i
         json.loads((path / "card.json").read_text())["recipe"]["fields"]["data"]["fields"]["path"]
         == "pictures"
     )
-    assert "the data it was exported with is not here" in shipping.verify(path)[2]
+    assert "the data it was exported with is not here" in verify.verify(path)[2]
     pictures.rename(tmp_path / "elsewhere")
     # Fractions and seed are those of the export.
-    _, _, note = shipping.verify(path, ImageFolder(path=str(tmp_path / "elsewhere")))
+    _, _, note = verify.verify(path, ImageFolder(path=str(tmp_path / "elsewhere")))
     assert "all 20 test examples" in note
     (tmp_path / "elsewhere" / "dark" / "0.png").unlink()
     with pytest.raises(UsageError, match=r"not the data that .* was exported with"):
-        shipping.verify(path, ImageFolder(path=str(tmp_path / "elsewhere")))
+        verify.verify(path, ImageFolder(path=str(tmp_path / "elsewhere")))
 
 
 def test_a_card_never_downloads():
-    recipe = shipping._without_machine(recipe_with(Tfds(name="mnist", download=True), Classification()))
+    recipe = export._without_machine(recipe_with(Tfds(name="mnist", download=True), Classification()))
     assert recipe.data == Tfds(name="mnist", download=False)
 
 
 def test_same_source():
     recorded = ImageFolder(path="pets", split_seed=3)
-    assert shipping.same_source(recorded, ImageFolder(path="/new")) == ImageFolder(path="/new", split_seed=3)
-    assert shipping.same_source(recorded, Npz(path="x.npz")) == Npz(path="x.npz")
-    assert shipping.same_source(Digits(), Digits()) == Digits()
+    assert dataset.same_source(recorded, ImageFolder(path="/new")) == ImageFolder(path="/new", split_seed=3)
+    assert dataset.same_source(recorded, Npz(path="x.npz")) == Npz(path="x.npz")
+    assert dataset.same_source(Digits(), Digits()) == Digits()
     mnist = Tfds(name="mnist", split_seed=3)
-    assert shipping.same_source(mnist, Tfds(name="cifar10")) == Tfds(name="cifar10", split_seed=3)
+    assert dataset.same_source(mnist, Tfds(name="cifar10")) == Tfds(name="cifar10", split_seed=3)
 
 
 def test_data_that_fails_to_load_leaves_the_samples(pictures, tmp_path, monkeypatch):
@@ -106,16 +107,16 @@ def test_data_that_fails_to_load_leaves_the_samples(pictures, tmp_path, monkeypa
         raise RunFailedError("the disk is gone")
 
     monkeypatch.setattr(ImageFolder, "load", broken)
-    assert "embedded samples" in shipping.verify(path)[2]
+    assert "embedded samples" in verify.verify(path)[2]
     with pytest.raises(RunFailedError, match="the disk is gone"):
-        shipping.verify(path, ImageFolder(path="."))
+        verify.verify(path, ImageFolder(path="."))
 
 
 @pytest.fixture
 def own(tmp_path):
     """A bundle whose task and data source a recipe file of the user defines."""
     (tmp_path / "mine.py").write_text(OWN)
-    module = modules.load(tmp_path / "mine.py")
+    module = python_file.load(tmp_path / "mine.py")
     return exported(recipe_with(module.Source(), module.Task()), tmp_path)
 
 
@@ -124,7 +125,7 @@ def test_a_bundle_brings_the_users_own_classes(own, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert (own / "recipe.py").read_text() == OWN
     assert "recipe.py" in bundles.read_card(own)["files"]
-    _, task, note = shipping.verify(own)
+    _, task, note = verify.verify(own)
     assert type(task).__name__ == "Task"
     assert "all 359 test examples" in note
 
@@ -133,12 +134,12 @@ def test_a_changed_recipe_file_is_not_run(own, tmp_path):
     ran = tmp_path / "ran"
     (own / "recipe.py").write_text(f"{OWN}\nPath({str(ran)!r}).touch()\n")
     with pytest.raises(bundles.NotTheSameError, match=r"recipe\.py has changed"):
-        shipping.verify(own)
+        verify.verify(own)
     card = bundles.read_card(own)
     del card["files"]["recipe.py"]
     (own / "card.json").write_text(json.dumps(card))
     with pytest.raises(UsageError, match=r"recipe\.py"):
-        shipping.verify(own)
+        verify.verify(own)
     assert not ran.exists()
 
 
@@ -147,9 +148,9 @@ def test_a_recipe_file_that_defines_neither_task_nor_data_stays_out(tmp_path, pi
     (tmp_path / "mine.py").write_text(OWN)
     splits = recipe.data.load()
     run = runs.create(tmp_path / "runs", recipe, tmp_path / "mine.py")
-    building.make_network(recipe, splits, building.make_preprocessing(recipe, splits)).save(run.model_file)
+    build.make_network(recipe, splits, build.make_preprocessing(recipe, splits)).save(run.model_file)
     with Converter() as converter:
-        written = shipping.export_run(
+        written = export.export_run(
             run, splits, exported_dir=tmp_path / "exported", converter=converter, formats=("onnx",)
         )
     assert (run.path / "recipe.py").is_file()

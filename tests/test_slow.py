@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kerasdl import catalog
 from kerasdl.cli import main
-from kerasdl.data.tfds_builder import open_builder
+from kerasdl.data.tfds.builder import open_builder
 from kerasdl.errors import UsageError
+from kerasdl.recipe import catalog
 
 pytestmark = pytest.mark.slow
 

@@ -10,92 +10,90 @@ from pathlib import Path
 import keras
 import pytest
 
-from kerasdl import catalog, flags
+from kerasdl.cli import flags
 from kerasdl.data import from_text
-from kerasdl.recipe import replace
-from kerasdl.step import Network
+from kerasdl.network.network import Network
+from kerasdl.recipe import catalog, replace
 from tests.cases import CASES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "kerasdl"
 
-#: Package or module -> modules of kerasdl that it must not import, anywhere in its files.
-FORBIDDEN = {
-    "models": ("data", "tasks", "trainer", "export", "cli", "commands", "recipe"),
-    "layers": ("data", "tasks", "models", "trainer", "export"),
-    "step": ("data", "tasks", "models", "trainer", "export"),
-    "data": ("models", "tasks", "trainer", "export", "cli", "commands"),
-    "tasks": ("models", "data", "trainer", "cli", "commands"),
-    "export": ("models", "data", "tasks", "trainer", "cli", "commands", "shipping"),
-    "recipe": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "serialization": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "catalog": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "flags": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "optimizers": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "callbacks": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "evaluate": ("models", "data", "tasks", "trainer", "cli", "commands"),
-    "loading": ("models", "tasks", "trainer", "cli", "commands"),
-    "speed": ("models", "tasks", "trainer", "cli", "commands"),
-    "losses": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "checkpoints": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "interruption": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "faults": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "receipt": ("models", "tasks", "trainer", "export", "cli", "commands"),
-    "building": ("models", "tasks", "trainer", "export", "cli", "commands"),
-    "backbone": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "phases": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "published": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "pretrained": ("models", "data", "tasks", "trainer", "cli", "commands"),
-    "trial": ("models", "tasks", "trainer", "cli", "commands", "search"),
-    "fitting": ("models", "tasks", "trainer", "cli", "commands", "report"),
-    "crew": ("models", "data", "tasks", "trainer", "fitting", "export", "cli", "commands", "report"),
-    "training": ("models", "tasks", "trainer", "fitting", "export", "cli", "commands", "report"),
-    "profiling": ("models", "data", "tasks", "trainer", "fitting", "export", "cli", "commands", "report"),
-    "breakdown": ("models", "data", "tasks", "trainer", "export", "cli", "commands", "profiling"),
-    "operations": ("models", "data", "tasks", "trainer", "export", "cli", "commands", "breakdown", "trace"),
-    "trace": ("models", "data", "tasks", "trainer", "export", "cli", "commands", "breakdown", "profiling"),
-    "report": ("models", "data", "tasks", "trainer", "cli", "commands"),
-    "compare": ("models", "data", "tasks", "trainer", "cli", "commands"),
-    "reproduce": ("models", "tasks", "cli", "commands"),
-    "lr_find": ("models", "tasks", "export", "cli", "commands", "report"),
-    "preprocessing": ("models", "data", "tasks", "trainer", "export", "cli", "commands"),
-    "trainer": ("cli", "commands", "models", "check", "search"),
-    "search": ("models", "cli", "commands"),
-    "shipping": ("cli", "commands", "models", "trainer"),
-}
+#: From the bottom. A file imports from its own layer and those below; a file of the root from the root alone.
+LAYERS = (
+    "recipe", "layers", "preprocessing", "network", "models", "data", "inference", "runs", "export",
+    "training", "report", "explain", "tasks", "jobs", "search", "cli",
+)  # fmt: skip
+#: What the kinds of data share; apart from it they do not import each other.
+SHARED = ("data", "labelled")
 
 
-def files_of(name):
-    folder = PACKAGE / name
-    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{name}.py"]
+def module_files():
+    """Return the file of every module below `kerasdl` by its parts: ("data", "order")."""
+    files = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        files[parts[:-1] if parts[-1] == "__init__" else parts] = file
+    return files
 
 
-def imported_parts(file):
-    """Return the first name below `kerasdl` of everything a file imports."""
+def imports_of(file, modules):
+    """Return the parts of every module of kerasdl that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         assert not (isinstance(node, ast.ImportFrom) and node.level), f"{file}: import by full name"
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "kerasdl":
-            parts = node.module.split(".")[1:]
-            found |= {parts[0]} if parts else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kerasdl":
+            parts = tuple(node.module.split(".")[1:])
+            names = {(*parts, alias.name) for alias in node.names}
+            found |= {name if name in modules else parts for name in names}
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("kerasdl.")}
-    return found
+            names = [alias.name.split(".") for alias in node.names]
+            found |= {tuple(name[1:]) for name in names if name[0] == "kerasdl"}
+    return found - {()}
 
 
-@pytest.mark.parametrize("name", FORBIDDEN)
-def test_arrows(name):
-    for file in files_of(name):
-        wrong = imported_parts(file) & set(FORBIDDEN[name])
-        assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
+def test_every_file_imports_only_from_its_own_layer_and_those_below():
+    modules, wrong = module_files(), []
+    for parts, file in modules.items():
+        if parts in ((), ("__main__",)):  # the Python API, over all layers
+            continue
+        height = LAYERS.index(parts[0]) if len(parts) > 1 or file.stem == "__init__" else -1
+        for target in imports_of(file, modules):
+            if (LAYERS.index(target[0]) if target[0] in LAYERS else -1) > height:
+                wrong.append(f"{'.'.join(parts)} -> {'.'.join(target)}")
+    assert not wrong, "\n".join(["These imports point up:", *wrong])
+
+
+def kind_of(parts):
+    """Return the network, the kind of problem or the kind of data that a module belongs to, or None."""
+    if parts[:1] == ("models",) or (parts[0] in ("tasks", "data") and PACKAGE.joinpath(*parts[:2]).is_dir()):
+        return parts[:2] if len(parts) > 1 and parts[:2] != SHARED else None
+    return None
+
+
+def test_models_tasks_and_kinds_of_data_do_not_import_each_other():
+    modules = module_files()
+    wrong = [
+        f"{'.'.join(parts)} -> {'.'.join(target)}"
+        for parts, file in modules.items()
+        if parts and kind_of(parts)
+        for target in imports_of(file, modules)
+        if target[0] == parts[0] and kind_of(target) not in (None, kind_of(parts))
+    ]
+    assert not wrong, "\n".join(["These siblings import each other:", *wrong])
+
+
+def test_the_root_holds_what_everything_stands_on_alone():
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(LAYERS)
 
 
 def layers_in(*names):
     """Return the layers and networks that are defined in packages and modules of kerasdl."""
-    files = [file.relative_to(PACKAGE).with_suffix("") for name in names for file in files_of(name)]
     found = []
-    for file in files:
-        module = importlib.import_module(".".join(("kerasdl", *file.parts)).removesuffix(".__init__"))
+    for parts in (parts for parts in module_files() if parts[0:1] and parts[0] in names):
+        module = importlib.import_module(".".join(("kerasdl", *parts)))
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, keras.Layer) and kind.__module__ == module.__name__:
                 found.append(kind)

@@ -14,14 +14,16 @@ import tensorflow as tf
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kerasdl import callbacks, distribute, trainer
-from kerasdl.data.digits import Digits
+from kerasdl.data.images.digits import Digits
+from kerasdl.jobs import train as trainer
 from kerasdl.models.convnet import ConvNet
 from kerasdl.models.mlp import MLP
-from kerasdl.optimizers import moving_averages
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.tasks.classification import Classification
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import distribute
+from kerasdl.training.callbacks import callbacks
+from kerasdl.training.optimizers.make import moving_averages
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -192,7 +194,7 @@ def test_changeable_learning_rates_on_two_replicas(tmp_path, schedule):
 
 
 def test_mixed_bfloat16_saves_float32_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(distribute, "_cpuinfo", lambda: "")  # of a machine that does not tell
+    monkeypatch.setattr(distribute.machine, "cpuinfo", lambda: "")  # of a machine that does not tell
     result = train(tmp_path, precision="mixed_bfloat16", epochs=3)
     rows = history(result)
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]

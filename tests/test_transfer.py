@@ -11,17 +11,20 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from kerasdl import backbone, building, lr_find, phases, trainer
-from kerasdl.callbacks import Position
-from kerasdl.data.digits import Digits
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
-from kerasdl.interruption import Interrupted
+from kerasdl.jobs import lr_find
+from kerasdl.jobs import train as trainer
 from kerasdl.layers import BatchNormalization
 from kerasdl.models.convnet import ConvNet
-from kerasdl.preprocessing import ImagePreprocessing
+from kerasdl.network import parts as backbone
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
-from kerasdl.run import Run
-from kerasdl.tasks.classification import Classification
+from kerasdl.runs.folder import Run
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import build, phases
+from kerasdl.training.callbacks.callbacks import Position
+from kerasdl.training.interruption import Interrupted
 
 QUIET = Console(quiet=True)
 
@@ -119,7 +122,7 @@ def test_what_is_frozen_does_not_move_and_the_head_does(tmp_path, source, transf
 
 def test_frozen_batch_norm_takes_its_moving_statistics(source, transfer):
     recipe = make_recipe(**transfer)
-    network, _ = building.make_pair(recipe, recipe.data.load(), None, 1)
+    network, _ = build.make_pair(recipe, recipe.data.load(), None, 1)
     (layer, *_) = (one for one in backbone.layers(network) if isinstance(one, BatchNormalization))
     inputs = np.random.default_rng(0).normal(3, 2, (4, 8, 8, layer.gamma.shape[0])).astype(np.float32)
     np.testing.assert_allclose(layer(inputs, training=True), layer(inputs, training=False), atol=1e-5)
@@ -128,9 +131,9 @@ def test_frozen_batch_norm_takes_its_moving_statistics(source, transfer):
 def test_optimizers_hold_only_what_trains(source, transfer):
     recipe = make_recipe(**transfer)
     splits = recipe.data.load()
-    network, _ = building.make_pair(recipe, splits, None, 9)
+    network, _ = build.make_pair(recipe, splits, None, 9)
     assert len(network.optimizer._trainable_variables) == 2
-    building.begin_phase(network, recipe, splits, 9, phases.of_recipe(recipe)[1])
+    build.begin_phase(network, recipe, splits, 9, phases.of_recipe(recipe)[1])
     assert len(network.optimizer._trainable_variables) == 8
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.splits import Spec
-from kerasdl.export.onnx_file import write_onnx
+from kerasdl.data.dataset import Spec
+from kerasdl.export.onnx import write_onnx
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
 from kerasdl.models.alexnet import AlexNet
@@ -17,7 +17,7 @@ from kerasdl.models.convnet import ConvNet
 from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.resnet import ResidualBlock, ResNet
 from kerasdl.models.vgg import VGG
-from kerasdl.tasks.classification import Classification
+from kerasdl.tasks.classification.task import Classification
 from tests.cases import CASES
 from tests.test_models import compiled
 

@@ -5,8 +5,7 @@
 The network itself is `kerasdl/models/lenet5.py`: what is tuned is what ships.
 """
 
-from kerasdl.recipe import replace
-from kerasdl.search.drawing import optimization, own_choice
+from kerasdl import optimization, own_choice, replace
 
 
 def space(hp, recipe):

@@ -7,8 +7,7 @@ The network itself is `kerasdl/models/resnet.py`: what is tuned is what ships.
 
 import dataclasses
 
-from kerasdl.recipe import replace
-from kerasdl.search.drawing import optimization, own_choice
+from kerasdl import optimization, own_choice, replace
 
 
 def space(hp, recipe):

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from kerasdl.data import tfds_builder
-from kerasdl.data.digits import Digits
-from kerasdl.data.folder import ImageFolder
-from kerasdl.data.npz import Npz
-from kerasdl.data.tfds import Tfds
+from kerasdl.data.images.digits import Digits
+from kerasdl.data.images.folder import ImageFolder
+from kerasdl.data.images.npz import Npz
+from kerasdl.data.tfds import builder
+from kerasdl.data.tfds.source import Tfds
 from kerasdl.errors import UsageError, did_you_mean
 
 SOURCES = {"digits": Digits, "folder": ImageFolder, "npz": Npz, "tfds": Tfds}
@@ -28,7 +28,7 @@ def from_text(text: str) -> Digits | ImageFolder | Npz | Tfds:
         return Npz(path=text)
     if text and Path(text).expanduser().is_dir():
         return ImageFolder(path=text)
-    if tfds_builder.is_known(text):
+    if builder.is_known(text):
         return Tfds(name=text)
     if any(separator in text for separator in (os.sep, os.altsep) if separator):
         return ImageFolder(path=text)
@@ -36,5 +36,5 @@ def from_text(text: str) -> Digits | ImageFolder | Npz | Tfds:
     raise UsageError(
         f"There is no data set {text!r}. Give digits, a folder with one sub-folder per class, an .npz file, "
         "or a name that tensorflow-datasets knows, such as mnist or cifar10."
-        + did_you_mean(text, ["digits", *local, *tfds_builder.known_names()])
+        + did_you_mean(text, ["digits", *local, *builder.known_names()])
     )

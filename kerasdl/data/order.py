@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from kerasdl.data.splits import ArraySplit, FileSplit, Split, StreamSplit
+from kerasdl.data.dataset import ArraySplit, FileSplit, Split, StreamSplit
 from kerasdl.errors import UsageError
 
 # Memory that shuffling a stream may take, in bytes of examples.

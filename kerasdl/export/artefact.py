@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export import runtime
-from kerasdl.export.predictor import Predictor
-from kerasdl.export.process import Worker
+from kerasdl.inference import runtimes
+from kerasdl.inference.predictor import Predictor
+from kerasdl.inference.worker.client import Worker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Artefact:
         try:
             if self.kind == "saved_model":
                 return _SavedModelElsewhere(folder, worker)
-            return runtime.open_artifact(folder / self.file, num_threads=worker.num_threads)
+            return runtimes.open_artifact(folder / self.file, num_threads=worker.num_threads)
         except (UsageError, RunFailedError) as error:
             raise RunFailedError(f"cannot be opened: {error}") from error
 

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import labels, verify
+from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.card import hash_files, make_card, read_card, write_card
+from kerasdl.export.card import make_card, read_card, write_card
 from kerasdl.export.plan import failed_rows, plan_files, write_files
-from kerasdl.export.process import Worker
-from kerasdl.export.readme import readme_text
+from kerasdl.export.readme.text import readme_text
 from kerasdl.export.recheck import NotTheSameError, damaged_files, embed_samples, verify_bundle
-from kerasdl.export.spec import ALL_FORMATS, ExportSpec
+from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
-from kerasdl.export.verify import Batches, References
-from kerasdl.run import free_version
+from kerasdl.export.verify import References
+from kerasdl.files import free_version, hash_files
+from kerasdl.inference import labels
+from kerasdl.inference.answers import Batches
+from kerasdl.inference.endpoint import ALL_FORMATS
+from kerasdl.inference.worker.client import Worker
 
 __all__ = [
     "Bundle", "NotTheSameError", "check_destination", "damaged_files", "read_card", "verify_bundle",

@@ -1,7 +1,6 @@
 """`card.json`: what a bundle holds, what was measured, and what is needed to check it again."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export.saved_model import signature
-from kerasdl.export.spec import Endpoint, ExportSpec
-from kerasdl.receipt import versions
+from kerasdl.export.spec import ExportSpec
+from kerasdl.inference.endpoint import Endpoint, signature
+from kerasdl.machine import versions
 
 FILE_NAME = "card.json"
 
@@ -90,21 +89,6 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     if missing := [name for name in _NEEDED if name not in card]:
         raise RunFailedError(f"{path} is damaged: it lacks {', '.join(missing)}. Export the bundle again.")
     return card
-
-
-def hash_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size in bytes and SHA-256 of every file below a folder, by relative path with slashes."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": hash_file(path)}
-        for path in paths
-    }
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encode_array(array: np.ndarray) -> dict[str, Any]:

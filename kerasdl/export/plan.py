@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.onnx_file import write_onnx
+from kerasdl.export.onnx import write_onnx
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import TFLiteWriter

@@ -10,10 +10,12 @@ import numpy as np
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.card import decode_array, encode_array, hash_file, read_card
-from kerasdl.export.predictor import Predictor
-from kerasdl.export.process import Worker
-from kerasdl.export.verify import Batches, References
+from kerasdl.export.card import decode_array, encode_array, read_card
+from kerasdl.export.verify import References
+from kerasdl.files import hash_file
+from kerasdl.inference.answers import Batches, caller, run_over
+from kerasdl.inference.predictor import Predictor
+from kerasdl.inference.worker.client import Worker
 
 # How far figures of the same file may lie from those of the export: processors round differently.
 _FIGURE_TOLERANCE = 0.005
@@ -50,7 +52,7 @@ def embed_samples(
     for artefact in artefacts:
         predictor = artefact.open(folder, worker)
         for name in artefact.endpoints:
-            answers[name][artefact.file] = verify.caller(predictor, name)(inputs[name])
+            answers[name][artefact.file] = caller(predictor, name)(inputs[name])
     return {
         "labels": encode_array(np.asarray(samples["labels"])),
         "endpoints": {
@@ -146,7 +148,7 @@ def _repeat(
     for name in artefact.endpoints:
         inputs = _decode(samples["endpoints"][name]["inputs"])
         expected = _decode(samples["endpoints"][name]["outputs"][artefact.file])
-        actual = verify.caller(predictor, name)(inputs)
+        actual = caller(predictor, name)(inputs)
         verify.check_outputs(name, expected, actual)
         found[name] = task.compare(expected, actual, labels)
         problems += verify.beyond(name, found[name], task.tolerances(artefact.kind))
@@ -177,7 +179,7 @@ def run_again(
     for name, then in recorded["endpoints"].items():
         inputs = functools.partial(task.inputs, name)
         part = verify.batches_of(artefact, name, batches)
-        outputs, labels = verify.run_over(verify.caller(predictor, name), inputs, part)
+        outputs, labels = run_over(caller(predictor, name), inputs, part)
         if "evaluation" in then:
             evaluation = verify.evaluate_briefly(task, outputs, labels)
             _check_same(f"{name}:", evaluation, then["evaluation"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from kerasdl.export.spec import Endpoint
+from kerasdl.inference.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
 _USUAL = 0.95  # part of the examples that tells what is usual

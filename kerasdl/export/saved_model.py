@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras.export import ExportArchive
 
 from kerasdl.errors import RunFailedError
-from kerasdl.export.spec import Endpoint
+from kerasdl.inference.endpoint import Endpoint, signature
 
 
 def write_saved_model(endpoints: Iterable[Endpoint], folder: Path) -> None:
@@ -29,8 +29,3 @@ def write_saved_model(endpoints: Iterable[Endpoint], folder: Path) -> None:
     except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:
         reason = str(error).strip().split("\n")[0]
         raise RunFailedError(f"TensorFlow cannot trace it: {reason[:500]}") from error
-
-
-def signature(endpoint: Endpoint) -> list[tf.TensorSpec]:
-    """Return the inputs of an endpoint in order, each with the name it has in every format."""
-    return [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in endpoint.inputs.items()]

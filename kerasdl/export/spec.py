@@ -1,32 +1,12 @@
 """What is exported: endpoints over one float32 network, and the samples they are checked with."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-ALL_FORMATS = ("saved_model", "tflite", "onnx")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Endpoint:
-    """One way to call an exported network.
-
-    Attributes:
-        name: the signature's name: "serving_default", "encode", ...
-        function: takes one tensor per entry of `inputs`, in their order, and returns a dict of tensors. It
-            accepts every dtype that a format may feed it (TFLite images are float32, the others uint8).
-        inputs: input name -> `tf.TensorSpec` with an open batch axis.
-        formats: the formats that have this endpoint (strings need a SavedModel).
-    """
-
-    name: str
-    function: Callable[..., Mapping[str, Any]]
-    inputs: Mapping[str, tf.TensorSpec]
-    formats: tuple[str, ...] = ALL_FORMATS
+from kerasdl.inference.endpoint import Endpoint
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.errors import RunFailedError
-from kerasdl.export import representative, tflite_file
-from kerasdl.export.process import Worker
+from kerasdl.export import representative
 from kerasdl.export.saved_model import write_saved_model
-from kerasdl.export.spec import Endpoint, ExportSpec
+from kerasdl.export.spec import ExportSpec
+from kerasdl.inference import tflite_file
+from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.worker.client import Worker
 
 MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
 DEFAULT_MODES = MODES[:4]

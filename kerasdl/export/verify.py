@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.errors import RunFailedError
-from kerasdl.export import runtime, tflite_file
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.predictor import Predictor
-from kerasdl.export.spec import Endpoint
+from kerasdl.inference import runtimes, tflite_file
+from kerasdl.inference.answers import Arrays, Batches, caller, run_over
+from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.predictor import Predictor
 
 _NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared on
-
-Arrays = dict[str, np.ndarray]
-Call = Callable[[Mapping[str, np.ndarray]], Arrays]
-#: Takes features and a seed, and returns an endpoint's inputs by name.
-Inputs = Callable[[Any, int], Arrays]
-#: Returns (features, labels) batches, from the first on at each call. Features: an array, or arrays by name.
-Batches = Callable[[], Iterable[tuple[Any, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,7 +52,7 @@ class References:
 
     def __init__(self, endpoints: Sequence[Endpoint], task: Any, batches: Batches):
         self._main = endpoints[0].name
-        self._predictor = runtime.EndpointPredictor(Path("the network"), endpoints, ())
+        self._predictor = runtimes.EndpointPredictor(Path("the network"), endpoints, ())
         self._task = task
         self._batches = batches
         self._known: dict[tuple[str, bool], Reference] = {}
@@ -97,27 +91,6 @@ def batches_of(artefact: Artefact, endpoint: str, batches: Batches) -> Batches:
             yield tf.nest.map_structure(lambda array: array[:_NUM_FURTHER], batch)
 
     return first_examples
-
-
-def run_over(call: Call, inputs: Inputs, batches: Batches) -> tuple[Arrays, np.ndarray]:
-    """Run all batches; return the outputs by name and the labels, each in one array.
-
-    Args:
-        call: runs an endpoint on its inputs by name.
-        inputs: makes them of a batch's features and a seed, which is the number of the batch.
-        batches: the data.
-
-    Raises:
-        RunFailedError: when there is not one example.
-    """
-    outputs, labels = [], []
-    for number, (features, batch_labels) in enumerate(batches()):
-        outputs.append(call(inputs(features, number)))
-        labels.append(np.asarray(batch_labels))
-    if not outputs:
-        raise RunFailedError("There is not one example to run. Give data with a test split.")
-    joined = {name: np.concatenate([batch[name] for batch in outputs]) for name in outputs[0]}
-    return joined, np.concatenate(labels)
 
 
 def compare(
@@ -179,19 +152,6 @@ def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
         for name, value in outputs.items()
         if value.dtype.kind == "f"
     }
-
-
-def caller(predictor: Predictor, endpoint: str) -> Call:
-    """Return what calls an artefact's endpoint; all that its runtime raises becomes a RunFailedError."""
-
-    def call(inputs: Mapping[str, np.ndarray]) -> Arrays:
-        try:
-            return predictor.call(endpoint, inputs)
-        except Exception as error:  # each runtime has error types of its own
-            reason = str(error).strip().split("\n")[0]
-            raise RunFailedError(f"{endpoint} fails: {type(error).__name__}: {reason[:300]}") from error
-
-    return call
 
 
 def check_outputs(

@@ -4,14 +4,14 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasdl import noise
+from kerasdl.layers import noise
 
 
 @keras.saving.register_keras_serializable("kerasdl")
 class Dropout(keras.layers.Dropout):
     """Dropout whose mask depends on seed, step and the sample's place in the global batch.
 
-    Inside a training step of `kerasdl.step.Network` the mask is that of `kerasdl.noise`; elsewhere (a plain
+    Inside a training step of `kerasdl.Network` the mask is that of `kerasdl.layers.noise`; elsewhere (a plain
     call with `training=True`) it is Keras's own.
 
     Reference: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerasdl.layers import Dropout, LocalResponseNormalization
-from kerasdl.step import Network
+from kerasdl.network.network import Network
 
 
 def _convolution(filters: int, size: int, name: str, strides: int = 1, padding: str = "same"):
@@ -42,7 +42,7 @@ class AlexNet(Network):
         response_normalization: normalise the first two convolutions' answers as the paper of 2012 does.
             Defaults to False.
         dropout: fraction of what these dense layers get left out in training, 0 to 1. Defaults to 0.5.
-        **kwargs: those of `kerasdl.step.Network`: preprocessing, name, dtype.
+        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel.
     Output: logits (batch_size, num_classes), float32.

@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 
 from kerasdl.layers import POOLS, ConvolutionBlock, Dropout
-from kerasdl.step import Network
+from kerasdl.network.network import Network
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -38,7 +38,7 @@ class ConvNet(Network):
         padding: "same" (zeros at the border) or "valid" (none; the images have to be large enough).
             Defaults to "same".
         dropout: fraction of the features left out in training, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `kerasdl.step.Network`: preprocessing, name, dtype.
+        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32; height and width of 2 ** stages or more.
     Output: logits (batch_size, num_classes), float32.

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from kerasdl.layers import ConvolutionBlock, Dropout, LocalResponseNormalization
-from kerasdl.step import Network
+from kerasdl.network.network import Network
 
 #: Module -> filters of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection: the paper's table 1.
 INCEPTIONS = {
@@ -135,7 +135,7 @@ class GoogLeNet(Network):
         auxiliary: train with the auxiliary classifiers. Defaults to True.
         dropout: fraction of the features left out in training, 0 to 1; auxiliary classifiers leave out 0.7 of
             theirs. Defaults to 0.4.
-        **kwargs: those of `kerasdl.step.Network`: preprocessing, name, dtype.
+        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel.
     Output: logits (batch_size, num_classes), float32; with the auxiliary classifiers, in training and in

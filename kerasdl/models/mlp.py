@@ -3,7 +3,7 @@
 import keras
 
 from kerasdl.layers import Dropout
-from kerasdl.step import Network
+from kerasdl.network.network import Network
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -23,7 +23,7 @@ class MLP(Network):
         hidden_units: units of each hidden layer. Defaults to (512,).
         activation: name of a Keras activation. Defaults to "relu".
         dropout: fraction of each hidden layer's units left out in training, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `kerasdl.step.Network`: preprocessing, name, dtype.
+        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, ...), float32; all axes but the first are flattened.
     Output: logits (batch_size, num_classes), float32.

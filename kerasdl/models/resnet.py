@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from kerasdl.layers import BatchNormalization, Conv2D, Dropout
-from kerasdl.step import Network
+from kerasdl.network.network import Network
 
 #: Depth -> kind of block, and the blocks of each stage. The first five are table 1 of the paper, the others
 #: section 4.2: 6 n + 2 layers for CIFAR-10.
@@ -160,7 +160,7 @@ class ResNet(Network):
         version: "v1" (the paper's), "v1.5" or "v2" (normalisation and ReLU before each convolution). Defaults
             to "v1.5".
         dropout: fraction of the features left out in training, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `kerasdl.step.Network`: preprocessing, name, dtype.
+        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel; height and width of 32 or
         more with the ImageNet stem.

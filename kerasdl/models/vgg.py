@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 
 from kerasdl.layers import ConvolutionBlock, Dropout
-from kerasdl.step import Network
+from kerasdl.network.network import Network
 
 #: Depth -> convolutions of each of the five stages: columns A, B, D and E of the paper's table 1.
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -35,7 +35,7 @@ class VGG(Network):
         batch_normalization: normalise after each convolution. Defaults to False.
         head_units: units of the dense layers before the last. Defaults to (4096, 4096).
         dropout: fraction of the units of each of these layers left out in training, 0 to 1. Defaults to 0.5.
-        **kwargs: those of `kerasdl.step.Network`: preprocessing, name, dtype.
+        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel; height and width of 32 or
         more.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.report.blocks import Block, Code, Column, Figure, Figures, Notice, Section, Table, Text
-from kerasdl.report.record import Record, flat
-from kerasdl.report.state import num_epochs
+from kerasdl.runs.record import Record, flat
+from kerasdl.runs.state import num_epochs
 
 
 def overview(record: Record) -> Section:

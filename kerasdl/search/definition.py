@@ -4,13 +4,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from kerasdl import catalog
 from kerasdl.errors import UsageError, did_you_mean
-from kerasdl.recipe import Recipe
+from kerasdl.recipe import Recipe, catalog
 from kerasdl.search import folder as folders
+from kerasdl.search.keras_tuner.oracles import ORACLES
+from kerasdl.search.keras_tuner.tuner import SpaceFunction
 from kerasdl.search.objectives import artefact_of, parse_constraint, parse_objective
-from kerasdl.search.oracles import ORACLES
-from kerasdl.search.tuner import SpaceFunction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ def optimization(hp: Any, recipe: Recipe, *, optimizers: Sequence[str], most: in
         most: examples of the largest batch; the smallest has 16.
 
     Returns:
-        Fields of the recipe, for `kerasdl.recipe.replace`.
+        Fields of the recipe, for `kerasdl.recipe.recipe.replace`.
     """
     fields = {
         "optimizer": own_choice(hp, "optimizer", optimizers, recipe.optimizer),

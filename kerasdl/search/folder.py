@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasdl import run as runs
 from kerasdl.errors import UsageError
+from kerasdl.files import next_version
 from kerasdl.recipe import Recipe
-from kerasdl.run import Run
-from kerasdl.serialization import encode, leaves, to_json
+from kerasdl.recipe.document import encode, leaves, to_json
+from kerasdl.runs import folder as runs
+from kerasdl.runs.folder import Run
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def create(
     parent = root / recipe.name
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Run(runs.next_version(parent))
+        folder = Run(next_version(parent))
     except OSError as error:
         raise UsageError(
             f"No search can be written to {parent}: {error.strerror}. Use --searches-dir."

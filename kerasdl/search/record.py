@@ -9,13 +9,7 @@ from typing import Any, Literal
 
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.search.folder import read_document
-from kerasdl.search.objectives import (
-    Constraint,
-    Objective,
-    is_dominated,
-    parse_constraint,
-    parse_objective,
-)
+from kerasdl.search.objectives import Constraint, Objective, is_dominated, parse_constraint, parse_objective
 from kerasdl.search.space import Parameter, from_keras_tuner
 
 #: How the message of a trial begins that was stopped early.

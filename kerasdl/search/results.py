@@ -4,12 +4,12 @@ import logging
 from typing import Any
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.report import search as page
-from kerasdl.run import Run
-from kerasdl.search import hparams, record
+from kerasdl.recipe.document import encode, to_json
+from kerasdl.runs.folder import Run
+from kerasdl.search import record
+from kerasdl.search.keras_tuner.tuner import recipe_of_trial
 from kerasdl.search.record import SearchRecord
-from kerasdl.search.tuner import recipe_of_trial
-from kerasdl.serialization import encode, to_json
+from kerasdl.search.show import page, tensorboard
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def write(folder: Run) -> SearchRecord:
         directions = {aim.name: aim.direction for aim in found.objectives}
         folder.write(PARETO, {"directions": directions, "front": front})
     try:
-        hparams.write(found)
+        tensorboard.write(found)
         page.write(found)
     except Exception as error:  # whatever may be wrong with a page, the search itself is done
         _log.warning(f"No report was written: {error}", exc_info=not isinstance(error, (UsageError, OSError)))

@@ -18,16 +18,16 @@ import tensorflow as tf
 from rich.console import Console
 
 from kerasdl.errors import UsageError
-from kerasdl.interruption import Interrupted, Interruptions
-from kerasdl.run import Run
+from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
 from kerasdl.search import results
 from kerasdl.search.definition import Search
-from kerasdl.search.loop import DATA, Plan, Slot, Workers
+from kerasdl.search.keras_tuner.tuner import RecipeTuner, recipe_of
 from kerasdl.search.objectives import parse_constraint, parse_objective
 from kerasdl.search.record import SearchRecord
-from kerasdl.search.tuner import RecipeTuner, recipe_of
-from kerasdl.search.view import View
+from kerasdl.search.show.live import View
+from kerasdl.search.trials.workers import DATA, Plan, Slot, Workers
+from kerasdl.training.interruption import Interrupted, Interruptions
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,91 @@
+"""The `kerasdl` command. Only what a command needs is imported, and TensorFlow never for `--help`."""
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from kerasdl import __version__
+from kerasdl.cli.parser import Parser
+from kerasdl.errors import RunFailedError, UsageError, did_you_mean
+from kerasdl.recipe import catalog
+from kerasdl.training.interruption import Interrupted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0 done, 1 failed, 2 not understood, 130 or 143 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("kerasdl").setLevel(logging.INFO)
+    try:
+        return _run(arguments)
+    except (UsageError, RunFailedError) as error:
+        print(f"kerasdl: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except Interrupted as error:
+        print(f"kerasdl: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("kerasdl: interrupted", file=sys.stderr)
+        return 130
+
+
+def train_file(file: str) -> NoReturn:
+    """Train the recipe in a Python file with the command line's flags, then exit; for its main guard."""
+    sys.exit(main(["train", file, *sys.argv[1:]]))
+
+
+def tune_file(file: str) -> NoReturn:
+    """Search the space in a Python file with the command line's flags, then exit; for its main guard."""
+    path = Path(file)
+    shipped = path.resolve() == catalog.names("tuning").get(path.stem, path).resolve()
+    sys.exit(main(["tune", path.stem if shipped else file, *sys.argv[1:]]))
+
+
+def _run(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="kerasdl",
+        description="Train subclassed Keras models and ship them, verified, to servers and phones.",
+        epilog="kerasdl COMMAND --help tells more. Start with: kerasdl train lenet5 --data digits",
+    )
+    parser.add_argument("--version", action="version", version=f"kerasdl {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, help_text in _COMMANDS.items():
+        # A command's own parser is made when it is called: only then its flags are known.
+        commands.add_parser(name, help=help_text, add_help=False)
+    if arguments and not arguments[0].startswith("-"):
+        name, *rest = arguments
+        if name not in _COMMANDS:
+            raise UsageError(
+                f"There is no command {name!r}; there are {', '.join(_COMMANDS)}."
+                + did_you_mean(name, _COMMANDS)
+            )
+        command = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
+        return command.run(
+            Parser(prog=f"kerasdl {name}", description=_COMMANDS[name], allow_abbrev=False), rest
+        )
+    parser.parse_args(arguments)
+    parser.print_help()
+    return 0
+
+
+#: Each is `kerasdl/commands/<name>.py`, with _ for -.
+_COMMANDS = {
+    "train": "train a pipeline, evaluate, export and verify it",
+    "tune": "search hyperparameters of a pipeline: Bayesian, random, grid, Hyperband",
+    "evaluate": "figures of a run, a bundle or an exported file on a split of its data",
+    "predict": "classify image files with a run, a bundle or an exported file",
+    "explain": "show what in an image a run's answer comes from: Grad-CAM, integrated gradients, ...",
+    "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
+    "verify": "prove that a bundle is still the network that was exported",
+    "benchmark": "size, accuracy, latency and throughput of a run or of what was exported",
+    "report": "write the page of a run: report.html, one file that opens anywhere",
+    "compare": "put runs side by side: settings, curves, figures, and whether they differ beyond chance",
+    "reproduce": "train a run again from its receipt and say what agrees",
+    "lr-find": "try learning rates on a few hundred batches and suggest one",
+    "list": "list the pipelines",
+    "check": "print versions and devices, and prove the installation by a short training",
+}

@@ -1,0 +1,71 @@
+"""`kerasdl compare`: runs side by side: settings, curves, figures, and whether they differ beyond chance."""
+
+from pathlib import Path
+
+from kerasdl.cli.parser import Parser
+from kerasdl.errors import UsageError
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="two runs or more; the first is the reference")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page with the curves")
+    parser.add_json()
+    values = parser.parse(arguments)
+    from kerasdl.cli import printing
+    from kerasdl.jobs.compare import compare
+
+    comparison = compare(values.runs)
+    if values.html is not None:
+        _write(values.html, comparison)
+    if values.json:
+        printing.print_document(comparison.document(), as_json=True)
+        return 0
+    _print(comparison)
+    if values.html is not None:
+        print(f"Page    {values.html}")
+    return 0
+
+
+def _write(path: Path, comparison) -> None:
+    from kerasdl.files import replacing
+    from kerasdl.jobs.compare_page import page
+
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(page(comparison), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+
+
+def _print(comparison) -> None:
+    from rich.console import Console
+
+    from kerasdl.jobs import compare_page as pages
+    from kerasdl.report.blocks import Table, Text
+
+    console = Console(soft_wrap=True, highlight=False)
+    for block in (
+        pages.recipes_table(comparison),
+        pages.surroundings_table(comparison),
+        pages.figures_table(comparison),
+        *pages.verdicts(comparison),
+    ):
+        if isinstance(block, Table):
+            console.print(_drawn(block))
+        else:
+            console.print(block.text, markup=False, style=None if isinstance(block, Text) else "dim")
+
+
+def _drawn(block):
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=block.caption, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in block.columns:
+        table.add_column(
+            Text(column.title), justify="right" if column.numeric else "left", header_style="dim"
+        )
+    for row in block.rows:
+        table.add_row(*(Text(column.text(cell)) for column, cell in zip(block.columns, row, strict=True)))
+    return table

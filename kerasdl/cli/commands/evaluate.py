@@ -1,0 +1,58 @@
+"""`kerasdl evaluate`: figures of a run, a bundle or an exported file on a split of its data."""
+
+from typing import Any
+
+from kerasdl import environment
+from kerasdl.cli.parser import Parser
+
+_SPLITS = ("train", "validation", "test")
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_target("a run, a bundle, or one exported file")
+    parser.add_argument(
+        "--split", choices=_SPLITS, default="test", help="examples to evaluate on (default: test)"
+    )
+    parser.add_data("where the data is now, or other data with the same classes")
+    parser.add_json()
+    values = parser.parse(arguments)
+    environment.import_tensorflow()
+    from kerasdl.cli import printing
+    from kerasdl.data import passes
+    from kerasdl.jobs import open as loading
+    from kerasdl.jobs.evaluate import evaluate
+
+    target = loading.load(values.target)
+    splits = target.load_data(values.data)
+    batches = passes.split_batches(getattr(splits, values.split))
+    figures = evaluate(target.predictor, target.task, batches, target.labels, target.calibration)
+    about = {
+        "target": values.target,
+        "kind": target.kind,
+        "split": values.split,
+        "data_fingerprint": splits.fingerprint,
+        "same_data_as_training": splits.fingerprint == target.fingerprint,
+    }
+    if values.json:
+        printing.print_document({**about, **figures}, as_json=True)
+    else:
+        _print(about, target.task, figures)
+    return 0
+
+
+def _print(about: dict[str, Any], task: Any, figures: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from kerasdl.cli import printing
+
+    printing.print_document(about)
+    if not hasattr(task, "tables"):
+        printing.print_document(figures)
+        return
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width of its own
+        console.width = max(console.width, 120)
+    for part in task.tables(figures):
+        console.print()
+        console.print(part, highlight=False)

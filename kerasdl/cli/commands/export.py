@@ -1,0 +1,58 @@
+"""`kerasdl export`: export a run to SavedModel, TFLite and ONNX, and verify each file."""
+
+from kerasdl import environment
+from kerasdl.cli.parser import Parser, check_words
+from kerasdl.errors import UsageError
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_target("a run folder")
+    parser.add_words("--formats", "some of saved_model,tflite,onnx (default: all)")
+    parser.add_words(
+        "--tflite-modes", "some of float32,float16,dynamic,int8,int16x8 (default: the first four)"
+    )
+    parser.add_argument("--dynamic-batch", action="store_true", help="TFLite files that take any batch size")
+    parser.add_argument(
+        "--calibrate", action="store_true",
+        help="first fit the run's probabilities to the validation split, for a run trained without that; the "
+        "run keeps what is found",
+    )  # fmt: skip
+    parser.add_data("where the data is now, if it has moved")
+    parser.add_no_samples()
+    parser.add_folders("exported")
+    values = parser.parse(arguments)
+    environment.import_tensorflow()
+    from rich.console import Console
+
+    from kerasdl.cli import printing
+    from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter
+    from kerasdl.inference.endpoint import ALL_FORMATS
+    from kerasdl.jobs import export
+    from kerasdl.jobs import open as loading
+    from kerasdl.runs.folder import Run
+
+    check_words("--formats", values.formats, ALL_FORMATS)
+    check_words("--tflite-modes", values.tflite_modes, MODES)
+    target = loading.load(values.target)
+    if target.kind != "keras":
+        raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
+    run, splits = Run(target.path), target.load_data(values.data, same=True)
+    console = Console(soft_wrap=True)
+    with run.locked(), Converter() as converter:
+        converter.start()
+        if values.calibrate:
+            figures = export.calibrate_run(run, splits)
+            console.print(target.task.summary(figures), highlight=False)
+        bundle = export.export_run(
+            run,
+            splits,
+            exported_dir=values.exported_dir,
+            converter=converter,
+            formats=values.formats or ALL_FORMATS,
+            tflite_modes=values.tflite_modes or DEFAULT_MODES,
+            dynamic_batch=values.dynamic_batch,
+            embed_samples=values.samples,
+        )
+    printing.print_bundle(console, bundle, target.task)
+    return 1 if bundle.failures else 0

@@ -1,0 +1,68 @@
+"""`kerasdl lr-find`: try learning rates on a few hundred batches and suggest one."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from kerasdl.cli import recipe_arguments
+from kerasdl.cli.parser import Parser
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code: 1 where no learning rate can be suggested."""
+    parser.add_argument("--min-learning-rate", type=float, default=1e-6, metavar="NUMBER",
+                        help="of the first update (default: 1e-6)")  # fmt: skip
+    parser.add_argument("--max-learning-rate", type=float, default=10.0, metavar="NUMBER",
+                        help="of the last update (default: 10)")  # fmt: skip
+    parser.add_argument("--steps", type=int, default=200, metavar="INT", help="updates (default: 200)")
+    parser.add_argument("--html", type=Path, metavar="FILE",
+                        help="where the plot is written (default: lr-find-PIPELINE.html)")  # fmt: skip
+    parser.add_json()
+    recipe, _, values = recipe_arguments.parse(parser, arguments)
+    from kerasdl.jobs import lr_find
+    from kerasdl.jobs import lr_find_page as page
+
+    path = values["html"] or Path(f"lr-find-{recipe.name}.html")
+    page.check_writable(path)
+    found = lr_find.range_test(
+        recipe,
+        min_learning_rate=values["min_learning_rate"],
+        max_learning_rate=values["max_learning_rate"],
+        steps=values["steps"],
+    )
+    command = train_command(arguments, found.suggestion)
+    page.write(path, recipe, found, command)
+    if values["json"]:
+        document = {"pipeline": recipe.name, "recipe_learning_rate": recipe.learning_rate, **found.describe()}
+        print(json.dumps({**document, "command": command, "html": str(path)}, indent=2, allow_nan=False))
+    else:
+        _print(recipe, found, command, path)
+    return 0 if found.suggestion is not None else 1
+
+
+def train_command(arguments: list[str], suggestion: float | None) -> str | None:
+    """Return what to type to train with the suggestion: the same pipeline, data and flags of the recipe."""
+    if suggestion is None:
+        return None
+    own = Parser(add_help=False, allow_abbrev=False)
+    for option in ("--min-learning-rate", "--max-learning-rate", "--steps", "--html", "--learning-rate"):
+        own.add_argument(option)
+    own.add_argument("--json", action="store_true")
+    _, rest = own.parse_known_args(arguments)
+    return shlex.join(["kerasdl", "train", *rest, "--learning-rate", f"{suggestion:.2g}"])
+
+
+def _print(recipe, found, command: str | None, path: Path) -> None:
+    from rich.console import Console
+
+    from kerasdl.jobs import lr_find
+
+    console = Console(soft_wrap=True, highlight=False, file=sys.stdout)
+    for line in lr_find.text_plot(found):
+        console.print(line, markup=False)
+    console.print(f"Stopped {found.stopped}.")
+    console.print(lr_find.answer(recipe, found), style="bold" if found.suggestion else "red", markup=False)
+    if command:
+        console.print(f"  {command}", style="cyan", markup=False)
+    console.print(f"Plot    {path}")

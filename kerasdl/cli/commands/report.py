@@ -1,0 +1,20 @@
+"""`kerasdl report`: write the page of a run: report.html, one file that opens anywhere."""
+
+from kerasdl.cli.parser import Parser
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_argument("run", metavar="RUN", help="a run folder, also of a run under way or interrupted")
+    parser.add_argument("--open", action="store_true", help="also open the page in the browser")
+    values = parser.parse(arguments)
+    from kerasdl.jobs.report import write_report
+    from kerasdl.runs.folder import open_run
+
+    path = write_report(open_run(values.run))
+    print(path)
+    if values.open:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
+    return 0

@@ -1,0 +1,165 @@
+"""`kerasdl tune`: search the hyperparameters of a pipeline, or show a search."""
+
+import sys
+from pathlib import Path
+
+from kerasdl.cli import recipe_arguments
+from kerasdl.cli.parser import Parser
+from kerasdl.errors import UsageError
+from kerasdl.recipe import catalog
+
+_TUNERS = ("bayesian", "random", "grid", "hyperband", "keras-bayesian")
+_DEFAULT_TRIALS = 20
+#: Options that have no meaning beside --chief, beside --worker.
+_OF_WORKERS = ("workers", "gpus", "retries")
+_OF_THE_CHIEF = ("max_trials", "new")
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    if arguments[:1] == ["show"]:
+        return _show(parser, arguments[1:])
+    _add_options(parser)
+    found = {}
+
+    def load(name: str):
+        recipe, source, found["space"] = catalog.load_space(name)
+        return recipe, source
+
+    recipe, source, values = recipe_arguments.parse(parser, arguments, load)
+    _check_sides(values)
+    from kerasdl.search import session
+    from kerasdl.search.definition import Search
+
+    search = Search(
+        recipe=recipe,
+        space=catalog.space_in(found["space"]),
+        space_file=found["space"],
+        recipe_source=source,
+        tuner=values["tuner"],
+        max_trials=_max_trials(values),
+        objectives=tuple(values["objective"] or ("val_accuracy",)),
+        constraints=tuple(values["subject_to"]),
+        pruner=values["pruner"],
+        retries=1 if values["retries"] is None else values["retries"],
+        searches_dir=values["searches_dir"],
+        new=values["new"],
+    )
+    if values["chief"] is not None:
+        return _lead(search, values["chief"])
+    slots = session.make_slots(values["workers"], values["gpus"] or ())
+    if values["worker"] is not None:
+        return _work(search, values["worker"], slots)
+    return _finish(session.tune(search, slots))
+
+
+def _check_sides(values) -> None:
+    """Raise a UsageError for options that are the other side's."""
+    if values["chief"] is not None and values["worker"] is not None:
+        raise UsageError(
+            "--chief and --worker exclude each other. Give one; a chief and a worker may share a machine."
+        )
+    for side, others in (("chief", _OF_WORKERS), ("worker", _OF_THE_CHIEF)):
+        given = [f"--{name.replace('_', '-')}" for name in others if values[name]]
+        if values[side] is not None and given:
+            reason = "The chief runs no trials" if side == "chief" else "The chief decides that"
+            where = "a worker" if side == "chief" else "the chief"
+            raise UsageError(f"{reason}: give {' and '.join(given)} to {where}.")
+
+
+def _lead(search, address: str) -> int:
+    from kerasdl.search import session
+    from kerasdl.search.remote import chief
+
+    with chief.Door(chief.parse_address("--chief", address)) as door:
+        return _finish(session.tune(search, slots=(), crew=door.crew))
+
+
+def _work(search, address: str, slots) -> int:
+    from kerasdl.search.remote import chief, worker
+
+    worker.work(search, chief.parse_address("--worker", address), slots)
+    return 0
+
+
+def _add_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--tuner", default="bayesian", metavar="|".join(_TUNERS),
+        help="how values are chosen (default: bayesian)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-trials", type=int, metavar="INT",
+        help=f"trials of the search, also if it goes on (default: {_DEFAULT_TRIALS}; hyperband: its own)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--objective", action="append", metavar="NAME",
+        help="val_accuracy, val_loss, int8_accuracy, tflite_kb, latency_ms, ..., or max:NAME, min:NAME; "
+        "several times for a Pareto front (default: val_accuracy)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--subject-to", action="append", default=[], metavar="LIMIT",
+        help="a limit on a figure, as in 'tflite_kb<=100'; several times for several",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pruner", choices=("median", "halving", "none"),
+        help="stop trials early that do worse than others did (default: median; none with hyperband)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--retries",
+        type=int,
+        metavar="INT",
+        help="how often a trial that crashed begins again (default: 1)",
+    )
+    parser.add_argument("--workers", type=int, metavar="INT", help="trials at the same time (default: 1)")
+    parser.add_words("--gpus", "GPUs to use, one trial on each: 0,1,2,3")
+    parser.add_argument(
+        "--chief", metavar="[HOST:]PORT",
+        help="give out trials to workers, and run none here; without HOST to workers on this machine only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--worker", metavar="HOST:PORT",
+        help="run trials of the chief there, with the same pipeline and flags; --workers and --gpus work",
+    )  # fmt: skip
+    parser.add_argument("--new", action="store_true", help="begin a new search, also where one could go on")
+    parser.add_folders("searches")
+
+
+def _max_trials(values) -> int | None:
+    if values["max_trials"] is None and values["tuner"] != "hyperband":
+        return _DEFAULT_TRIALS
+    return values["max_trials"]
+
+
+def _finish(found) -> int:
+    """Print what a search has found, and what to type next."""
+    from rich.console import Console
+
+    from kerasdl.cli import printing
+    from kerasdl.search.show import table
+
+    console = Console()
+    console.print(table.trials(found))
+    console.print(
+        f"Search  {found.path}\nReport  {found.path / 'report.html'}", highlight=False, soft_wrap=True
+    )
+    commands = [["tensorboard", "--logdir", str(found.path)]]
+    if found.best() is not None:
+        commands.insert(0, ["kerasdl", "train", found.pipeline, "--from-trial", f"{found.path}:best"])
+    printing.print_next(console, commands)
+    return 0
+
+
+def _show(parser: Parser, arguments: list[str]) -> int:
+    parser.prog += " show"
+    parser.description = "Show what a search has found so far, and write its page again."
+    parser.add_argument("search", type=Path, metavar="SEARCH", help="folder such as searches/lenet5/1")
+    values = parser.parse(arguments)
+    from kerasdl.search import record
+    from kerasdl.search.show import page
+
+    found = record.read(values.search)
+    try:
+        page.write(found)
+    except OSError as error:  # it can be read all the same
+        print(f"The page was not written again: {error}", file=sys.stderr)
+    return _finish(found)

@@ -1,0 +1,34 @@
+"""`kerasdl verify`: prove that a bundle is still the network that was exported."""
+
+from pathlib import Path
+
+from kerasdl import environment
+from kerasdl.cli.parser import Parser
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_target("a bundle")
+    parser.add_data("where the data is now, if it has moved")
+    parser.add_json()
+    values = parser.parse(arguments)
+    environment.import_tensorflow()
+    from rich.console import Console
+
+    from kerasdl import data
+    from kerasdl.cli import printing
+    from kerasdl.export.recheck import NotTheSameError
+    from kerasdl.jobs import verify
+
+    try:
+        rows, task, note = verify.verify(Path(values.target), values.data and data.from_text(values.data))
+    except NotTheSameError as error:
+        if values.json:
+            printing.print_document({"verified": False, "problems": error.problems}, as_json=True)
+        raise
+    if values.json:
+        printing.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
+    else:
+        printing.print_rows(Console(soft_wrap=True), rows, task)
+        print(f"Verified: {note}. Latency and difference from Keras are those of the export.")
+    return 0

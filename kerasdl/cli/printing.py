@@ -1,0 +1,125 @@
+"""What commands end with: tables, figures, or one JSON document."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_result(console: "Console", result: Any, dry_run: bool) -> None:
+    """Print what a training left behind: artefacts, and what to type next."""
+    if result.bundle is not None:
+        print_rows(console, result.bundle.rows, result.recipe.task)
+    if dry_run:
+        console.print("Dry run passed: every stage works. Nothing was kept.")
+        return
+    console.print(f"Run     {result.run.path}", highlight=False)
+    if (report := result.run.path / "report.html").is_file():
+        console.print(f"Report  {report}", highlight=False)
+    logs = ["tensorboard", "--logdir", str(result.run.path / "logs")]
+    if result.recipe.overfit_batches is not None:
+        print_next(console, [logs])
+    elif result.bundle is None:
+        print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
+    else:
+        _print_bundle(console, result.bundle, logs)
+
+
+def print_bundle(console: "Console", bundle: Any, task: Any) -> None:
+    """Print what an export left behind."""
+    print_rows(console, bundle.rows, task)
+    _print_bundle(console, bundle)
+
+
+def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: Any) -> None:
+    """Print a line for each artefact: size, the task's figures, latency; or why it failed."""
+    from rich.table import Table
+
+    table = Table("artefact", box=None, header_style="bold", pad_edge=False)
+    for title in ("size", *(title for title, _ in task.columns.values()), "latency"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["file"], "failed")
+            continue
+        figures = [format(row[name], form) if name in row else "" for name, (_, form) in task.columns.items()]
+        latency = f"{row['latency_ms']:.3f} ms" if "latency_ms" in row else ""
+        table.add_row(row["file"], f"{row['bytes'] / 1e3:,.0f} kB", *figures, latency)
+    console.print(table)
+    for row in rows:
+        if "error" in row:
+            console.print(f"{row['file']}: {row['error']}", style="red", highlight=False)
+
+
+def print_speeds(rows: Sequence[Mapping[str, Any]], task: Any) -> None:
+    """Print a line for each artefact and number of threads; see `kerasdl.jobs.benchmark.Speeds`.
+
+    Latency is that of the smallest batch, throughput that of each batch. A star says that a batch was run
+    example by example.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = {name: column for name, column in task.columns.items() if any(name in row for row in rows)}
+    cells = [cell for row in rows for cell in row.get("speed", ())]
+    sizes = sorted({cell["batch_size"] for cell in cells})
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("artefact", no_wrap=True)
+    latency = [f"batch {size}\n{name} ms" for size in sizes[:1] for name in ("p50", "p95")]
+    throughput = [f"batch {size}\nexamples/s" for size in sizes]
+    for title in ("size", *(title for title, _ in columns.values()), "threads", *latency, *throughput):
+        table.add_column(title, justify="right")
+    for row in rows:
+        figures = [format(row[name], form) if name in row else "" for name, (_, form) in columns.items()]
+        about = [row["file"], f"{row['bytes'] / 1e3:,.0f} kB", *figures]
+        if "error" in row:
+            table.add_row(*about, "failed")
+            continue
+        for threads in dict.fromkeys(cell["threads"] for cell in row["speed"]):
+            found = {cell["batch_size"]: cell for cell in row["speed"] if cell["threads"] == threads}
+            milliseconds = [f"{found[sizes[0]][name]:.3f}" for name in ("p50_ms", "p95_ms")]
+            table.add_row(*about, str(threads), *milliseconds, *(_rate(found[size]) for size in sizes))
+            about = [""] * len(about)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file or a pipe has no width of its own
+        console.width = max(console.width, 120)
+    console.print(table)
+    if any(cell["one_by_one"] for cell in cells):
+        print("* one after the other: the file takes one example (kerasdl export RUN --dynamic-batch)")
+
+
+def _rate(cell: Mapping[str, Any]) -> str:
+    return f"{cell['examples_per_second']:,.0f}{'*' if cell['one_by_one'] else ' '}"
+
+
+def _print_bundle(console: "Console", bundle: Any, *more: Sequence[str]) -> None:
+    console.print(f"Bundle  {bundle.path}", highlight=False)
+    path, first = bundle.path, next(row for row in bundle.rows if "error" not in row)
+    answering = path if first["kind"] == "saved_model" else path / first["file"]
+    commands = [["kerasdl", "predict", str(answering), "some.png"], ["kerasdl", "verify", str(path)]]
+    print_next(console, [*commands, *more])
+
+
+def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
+    """Print commands that the user may want to type now."""
+    console.print("Next:")
+    for command in map(shlex.join, commands):
+        console.print(f"  {command}", highlight=False, style="cyan", soft_wrap=True)
+
+
+def print_document(document: Any, *, as_json: bool = False) -> None:
+    """Print figures by name, or a document as JSON: then nothing else goes to standard output."""
+    if as_json:
+        print(json.dumps(document, indent=2))
+        return
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            print(name)
+            print_document({f"  {key}": part for key, part in value.items()})
+            continue
+        if isinstance(value, list):
+            value = ", ".join(map(str, value)) or "none"
+        print(f"{name:<28} {f'{value:.4g}' if isinstance(value, float) else value}")

@@ -1,0 +1,165 @@
+"""Any image classification set of tensorflow-datasets."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasdl.data.dataset import ArraySplit, Split, Splits, StreamSplit
+from kerasdl.data.labelled.assemble import assemble, digest
+from kerasdl.data.labelled.carving import check_fields, check_image_size
+from kerasdl.data.labelled.choice import Choice
+from kerasdl.data.tfds.builder import open_builder
+from kerasdl.errors import UsageError
+
+_PARALLEL_CALLS = 4
+_READ_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tfds(Choice):
+    """A set of tensorflow-datasets by name, prepared on this machine or downloaded on demand.
+
+    Its own validation and test splits are used; what it lacks is carved from its training split. Where it has
+    a validation split but no labelled test split, the validation split is the test.
+    """
+
+    # Name of the set, with its configuration and version if need be: mnist, emnist/letters, mnist:3.0.1.
+    name: str = "mnist"
+    # Fetch the set from the network when it is not prepared.
+    download: bool = False
+    # Height and width in pixels that images are brought to; none for the size they have.
+    image_size: tuple[int, int] | None = None
+    # Share of the training images that is kept for validation where the set has no validation split, 0 to 1.
+    validation_fraction: float = 0.1
+    # Share of the training images that is kept for the test where the set has no test split, 0 to 1.
+    test_fraction: float = 0.2
+    # Seed of the choice of validation and test images.
+    split_seed: int = 0
+    # Memory in MB (2**20 bytes) up to which the decoded images are held there; more is streamed from disk.
+    max_memory_mb: int = 2048
+
+    def __post_init__(self):
+        check_fields(self)
+        check_image_size(self.image_size)
+
+    def load(self) -> Splits:
+        """Read the set: images (H, W, C) uint8, labels int32.
+
+        Raises:
+            UsageError: when the set is unknown, not prepared, or no image classification set.
+            RunFailedError: when the download that was asked for fails.
+        """
+        builder = open_builder(self.name, download=self.download)
+        image_key, label_key = builder.info.supervised_keys
+        class_names = tuple(builder.info.features[label_key].names)
+        shape = self._shape(builder.info.features[image_key])
+        scans = self._scan(builder)
+        num_bytes = sum(len(scan.labels) for scan in scans.values()) * int(np.prod(shape))
+        in_memory = num_bytes <= self.max_memory_mb * 2**20
+        splits: dict[str, Split] = {}
+        for name, scan in scans.items():
+            stream = StreamSplit(self._opener(builder, scan.source, shape), scan.labels)
+            splits[name] = _to_memory(stream, shape) if in_memory else stream
+        return assemble(
+            splits,
+            {name: scan.digests for name, scan in scans.items()},
+            fractions={"test": self.test_fraction, "validation": self.validation_fraction},
+            seed=self.split_seed,
+            class_names=class_names,
+            shape=shape,
+            choice=self,
+            notes=self._notes(scans),
+        )
+
+    def _shape(self, image) -> tuple[int, int, int]:
+        height, width, channels = image.shape
+        if channels not in (1, 3) or np.dtype(image.np_dtype) != np.uint8:
+            raise UsageError(
+                f"Images of {self.name!r} have {channels} channels of {np.dtype(image.np_dtype)}, but 1 or 3 "
+                "channels of uint8 are needed."
+            )
+        if self.image_size is not None:
+            return (*self.image_size, channels)
+        if height is None or width is None:
+            raise UsageError(
+                f"Images of {self.name!r} differ in size. Give the height and width to bring them to, for "
+                "example --image-size 128,128."
+            )
+        return (height, width, channels)
+
+    def _scan(self, builder) -> dict[str, "_Scan"]:
+        """Find out which labelled splits there are, and which of them serves as which."""
+        available = [name for name in ("train", "validation", "test") if name in builder.info.splits]
+        scans = {name: _scan(builder, name) for name in available}
+        # The label -1 stands for "not told", as in the test splits of competitions.
+        scans = {name: scan for name, scan in scans.items() if scan.labels.min() >= 0}
+        if "train" not in scans:
+            raise UsageError(
+                f"{self.name!r} has no labelled train split; it has {', '.join(builder.info.splits)}."
+            )
+        if "test" not in scans and "validation" in scans:
+            scans["test"] = scans.pop("validation")
+        return scans
+
+    def _notes(self, scans: dict[str, "_Scan"]) -> tuple[str, ...]:
+        if "test" not in scans or scans["test"].source == "test":
+            return ()
+        return (f"{self.name} has no labelled test split: its validation split is the test split here.",)
+
+    def _opener(self, builder, split: str, shape: tuple[int, int, int]) -> Callable[[], Any]:
+        import tensorflow as tf
+
+        from kerasdl.preprocessing.image import decode_image
+
+        image = builder.info.features[builder.info.supervised_keys[0]]
+
+        def decode(encoded, label):
+            if image.shape == shape:
+                return image.decode_example(encoded), tf.cast(label, tf.int32)
+            return decode_image(encoded, *shape), tf.cast(label, tf.int32)
+
+        return lambda: _encoded(builder, split).map(
+            decode, num_parallel_calls=_PARALLEL_CALLS, deterministic=True
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Scan:
+    """What one pass over a split of the set tells without decoding an image."""
+
+    source: str  # its name in the set
+    labels: np.ndarray  # (N,) int32
+    digests: np.ndarray  # (N, 32) uint8, of the encoded images
+
+
+def _scan(builder, split: str) -> _Scan:
+    labels, digests = [], []
+    for encoded, label in _encoded(builder, split).batch(_READ_BATCH).prefetch(2).as_numpy_iterator():
+        labels.append(label)
+        digests.append(digest(encoded))
+    return _Scan(split, np.concatenate(labels).astype(np.int32), np.concatenate(digests))
+
+
+def _encoded(builder, split: str):
+    """Return the dataset of (encoded image, label), always in the order in which they lie on disk."""
+    import tensorflow_datasets as tfds
+
+    keys = builder.info.supervised_keys
+    dataset = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        # One file after the other, and no copy of the set in memory behind our back.
+        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+        decoders=tfds.decode.PartialDecoding(set(keys), decoders={keys[0]: tfds.decode.SkipDecoding()}),
+    )
+    return dataset.map(lambda example: (example[keys[0]], example[keys[1]]))
+
+
+def _to_memory(stream: StreamSplit, shape: tuple[int, int, int]) -> ArraySplit:
+    images = np.empty((len(stream), *shape), np.uint8)
+    batches = stream.open().batch(_READ_BATCH).prefetch(2).as_numpy_iterator()
+    for index, (batch, _) in enumerate(batches):
+        images[index * _READ_BATCH : index * _READ_BATCH + len(batch)] = batch
+    return ArraySplit(images, stream.labels)

@@ -1,0 +1,105 @@
+"""What `kerasdl explain` found, as a part of a run's page."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasdl.explain import heatmaps
+from kerasdl.report import pictures
+from kerasdl.report.blocks import Notice, Picture, Pictures, Section, Sheet, Text, percent
+
+#: Folder in a run, and the file in it, that the page is drawn from.
+FOLDER, FILE_NAME = "explain", "explanations.npz"
+TITLES = {
+    "grad-cam": "Grad-CAM",
+    "integrated-gradients": "Integrated gradients",
+    "saliency": "Saliency (SmoothGrad)",
+    "occlusion": "Occlusion",
+    "filters": "First-layer filters",
+}
+_LEGEND = (
+    "Each picture explains the logit of one class. Grad-CAM and saliency: from dark blue (none) to yellow "
+    "(most). Integrated gradients and occlusion: vermillion speaks for the class, blue against it. Each "
+    "picture is stretched to its own largest value."
+)
+
+
+def section(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
+    """Return the part of a run's page; None where nothing was explained.
+
+    Args:
+        arrays: content of `explanations.npz`.
+    """
+    if arrays is None:
+        return None
+    about = about_of(arrays)
+    blocks: list[Any] = [Notice(note) for note in about["notes"]]
+    methods = maps_in(arrays)
+    if methods:
+        blocks += [Text(" ".join([_LEGEND, *_details(about)])), _sheet(arrays, about, methods)]
+    if "filters" in arrays:
+        grid, said = heatmaps.filters(arrays["filters"])
+        picture = Picture(
+            *pictures.data_uri(heatmaps.enlarged(grid, 256), exact=1024),
+            alt=f"Filters of {about['filters_of']}",
+            caption=f"Filters of {about['filters_of']}: {said}.",
+        )
+        blocks.append(Pictures([picture], large=True))
+    return Section("Explanations", blocks)
+
+
+def about_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return what the arrays are of."""
+    return json.loads(str(arrays["about"]))
+
+
+def maps_in(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the methods that there are maps of, in their order."""
+    return [name for name in TITLES if name in arrays and name != "filters"]
+
+
+def drawn(arrays: Mapping[str, np.ndarray], method: str, index: int) -> np.ndarray:
+    """Return the map of a method over its image, (height, width, 3), uint8."""
+    values = arrays[method][index]
+    flat = values.sum(-1) if values.ndim == 3 else values
+    return heatmaps.overlay(arrays["images"][index], flat, signed=method in heatmaps.SIGNED)
+
+
+def _details(about: Mapping[str, Any]) -> list[str]:
+    found = []
+    if cam := about.get("grad_cam"):
+        found.append(f"Grad-CAM is of the {cam['extent'][0]}x{cam['extent'][1]} maps of {cam['layer']}.")
+    errors = [row["error"] for row in about["images"] if "error" in row]
+    if errors:
+        found.append(
+            "Integrated gradients begin at a black image; their sums are at most "
+            f"{percent(max(errors))} away from the difference of the logits."
+        )
+    if patch := about.get("patch"):
+        found.append(f"Occlusion is by grey patches of {patch}x{patch} pixels.")
+    return found
+
+
+def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], methods: list[str]) -> Sheet:
+    rows = []
+    for index, row in enumerate(about["images"]):
+        cells = [Picture(*pictures.data_uri(arrays["images"][index]), alt=row["name"], caption="")]
+        for method in methods:
+            alt = f"{TITLES[method]} of {row['name']} for class {row['class']}"
+            cells.append(Picture(*pictures.data_uri(drawn(arrays, method, index)), alt=alt, caption=""))
+        rows.append(("\n".join(described(row)), cells))
+    return Sheet(
+        "Images and what explains their answers", ["image", *(TITLES[method] for method in methods)], rows
+    )
+
+
+def described(row: Mapping[str, Any]) -> list[str]:
+    """Say in a few lines what image, which answer and which class a row is about."""
+    lines = [row["name"], f"predicted: {row['predicted']}", f"{percent(row['probability'], 0)} sure"]
+    if "true" in row:
+        lines.insert(1, f"true: {row['true']}")
+    if row["class"] != row["predicted"]:
+        lines.append(f"explained: {row['class']}")
+    return lines

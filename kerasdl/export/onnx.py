@@ -1,0 +1,103 @@
+"""One endpoint to one ONNX file, in a few times the memory of its weights."""
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import tensorflow as tf
+import tf2onnx
+
+from kerasdl.errors import RunFailedError
+from kerasdl.export.spec import ExportSpec
+from kerasdl.inference import labels as label_text
+from kerasdl.inference.endpoint import Endpoint, signature
+
+OPSET = 18  # the newest that tf2onnx 1.17 writes
+
+
+def write_onnx(spec: ExportSpec, endpoint: Endpoint, path: Path) -> None:
+    """Write one endpoint: open batch axis "batch", inputs and outputs by name, labels in the metadata.
+
+    Raises:
+        RunFailedError: when it cannot be converted, or onnxruntime does not take the file.
+    """
+    variables = spec.model.variables
+    names = [f"weight_{index}" for index in range(len(variables))]
+    try:
+        proto = _convert(endpoint, variables, names)
+        onnx.checker.check_model(proto, full_check=True)  # with weights it takes several times their memory
+        _set_weights(proto.graph, dict(zip(names, variables, strict=True)))
+        _name_batch_axis(proto.graph)
+        properties = {"name": spec.name, "endpoint": endpoint.name, "labels": label_text.to_text(spec.labels)}
+        onnx.helper.set_model_props(proto, properties)
+        onnx.save(proto, path)
+        del proto  # its weights, before others read them from the file
+        onnx.checker.check_model(path)
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:  # three libraries, each with error types of its own
+        path.unlink(missing_ok=True)
+        reason = str(error).strip().split("\n")[0]
+        raise RunFailedError(f"{type(error).__name__}: {reason[:500]}") from error
+
+
+def _convert(endpoint: Endpoint, variables: Sequence[keras.Variable], names: Sequence[str]) -> Any:
+    """Convert with the weights as inputs: of weights in a graph tf2onnx takes some 40 times the memory."""
+    inputs = signature(endpoint)
+
+    def stateless(*arguments):
+        tensors, weights = arguments[: len(inputs)], arguments[len(inputs) :]
+        with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
+            return dict(endpoint.function(*tensors))
+
+    weights = [tf.TensorSpec(v.shape, v.dtype, name) for v, name in zip(variables, names, strict=True)]
+    function = tf.function(stateless, input_signature=[*inputs, *weights], autograph=False)
+    with _quiet("tf2onnx"):
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=[*inputs, *weights], opset=OPSET)
+    return proto
+
+
+def _set_weights(graph: onnx.GraphProto, variables: dict[str, keras.Variable]) -> None:
+    """Turn the inputs that are weights into stored values; those that nothing uses fall away."""
+    used = _names_used(graph)
+    inputs = [value for value in graph.input if value.name not in variables]
+    for value in graph.input:
+        if value.name in variables and value.name in used:
+            array = np.asarray(variables[value.name].numpy())
+            graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
+    del graph.input[:]
+    graph.input.extend(inputs)
+
+
+def _names_used(graph: onnx.GraphProto) -> set[str]:
+    """Return what nodes read, bodies of loops and branches included."""
+    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    for node in graph.node:
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                used |= _names_used(body) if body.node else set()
+    return used
+
+
+def _name_batch_axis(graph: onnx.GraphProto) -> None:
+    for value in (*graph.input, *graph.output):
+        dimensions = value.type.tensor_type.shape.dim
+        if dimensions and not dimensions[0].HasField("dim_value"):
+            dimensions[0].dim_param = "batch"
+
+
+@contextlib.contextmanager
+def _quiet(name: str):
+    """Keep a library's notes to itself; what matters in them shows when the file is opened."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,164 @@
+"""The README.md of a bundle: what is in it, how good it is, and the lines to use each file."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasdl.export.readme import templates
+
+#: How languages call the types of inputs.
+_JAVASCRIPT = {
+    "uint8": "Uint8Array",
+    "int32": "Int32Array",
+    "int64": "BigInt64Array",
+    "float32": "Float32Array",
+}
+_KOTLIN = {"float32": "Float", "int32": "Int", "int64": "Long"}
+_SWIFT = {"float32": "Float32", "int32": "Int32", "int64": "Int64"}
+
+Fields = Mapping[str, Any]
+
+
+def readme_text(card: Fields) -> str:
+    """Return the README of a bundle.
+
+    Args:
+        card: content of `card.json`.
+    """
+    rows = [row for row in card["artefacts"] if "error" not in row]
+    endpoints = {endpoint["name"]: endpoint for endpoint in card["endpoints"]}
+    parts = [_head(card, rows)]
+    shown = set()  # one section for all TFLite files
+    for row in rows:
+        kind = row["kind"] if row["kind"] in ("saved_model", "onnx") else "tflite"
+        if kind == "tflite" and kind in shown:
+            continue
+        shown.add(kind)
+        write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}[kind]
+        parts.append(write(card, row["file"], endpoints[row["endpoint"]]))
+    return "".join(parts)
+
+
+def _head(card: Fields, rows: Sequence[Fields]) -> str:
+    figures = {key: None for row in rows for key, value in row.items() if isinstance(value, float)}
+    figures.pop("latency_ms", None)
+    lines = []
+    for row in rows:
+        shown = [f"{row[key]:.4g}" if key in row else "" for key in figures]
+        latency = f"{row['latency_ms']:.3g} ms" if "latency_ms" in row else ""
+        cells = [f"`{row['file']}`", f"{row['bytes'] / 1000:,.0f} kB", *shown, latency]
+        lines.append(f"| {' | '.join(cells)} |")
+    about = f"Exported by kerasdl {card['versions']['kerasdl']} on {card['created'][:10]}."
+    if card["labels"]:
+        labels = ", ".join(card["labels"][:10]) + (", ..." if len(card["labels"]) > 10 else "")
+        about += f" Classes in the order of the outputs (`labels.txt`): {labels}."
+    return templates.HEAD.format(
+        name=card["name"],
+        about=about,
+        titles=" | ".join(key.replace("_", " ") for key in figures),
+        lines="---:|" * len(figures),
+        rows="\n".join(lines),
+        examples=card["examples"],
+        endpoints="\n".join(_describe(endpoint) for endpoint in card["endpoints"]),
+    )
+
+
+def _describe(endpoint: Fields) -> str:
+    inputs = []
+    for key, spec in endpoint["inputs"].items():
+        sizes = ", ".join("any" if size is None else str(size) for size in spec["shape"])
+        inputs.append(f"`{key}` {spec['dtype']} ({sizes})")
+    return f"- `{endpoint['name']}` ({', '.join(endpoint['formats'])}) takes {', '.join(inputs)}."
+
+
+def _saved_model(card: Fields, file: str, endpoint: Fields) -> str:
+    encoded = [
+        templates.CURL_BYTES.format(name=card["name"], endpoint=other["name"], input=key)
+        for other in card["endpoints"]
+        for key, spec in other["inputs"].items()
+        if spec["dtype"] == "string" and key.endswith("_bytes")
+    ]
+    zeros = {key: _zeros(spec["shape"]) for key, spec in endpoint["inputs"].items()}
+    return templates.SAVED_MODEL.format(
+        name=card["name"],
+        endpoint=endpoint["name"],
+        arrays=_arrays(endpoint["inputs"]),
+        tensors=", ".join(f"{key}=tf.constant({key})" for key in endpoint["inputs"]),
+        inputs=", ".join(f'"{key}": {value}' for key, value in zeros.items()),
+        encoded="".join(encoded),
+    )
+
+
+def _tflite(card: Fields, file: str, endpoint: Fields) -> str:
+    inputs = {
+        key: {**spec, "dtype": "float32" if spec["dtype"] == "uint8" else spec["dtype"]}
+        for key, spec in endpoint["inputs"].items()
+    }
+    dtypes = ", ".join(f"`{key}` is {spec['dtype']}" for key, spec in inputs.items())
+    return templates.TFLITE.format(
+        takes=f"{'Any batch size' if card['dynamic_batch'] else 'One example a call'}; {dtypes}",
+        file=file,
+        stem=file.removesuffix(".tflite"),
+        endpoint=endpoint["name"],
+        arrays=_arrays(inputs),
+        keywords=", ".join(f"{key}={key}" for key in inputs),
+        kotlin_inputs=_lines(templates.KOTLIN_INPUT, inputs, _KOTLIN),
+        kotlin_outputs="\n".join(
+            f'    "{key}" to model.createOutputBuffer("{key}"),' for key in endpoint["outputs"]
+        ),
+        swift_inputs=_lines(templates.SWIFT_INPUT, inputs, _SWIFT),
+        swift_map=", ".join(f'"{key}": {key}' for key in inputs),
+        js_inputs=_lines(templates.LITERT_JS_INPUT, inputs, _JAVASCRIPT),
+        output=_main_output(endpoint),
+    )
+
+
+def _onnx(card: Fields, file: str, endpoint: Fields) -> str:
+    return templates.ONNX.format(
+        file=file,
+        arrays=_arrays(endpoint["inputs"]),
+        feed=", ".join(f'"{key}": {key}' for key in endpoint["inputs"]),
+        js_inputs=_lines(templates.ONNX_JS_INPUT, endpoint["inputs"], _JAVASCRIPT),
+        output=_main_output(endpoint),
+    )
+
+
+def _main_output(endpoint: Fields) -> str:
+    """Return the first output of real numbers, else the first."""
+    names = list(endpoint["outputs"])
+    return next((name for name in names if endpoint["outputs"][name]["dtype"].startswith("float")), names[0])
+
+
+def _lines(template: str, inputs: Fields, types: Mapping[str, str]) -> str:
+    """Fill a line for each input."""
+    return "\n".join(
+        template.format(
+            name=key,
+            dtype=spec["dtype"],
+            type=types[spec["dtype"]],
+            count=math.prod(_filled(spec["shape"])),
+            shape=_filled(spec["shape"]),
+        )
+        for key, spec in inputs.items()
+    )
+
+
+def _arrays(inputs: Fields) -> str:
+    """Return lines of Python that make an example of each input."""
+    lines = []
+    for key, spec in inputs.items():
+        shape = tuple(_filled(spec["shape"]))
+        value = (
+            f'np.full({shape}, "")' if spec["dtype"] == "string" else f"np.zeros({shape}, np.{spec['dtype']})"
+        )
+        lines.append(f"{key} = {value}  # your own")
+    return "\n".join(lines)
+
+
+def _filled(shape: Sequence[int | None]) -> list[int]:
+    return [size or 1 for size in shape]
+
+
+def _zeros(shape: Sequence[int | None]) -> str:
+    """Return the Python that makes nested lists of zeros."""
+    return f"np.zeros({tuple(_filled(shape))}, int).tolist()"

@@ -1,0 +1,69 @@
+"""Files that are there whole or not at all, numbered folders, and hashes."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+#: Begins the name of what is being written; one that is still there was left by a process that died.
+UNFINISHED = ".writing-"
+
+
+def next_version(parent: Path) -> Path:
+    """Make and return the folder named by the next integer; two processes never get the same one."""
+    while True:
+        path = free_version(parent)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+
+
+def free_version(parent: Path) -> Path:
+    """Return the path named by the next integer; it does not exist yet."""
+    taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
+    return parent / str(max(taken, default=0) + 1)
+
+
+@contextlib.contextmanager
+def replacing(path: Path):
+    """Give a temporary path beside `path` to write to; it takes the place of `path` only when whole."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=UNFINISHED) as folder:
+        temporary = Path(folder) / path.name  # the same name: Keras judges a file by its suffix
+        yield temporary
+        flush_to_disk(temporary)
+        temporary.replace(path)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of files, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def hash_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return size in bytes and SHA-256 of every file below a folder, by relative path with slashes."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": hash_file(path)}
+        for path in paths
+    }
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

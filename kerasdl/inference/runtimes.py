@@ -1,0 +1,184 @@
+"""Opens one exported file in its own runtime; all answer in the same way."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasdl import environment
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.inference import labels as label_text
+from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.predictor import InputSpec, Predictor
+from kerasdl.inference.worker.script import signature_inputs
+
+
+class EndpointPredictor(Predictor):
+    """Endpoints of a Keras network, called in this process: what every artefact is compared with.
+
+    Args:
+        path: where the network came from, for messages.
+        endpoints: what can be called.
+        labels: class names.
+    """
+
+    kind = "keras"
+
+    def __init__(self, path: Path, endpoints: Sequence[Endpoint], labels: tuple[str, ...]):
+        import tensorflow as tf
+
+        from kerasdl.inference.endpoint import signature
+
+        self._functions = {
+            endpoint.name: tf.function(
+                endpoint.function, input_signature=signature(endpoint), autograph=False
+            )
+            for endpoint in endpoints
+        }
+        inputs = {
+            endpoint.name: {
+                name: (tuple(spec.shape.as_list()), spec.dtype.name) for name, spec in endpoint.inputs.items()
+            }
+            for endpoint in endpoints
+        }
+        super().__init__(path, labels, inputs)
+
+    def _run(self, endpoint, inputs):
+        import tensorflow as tf
+
+        outputs = self._functions[endpoint](*(tf.constant(inputs[name]) for name in self.inputs[endpoint]))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+class SavedModelPredictor(Predictor):
+    """A SavedModel in TensorFlow."""
+
+    kind = "saved_model"
+
+    def __init__(self, path: Path):
+        import tensorflow as tf
+
+        self._model = tf.saved_model.load(str(path))
+        self._signatures = self._model.signatures
+        labels = path / label_text.FILE_NAME
+        super().__init__(
+            path,
+            label_text.from_text(labels.read_text(encoding="utf-8")) if labels.is_file() else (),
+            {name: signature_inputs(function) for name, function in self._signatures.items()},
+        )
+
+    def _run(self, endpoint, inputs):
+        import tensorflow as tf
+
+        outputs = self._signatures[endpoint](**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+class TFLitePredictor(Predictor):
+    """A .tflite file in LiteRT's interpreter. A file that takes one example is run once for each.
+
+    Args:
+        path: the file.
+        num_threads: threads of its kernels; None leaves it to the interpreter.
+    """
+
+    kind = "tflite"
+
+    def __init__(self, path: Path, num_threads: int | None = None):
+        from ai_edge_litert.interpreter import Interpreter
+
+        from kerasdl.inference import tflite_file
+
+        with environment.quiet(show_on_error=False):  # it announces its delegate; errors it raises
+            self._interpreter = Interpreter(str(path), num_threads=num_threads)
+            self._interpreter.allocate_tensors()
+        names = self._interpreter.get_signature_list()
+        self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
+        inputs = {name: _tflite_inputs(runner) for name, runner in self._runners.items()}
+        super().__init__(path, tflite_file.read_labels(path), inputs)
+
+    def _run(self, endpoint, inputs):
+        runner = self._runners[endpoint]
+        batch_size = len(next(iter(inputs.values())))
+        if batch_size == 1 or not self.one_by_one(endpoint):
+            return runner(**inputs)
+        rows = [
+            runner(**{name: value[index : index + 1] for name, value in inputs.items()})
+            for index in range(batch_size)
+        ]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+class OnnxPredictor(Predictor):
+    """An .onnx file in onnxruntime, on the CPU."""
+
+    kind = "onnx"
+
+    def __init__(self, path: Path, num_threads: int | None = None):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads or 0
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        properties = self._session.get_modelmeta().custom_metadata_map
+        inputs = {value.name: _onnx_input(value) for value in self._session.get_inputs()}
+        labels = label_text.from_text(properties.get("labels", ""))
+        super().__init__(path, labels, {properties.get("endpoint", "serving_default"): inputs})
+        self._outputs = [value.name for value in self._session.get_outputs()]
+
+    def _run(self, endpoint, inputs):
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+
+_SUFFIXES = {".tflite": TFLitePredictor, ".onnx": OnnxPredictor}
+
+
+def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predictor:
+    """Open a bundle's folder (its SavedModel), a .tflite file or an .onnx file in its own runtime.
+
+    Args:
+        path: what to open.
+        num_threads: threads of the TFLite or ONNX runtime; None leaves it to the runtime.
+
+    Raises:
+        UsageError: when there is no such artefact.
+        RunFailedError: when it cannot be opened.
+
+    Example:
+        >>> open_artifact("exported/lenet5/1/lenet5.onnx").predict(images)["probabilities"]
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"There is no {path}.")
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        files = sorted(file.name for file in path.iterdir() if file.suffix in _SUFFIXES)
+        hint = f"Give one of the files in it: {', '.join(files)}" if files else "Export the run again"
+        raise UsageError(f"{path} holds no SavedModel (saved_model.pb). {hint}.")
+    if path.is_file() and path.suffix not in _SUFFIXES:
+        raise UsageError(f"{path} is no exported model. Give a bundle's folder, a .tflite or an .onnx file.")
+    try:
+        if path.is_dir():
+            return SavedModelPredictor(path)
+        return _SUFFIXES[path.suffix](path, num_threads)
+    except Exception as error:  # each runtime has error types of its own
+        reason = str(error).strip().split("\n")[0]
+        raise RunFailedError(
+            f"{path} is damaged and cannot be opened ({reason}). Export it again."
+        ) from error
+
+
+def _tflite_inputs(runner: Any) -> dict[str, InputSpec]:
+    return {
+        name: (
+            tuple(None if size == -1 else int(size) for size in details["shape_signature"]),
+            np.dtype(details["dtype"]).name,
+        )
+        for name, details in runner.get_input_details().items()
+    }
+
+
+def _onnx_input(value: Any) -> InputSpec:
+    dtype = value.type.removeprefix("tensor(").removesuffix(")")
+    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+    return shape, {"float": "float32", "double": "float64"}.get(dtype, dtype)

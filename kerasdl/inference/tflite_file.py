@@ -1,0 +1,115 @@
+"""What is read from and written into a finished .tflite file: operators, metadata, labels."""
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import flatbuffers
+from ai_edge_litert import schema_py_generated as schema
+
+from kerasdl.inference import labels as label_text
+
+_AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS: one label for each place of the last axis
+
+
+def custom_operators(path: Path) -> list[str]:
+    """Return the names of the operators that are not builtin: "FlexStatelessRandomNormalV2", ..."""
+    model = schema.Model.GetRootAs(path.read_bytes(), 0)
+    names = (model.OperatorCodes(index).CustomCode() for index in range(model.OperatorCodesLength()))
+    return sorted({name.decode() for name in names if name})
+
+
+def embed_labels(path: Path, name: str, labels: Sequence[str]) -> None:
+    """Put the model's name and its labels into a .tflite file, where Android's tools look for them.
+
+    The standard metadata says which outputs the labels belong to; the labels themselves are a zip archive
+    behind the model, where interpreters do not look.
+
+    Args:
+        path: the file, rewritten in place.
+        name: the model's name.
+        labels: class names in the order of the outputs; may be empty.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = list(_metadata(model, name, len(labels)))
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(path.stat().st_size)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(builder.Output())
+    if labels:
+        with zipfile.ZipFile(path, "a") as archive:
+            # A ZipInfo has a fixed date, so that equal models give equal files.
+            archive.writestr(zipfile.ZipInfo(label_text.FILE_NAME), label_text.to_text(labels))
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Return the labels inside a .tflite file; empty where there are none."""
+    if not zipfile.is_zipfile(path):
+        return ()
+    with zipfile.ZipFile(path) as archive:
+        if label_text.FILE_NAME not in archive.namelist():
+            return ()
+        return label_text.from_text(archive.read(label_text.FILE_NAME).decode())
+
+
+def _metadata(model: schema.ModelT, name: str, num_labels: int) -> bytes:
+    """Build the ModelMetadata of the TFLite metadata schema, whose own package needs an old TensorFlow.
+
+    Numbers are the places of the fields in metadata_schema.fbs.
+    """
+    builder = flatbuffers.Builder()
+    subgraphs = []
+    for number, subgraph in enumerate(model.subgraphs):
+        names = {
+            entry.tensorIndex: entry.name.decode()
+            for signature in model.signatureDefs
+            if signature.subgraphIndex == number
+            for entry in (*signature.inputs, *signature.outputs)
+        }
+        inputs = [
+            _tensor(builder, subgraph.tensors[index], names.get(index, ""), 0) for index in subgraph.inputs
+        ]
+        outputs = [
+            _tensor(builder, subgraph.tensors[index], names.get(index, ""), num_labels)
+            for index in subgraph.outputs
+        ]
+        # SubGraphMetadata: 2 input_tensor_metadata, 3 output_tensor_metadata
+        subgraphs.append(_table(builder, 7, {2: _vector(builder, inputs), 3: _vector(builder, outputs)}))
+    # ModelMetadata: 0 name, 3 subgraph_metadata, 7 min_parser_version
+    fields = {
+        0: builder.CreateString(name),
+        3: _vector(builder, subgraphs),
+        7: builder.CreateString("1.0.0"),
+    }
+    builder.Finish(_table(builder, 8, fields), b"M001")
+    return bytes(builder.Output())
+
+
+def _tensor(builder: flatbuffers.Builder, tensor: schema.TensorT, name: str, num_labels: int) -> int:
+    # TensorMetadata: 0 name, 6 associated_files
+    fields = {0: builder.CreateString(name)}
+    if num_labels and tensor.shape is not None and len(tensor.shape) and tensor.shape[-1] == num_labels:
+        file_name = builder.CreateString(label_text.FILE_NAME)
+        # AssociatedFile: 0 name, 2 type
+        builder.StartObject(4)
+        builder.PrependUOffsetTRelativeSlot(0, file_name, 0)
+        builder.PrependInt8Slot(2, _AXIS_LABELS, 0)
+        fields[6] = _vector(builder, [builder.EndObject()])
+    return _table(builder, 7, fields)
+
+
+def _table(builder: flatbuffers.Builder, num_fields: int, fields: dict[int, int]) -> int:
+    builder.StartObject(num_fields)
+    for place, offset in fields.items():
+        builder.PrependUOffsetTRelativeSlot(place, offset, 0)
+    return builder.EndObject()
+
+
+def _vector(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return builder.EndVector()

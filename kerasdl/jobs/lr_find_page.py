@@ -1,0 +1,136 @@
+"""The page of a learning-rate range test: loss over learning rate, with the suggestion marked."""
+
+import math
+import os
+from pathlib import Path
+
+from kerasdl.errors import UsageError
+from kerasdl.files import replacing
+from kerasdl.jobs.lr_find import RangeTest, answer
+from kerasdl.recipe import Recipe, type_of
+from kerasdl.report.blocks import Chart, Column, Notice, Section, Table, Text, label
+from kerasdl.report.render import render
+
+_METHOD = (
+    "Each update of a new network had a higher learning rate than the one before; the loss is that of its "
+    "batch before the update. The suggestion is where the smoothed loss falls most steeply over the "
+    "logarithm of the learning rate (Smith, Cyclical learning rates for training neural networks, 2017). "
+    "It is the recipe's --learning-rate: the highest of its schedule. Nothing of this training was kept."
+)
+
+
+def check_writable(path: Path) -> None:
+    """Raise a UsageError unless a file can be written there; said before the work and not after."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"The plot cannot be written to {path}. Give a file in a writable folder with --html."
+        )
+
+
+def write(path: Path, recipe: Recipe, test: RangeTest, command: str | None) -> None:
+    """Write the page of a range test, atomically, in the place of an older one."""
+    text = page(recipe, test, command)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def page(recipe: Recipe, test: RangeTest, command: str | None) -> str:
+    """Return the page: one HTML file with all that it needs.
+
+    Args:
+        recipe: what was trained.
+        test: what was seen.
+        command: what to type to train with the suggestion; None where there is none.
+    """
+    notice = Notice(answer(recipe, test), "note" if command else "warning", command or "")
+    setting = (
+        f"{type_of(recipe.model).__name__} on {type_of(recipe.data).__name__}, {recipe.optimizer}, batch "
+        f"size {recipe.batch_size}, {recipe.precision}. The test stopped {test.stopped}."
+    )
+    return render(
+        title=f"Learning rates of {recipe.name}",
+        subtitle="range test",
+        notices=[notice],
+        sections=[
+            Section("Loss over learning rate", [chart(test)]),
+            Section("How it was found", [Text(setting), Text(_METHOD)]),
+        ],
+    )
+
+
+def chart(test: RangeTest) -> Chart:
+    """Return the curves, batch by batch and smoothed, with the suggestion marked."""
+    rates = list(test.learning_rates)
+    traces = [
+        _line("batches", rates, test.losses, {"color": "--chart-1", "width": 1}, opacity=0.45),
+        _line("smoothed", rates, test.smoothed, {"color": "--chart-1", "width": 3}),
+    ]
+    if test.suggestion is not None:
+        traces.append(_marker("suggestion", test, test.suggestion, "circle", "--chart-2"))
+        traces.append(_marker("minimum / 10", test, test.tenth_of_minimum, "diamond", "--chart-3"))
+    figure = {
+        "data": traces,
+        "layout": {
+            "height": 440,
+            "hovermode": "closest",
+            "xaxis": {
+                "title": {"text": "learning rate"},
+                "type": "log",
+                "exponentformat": "power",
+                "dtick": 1,
+            },
+            "yaxis": {"title": {"text": "loss"}, "range": _range(test)},
+            "legend": {"orientation": "h", "y": 1.1},
+        },
+    }
+    return Chart("Loss of each batch, and smoothed", figure, _summary(test), _table(test))
+
+
+def _line(name, rates, losses, style, **more) -> dict:
+    shown = [loss if math.isfinite(loss) else None for loss in losses]
+    return {
+        "type": "scatter", "mode": "lines", "name": label(name), "x": rates, "y": shown, "line": style,
+        "hovertemplate": "learning rate %{x:.2e}<br>loss %{y:.4f}", **more,
+    }  # fmt: skip
+
+
+def _marker(name: str, test: RangeTest, rate: float, symbol: str, color: str) -> dict:
+    nearest = min(range(len(test.learning_rates)), key=lambda i: abs(math.log(test.learning_rates[i] / rate)))
+    return {
+        "type": "scatter", "mode": "markers+text", "name": label(name), "x": [rate],
+        "y": [test.smoothed[nearest]], "text": [f"{name}: {rate:.2g}"],
+        "textposition": "top right" if symbol == "circle" else "bottom left",
+        "marker": {"symbol": symbol, "size": 13, "color": color},
+        "hovertemplate": "learning rate %{x:.2e}<br>loss %{y:.4f}",
+    }  # fmt: skip
+
+
+def _range(test: RangeTest) -> list[float]:
+    """Return the losses worth seeing: a last batch of 1e6 would flatten all others."""
+    finite = [loss for loss in test.smoothed if math.isfinite(loss)] or [0.0, 1.0]
+    lowest, first = min(finite), finite[0]
+    top = min(max(finite), max(first, lowest) + 1.2 * max(first - lowest, abs(first) / 10, 1e-6))
+    margin = 0.08 * max(top - lowest, 1e-6)
+    return [lowest - 2 * margin, top + margin]
+
+
+def _summary(test: RangeTest) -> str:
+    finite = [
+        (loss, rate) for loss, rate in zip(test.smoothed, test.learning_rates, strict=True) if loss == loss
+    ]
+    lowest = f"lowest, {min(finite)[0]:.4g}, at {min(finite)[1]:.2g}" if finite else "not finite"
+    text = (
+        f"The smoothed loss begins at {test.smoothed[0]:.4g} with a learning rate of "
+        f"{test.learning_rates[0]:.2g} and is {lowest}; the test stopped {test.stopped}."
+    )
+    return text + ("" if test.suggestion is None else f" It falls most steeply at {test.suggestion:.2g}.")
+
+
+def _table(test: RangeTest) -> Table:
+    """Return about forty rows; each number of a longer test is in the chart and in --json."""
+    columns = (Column("learning rate", ".2e"), Column("loss of the batch", ".4f"), Column("smoothed", ".4f"))
+    rows = list(zip(test.learning_rates, test.losses, test.smoothed, strict=True))
+    shown = rows[:: max(1, len(rows) // 40)]
+    finite = [[value if math.isfinite(value) else None for value in row] for row in shown]
+    return Table("Loss over learning rate", columns, finite)

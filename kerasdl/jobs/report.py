@@ -1,0 +1,110 @@
+"""`report.html`: all that a run's files say, on one page that needs nothing else."""
+
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kerasdl import environment
+from kerasdl.errors import UsageError
+from kerasdl.explain import page
+from kerasdl.jobs import augmentation_page
+from kerasdl.report import curves, provenance
+from kerasdl.report.blocks import Block, Column, Notice, Section, Table
+from kerasdl.report.render import render
+from kerasdl.runs import record, state
+from kerasdl.runs.folder import Run
+from kerasdl.runs.record import Record
+
+FILE_NAME = "report.html"
+
+
+def write_report(run: Run) -> Path:
+    """Write the page of a run, from its files alone, whatever of them is there yet; returns the page's path.
+
+    It needs neither the data nor, before there are test figures, Keras: then the task is loaded, which knows
+    how to show them.
+
+    Raises:
+        UsageError: when the folder is no run.
+        RunFailedError: when a file of it is damaged.
+    """
+    read = record.read(run.path)
+    task, problem = _task(read) if read.test else (None, "")
+    found: list[Section | None] = [provenance.overview(read)]
+    tested = _test_sections(read, task)
+    charts = Section("Training", _training(read))
+    found += [*tested[:1], charts, *tested[1:]]
+    found += [_explanations(read), _augmentation(read)]
+    found.append(provenance.artefacts(read, getattr(task, "columns", {})))
+    found += [provenance.recipe(read), provenance.receipt(read)]
+    sections = [section for section in found if section is not None]
+    run.write(
+        FILE_NAME,
+        render(
+            title=read.name,
+            subtitle="Report of a training run",
+            notices=[*_notices(read), *([Notice(problem, "warning")] if problem else [])],
+            sections=sections,
+        ),
+    )
+    return run.path / FILE_NAME
+
+
+def _notices(read: Record) -> list[Block]:
+    where = state.of(read)
+    if where.name == "finished":
+        return [Notice(where.text)] if where.text else []
+    if where.name == "active":
+        now = datetime.now().astimezone()
+        again = f"kerasdl report {shlex.quote(str(read.run.path))}"
+        said = (
+            f"{where.text} This page shows what was there at {now:%H:%M} ({now:%Y-%m-%d}); to write it again:"
+        )
+        return [Notice(said, command=again)]
+    return [Notice(where.text, "error" if where.name == "failed" else "warning", where.command)]
+
+
+def _training(read: Record) -> list[Block]:
+    charts = curves.of_history(read.history, read.metrics.get("best_epoch"))
+    return list(charts) or [Notice("No epoch has ended yet, so there are no curves.")]
+
+
+def _explanations(read: Record) -> Section | None:
+    repair = "Delete it, or write it anew: kerasdl explain."
+    name = f"{page.FOLDER}/{page.FILE_NAME}"
+    return page.section(read.arrays(name, "images", "about", repair=repair))
+
+
+def _augmentation(read: Record) -> Section | None:
+    return augmentation_page.section(read.arrays(augmentation_page.FILE_NAME, "images", repair="Delete it."))
+
+
+def _task(read: Record) -> tuple[Any, str]:
+    """Load the task of a run; where that cannot be done, say why instead."""
+    environment.import_tensorflow()
+    from kerasdl.recipe.document import decode
+
+    try:
+        return decode(read.recipe.get("task"), read.run.path), ""
+    except UsageError as error:
+        return None, f"The run's task cannot be loaded, so its test figures are plain numbers here. {error}"
+
+
+def _test_sections(read: Record, task: Any) -> list[Section]:
+    if not read.test:
+        return []
+    if not hasattr(task, "sections"):  # a task of the user's own need not have a page
+        return [Section("Test figures", [plain_figures(read.test)])]
+    return list(task.sections(read.test, read.labels, read.arrays("mistakes.npz")))
+
+
+def plain_figures(figures: Mapping[str, Any]) -> Table:
+    """Return the numbers among some figures as a table."""
+    rows = [
+        [name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}"]
+        for name, value in figures.items()
+        if isinstance(value, (int, float))
+    ]
+    return Table("Figures on the test split", [Column("figure"), Column("value", "")], rows)

@@ -1,0 +1,65 @@
+"""A run that is a trial of a search: what is different about it, and how it ends."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kerasdl.data.dataset import Splits
+from kerasdl.export.tflite import Converter
+from kerasdl.jobs import export
+from kerasdl.recipe import Recipe
+from kerasdl.runs import folder as runs
+from kerasdl.runs import record
+from kerasdl.training.callbacks.callbacks import PRUNED
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """How a run that is a trial of a search differs from one that is to ship.
+
+    It is judged on the validation split alone, its exported files too: whoever chooses by the test split has
+    no test left. It has no page and no test figures; `kerasdl evaluate` gives them for the one that wins.
+
+    Attributes:
+        load: returns the splits of a recipe's data.
+        observe: gets the figures of each epoch, those before an interruption too; a reason that it returns
+            ends the training with that epoch, and then nothing is exported.
+        formats: what to export, to measure it; nothing when empty.
+        tflite_modes: modes of the TFLite files.
+    """
+
+    load: Callable[[Recipe], Splits]
+    observe: Callable[[Mapping[str, float]], str | None]
+    formats: tuple[str, ...] = ()
+    tflite_modes: tuple[str, ...] = ()
+
+    def finish(
+        self,
+        run: runs.Run,
+        splits: Splits,
+        converter: Converter | None,
+        *,
+        exported_dir: str,
+        embed_samples: bool,
+    ) -> tuple[dict[str, Any], Any]:
+        """End a trial.
+
+        Returns:
+            The figures of the epoch that it kept, and the bundle where files are exported to be measured.
+        """
+        best = run.read_json("metrics.json")["best_epoch"]
+        figures = record.read(run.path).history[best - 1]
+        bundle = None
+        if converter is not None and not str(run.read_json("status.json")["stopped"]).startswith(PRUNED):
+            run.update_status(stage="exporting")
+            bundle = export.export_run(
+                run,
+                dataclasses.replace(splits, test=splits.validation),
+                exported_dir=exported_dir,
+                converter=converter,
+                formats=self.formats,
+                tflite_modes=self.tflite_modes,
+                embed_samples=embed_samples,
+            )
+        run.update_status(stage="finished")
+        return figures, bundle

@@ -1,0 +1,83 @@
+"""The proof that a bundle is still the network that was exported."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasdl.data.dataset import Splits, same_source
+from kerasdl.data.passes import test_batches
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export import bundle
+from kerasdl.recipe.document import decode
+
+
+def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, str]:
+    """Prove that a bundle is still what was exported: hashes, embedded samples, and the data where it is.
+
+    Args:
+        path: the bundle.
+        source: where the data is now. Defaults to where it was; without it the samples in the card serve.
+
+    Returns:
+        A row for each artefact, the bundle's task, and a sentence that says what it was compared on.
+
+    Raises:
+        UsageError: when `path` is no bundle, or `source` is not the data it was exported with.
+        RunFailedError: when a file has changed or an artefact gives other answers; each file is named.
+    """
+    task, splits = recorded_data(path, bundle.read_card(path), source)
+    rows = bundle.verify_bundle(path, task=task, batches=None if splits is None else test_batches(splits))
+    if splits is None:
+        return rows, task, "hashes and embedded samples (the data it was exported with is not here)"
+    return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
+
+
+def recorded_data(path: Path, card: Mapping[str, Any], source: Any = None) -> tuple[Any, Splits | None]:
+    """Return a bundle's task, and the data it was exported with: None where that is not on this machine.
+
+    Args:
+        path: the bundle.
+        card: its card.
+        source: where the data is now. Defaults to where it was.
+
+    Raises:
+        UsageError: when `source` is not that data, or the bundle lacks a file that it needs.
+        RunFailedError: when the bundle is damaged.
+    """
+    task, recorded = recorded_parts(path, card)
+    try:
+        splits = (recorded if source is None else same_source(recorded, source)).load()
+    except (UsageError, RunFailedError):
+        if source is not None:
+            raise
+        return task, None
+    if splits.fingerprint == card["data"]["fingerprint"]:
+        return task, splits
+    if source is None:
+        return task, None
+    raise UsageError(
+        f"This is not the data that {path} was exported with (fingerprint {splits.fingerprint[:12]}, "
+        f"not {card['data']['fingerprint'][:12]}). Give that data, or no --data."
+    )
+
+
+def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return a bundle's task and data source; classes of the user's own from its copy of their recipe file.
+
+    That file is run. Only one that the card lists, unchanged, is.
+
+    Raises:
+        UsageError: when the bundle lacks the file that it needs.
+        NotTheSameError: when the file has changed.
+        RunFailedError: when the card is damaged.
+    """
+    if not {"recipe", "data"} <= set(card):
+        raise RunFailedError(f"{path / 'card.json'} is damaged: it lacks recipe or data. Export it again.")
+    folder = None
+    if bundle.RECIPE_FILE in card["files"]:
+        damaged = bundle.damaged_files(path, card)
+        if bundle.RECIPE_FILE in damaged:
+            raise bundle.NotTheSameError(path, list(damaged.values()))
+        folder = path
+    fields = card["recipe"]["fields"]
+    return decode(fields["task"], folder), decode(fields["data"], folder)

@@ -1,0 +1,46 @@
+"""The names that users import from `kerasdl` and that files are written with, and where each is defined.
+
+A recipe, a card or a checkpoint names a class by its public name, `kerasdl>LeNet5`, so that code may move.
+"""
+
+import importlib
+from typing import Any
+
+#: Module -> the public names in it.
+_MODULES = {
+    "kerasdl.errors": ("RunFailedError", "UsageError"),
+    "kerasdl.recipe": ("Config", "Recipe", "replace"),
+    "kerasdl.layers": (
+        "BatchNormalization", "Conv2D", "ConvolutionBlock", "Dropout", "LocalResponseNormalization", "Maxout",
+    ),
+    "kerasdl.preprocessing.image": ("ImagePreprocessing",),
+    "kerasdl.network.network": ("Network",),
+    "kerasdl.models.alexnet": ("AlexNet",),
+    "kerasdl.models.convnet": ("ConvNet",),
+    "kerasdl.models.googlenet": ("GoogLeNet",),
+    "kerasdl.models.lenet5": ("LeNet5",),
+    "kerasdl.models.mlp": ("MLP",),
+    "kerasdl.models.resnet": ("ResNet",),
+    "kerasdl.models.vgg": ("VGG",),
+    "kerasdl.data.images.augment": ("ImageAugmentation", "RandomAffine"),
+    "kerasdl.data.images.digits": ("Digits",),
+    "kerasdl.data.images.folder": ("ImageFolder",),
+    "kerasdl.data.images.npz": ("Npz",),
+    "kerasdl.data.tfds.source": ("Tfds",),
+    "kerasdl.tasks.classification.task": ("Classification",),
+    "kerasdl.search.drawing": ("optimization", "own_choice"),
+    "kerasdl.cli": ("train_file", "tune_file"),
+}  # fmt: skip
+
+PLACES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def find(name: str) -> Any:
+    """Import what a public name stands for."""
+    return getattr(importlib.import_module(PLACES[name]), name)
+
+
+def name_of(target: type) -> str | None:
+    """Return the public name of a class, None where it has none."""
+    name = target.__qualname__
+    return name if name in PLACES and find(name) is target else None

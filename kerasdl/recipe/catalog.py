@@ -1,0 +1,104 @@
+"""Finds and loads pipelines: by name among the shipped ones, by path anywhere. Listing imports nothing."""
+
+import ast
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.recipe import Recipe, python_file
+from kerasdl.recipe.document import from_json
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def _shipped(folder: str) -> Path:
+    """Return the folder of shipped files: inside the wheel, or beside the package in a checkout."""
+    inside = _PACKAGE / folder
+    return inside if inside.is_dir() else _PACKAGE.parent / folder
+
+
+def names(folder: str = "pipelines") -> dict[str, Path]:
+    """Return name -> file of everything shipped in `pipelines` or `tuning`, sorted by name."""
+    return {path.stem: path for path in sorted(_shipped(folder).glob("[!_]*.py"))}
+
+
+def summaries() -> dict[str, str]:
+    """Return name -> first line of the docstring of every shipped pipeline, without running one."""
+    return {
+        name: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        for name, path in names().items()
+    }
+
+
+def find(pipeline: str) -> Path:
+    """Return the file of a pipeline given as a shipped name, a `.py` file or a `recipe.json`.
+
+    Raises:
+        UsageError: when there is no such file or name; near names are offered.
+    """
+    if pipeline.endswith((".py", ".json")) or "/" in pipeline:
+        path = Path(pipeline)
+        if path.is_dir() and (path / "recipe.json").is_file():
+            return path / "recipe.json"
+        if not path.is_file() or path.suffix not in (".py", ".json"):
+            raise UsageError(
+                f"There is no recipe file {pipeline}. Give a .py file with a RECIPE in it, or a recipe.json."
+            )
+        return path
+    known = names()
+    if pipeline not in known:
+        raise UsageError(
+            f"There is no pipeline {pipeline!r}; there are {', '.join(known)}, or give a .py file."
+            + did_you_mean(pipeline, known)
+        )
+    return known[pipeline]
+
+
+def load_space(name: str) -> tuple[Recipe, Path, Path]:
+    """Load the recipe that a search is about.
+
+    Args:
+        name: a shipped space, or a .py file with a function `space` and its RECIPE.
+
+    Returns:
+        The recipe, the file it came from, and the file of the space.
+
+    Raises:
+        UsageError: when there is no such space; near names are offered.
+    """
+    if name.endswith(".py") or "/" in name:
+        space_in(Path(name))
+        return *load(name), Path(name)
+    known = names("tuning")
+    if name not in known:
+        raise UsageError(
+            f"There is no search space {name!r}; there are {', '.join(known)}, or give a .py file with "
+            "a function space(hp, recipe) and a RECIPE." + did_you_mean(name, known)
+        )
+    return *load(name), known[name]
+
+
+def space_in(path: Path) -> Callable:
+    """Return the function `space` of a file.
+
+    Raises:
+        UsageError: when it has none.
+    """
+    space = getattr(python_file.load(path), "space", None)
+    if not callable(space):
+        raise UsageError(
+            f"{path} defines no function space(hp, recipe) that returns a recipe; see tuning/lenet5.py."
+        )
+    return space
+
+
+def load(pipeline: str) -> tuple[Recipe, Path]:
+    """Load the recipe of a pipeline, and return it with the file it came from."""
+    path = find(pipeline)
+    if path.suffix == ".json":
+        return from_json(path.read_text(), folder=path.parent), path
+    recipe = getattr(python_file.load(path), "RECIPE", None)
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{path} defines no RECIPE = Recipe(...); see pipelines/lenet5.py for an example.")
+    return (recipe if recipe.name else dataclasses.replace(recipe, name=path.stem)), path

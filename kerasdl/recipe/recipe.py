@@ -1,0 +1,188 @@
+"""One run, fully described: a frozen value that can be compared, overridden, written and read again."""
+
+import dataclasses
+import re
+from typing import Any, Literal
+
+from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.recipe import time_spans
+from kerasdl.recipe.config import Config
+from kerasdl.recipe.values import check_value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What every run has. Comments above the fields are the help of the command line's flags.
+
+    Raises:
+        UsageError: for a value outside its range, or two that contradict each other.
+    """
+
+    # Name of the pipeline; the catalog fills in the file's name when it is empty.
+    name: str = ""
+    # The network: Config(LeNet5, dropout=0.1).
+    model: Config
+    # Where examples come from: Digits(), Tfds(name="mnist"), ImageFolder(path="...").
+    data: Any
+    # What kind of problem it is: loss, metrics, evaluation, endpoints.
+    task: Any
+    # From raw examples to what the network takes; None for networks that take them as they are.
+    preprocessing: Config | None = None
+    # Random changes to training examples, such as RandomAffine(shift=0.08).
+    augmentation: Any = None
+    # Weights to begin with: a run, a .keras, .weights.h5 or published .h5 file, or imagenet (downloads them).
+    # A head for other classes stays as initialised; the preprocessing is that of the weights.
+    weights: str | None = None
+    # What of it does not train: none, backbone (all but the head), or a number of layers with weights, from
+    # the input on. Frozen batch norm keeps its moving statistics; dropout goes on.
+    freeze: Literal["none", "backbone"] | int = "none"
+    # Passes over the training data.
+    epochs: int = 10
+    # Passes after these, with nothing frozen, a new optimizer and the schedule again, without warm-up.
+    fine_tune_epochs: int = 0
+    # Highest learning rate of the passes with nothing frozen; none for a tenth of the learning rate.
+    fine_tune_learning_rate: float | None = None
+    # Updates that a small data set gets at least, by more epochs; 0 where epochs are given by hand.
+    min_steps: int = 0
+    # Examples per update, over all replicas together.
+    batch_size: int = 128
+    # Update rule.
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"
+    # Highest learning rate of the schedule.
+    learning_rate: float = 1e-3
+    # Momentum of sgd and rmsprop, 0 to 1.
+    momentum: float = 0.9
+    # Nesterov's momentum (sgd only).
+    nesterov: bool = False
+    # Decoupled weight decay per step, as a factor on the learning rate; not on biases and scales.
+    weight_decay: float = 0.0
+    # How the learning rate moves over the run.
+    schedule: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "cosine"
+    # Epochs of linear warm-up from 0 before the schedule, may be a fraction; not for one_cycle and plateau.
+    warmup_epochs: float = 0.0
+    # Epochs between the drops of the step schedule; epochs without progress of plateau.
+    schedule_epochs: int = 5
+    # Factor of a drop of the step and plateau schedules, 0 to 1.
+    schedule_factor: float = 0.1
+    # Longest norm of the gradient of each weight; none for no limit.
+    clip_norm: float | None = None
+    # Longest norm of all gradients together; none for no limit.
+    global_clip_norm: float | None = None
+    # Parts that each batch is worked through in, to save memory; but for batch norm the update is the same.
+    gradient_accumulation_steps: int = 1
+    # Momentum of the moving average of weights that is evaluated and shipped; none for no average.
+    ema_momentum: float | None = None
+    # Arithmetic of the layers; weights stay float32.
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    # Epochs without a better validation score after which training stops; none to train all epochs.
+    early_stopping: int | None = None
+    # Time of training after which it stops, evaluates and exports: 90s, 10m, 1h30m; none for no limit.
+    max_time: str | None = None
+    # Batches of an epoch: a number of them (100), or a part (0.1); none for all.
+    limit_train_batches: int | float | None = None
+    # Train on this many batches over and over, to see that the network can learn; none for real training.
+    overfit_batches: int | None = None
+    # Between checkpoints: steps (500), time (10m), none (but the last), or auto (as often as costs under 1 %
+    # of the time).
+    checkpoint_every: str = "auto"
+    # Devices: auto, mirrored (all GPUs), none (one device), cpu:2 (two logical CPU devices).
+    strategy: str = "auto"
+    # Seed of initial weights, data order, augmentation and dropout.
+    seed: int = 0
+    # Bit-identical results on the same machine; slower on GPUs.
+    deterministic: bool = False
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            check_value(field.name, getattr(self, field.name), field.type)
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"{name} is {value}, but it has to lie between {low} and {high}.")
+        if not re.fullmatch(r"(\w[\w.-]*)?", self.name):
+            raise UsageError(
+                f"name is {self.name!r}, but folders are named so: use letters, digits, - and _."
+            )
+        if self.clip_norm is not None and self.global_clip_norm is not None:
+            raise UsageError("clip_norm and global_clip_norm are both set; keep one of them.")
+        if self.nesterov and self.optimizer != "sgd":
+            raise UsageError(f"nesterov is for the sgd optimizer, not for {self.optimizer}.")
+        if self.schedule in ("plateau", "one_cycle") and self.warmup_epochs:
+            raise UsageError(f"The {self.schedule} schedule has no warm-up: use --warmup-epochs 0 with it.")
+        self._check_freezing()
+        if self.max_time is not None:
+            time_spans.to_seconds(self.max_time)
+        if self.checkpoint_every not in ("auto", "none"):
+            time_spans.check_every("checkpoint_every", self.checkpoint_every)
+        if isinstance(self.limit_train_batches, float) and self.limit_train_batches > 1:
+            raise UsageError(
+                f"limit_train_batches is {self.limit_train_batches:g}: give a whole number, or a part "
+                "between 0 and 1."
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise UsageError(
+                f"warmup_epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} epochs. Give "
+                "--warmup-epochs 0, or more --epochs."
+            )
+
+    def _check_freezing(self) -> None:
+        if self.freeze not in ("none", "backbone") and self.freeze < 1:
+            raise UsageError(
+                f"freeze is {self.freeze}, but it has to be none, backbone or a number of layers from 1 on."
+            )
+        if self.fine_tune_epochs and self.freeze == "none":
+            raise UsageError(
+                f"fine_tune_epochs is {self.fine_tune_epochs}, but nothing is frozen before them. Give "
+                "--freeze backbone with them, or more --epochs and --fine-tune-epochs 0."
+            )
+        if self.fine_tune_learning_rate is not None and not self.fine_tune_epochs:
+            raise UsageError(
+                "fine_tune_learning_rate is set, but there are no epochs to use it in. Give "
+                "--fine-tune-epochs 5 or another number of them."
+            )
+
+    @property
+    def total_epochs(self) -> int:
+        """Passes over the training data, those of fine-tuning included."""
+        return self.epochs + self.fine_tune_epochs
+
+
+_RANGES = (
+    ("epochs", 1, 10**6),
+    ("fine_tune_epochs", 0, 10**6),
+    ("fine_tune_learning_rate", 1e-12, 1e6),
+    ("min_steps", 0, 10**9),
+    ("batch_size", 1, 10**7),
+    ("learning_rate", 1e-12, 1e6),
+    ("momentum", 0, 1),
+    ("weight_decay", 0, 1e6),
+    ("warmup_epochs", 0, 10**6),
+    ("schedule_epochs", 1, 10**6),
+    ("schedule_factor", 0, 1),
+    ("clip_norm", 1e-12, 1e12),
+    ("global_clip_norm", 1e-12, 1e12),
+    ("gradient_accumulation_steps", 1, 10**6),
+    ("ema_momentum", 0, 1),
+    ("early_stopping", 1, 10**6),
+    ("limit_train_batches", 1e-9, 10**9),
+    ("overfit_batches", 1, 10**6),
+    ("seed", 0, 2**31 - 1),
+)
+
+
+def replace(recipe: Recipe, **changes: Any) -> Recipe:
+    """Return the recipe with some fields changed.
+
+    Whoever gives `epochs` means that number: `min_steps` is then 0 unless it is given too.
+
+    Raises:
+        UsageError: for a field that recipes do not have; fields of the network or the task are changed
+            with `replace` of those parts.
+    """
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"A recipe has no field {name!r}." + did_you_mean(name, known))
+    if "epochs" in changes:
+        changes.setdefault("min_steps", 0)
+    return dataclasses.replace(recipe, **changes)

@@ -1,0 +1,235 @@
+"""The run folder: made once, never overwritten, every file written whole or not at all."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import time
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.files import UNFINISHED, next_version, replacing
+from kerasdl.recipe import Recipe, python_file, type_of
+from kerasdl.recipe.document import from_json, to_json
+
+if TYPE_CHECKING:
+    import keras
+
+_LOCK = ".lock"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One folder of `runs/<pipeline>/<n>/`, and the names of the files in it."""
+
+    path: Path
+
+    @property
+    def model_file(self) -> Path:
+        """The best network by validation, float32; it takes raw examples."""
+        return self.path / "model.keras"
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of what a training needs to go on (`kerasdl.training.checkpoint`)."""
+        return self.path / "checkpoints"
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return shlex.join(["kerasdl", "train", "--resume", str(self.path)])
+
+    def recipe(self) -> Recipe:
+        """Read the recipe back, types of the user's own recipe file included."""
+        try:
+            return from_json(self.recipe_file.read_text(), folder=self.path)
+        except UsageError as error:
+            raise UsageError(f"{self.recipe_file}: {error}") from error
+
+    def network(self) -> "keras.Model":
+        """Load the best network; classes of the user's recipe file are those of this run's copy of it.
+
+        Raises:
+            UsageError: when the run has none.
+            RunFailedError: when its file is damaged.
+        """
+        import keras
+
+        if not self.model_file.is_file():
+            raise UsageError(f"{self.path} holds no model.keras: the run ended before its first epoch did.")
+        own = python_file.classes_beside(type_of(self.recipe().model))
+        names = {keras.saving.get_registered_name(kind): kind for kind in own}
+        try:
+            with zipfile.ZipFile(self.model_file), keras.saving.custom_object_scope(names):
+                return keras.saving.load_model(self.model_file)
+        except zipfile.BadZipFile as error:
+            raise RunFailedError(f"{self.model_file} is damaged ({error}). Train again.") from error
+
+    def labels(self) -> tuple[str, ...]:
+        """Read the class names."""
+        return tuple((self.path / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1])
+
+    def write(self, name: str, content: str | Mapping[str, Any]) -> None:
+        """Write a text file, or a mapping as JSON, atomically."""
+        text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
+        with replacing(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def write_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Write NumPy arrays into an `.npz` file, atomically."""
+        import numpy as np
+
+        with replacing(self.path / name) as temporary:
+            np.savez_compressed(temporary, **arrays)
+
+    def update_status(self, **fields: Any) -> None:
+        """Change fields of `status.json`: stage, epoch, step, ..., and the time of the change."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.write("status.json", {"started": now, **self.read_json("status.json"), **fields, "updated": now})
+
+    def is_finished(self) -> bool:
+        """Tell whether all that the run was to do is done: training, evaluation and export."""
+        status = self.read_json("status.json")  # older runs have none
+        return status.get("stage") == "finished" or (not status and "test" in self.read_json("metrics.json"))
+
+    def is_active(self) -> bool:
+        """Tell whether a living process works on this run."""
+        with contextlib.suppress(FileNotFoundError), (self.path / _LOCK).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keep other processes from working on this run.
+
+        The lock is the process's, not a file's existence: it ends with its owner, however that ends.
+
+        Raises:
+            UsageError: when another process holds it.
+        """
+        with self._lock_file() as file:
+            if not _lock(file):
+                time.sleep(0.1)  # a look of `is_active` is no owner
+                if not _lock(file):
+                    file.seek(0)
+                    raise UsageError(
+                        f"Another process works on {self.path}: process {file.read() or '?'}. Wait until it "
+                        "ends, or stop it."
+                    )
+            for unfinished in self.path.glob(f"{UNFINISHED}*"):  # of an owner that died
+                shutil.rmtree(unfinished)
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+    def _lock_file(self):
+        try:
+            return (self.path / _LOCK).open("a+")
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written to: {error.strerror}.") from error
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of the run; empty where it was not written."""
+        path = self.path / name
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _lock(file) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def open_run(path: str | Path) -> Run:
+    """Return the run in a folder.
+
+    Raises:
+        UsageError: when the folder is no run; the runs that are in it are named.
+    """
+    run = Run(Path(path))
+    if run.recipe_file.is_file():
+        return run
+    if not run.path.exists():
+        raise UsageError(f"There is no {path}. Give a run, such as runs/lenet5/1.")
+    inside = [file.parent for depth in ("*", "*/*") for file in run.path.glob(f"{depth}/recipe.json")]
+    if inside:
+        inside.sort(key=lambda found: (found.parent, len(found.name), found.name))
+        named = ", ".join(map(str, inside[-8:])) + (f" ({len(inside)} in all)" if len(inside) > 8 else "")
+        raise UsageError(f"{path} is not one run, but has runs in it. Give one of {named}.")
+    raise UsageError(f"{path} is no run (no recipe.json in it). Give a folder like runs/lenet5/1.")
+
+
+def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **status: Any) -> Run:
+    """Make the next free folder of a pipeline, with its recipe and a copy of the recipe's file.
+
+    Args:
+        runs_dir: of all pipelines.
+        recipe: what is to be run.
+        recipe_source: file the recipe came from.
+        **status: fields of `status.json`; it is there before the recipe, which makes the folder a run.
+
+    Raises:
+        UsageError: when the folder cannot be made.
+    """
+    parent = runs_dir / recipe.name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        path = next_version(parent)
+    except OSError as error:
+        raise UsageError(f"No run can be written to {parent}: {error.strerror}. Use --runs-dir.") from error
+    run = Run(path)
+    keep_source(run, recipe, recipe_source)
+    run.update_status(**status)
+    run.write("recipe.json", to_json(recipe))
+    return run
+
+
+def keep_source(run: Run, recipe: Recipe, recipe_source: Path | None) -> None:
+    """Write a copy of the file that a recipe came from, or that defines its types, as `recipe.py`.
+
+    Raises:
+        UsageError: when its types come from several files.
+    """
+    source = _own_source(recipe)
+    if source is None and recipe_source is not None and recipe_source.suffix == ".py":
+        source = recipe_source.read_text(encoding="utf-8")
+    if source is not None:
+        run.write("recipe.py", source)
+
+
+def _own_source(recipe: Recipe) -> str | None:
+    """Return the text of the recipe file that defines types of this recipe; they have to come from one file.
+
+    Raises:
+        UsageError: when they come from several.
+    """
+    parts = (recipe.model, recipe.preprocessing, recipe.augmentation, recipe.data, recipe.task)
+    kinds = {
+        python_file.recipe_source(type_of(part)): python_file.recipe_file(type_of(part)) for part in parts
+    }
+    kinds.pop(None, None)
+    if len(kinds) > 1:
+        listed = " and ".join(sorted(map(str, kinds.values())))
+        raise UsageError(f"The recipe's types come from several files: {listed}. Put them into one.")
+    return next(iter(kinds), None)

@@ -1,0 +1,74 @@
+"""The receipt of a run: what is needed to judge it and to repeat it."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasdl import machine
+from kerasdl.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+
+def make(recipe: Recipe, data: Mapping[str, Any], devices: str, parameters: int) -> dict[str, Any]:
+    """Return what is needed to judge and repeat a run: command, versions, hardware, seed, data."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": machine.versions(),
+        "git_revision": _git_revision(),
+        "hardware": machine.hardware(),
+        "devices": devices,
+        "settings": machine.settings(),
+        "seed": recipe.seed,
+        "deterministic": recipe.deterministic,
+        "pinned": _pinned(recipe),
+        "data": data,
+        "parameters": parameters,
+    }
+
+
+def _pinned(recipe: Recipe) -> dict[str, str]:
+    """Return what is the same in a repetition, and what may not be."""
+    seeded = f"by seed {recipe.seed}"
+    operations = "deterministic" if recipe.deterministic else "not pinned: GPUs may round otherwise each time"
+    return {
+        "initial weights": seeded,
+        "data order": f"{seeded} and step",
+        "augmentation and dropout": f"{seeded}, step and place in the batch",
+        "operations": operations,
+    }
+
+
+def hash_weights(network: "keras.Model") -> str:
+    """Return the SHA-256 of a network's weights, as 64 hexadecimal digits.
+
+    It goes over shape, dtype and little-endian bytes of every weight in the network's own order: names,
+    paths and dates have no part in it, so that equal weights have equal hashes wherever they are.
+    """
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        array = np.ascontiguousarray(weight)
+        if sys.byteorder == "big":
+            array = array.byteswap()
+        digest.update(f"{array.shape} {array.dtype.name}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _git_revision() -> str | None:
+    """Return the revision of the working folder, with "+changes" when it has any; None outside git."""
+    git = ["git", "-C", str(Path.cwd())]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+changes" if status.stdout.strip() else "")

@@ -1,0 +1,148 @@
+"""All that is written in a run folder, as plain values: no Keras and no data are needed to read it."""
+
+import csv
+import dataclasses
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasdl.errors import RunFailedError
+from kerasdl.recipe.document import leaves
+from kerasdl.runs.folder import Run, open_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What the files of a run say; what was not written is empty.
+
+    Attributes:
+        run: the folder.
+        recipe: fields of the resolved recipe, encoded.
+        receipt: versions, hardware, data, exported files.
+        status: where the training stands.
+        metrics: best epoch and test figures.
+        history: a row for each ended epoch, None for what is not finite.
+        labels: class names.
+    """
+
+    run: Run
+    recipe: dict[str, Any]
+    receipt: dict[str, Any]
+    status: dict[str, Any]
+    metrics: dict[str, Any]
+    history: list[dict[str, float | None]]
+    labels: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`<pipeline>/<n>`, as the folder is named."""
+        path = self.run.path.resolve()
+        return f"{path.parent.name}/{path.name}"
+
+    @property
+    def test(self) -> dict[str, Any]:
+        """Figures on the test split; empty before there are any."""
+        return self.metrics.get("test") or {}
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that have ended."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training, over all resumes."""
+        if self.status.get("elapsed_seconds") is not None:
+            return self.status["elapsed_seconds"]
+        return sum(row.get("seconds") or 0 for row in self.history) if self.history else None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Fingerprint of the data."""
+        return self.receipt.get("data", {}).get("fingerprint")
+
+    def arrays(self, name: str, *needed: str, repair: str = "Train again.") -> dict[str, np.ndarray] | None:
+        """Read an .npz file of the run; None where it was not written.
+
+        Args:
+            name: of the file.
+            *needed: names of arrays that have to be in it.
+            repair: what to do when it is damaged.
+
+        Raises:
+            RunFailedError: when it is damaged.
+        """
+        path = self.run.path / name
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {key: file[key] for key in (*needed, *file.files)}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise _damaged(path, error, repair) from error
+
+
+def read(path: str | Path) -> Record:
+    """Read a run folder.
+
+    Raises:
+        UsageError: when `path` is none; the runs that are in it are named.
+        RunFailedError: when a file is damaged.
+    """
+    run = open_run(path)
+    document = _json(run, "recipe.json")
+    return Record(
+        run=run,
+        recipe=document.get("fields", document),
+        receipt=_json(run, "receipt.json"),
+        status=_json(run, "status.json"),
+        metrics=_json(run, "metrics.json"),
+        history=_history(run.path / "history.csv"),
+        labels=run.labels() if (run.path / "labels.txt").is_file() else (),
+    )
+
+
+def flat(document: Any) -> Iterator[tuple[str, str]]:
+    """Give the values in a JSON document as texts, by their path: ("model.dropout", "0.2")."""
+    return ((name, _text(value)) for name, value in leaves(document))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(json.dumps(part) if isinstance(part, (dict, list)) else str(part) for part in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if isinstance(value, Mapping) or value is None else str(value)
+
+
+def _json(run: Run, name: str) -> dict[str, Any]:
+    try:
+        return run.read_json(name)
+    except ValueError as error:
+        raise _damaged(run.path / name, error) from error
+
+
+def _history(path: Path) -> list[dict[str, float | None]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            return [
+                {name: _finite(text) for name, text in row.items() if name} for row in csv.DictReader(file)
+            ]
+        except ValueError as error:
+            raise _damaged(path, error) from error
+
+
+def _finite(text: str | None) -> float | None:
+    value = float(text) if text else math.nan
+    return value if math.isfinite(value) else None
+
+
+def _damaged(path: Path, error: Exception, repair: str = "Train again.") -> RunFailedError:
+    return RunFailedError(f"{path} is damaged ({error}). {repair}")

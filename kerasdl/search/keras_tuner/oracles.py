@@ -1,0 +1,307 @@
+"""Keras Tuner's oracles, dependable: state that is never half-written, failures that never count as good.
+
+What is mended, measured on Keras Tuner 1.4.8 (`tests/test_oracles.py` fails where it changes):
+
+* Its files are written in place: `kill -9` leaves halves. Here each is replaced whole.
+* A trial whose file was written before the oracle's is never run again: here it was never begun, and the
+  same values are drawn again. One that ran is given out again.
+* An exception in a method leaves the lock of the oracle taken for ever.
+* An infinite score is the best one to the Gaussian process. Here it is a failure.
+* The number of failures in a row that ends a search does so by an exception, before the state is saved.
+* `seed=0` is a random seed, and seeds that are near to each other share most of their trials.
+* The end of a trial that has ended already counts once more.
+* A grid search that goes on stops at once: where it was is not saved.
+"""
+
+import collections
+import copy
+import functools
+import json
+import math
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner import oracles as stock
+from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.src.engine import oracle as internal
+from keras_tuner.src.engine import trial as internal_trial
+
+from kerasdl.files import replacing
+from kerasdl.search import pruning, record, space
+from kerasdl.search.bayesian import suggest
+from kerasdl.search.objectives import Constraint, Objective
+from kerasdl.search.space import Parameter
+
+#: Distance between the seeds of two searches: draw i of Keras Tuner's oracles has the seed + i.
+_APART = 100_003
+#: Share of its training that a trial has done, 0 to 1: a figure of every epoch.
+PROGRESS = "progress"
+
+
+class Dependable:
+    """Mixin over an oracle of Keras Tuner; see the module.
+
+    Args:
+        objectives: the first is the one that Keras Tuner knows.
+        constraints: limits that the Bayesian oracle keeps to.
+        pruner: one of `pruning.NAMES`.
+        seed: of the search.
+        max_failures: failed trials, with none completed, after which the search ends.
+        **kwargs: those of the oracle.
+    """
+
+    def __init__(
+        self,
+        *,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        pruner: str = "none",
+        seed: int = 0,
+        max_failures: int = 5,
+        **kwargs: Any,
+    ):
+        first = objectives[0]
+        super().__init__(
+            objective=keras_tuner.Objective(first.name, first.direction),
+            seed=1 + seed * _APART % 2**31,
+            max_consecutive_failed_trials=2**31,
+            **kwargs,
+        )
+        self.objectives = tuple(objectives)
+        self.constraints = tuple(constraints)
+        self.pruner = pruner
+        self.max_failures = max_failures
+        self.verbose = 0
+
+    def create_trial(self, tuner_id: str):
+        """Return a trial to run; its status is "STOPPED" when the search is over, "IDLE" to ask again."""
+        with _releasing(self):
+            if self.has_failed():
+                return internal_trial.Trial(self.get_space(), status=TrialStatus.STOPPED)
+            return super().create_trial(tuner_id)
+
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0):
+        """Note figures of a trial at an epoch; those that are there or are not finite change nothing.
+
+        Returns:
+            The trial; its status is "STOPPED", and its message the reason, where it should not go on.
+        """
+        with _releasing(self):
+            return self._update(trial_id, metrics, step)
+
+    @keras_tuner.synchronized
+    def _update(self, trial_id: str, metrics: Mapping[str, float], step: int):
+        trial = self.trials[trial_id]
+        for name, value in metrics.items():
+            if not trial.metrics.exists(name):
+                trial.metrics.register(name, direction=self._direction(name))
+            known = {observation.step for observation in trial.metrics.get_history(name)}
+            if math.isfinite(value) and step not in known:
+                trial.metrics.update(name, value, step=step)
+        self._save_trial(trial)
+        answer = copy.copy(trial)
+        curve = [] if self.pruner == "none" else self.curve(trial)
+        if not curve:
+            return answer
+        others = [self.curve(other) for other in self.trials.values() if other is not trial]
+        if (reason := pruning.reason_to_stop(self.pruner, curve, others)) is not None:
+            answer.status, answer.message = TrialStatus.STOPPED, reason
+        return answer
+
+    def end_trial(self, trial):
+        """Note the end of a trial; of one that has ended already nothing."""
+        with _releasing(self):
+            self._end(trial)
+
+    @keras_tuner.synchronized
+    def _end(self, trial):
+        if trial.trial_id not in {ongoing.trial_id for ongoing in self.ongoing_trials.values()}:
+            return
+        own = self.trials[trial.trial_id]
+        own.best_step = trial.best_step
+        pruned = (trial.message or "").startswith(record.PRUNED)  # then no files are exported and measured
+        if trial.status == TrialStatus.COMPLETED and (missing := self._missing(own, pruned)):
+            trial.status, trial.message = TrialStatus.FAILED, f"it has no finite {missing}"
+        super().end_trial(trial)
+
+    def score_trial(self, trial):
+        """Score a trial by the network that its run kept."""
+        trial.score = figures(trial)[self.objective.name]
+
+    def curve(self, trial) -> pruning.Curve:
+        """Return the first objective over the training, smaller is better; empty where it has no such."""
+        if not (trial.metrics.exists(self.objective.name) and trial.metrics.exists(PROGRESS)):
+            return []
+        sign = self.objectives[0].sign
+        parts = {found.step: found.value[0] for found in trial.metrics.get_history(PROGRESS)}
+        history = trial.metrics.get_history(self.objective.name)  # one value a step: no means over 100,000s
+        return [(parts[found.step], sign * found.value[0]) for found in history if found.step in parts]
+
+    def has_failed(self) -> bool:
+        """Tell whether so many trials failed, with none completed, that going on makes no sense."""
+        ended = collections.Counter(self.trials[trial_id].status for trial_id in self.end_order)
+        return not ended[TrialStatus.COMPLETED] and ended[TrialStatus.FAILED] >= self.max_failures
+
+    def save(self):
+        """Write the state of the search, whole."""
+        _write(Path(self._get_oracle_fname()), self.get_state())
+
+    def reload(self):
+        """Read the state, and give out again what was running."""
+        folder = Path(self._project_dir)
+        states = record.read_states(folder)
+        for path in folder.glob("trial_*"):
+            if path.name.removeprefix("trial_") not in states:
+                shutil.rmtree(path)  # the search died between its file and the oracle's: it was never run
+        super().reload()
+        self.trials = dict(sorted(self.trials.items(), key=lambda item: int(item[0])))
+        ended = set(self.end_order)
+        self._retry_queue = sorted(
+            (trial_id for trial_id in self.trials if trial_id not in ended), key=int, reverse=True
+        )
+
+    def _missing(self, trial, pruned: bool) -> str:
+        found = figures(trial)
+        wanted = [*self.objectives, *([] if pruned else self.constraints)]
+        return ", ".join(dict.fromkeys(part.name for part in wanted if part.name not in found))
+
+    def _direction(self, name: str) -> str:
+        return next((o.direction for o in self.objectives if o.name == name), "min")
+
+    def _save_trial(self, trial):
+        path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        _write(path, trial.get_state())
+
+    def _random_values(self):
+        """Draw values at random; the recipe's own come first."""
+        return self._own_values() if not self.trials else super()._random_values()
+
+    def _own_values(self) -> dict[str, Any]:
+        hps = self.get_space()
+        hps.values = {}
+        for hp in hps.space:
+            if hps.is_active(hp):
+                hps.values[hp.name] = hp.default
+        return hps.values
+
+
+class RandomOracle(Dependable, stock.RandomSearchOracle):
+    """Keras Tuner's random search."""
+
+    method = "random search"
+
+
+class GridOracle(Dependable, stock.GridSearchOracle):
+    """Keras Tuner's grid search."""
+
+    method = "grid search: the recipe's own values, then the others in order; ten of a continuous range"
+
+    def reload(self):
+        """Read the state; where in the grid it was is not part of it, so it is worked out from the trials."""
+        super().reload()
+        order = functools.cmp_to_key(self._compare)
+        for trial_id in sorted(self.trials, key=lambda key: order(self.trials[key].hyperparameters.values)):
+            self._ordered_ids.insert(trial_id)
+        self._populate_next = list(self.trials)  # those whose next values were tried are passed over
+
+
+class HyperbandOracle(Dependable, stock.HyperbandOracle):
+    """Keras Tuner's Hyperband. Each round trains from the start: schedules depend on the number of epochs."""
+
+    method = "Hyperband (Li et al., 2018), factor 3"
+
+
+class StockBayesianOracle(Dependable, stock.BayesianOptimizationOracle):
+    """Keras Tuner's own Gaussian process."""
+
+    method = "Keras Tuner's Gaussian process, upper confidence bound"
+
+
+class BayesianOracle(Dependable, keras_tuner.Oracle):
+    """A Gaussian process that knows conditions and categories; see `kerasdl.search.bayesian.suggest`."""
+
+    @property
+    def method(self) -> str:
+        """What it does, in words."""
+        parts = ["Gaussian process, log expected improvement"]
+        if len(self.objectives) > 1:
+            parts.append("several objectives by ParEGO")
+        if self.constraints:
+            parts.append("limits by their probability")
+        return "; ".join(parts)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return the status and the values of the next trial."""
+        if not self.trials:
+            return {"status": TrialStatus.RUNNING, "values": self._own_values()}
+        ended = set(self.end_order)
+        observations, pending = [], []
+        for trial in self.trials.values():
+            if trial.trial_id not in ended:
+                pending.append(trial.hyperparameters.values)
+            else:
+                found = figures(trial) if trial.status == TrialStatus.COMPLETED else None
+                observations.append(suggest.Observation(trial.hyperparameters.values, found))
+        values = suggest.suggest(
+            parameters(self.hyperparameters),
+            observations,
+            pending,
+            objectives=self.objectives,
+            constraints=self.constraints,
+            seed=self.seed,
+        )
+        if values is None:
+            return {"status": TrialStatus.STOPPED, "values": None}
+        return {"status": TrialStatus.RUNNING, "values": values}
+
+
+#: By the name that `--tuner` takes.
+ORACLES = {
+    "bayesian": BayesianOracle,
+    "random": RandomOracle,
+    "grid": GridOracle,
+    "hyperband": HyperbandOracle,
+    "keras-bayesian": StockBayesianOracle,
+}
+
+
+def parameters(hps: keras_tuner.HyperParameters) -> tuple[Parameter, ...]:
+    """Return the parameters of a space."""
+    return space.from_keras_tuner(hps.get_config()["space"])
+
+
+def figures(trial: internal_trial.Trial) -> dict[str, float]:
+    """Return the figures of a trial at the epoch whose network its run kept."""
+    return {
+        name: float(observation.mean())
+        for name, history in trial.metrics.metrics.items()
+        for observation in history.get_history()
+        if observation.step == trial.best_step and math.isfinite(observation.mean())
+    }
+
+
+def _write(path: Path, state: Mapping[str, Any]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(state))
+
+
+class _releasing:  # noqa: N801  reads as a verb in `with`
+    """Give the oracle's lock back when a method of it raises; Keras Tuner keeps it for ever."""
+
+    def __init__(self, oracle: keras_tuner.Oracle):
+        self.oracle = oracle
+        self.outer = internal.THREADS[oracle] == threading.current_thread().name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None or self.outer:
+            return
+        if internal.THREADS[self.oracle] == threading.current_thread().name:
+            internal.THREADS[self.oracle] = None
+            internal.LOCKS[self.oracle].release()

@@ -1,0 +1,108 @@
+"""Keras Tuner's tuner over recipes: it finds out what a space consists of, and owns the search's folder."""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine import base_tuner
+
+from kerasdl.errors import UsageError
+from kerasdl.files import replacing
+from kerasdl.recipe import Recipe, catalog, replace
+from kerasdl.recipe.document import from_json
+from kerasdl.search import record
+
+#: A search space: takes Keras Tuner's hyperparameters and a recipe, returns the recipe with their values.
+SpaceFunction = Callable[[keras_tuner.HyperParameters, Recipe], Recipe]
+
+
+class RecipeTuner(base_tuner.BaseTuner):
+    """Opens a search, or goes on with the one that is there.
+
+    Its folder is a project of Keras Tuner: `keras_tuner.RandomSearch(..., directory="searches/lenet5",
+    project_name="1")` opens it too.
+
+    Args:
+        oracle: one of `oracles.ORACLES`.
+        space: of the recipe.
+        recipe: whose values are the defaults.
+        folder: of the search.
+
+    Raises:
+        UsageError: when the space cannot be drawn from.
+    """
+
+    def __init__(self, oracle: keras_tuner.Oracle, space: SpaceFunction, recipe: Recipe, folder: Path):
+        self.space = space
+        self.recipe = recipe
+        record.read_states(folder)  # says what is damaged
+        if (folder / "oracle.json").is_file() and not (folder / "tuner0.json").is_file():
+            _write_tuner_file(folder / "tuner0.json")  # without it all would begin anew, over what is there
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().__init__(oracle, self.build, str(folder.parent), folder.name)
+        if not (folder / "oracle.json").is_file():
+            self.save()
+        if not oracle.get_space().space:
+            raise UsageError("The space draws nothing. Use hp.Float, hp.Int, hp.Choice or hp.Boolean in it.")
+
+    def build(self, hp: keras_tuner.HyperParameters) -> Recipe:
+        """Return the recipe of some hyperparameters."""
+        return recipe_of(self.space, self.recipe, hp)
+
+    def reload(self):
+        """Read the state of the search."""
+        self.oracle.reload()
+
+    def save(self):
+        """Write the state of the search."""
+        self.oracle.save()
+        _write_tuner_file(Path(self._get_tuner_fname()))
+
+    def run_trial(self, trial: Any, *arguments: Any, **options: Any):
+        """Not used: trials run in processes of their own (`kerasdl.search.trials.workers`)."""
+        raise NotImplementedError("Use kerasdl.tune or kerasdl.search.trials.workers.")
+
+
+def recipe_of(space: SpaceFunction, recipe: Recipe, hp: keras_tuner.HyperParameters) -> Recipe:
+    """Return what a space makes of hyperparameters; Hyperband's say how many epochs are trained.
+
+    Raises:
+        UsageError: when the space fails, returns no recipe, or its values contradict each other.
+    """
+    try:
+        found = space(hp, recipe)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"The search space failed: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Recipe):
+        raise UsageError(f"space(hp, recipe) has to return a recipe, not {type(found).__name__}.")
+    epochs = hp.values.get("tuner/epochs")
+    if epochs is None:
+        return found
+    return replace(found, epochs=epochs, warmup_epochs=found.warmup_epochs * epochs / found.epochs)
+
+
+def recipe_of_trial(path: Path, number: int) -> Recipe:
+    """Return the recipe of a trial, from the files of its search alone.
+
+    Raises:
+        UsageError: when there is no such trial.
+    """
+    files = {int(file.parent.name.removeprefix("trial_")): file for file in path.glob("trial_*/trial.json")}
+    if number not in files:
+        raise UsageError(
+            f"{path} has no trial {number}; it has {', '.join(map(str, sorted(files))) or 'none'}."
+        )
+    hp = keras_tuner.HyperParameters.from_config(json.loads(files[number].read_text())["hyperparameters"])
+    recipe = from_json((path / "recipe.json").read_text(), folder=path)
+    return recipe_of(catalog.space_in(path / "space.py"), recipe, hp)
+
+
+def _write_tuner_file(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("{}")

@@ -1,0 +1,185 @@
+"""The chief's side of `kerasdl.search.remote.client`: passes calls to the oracle, and knows who runs what."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src import protos
+
+from kerasdl.search.remote import client
+
+_log = logging.getLogger(__name__)
+
+_LOST = "it was given to another worker, because this one was not heard of"
+
+
+class Servicer(protos.get_service_grpc().OracleServicer):
+    """The chief's side: passes calls to the oracle, and knows which worker was heard of when.
+
+    Args:
+        oracle: one of `oracles.ORACLES`.
+        identity: of the search; workers must have the same.
+        greeting: what workers are told: `folder`, `token`, `heartbeat`.
+        on_change: called when a trial begins, reports or ends, from any thread.
+    """
+
+    def __init__(
+        self,
+        oracle: Any,
+        identity: Mapping[str, Any],
+        greeting: Mapping[str, str],
+        on_change: Callable[[], None],
+    ):
+        self.oracle = oracle
+        self.identity = identity
+        self.greeting = greeting
+        self.on_change = on_change
+        self.seen: dict[str, float] = {}  # slot of a worker -> when it was heard of
+        self.dismissed: set[str] = set()  # slots that know that the search is over
+
+    def UpdateSpace(self, request, context):  # noqa: N802
+        """Compare what a worker would search with the search."""
+        theirs = {
+            name: json.loads(v.string_value) for name, v in request.hyperparameters.values.values.items()
+        }
+        worker = client.from_metadata(context.invocation_metadata())["tuner"]
+        different = _differences(theirs, self.identity)
+        if different:
+            _log.warning(f"Worker {worker} was refused: {different}.")
+            context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"The chief searches something else: {different}. Give the worker the same pipeline and "
+                "flags.",
+            )
+        _log.info(f"Worker {worker} is here.")
+        context.set_trailing_metadata(client.to_metadata(**self.greeting))
+        return protos.get_service().UpdateSpaceResponse()
+
+    def CreateTrial(self, request, context):  # noqa: N802
+        """Give out a trial; nobody is dismissed while one is running, since its worker may die."""
+        tuner = self._who(context)
+        trial = self.oracle.create_trial(tuner)
+        status = trial.status
+        if status == TrialStatus.STOPPED:
+            if self.oracle.ongoing_trials:
+                status = TrialStatus.IDLE
+            else:
+                self.dismissed.add(tuner)
+        proto = client.trial_message(trial.trial_id, status)
+        if status == TrialStatus.RUNNING:
+            values = {
+                name: client.value_message(value) for name, value in trial.hyperparameters.values.items()
+            }
+            proto.hyperparameters.CopyFrom(client.values_message(values))
+            self.on_change()
+        return protos.get_service().CreateTrialResponse(trial=proto)
+
+    def UpdateTrial(self, request, context):  # noqa: N802
+        """Note figures of an epoch; answer whether and why the trial should stop."""
+        if not _owns(self.oracle, self._who(context), request.trial_id):
+            status, message = TrialStatus.STOPPED, _LOST
+        else:
+            metrics = dict(request.metrics)
+            trial = self.oracle.update_trial(request.trial_id, metrics, step=request.step)
+            status, message = trial.status, trial.message
+            self.on_change()
+        context.set_trailing_metadata(client.to_metadata(message=message or ""))
+        return protos.get_service().UpdateTrialResponse(trial=client.trial_message(request.trial_id, status))
+
+    def EndTrial(self, request, context):  # noqa: N802
+        """Note the end of a trial; "INVALID" gives it back."""
+        tuner, sent = self._who(context), request.trial
+        if _owns(self.oracle, tuner, sent.trial_id):
+            message = client.from_metadata(context.invocation_metadata()).get("message")
+            status = TrialStatus.from_proto(sent.status)
+            if status == TrialStatus.INVALID:
+                _log.warning(f"{tuner} gave trial {int(sent.trial_id)} back: {message}")
+                take_back(self.oracle, tuner)
+                self.seen.pop(tuner, None)
+            else:
+                own = self.oracle.get_trial(sent.trial_id)
+                trial = Trial(own.hyperparameters, sent.trial_id, status, message)
+                trial.best_step = sent.score.step
+                self.oracle.end_trial(trial)
+            self.on_change()
+        return protos.get_service().EndTrialResponse()
+
+    def GetTrial(self, request, context):  # noqa: N802
+        """Hear that a worker lives and runs a trial."""
+        owned = _owns(self.oracle, self._who(context), request.trial_id)
+        status = TrialStatus.RUNNING if owned else TrialStatus.STOPPED
+        return protos.get_service().GetTrialResponse(trial=client.trial_message(request.trial_id, status))
+
+    def _who(self, context) -> str:
+        """Return who calls, and note that it lives; refuse workers of another search."""
+        sent = client.from_metadata(context.invocation_metadata())
+        if sent.get("search") != self.greeting["token"]:
+            context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                "The chief at this address runs another search by now. Start this worker again to join it.",
+            )
+        self.seen[sent["tuner"]] = time.monotonic()
+        return sent["tuner"]
+
+
+def _owns(oracle: Any, tuner: str, trial_id: str) -> bool:
+    """Tell whether a trial is a worker's: given to it, and meanwhile to nobody else."""
+    trial = oracle.ongoing_trials.get(tuner)  # without the lock: a suggestion may hold it for seconds
+    return (trial is not None and trial.trial_id == trial_id) or _adopt(oracle, tuner, trial_id)
+
+
+@keras_tuner.synchronized
+def _adopt(oracle: Any, tuner: str, trial_id: str) -> bool:
+    """Give a trial back to the worker that was thought to be dead, if nobody has it."""
+    if trial_id not in oracle._retry_queue or tuner in oracle.ongoing_trials:
+        return False
+    oracle._retry_queue.remove(trial_id)
+    oracle.ongoing_trials[tuner] = oracle.trials[trial_id]
+    oracle.save()
+    return True
+
+
+@keras_tuner.synchronized
+def take_back(oracle: Any, tuner: str) -> None:
+    """Take a trial from a worker; the next one that asks gets it."""
+    trial = oracle.ongoing_trials.pop(tuner, None)
+    if trial is not None:
+        oracle._retry_queue.append(trial.trial_id)
+        oracle.save()
+
+
+@keras_tuner.synchronized
+def hold(oracle: Any, folder: Path) -> list[str]:
+    """Leave trials that a dead chief gave to workers with these workers; return the workers.
+
+    A trial of a search on one machine is held for nobody: its workers died with it.
+    """
+    state = json.loads((folder / "oracle.json").read_text())
+    held = {
+        tuner: trial_id
+        for tuner, trial_id in state["ongoing_trials"].items()
+        if "/" in tuner and trial_id in oracle._retry_queue
+    }
+    for tuner, trial_id in held.items():
+        oracle._retry_queue.remove(trial_id)
+        oracle.ongoing_trials[tuner] = oracle.trials[trial_id]
+    return list(held)
+
+
+def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Say in words what differs; empty where nothing does."""
+    names = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
+    parts = [
+        "the file of the space is another"
+        if name == "space"
+        else f"{name} is {theirs.get(name)!r} at the worker and {ours.get(name)!r} at the chief"
+        for name in names[:5]
+    ]
+    more = f", and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(parts)[:2000] + more

@@ -1,0 +1,98 @@
+"""What the user sees of a search that runs."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from kerasdl.search import record
+from kerasdl.search.record import SearchRecord, TrialRecord
+from kerasdl.search.show import table
+from kerasdl.search.trials.workers import Workers
+
+
+class View:
+    """What the user sees: a table that changes, or a line for each trial where there is no terminal."""
+
+    def __init__(self, path: Path, max_trials: int | None, console: Console):
+        self.path = path
+        self.max_trials = max_trials
+        self.console = console
+        self.workers: Workers | None = None
+        self.known = record.read(path)
+        self._begun = self._last_end = time.monotonic()
+        self._before = self._num_ended()
+        self._changed = False
+        self._drawn = 0.0
+        self._live: Live | None = None
+
+    def __enter__(self):
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, transient=True, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_):
+        if self._live is not None:
+            self._live.stop()
+
+    def changed(self) -> None:
+        """Note that a trial began, reported or ended."""
+        self._changed = True
+
+    def refresh(self) -> bool:
+        """Draw, at most twice a second; tell whether a trial has ended."""
+        now = time.monotonic()
+        ended = False
+        if self._changed:
+            self._changed = False
+            ended = self._read()
+        elif now - self._drawn < 0.5:
+            return False
+        self._drawn = now
+        if self._live is not None:
+            shown = table.live(
+                self.known, running=self.workers.running_now(), seconds_left=self._seconds_left()
+            )
+            self._live.update(shown, refresh=True)
+        return ended
+
+    def _read(self) -> bool:
+        """Read the files, and print a line for each trial that has ended since."""
+        before = {trial.number for trial in self.known.trials if trial.status != "running"}
+        self.known = record.read(self.path)
+        ended = [
+            trial for trial in self.known.trials if trial.status != "running" and trial.number not in before
+        ]
+        for trial in ended:
+            self.console.print(_line(self.known, trial), highlight=False, markup=False)
+        if ended:
+            self._last_end = time.monotonic()
+        return bool(ended)
+
+    def _num_ended(self) -> int:
+        return sum(trial.status != "running" for trial in self.known.trials)
+
+    def _seconds_left(self) -> float | None:
+        done = self._num_ended() - self._before
+        if self.max_trials is None or done == 0:
+            return None
+        each = (self._last_end - self._begun) / done
+        left = self.max_trials - self._num_ended()
+        return max(left * each - (time.monotonic() - self._last_end), 0.0)
+
+
+def _line(known: SearchRecord, trial: TrialRecord) -> str:
+    """Say in a line how a trial ended."""
+    aims = [
+        f"{aim.name} {trial.figures[aim.name]:.4g}" for aim in known.objectives if aim.name in trial.figures
+    ]
+    time_taken = f"{trial.seconds:.1f} s" if trial.seconds is not None else ""
+    best = known.best()
+    best_so_far = "" if best is None or len(known.objectives) > 1 else f"best: trial {best.number}"
+    state = trial.status if trial.feasible else "breaks a limit"
+    reason = trial.reason.removeprefix(record.PRUNED).partition("\n")[0]
+    return "  ".join(
+        part for part in (f"trial {trial.number}", state, *aims, time_taken, best_so_far, reason) if part
+    )

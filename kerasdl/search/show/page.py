@@ -1,0 +1,159 @@
+"""`report.html` of a search: what its files say, on one page that needs nothing else."""
+
+import dataclasses
+import math
+import shlex
+from pathlib import Path
+
+from kerasdl.files import replacing
+from kerasdl.report.blocks import Block, Figure, Figures, Notice, Section, Text
+from kerasdl.report.provenance import duration
+from kerasdl.report.render import render
+from kerasdl.search.importance import importances
+from kerasdl.search.record import SearchRecord, TrialRecord
+from kerasdl.search.show import charts, parallel, pareto, slices, tables
+from kerasdl.search.show import importance as search_importance
+from kerasdl.search.show.marks import words
+
+FILE_NAME = "report.html"
+
+
+def write(record: SearchRecord) -> Path:
+    """Write the page into the search's folder, atomically, in the place of an older one; returns its path."""
+    path = record.path / FILE_NAME
+    text = page(record)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def page(record: SearchRecord) -> str:
+    """Return the page of a search in any state: one HTML file with all that it needs."""
+    record = _finite(record)
+    found: list[Section | None] = [Section("Overview", _overview(record))]
+    if record.trials:
+        found += _sections(record)
+    return render(
+        title=f"{record.path.parent.name}/{record.path.name}",
+        subtitle="Report of a hyperparameter search",
+        notices=_notices(record),
+        sections=[section for section in found if section is not None],
+    )
+
+
+def _finite(record: SearchRecord) -> SearchRecord:
+    """Leave out figures that are no numbers: neither charts nor rankings know what to do with them."""
+    trials = tuple(
+        dataclasses.replace(
+            trial,
+            figures={name: value for name, value in trial.figures.items() if math.isfinite(value)},
+            history=tuple((epoch, value) for epoch, value in trial.history if math.isfinite(value)),
+        )
+        for trial in record.trials
+    )
+    return dataclasses.replace(record, trials=trials)
+
+
+def _sections(record: SearchRecord) -> list[Section | None]:
+    several = len(record.objectives) > 1
+    failed = [trial for trial in record.trials if trial.status == "failed"]
+    best: Block = tables.best_table(record) if record.best() else Text("There is no best trial yet.")
+    importance = search_importance.importance(importances(record), record.objectives[0].name)
+    return [
+        Section("Best", [best]),
+        Section("History", [charts.history(record)]),
+        Section("Learning curves", [charts.learning_curves(record)]),
+        Section("Parallel coordinates", [parallel.parallel_coordinates(record)]),
+        Section("Importance", importance),
+        Section("Slices", slices.slices(record)),
+        Section("Pareto front", pareto.charts(record)) if several else None,
+        Section("Failed trials", [tables.failed_table(record, failed)]) if failed else None,
+        Section("All trials", [tables.all_table(record)]),
+    ]
+
+
+def _overview(record: SearchRecord) -> list[Block]:
+    best, counts = record.best(), {}
+    for trial in record.trials:
+        counts[trial.status] = counts.get(trial.status, 0) + 1
+    items = []
+    for objective in record.objectives if best is not None else ():
+        top = min(_counting(record, objective.name), key=lambda t, o=objective: o.sign * t.figures[o.name])
+        own = ", the recipe's own values" if top.number == 0 else ""
+        items.append(
+            Figure(
+                f"Best {words(objective.name)}",
+                f"{top.figures[objective.name]:.4g}",
+                f"trial {top.number}{own}",
+            )
+        )
+    of_all = f"of {record.max_trials}" if record.max_trials else ""
+    items.append(Figure("Completed trials", str(counts.get("completed", 0)), of_all))
+    items += [
+        Figure(f"{status.capitalize()} trials", str(counts[status]))
+        for status in ("pruned", "failed", "running")
+        if status in counts
+    ]
+    seconds = sum(trial.seconds or 0 for trial in record.trials)
+    items.append(Figure("Time of all trials", duration(seconds), "one after the other"))
+    goals = " and ".join(
+        f"{'lower' if objective.direction == 'min' else 'higher'} {words(objective.name)}"
+        for objective in record.objectives
+    )
+    limits = " and ".join(map(str, record.constraints))
+    said = (
+        f"Searched for {goals}" + (f", subject to {limits}" if limits else "") + f". Method: {record.method}."
+    )
+    return [
+        Figures(items),
+        Text(said),
+        *([Text(f"Started with: {record.command}")] if record.command else []),
+    ]
+
+
+def _counting(record: SearchRecord, name: str) -> list[TrialRecord]:
+    return [trial for trial in record.ranked() if trial.status == "completed" and name in trial.figures]
+
+
+def _notices(record: SearchRecord) -> list[Block]:
+    notices: list[Block] = []
+    best = record.best()
+    if not record.finished:
+        ended = sum(trial.status != "running" for trial in record.trials)
+        of_all = f" of {record.max_trials}" if record.max_trials else ""
+        said = (
+            f"The search is not finished: {ended}{of_all} trials have ended. This page shows what was there."
+        )
+        notices.append(Notice(said))
+    if best is not None:
+        which = f"trial {best.number}"
+        if len(record.objectives) > 1:
+            which += f", the best by {words(record.objectives[0].name)}"
+        what = record.pipeline or record.name
+        command = shlex.join(["kerasdl", "train", what, "--from-trial", f"{record.path}:best"])
+        said = (
+            f"To train with the values of the best trial ({which}; a number in place of best takes another):"
+        )
+        return [*notices, Notice(said, command=command)]
+    return [*notices, *_without_best(record)]
+
+
+def _without_best(record: SearchRecord) -> list[Block]:
+    if not record.trials:
+        return [Notice("No trial has started yet.")]
+    if all(trial.status == "failed" for trial in record.trials):
+        return [Notice("Every trial failed; see below why.", "error")]
+    name = record.objectives[0].name
+    broken = [t for t in record.trials if t.status == "completed" and not t.feasible]
+    if not broken:
+        return [Notice("No trial has completed yet.", "note" if not record.finished else "warning")]
+    limits = " and ".join(map(str, record.constraints))
+    said = f"No completed trial keeps to {limits}."
+    for constraint in record.constraints:
+        known = [trial for trial in broken if constraint.name in trial.figures]
+        if known:
+            near = min(known, key=lambda trial, c=constraint: c.excess(trial.figures[c.name]))
+            value = near.figures[constraint.name]
+            said += f" Nearest to {constraint}: trial {near.number} with {value:.4g}"
+            said += f" ({words(name)} {near.figures[name]:.4g})." if name in near.figures else "."
+    return [Notice(said, "warning")]

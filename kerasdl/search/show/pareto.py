@@ -1,0 +1,97 @@
+"""Several objectives against each other, with the trials that no other one beats."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from kerasdl.report.blocks import Block, Chart, Text, label
+from kerasdl.search.objectives import Objective, is_dominated
+from kerasdl.search.record import SearchRecord, TrialRecord
+from kerasdl.search.show.marks import INFEASIBLE, MARKS, capital, hover, kind, value_axis, words
+from kerasdl.search.show.tables import trial_table
+
+_DOMINATED = {"symbol": "circle", "color": "--muted", "size": 7, "opacity": 0.6}
+_FRONT = {"symbol": "circle", "color": "--chart-2", "size": 10}
+
+
+def charts(record: SearchRecord) -> list[Block]:
+    """Return a chart of two objectives, or one for each pair of more."""
+    front = record.pareto_front()
+    if not front:
+        return [Text("No completed trial keeps to the constraints and has all figures yet.")]
+    pairs = list(itertools.combinations(record.objectives, 2))
+    drawn: list[Block] = [_chart(record, front, pair, half=len(pairs) > 1) for pair in pairs]
+    if len(pairs) > 1:
+        said = (
+            "A trial of the front need not look good in each pair: no other one beats it in all objectives."
+        )
+        drawn.append(Text(f"{said} Lines join those that no other beats in the two of the chart."))
+    return drawn
+
+
+def _chart(
+    record: SearchRecord, front: Sequence[TrialRecord], pair: tuple[Objective, Objective], half: bool
+) -> Chart:
+    x, y = pair
+    names = [objective.name for objective in record.objectives]
+    trials = [
+        trial
+        for trial in record.trials
+        if kind(trial) in ("completed", INFEASIBLE) and {x.name, y.name} <= set(trial.figures)
+    ]
+    broken = [trial for trial in trials if not trial.feasible]
+    dominated = [trial for trial in trials if trial.feasible and trial not in front]
+    traces = [_scatter(INFEASIBLE, broken, pair, names, MARKS[INFEASIBLE] | {"opacity": 0.6})]
+    traces += [_scatter("dominated", dominated, pair, names, _DOMINATED), _joined(front, pair)]
+    traces.append(_scatter("front", front, pair, names, _FRONT))
+    layout = {
+        "height": 340 if half else 440,
+        "hovermode": "closest",
+        "showlegend": True,
+        "xaxis": value_axis([trial.figures[x.name] for trial in trials], _title(x)),
+        "yaxis": value_axis([trial.figures[y.name] for trial in trials], _title(y)),
+    }
+    ends = [min(front, key=lambda t, o=o: o.sign * t.figures[o.name]) for o in pair]
+    said = f"{len(front)} of {len(trials)} completed trials are on the front: "
+    said += " to ".join(dict.fromkeys(_spelled(trial, pair) for trial in ends))
+    table = trial_table("Pareto front", record, front)
+    title = f"{capital(words(y.name))} against {words(x.name)}"
+    data = [trace for trace in traces if trace["x"]]
+    return Chart(title, {"data": data, "layout": layout}, f"{said}.", table, half=half)
+
+
+def _spelled(trial: TrialRecord, pair: tuple[Objective, Objective]) -> str:
+    figures = " with ".join(f"{words(part.name)} {trial.figures[part.name]:.4g}" for part in pair)
+    return f"{figures} (trial {trial.number})"
+
+
+def _title(objective: Objective) -> str:
+    return f"{words(objective.name)} ({'less' if objective.direction == 'min' else 'more'} is better)"
+
+
+def _scatter(
+    name: str,
+    trials: Sequence[TrialRecord],
+    pair: tuple[Objective, Objective],
+    names: Sequence[str],
+    marker: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "type": "scatter", "mode": "markers", "name": name, "marker": marker,
+        "x": [trial.figures[pair[0].name] for trial in trials],
+        "y": [trial.figures[pair[1].name] for trial in trials],
+        "text": [hover(trial, *names, values=list(trial.values)) for trial in trials],
+        "hovertemplate": "%{text}<extra></extra>",
+    }  # fmt: skip
+
+
+def _joined(front: Sequence[TrialRecord], pair: tuple[Objective, Objective]) -> dict[str, Any]:
+    """Return the edge of what was reached: between two points nothing better than the worse one is known."""
+    rows = [[objective.sign * trial.figures[objective.name] for objective in pair] for trial in front]
+    best = {tuple(row) for row in rows if not is_dominated(row, rows)}
+    ordered = sorted((pair[0].sign * x, pair[1].sign * y) for x, y in best)
+    return {
+        "type": "scatter", "mode": "lines", "showlegend": False, "hoverinfo": "skip", "name": label("edge"),
+        "x": [x for x, _ in ordered], "y": [y for _, y in ordered],
+        "line": {"color": "--chart-2", "width": 1.5, "shape": "hv" if pair[0].direction == "min" else "vh"},
+    }  # fmt: skip

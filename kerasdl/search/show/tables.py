@@ -1,0 +1,86 @@
+"""Tables of trials."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasdl.report.blocks import Column, Table
+from kerasdl.search import dimensions
+from kerasdl.search.record import SearchRecord, TrialRecord
+from kerasdl.search.show.marks import counted, kind, words
+from kerasdl.search.space import Parameter
+
+_MOST_BEST = 10
+_HIDDEN = ("trial_seconds", "progress", "learning_rate")  # ends of names that say nothing of a trial here
+
+
+def best_table(record: SearchRecord) -> Table:
+    """Return the best trials, or the Pareto front where there are several objectives."""
+    if len(record.objectives) > 1:
+        front = record.pareto_front()
+        return trial_table(f"Pareto front: {counted(front)} that no other one beats", record, front)
+    ranked = [trial for trial in record.ranked() if trial.status == "completed"][:_MOST_BEST]
+    return trial_table("Best completed trials", record, ranked)
+
+
+def failed_table(record: SearchRecord, trials: Sequence[TrialRecord]) -> Table:
+    """Return the trials that failed, and why."""
+    parameters = _columns(record, trials)
+    rows = [[t.number, t.reason or "not said", *_values(parameters, t)] for t in trials]
+    columns = [Column("trial", "d"), Column("reason"), *map(_column, parameters)]
+    return Table("Failed trials", columns, rows)
+
+
+def all_table(record: SearchRecord) -> Table:
+    """Return every trial with all that is known of it."""
+    table = trial_table("All trials", record, record.trials, status=True)
+    columns = [*table.columns, Column("reason")]
+    rows = [[*row, trial.reason] for row, trial in zip(table.rows, record.trials, strict=True)]
+    return Table(table.caption, columns, rows, sortable=True)
+
+
+def trial_table(
+    caption: str, record: SearchRecord, trials: Sequence[TrialRecord], status: bool = False
+) -> Table:
+    """Return trials with figures, hyperparameters and time: objectives first, then what limits are on."""
+    found = dict.fromkeys(name for trial in trials for name in trial.figures if not _is_hidden(name))
+    first = [part.name for part in (*record.objectives, *record.constraints)]
+    figures = list(dict.fromkeys((*(name for name in first if name in found), *found)))
+    parameters = _columns(record, trials)
+    columns = [Column("trial", "d"), *([Column("status")] if status else [])]
+    columns += [*(Column(words(name), ".4g") for name in figures), *map(_column, parameters)]
+    columns.append(Column("time (s)", ",.1f"))
+    rows = [
+        [
+            trial.number,
+            *([kind(trial)] if status else []),
+            *(trial.figures.get(name) for name in figures),
+            *_values(parameters, trial),
+            trial.seconds,
+        ]
+        for trial in trials
+    ]
+    return Table(caption, columns, rows)
+
+
+def _columns(record: SearchRecord, trials: Sequence[TrialRecord]) -> list[Parameter]:
+    """Return what trials have values of: the space's hyperparameters, then what it does not know."""
+    found = dict.fromkeys(name for trial in trials for name in trial.values)
+    known = [parameter for parameter in dimensions.by_name(record.space) if parameter.name in found]
+    names = {parameter.name for parameter in known}
+    return [*known, *(Parameter(name=name, kind="choice") for name in found if name not in names)]
+
+
+def _column(parameter: Parameter) -> Column:
+    return Column(words(parameter.name), {"float": ".4g", "int": "d"}.get(parameter.kind))
+
+
+def _values(parameters: Sequence[Parameter], trial: TrialRecord) -> list[Any]:
+    return [
+        dimensions.spelled(value) if parameter.kind == "choice" and value is not None else value
+        for parameter in parameters
+        for value in [trial.values.get(parameter.name)]
+    ]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.endswith(_HIDDEN)

@@ -1,0 +1,238 @@
+"""One trial in a process of its own: an ordinary run by the one trainer, from its last checkpoint on."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import logging
+import os
+import pickle
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from kerasdl import environment
+from kerasdl.errors import MachineError, RunFailedError, UsageError
+from kerasdl.search.objectives import SHORT
+from kerasdl.training.interruption import Interrupted
+
+#: File of a run that says how the trial ended.
+OUTCOME = "trial.json"
+
+
+class _NoDataError(UsageError):
+    """The data cannot be loaded; no trial could."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a trial's process is told.
+
+    Attributes:
+        folder: of the trial; its runs are made in it.
+        recipe: as JSON.
+        types: folder with the `recipe.py` that defines types of the recipe.
+        data: folder where decoded data is kept while the search runs.
+        formats: what to export of it, to measure it.
+        tflite_modes: modes of the TFLite files.
+        asks: after each epoch it waits for an answer: a reason to stop, or None.
+        num_threads: of TensorFlow's pools; None leaves it to TensorFlow.
+        gpus: what `CUDA_VISIBLE_DEVICES` is to be; None leaves it as it is.
+    """
+
+    folder: Path
+    recipe: str
+    types: Path
+    data: Path
+    formats: tuple[str, ...] = ()
+    tflite_modes: tuple[str, ...] = ()
+    asks: bool = False
+    num_threads: int | None = None
+    gpus: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        status: "completed", "pruned", "failed" (by its own doing: it would fail again), "crashed",
+            "interrupted"; and where all others would end so too: "misused" (no data), "halted" (a full disk).
+        reason: why it did not complete.
+        step: epoch whose network its run kept, from 1 on.
+        figures: of that network, those of exported files among them (`int8_accuracy`, `int8_kb`).
+    """
+
+    status: str
+    reason: str = ""
+    step: int = 0
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
+    """Run a trial; what happens is sent through `pipe`: figures of each epoch (dict), then the `Outcome`.
+
+    Args:
+        job: what to do.
+        pipe: to the search.
+        lifeline: never says anything; it closes when the search is gone, however that happened.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which asks trials to stop
+    threading.Thread(target=_die_with_the_search, args=(lifeline,), daemon=True).start()
+    log = os.open(job.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("kerasdl").setLevel(logging.INFO)
+    environment.limit(job.num_threads, job.gpus)
+    try:
+        job.data.mkdir(exist_ok=True)
+        tempfile.tempdir = tempfile.mkdtemp(dir=job.data)  # what TensorFlow leaves there goes with the search
+        outcome = _run(job, pipe)
+    except Interrupted as error:
+        outcome = Outcome(status="interrupted", reason=str(error))
+    except (_NoDataError, MachineError) as error:
+        outcome = Outcome(status="misused" if isinstance(error, UsageError) else "halted", reason=str(error))
+    except (UsageError, RunFailedError) as error:
+        outcome = Outcome(status="failed", reason=str(error))
+    except OSError as error:  # before the run has a folder
+        outcome = Outcome(status="halted", reason=f"{job.folder} cannot be written to: {error}.")
+    except Exception as error:
+        logging.exception("The trial crashed.")
+        outcome = Outcome(status="crashed", reason=f"{type(error).__name__}: {error}")
+    pipe.send(outcome)
+
+
+def _die_with_the_search(lifeline: Connection) -> None:
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGKILL)  # the last checkpoint is whole; there is nobody to tell
+
+
+def _run(job: Job, pipe: Connection) -> Outcome:
+    from rich.console import Console
+
+    from kerasdl.jobs import train
+    from kerasdl.recipe.document import from_json
+
+    recipe = from_json(job.recipe, folder=job.types)
+    begun = time.perf_counter()
+    run, before = _unfinished(job.folder / recipe.name)
+    if run is not None and (outcome := _recorded(run)) is not None:
+        return outcome
+    trial = train.Trial(
+        load=functools.partial(_load, job.data),
+        observe=functools.partial(_observe, job, pipe),
+        formats=job.formats,
+        tflite_modes=job.tflite_modes,
+    )
+    options = {
+        "exported_dir": job.folder / "exported",
+        "export": bool(job.formats),
+        "embed_samples": False,
+        "trial": trial,
+        "console": Console(file=sys.stdout, soft_wrap=True),
+    }
+    if run is None:
+        source = job.types / "recipe.py"
+        result = train.train(
+            recipe, runs_dir=job.folder, recipe_source=source if source.is_file() else None, **options
+        )
+    else:
+        result = train.resume(run.path, **options)
+    outcome = _outcome(result.run, job, {*getattr(recipe.task, "columns", {}), "latency_ms"})
+    seconds = before + time.perf_counter() - begun
+    outcome = dataclasses.replace(outcome, figures={**outcome.figures, "trial_seconds": round(seconds, 3)})
+    result.run.write(OUTCOME, dataclasses.asdict(outcome))
+    shutil.rmtree(job.folder / "exported", ignore_errors=True)  # measured; the winner is exported anew
+    shutil.rmtree(result.run.checkpoints, ignore_errors=True)
+    return outcome
+
+
+def _unfinished(folder: Path):
+    """Return a trial's run that can go on, or is done, and the seconds it has trained; None to begin anew."""
+    from kerasdl.runs.folder import Run
+
+    if not folder.is_dir():
+        return None, 0.0
+    numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+    if not numbers:
+        return None, 0.0
+    run = Run(folder / str(max(numbers)))
+    status = run.read_json("status.json")
+    if not run.recipe_file.is_file() or status.get("error") or run.is_active():
+        return None, 0.0
+    return run, status.get("elapsed_seconds", 0.0)
+
+
+def _recorded(run) -> Outcome | None:
+    """Return how a run ended whose search did not live to hear it."""
+    kept = run.read_json(OUTCOME)
+    return Outcome(**kept) if kept else None
+
+
+def _outcome(run, job: Job, columns: set[str]) -> Outcome:
+    """Read how a run ended from its files: it may have ended before an interruption."""
+    from kerasdl.runs import record
+    from kerasdl.training.callbacks.callbacks import PRUNED
+
+    read = record.read(run.path)
+    best = read.metrics["best_epoch"]
+    figures = {name: value for name, value in read.history[best - 1].items() if value is not None}
+    figures["weights"] = float(read.receipt["parameters"])
+    del figures["epoch"], figures["seconds"]
+    stopped = str(read.status.get("stopped"))
+    if stopped.startswith(PRUNED):
+        reason = stopped.removeprefix(f"{PRUNED}: ")
+        return Outcome(status="pruned", reason=reason, step=best, figures=figures)
+    return Outcome(status="completed", step=best, figures={**figures, **_of_artefacts(job, columns)})
+
+
+def _of_artefacts(job: Job, columns: set[str]) -> dict[str, float]:
+    """Return the figures of a trial's exported files: `int8_accuracy`, `int8_kb`, `onnx_latency_ms`, ..."""
+    if not job.formats:
+        return {}
+    cards = sorted((job.folder / "exported").glob("*/*/card.json"), key=lambda path: int(path.parent.name))
+    figures: dict[str, float] = {}
+    for row in json.loads(cards[-1].read_text())["artefacts"]:
+        if "error" in row:
+            raise RunFailedError(f"{row['file']} could not be exported: {row['error']}")
+        numbers = {key: row[key] for key in columns if isinstance(row.get(key), (int, float))}
+        numbers["kb"] = row["bytes"] / 1e3
+        figures |= {f"{row['kind']}_{key}": float(value) for key, value in numbers.items()}
+    return figures | {short: figures[name] for short, name in SHORT.items() if name in figures}
+
+
+def _observe(job: Job, pipe: Connection, figures: Mapping[str, float]) -> str | None:
+    pipe.send(dict(figures))
+    return pipe.recv() if job.asks else None
+
+
+def _load(folder: Path, recipe: Any):
+    """Load a recipe's data; what was decoded into memory is kept for the other trials of the search."""
+    from kerasdl.data.dataset import ArraySplit
+    from kerasdl.files import replacing
+    from kerasdl.jobs import train
+    from kerasdl.recipe.document import encode
+
+    key = hashlib.sha256(json.dumps(encode(recipe.data), sort_keys=True).encode()).hexdigest()[:16]
+    file = folder / f"{key}.pickle"
+    if file.is_file():
+        with file.open("rb") as stream:
+            return pickle.load(stream)
+    try:
+        splits = train.load_data(recipe)
+    except (UsageError, RunFailedError) as error:
+        raise _NoDataError(str(error)) from error
+    if all(isinstance(split, ArraySplit) for split in (splits.train, splits.validation, splits.test)):
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            pickle.dump(splits, stream, protocol=5)
+    return splits

@@ -1,0 +1,217 @@
+"""What a training tells while it runs: history.csv, TensorBoard's files, status.json, the progress bar."""
+
+import csv
+import io
+import shutil
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kerasdl.runs.folder import Run
+from kerasdl.training.callbacks.callbacks import Position
+from kerasdl.training.optimizers import make
+
+
+class History(keras.callbacks.Callback):
+    """Write `history.csv`: one line an epoch, every figure of the logs, learning rates and seconds.
+
+    Args:
+        run: where the file is written.
+        position: counts the seconds of an epoch, those before an interruption included.
+    """
+
+    def __init__(self, run: Run, position: Position):
+        super().__init__()
+        self.run = run
+        self.position = position
+        self.rows: list[dict[str, float]] = []
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"rows": self.rows}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to the epochs of a checkpoint; later ones are trained again."""
+        self.rows = [dict(row) for row in state["rows"]]
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        for name, optimizer in self.model.optimizers.items():
+            row[f"{name}_learning_rate"] = make.learning_rate(optimizer)
+        row["seconds"] = round(self.position.epoch_seconds, 3)
+        self.rows.append(row)
+        self.write()
+
+    def write(self) -> None:
+        """Write all rows; without any there is no file."""
+        if not self.rows:
+            (self.run.path / "history.csv").unlink(missing_ok=True)
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(
+            text, fieldnames=list(self.rows[0]), lineterminator="\n", extrasaction="ignore"
+        )
+        writer.writeheader()
+        writer.writerows(self.rows)
+        self.run.write("history.csv", text.getvalue())
+
+
+_PARTS = ("train", "validation")  # of the logs
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Write the history as TensorBoard's files: `epoch_<figure>` by epoch, training and validation apart.
+
+    (`keras.callbacks.TensorBoard` in a resumed run adds to what the interrupted one has written, so that
+    epochs are there twice. This one writes the epochs of the checkpoint anew.)
+
+    Args:
+        run: its folder `logs` is written.
+        history: the rows to write.
+    """
+
+    def __init__(self, run: Run, history: History):
+        super().__init__()
+        self.folder = run.path / "logs"
+        self.history = history
+        self._writers: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        """Begin the files anew, with the epochs that the history has."""
+        for part in _PARTS:  # what else is there (a profile) stays
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+        for row in self.history.rows:
+            self._write(row)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._write(self.history.rows[-1])
+
+    def _write(self, row: dict[str, float]):
+        for name, value in row.items():
+            if name in ("epoch", "seconds"):
+                continue
+            part = _PARTS[name.startswith("val_")]
+            if part not in self._writers:
+                self._writers[part] = tf.summary.create_file_writer(str(self.folder / part))
+            with self._writers[part].as_default():
+                tf.summary.scalar(f"epoch_{name.removeprefix('val_')}", value, step=int(row["epoch"]) - 1)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for writer in self._writers.values():
+            writer.close()
+
+
+class Status(keras.callbacks.Callback):
+    """Keep `status.json` up to date, for the report of a training that still runs or has crashed.
+
+    Args:
+        run: where it is written.
+        position: where the training is.
+        epochs: number of epochs of the run.
+    """
+
+    def __init__(self, run: Run, position: Position, epochs: int):
+        super().__init__()
+        self.run = run
+        self.position = position
+        self.epochs = epochs
+
+    def write(self) -> None:
+        """Write where the training is."""
+        self.run.update_status(
+            stage="training",
+            epoch=self.position.epoch,
+            epochs=self.epochs,
+            step=self.position.num_updates,
+            steps_per_epoch=self.position.steps_per_epoch,
+            elapsed_seconds=round(self.position.seconds, 3),
+            stopped=self.position.stopped,
+            error=None,
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.write()
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar while an epoch runs and a line when it ends; only the lines where there is no terminal.
+
+    Args:
+        console: where to draw.
+        batch_size: examples of a step, for samples/s.
+        position: where the training is.
+        epochs: number of epochs of the run.
+    """
+
+    def __init__(self, console: Console, batch_size: int, position: Position, epochs: int):
+        super().__init__()
+        self.console = console
+        self.batch_size = batch_size
+        self.position = position
+        self.epochs = epochs
+        self._progress: Progress | None = None
+
+    def on_train_begin(self, logs=None):
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed}/{task.total} {task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "train", total=self.position.steps_per_epoch, epoch="", figures=""
+        )
+        self._progress.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = f"{epoch + 1}/{self.epochs}"
+        self._began = self._drawn = time.perf_counter()
+        self._first = self.position.step
+        self._progress.reset(
+            self._task, total=self.position.steps_per_epoch, completed=self.position.step, epoch=self._epoch,
+            figures="",
+        )  # fmt: skip
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        self._speed = (batch + 1 - self._first) * self.batch_size / (now - self._began)
+        if self._progress.disable or now - self._drawn < 0.1:
+            return
+        self._drawn = now
+        self._progress.update(
+            self._task,
+            completed=self.position.step,
+            figures=f"{_figures(logs)}  {self._speed:,.0f} samples/s",
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self._began
+        self.console.print(
+            f"epoch {self._epoch}  {_figures(logs)}  {self._speed:,.0f} samples/s  {seconds:.1f} s",
+            highlight=False,
+        )
+
+    def on_train_end(self, logs=None):
+        self._progress.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Take the bar off the screen, also when training ended by an error."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _figures(logs) -> str:
+    return "  ".join(f"{name} {float(value):.4f}" for name, value in logs.items() if name != "learning_rate")

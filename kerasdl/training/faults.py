@@ -1,0 +1,204 @@
+"""What stops a run from outside, said in one clear message: full disks, vanished files, no more memory.
+
+The texts that are looked for are those that TensorFlow 2.21, Keras 3.15 and h5py 3 were seen to raise
+(`tests/test_faults.py` provokes them). What is not known here is a bug, and keeps its traceback.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from kerasdl.errors import MachineError, RunFailedError, UsageError
+from kerasdl.runs.folder import Run
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_TEXT = ("No space left on device", "Disk quota exceeded")
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+_UNREADABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ESTALE)
+_NO_MEMORY_TEXT = (
+    "OOM when allocating", "std::bad_alloc", "Out of memory while trying to allocate", "out of memory",
+    "CUDA_ERROR_OUT_OF_MEMORY", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
+    "Dst tensor is not initialized",  # TensorFlow's words where a copy to a GPU finds no room
+)  # fmt: skip
+#: TensorFlow's file errors end a line of their own: "/data/a/14.jpg; No such file or directory".
+_FILE_LINE = re.compile(r"^(?:.*\}\} )?(/[^\n]*?|[^\s;][^\n;]*?); (No such file or directory|Is a directory|"
+                        r"Not a directory|Permission denied|Operation not permitted|Read-only file system|"
+                        r"Input/output error|Stale file handle)", re.MULTILINE)  # fmt: skip
+_DECODING = re.compile(
+    r"Invalid (JPEG|PNG|GIF|BMP)|Unknown image file format|node \S*[Dd]ecode\w*|corrupted record|"
+    r"truncated record"
+)
+_PIPELINE = ("IteratorGetNext", "DataLossError", "ReadFile", "truncated record", "corrupted record")
+_MAX_NAMED = 5
+_MAX_LOOKED_AT = 200_000
+
+
+def explain(error: BaseException, run: Run | None, batch_size: int, parts: int) -> RunFailedError | None:
+    """Return the message for a fault of the machine or the data, or None for what is not known.
+
+    Args:
+        error: what was raised; those that it was raised from are looked at too.
+        run: the run that was worked on; None where it has no folder yet.
+        batch_size: examples of an update.
+        parts: equal parts a batch is divided into: replicas x gradient accumulation steps.
+    """
+    if isinstance(error, (UsageError, RunFailedError)):
+        return None  # says it already
+    for raised in _chain(error):
+        if _is_no_memory(raised):
+            advice, flags = _smaller(batch_size, parts, _accumulation(run))
+            what = f"There is not enough memory for a batch of {batch_size}."
+            return RunFailedError(f"{what} {advice} {_kept(run, flags)}")
+        for kind in (_full_disk, _damaged_data, _unwritable):
+            if message := kind(raised, run):
+                return MachineError(f"{message} {_kept(run)}")
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those behind it, as a traceback shows them."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _full_disk(error: BaseException, run: Run | None) -> str | None:
+    """Full disks: OSError of Python and Keras and h5py, ResourceExhaustedError of TensorFlow's files."""
+    text = str(error)
+    if not (_has_errno(error, _FULL) or any(words in text for words in _FULL_TEXT)):
+        return None
+    if _has_errno(error, (errno.EDQUOT,)) or "Disk quota exceeded" in text:
+        return f"Your quota on the disk of {_place(error, run)} is used up. Remove files or ask for more."
+    free, path = _fullest(error, run)
+    return (
+        f"The disk of {path} is full ({free / 2**20:,.1f} MB free). Remove files or use another --runs-dir."
+    )
+
+
+def _fullest(error: BaseException, run: Run | None) -> tuple[int, Path]:
+    """Return the free bytes and the path of the fullest disk that a run writes to."""
+    places = [Path.cwd()]
+    with contextlib.suppress(OSError):  # where it is full, no temporary folder may be found
+        places.append(Path(tempfile.gettempdir()))
+    if run is not None:
+        places.append(run.path)
+    if isinstance(error, OSError) and error.filename:
+        places = [Path(os.fsdecode(error.filename)).parent]
+    return min(((shutil.disk_usage(_existing(path)).free, path) for path in places), key=lambda pair: pair[0])
+
+
+def _existing(path: Path) -> Path:
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def _is_no_memory(error: BaseException) -> bool:
+    """MemoryError of Python and NumPy, ResourceExhaustedError of TensorFlow, texts of allocators and GPUs."""
+    known = isinstance(error, MemoryError) or _has_errno(error, (errno.ENOMEM,))
+    return known or any(words in str(error) for words in _NO_MEMORY_TEXT)
+
+
+def _smaller(batch_size: int, parts: int, accumulation: int) -> tuple[str, str]:
+    """Say which settings need less memory and divide the batch equally, and the flags of the best."""
+    share = batch_size // parts  # examples that are worked on at once
+    more = next((factor for factor in range(2, share + 1) if share % factor == 0), None)
+    if more is None:
+        return "There is one example to a part already: use a smaller network or smaller examples.", ""
+    half = max(batch_size // 2 // parts * parts, parts)
+    flags = f"--gradient-accumulation-steps {accumulation * more}"
+    return f"Use {flags}, which gives the same update in less memory, or --batch-size {half}.", flags
+
+
+def _accumulation(run: Run | None) -> int:
+    return _read(run, "recipe.json").get("fields", {}).get("gradient_accumulation_steps", 1)
+
+
+def _read(run: Run | None, name: str) -> dict:
+    """Read a file of the run; empty where that does not work either: the disk may be what is broken."""
+    with contextlib.suppress(OSError, ValueError):
+        return {} if run is None else run.read_json(name)
+    return {}
+
+
+def _damaged_data(error: BaseException, run: Run | None) -> str | None:
+    """Data that was there when it was checked, and is not any more: files gone, cut short, overwritten."""
+    text = str(error)
+    missing = _has_errno(error, (errno.ENOENT,)) or type(error).__name__ == "NotFoundError"
+    if missing and run is not None and not run.path.is_dir():
+        return f"The folder of the run, {run.path}, was removed while it was trained."
+    if isinstance(error, OSError):
+        if error.errno not in _UNREADABLE or error.filename is None:
+            return None
+        return f"{os.fsdecode(error.filename)} cannot be read any more ({error.strerror}). Put it back."
+    if not _is_tensorflow(error) or not any(words in text for words in _PIPELINE):
+        return None
+    if found := _FILE_LINE.search(text):
+        return f"{found[1]} cannot be read any more ({found[2]}). Put it back."
+    if not _DECODING.search(text):
+        return None
+    stated = re.search(r"([^\n]+)\n\s*\[\[\{\{node", text)  # graphs name the node on the next line
+    reason = (stated or _DECODING.search(text)).group(stated is not None)
+    return f"A file of the data cannot be decoded any more ({reason.rstrip('.')}). {_changed(run)}"
+
+
+def _changed(run: Run | None) -> str:
+    """Name the files of the data that changed after the run began; TensorFlow does not say which it read."""
+    data = _read(run, "recipe.json").get("fields", {}).get("data", {})
+    folder = data.get("fields", {}).get("path") if isinstance(data, dict) else None
+    started = _read(run, "receipt.json").get("started")
+    if folder is None or started is None:
+        return "Repair the data."
+    begun, changed = datetime.fromisoformat(started).timestamp(), []
+    for number, path in enumerate(Path(folder).expanduser().rglob("*")):
+        if number == _MAX_LOOKED_AT or len(changed) > _MAX_NAMED:
+            break
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.stat().st_mtime >= begun:
+                changed.append(str(path))
+    if not changed:
+        return f"Repair the data in {folder}; a new training checks all of it and names the file."
+    more = ", ..." if len(changed) > _MAX_NAMED else ""
+    return f"Changed since the run began: {', '.join(sorted(changed)[:_MAX_NAMED])}{more}. Repair the data."
+
+
+def _unwritable(error: BaseException, run: Run | None) -> str | None:
+    found = _FILE_LINE.search(str(error)) if type(error).__name__ == "PermissionDeniedError" else None
+    if found is None and not _has_errno(error, _UNWRITABLE):
+        return None
+    why = found[2] if found else error.strerror
+    return (
+        f"{found[1] if found else _place(error, run)} cannot be written or read ({why}). Give it the rights."
+    )
+
+
+def _place(error: BaseException, run: Run | None) -> str:
+    name = error.filename if isinstance(error, OSError) else None
+    return os.fsdecode(name) if name else str(run.path if run else Path.cwd())
+
+
+def _has_errno(error: BaseException, numbers: tuple[int, ...]) -> bool:
+    return isinstance(error, OSError) and error.errno in numbers
+
+
+def _is_tensorflow(error: BaseException) -> bool:
+    return any(kind.__module__.startswith("tensorflow.") for kind in type(error).__mro__)
+
+
+def _kept(run: Run | None, flags: str = "") -> str:
+    """Say what is kept, and how to go on; `flags` change how the run is trained."""
+    if run is None or not run.path.is_dir():
+        return "Nothing is kept."
+    with contextlib.suppress(OSError):
+        steps = [int(path.name) for path in (run.path / "checkpoints").iterdir() if path.name.isdecimal()]
+        if steps:
+            command = f"{run.resume_command} {flags} --force" if flags else run.resume_command
+            return f"What was trained up to step {max(steps):,} is kept: go on with {command}"
+    best = f"; {run.model_file} holds the best weights so far" if run.model_file.is_file() else ""
+    return f"There is no checkpoint to go on from{best}."

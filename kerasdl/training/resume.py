@@ -1,0 +1,167 @@
+"""Whether a run may go on: the same recipe, data and versions as its checkpoint, or a user who insists."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Set
+from typing import Any
+
+from kerasdl import machine
+from kerasdl.errors import UsageError
+from kerasdl.recipe import Recipe
+from kerasdl.recipe.document import encode, leaves
+from kerasdl.recipe.time_spans import to_seconds
+from kerasdl.runs.folder import Run
+from kerasdl.training import checkpoint as checkpoints
+
+_log = logging.getLogger(__name__)
+
+#: Settings that may change without another result, and parts of the data's place: its content is compared.
+_FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
+#: File of a run that says what it was begun as; `identity`.
+IDENTITY = "identity.json"
+#: Packages that a training computes with.
+_PACKAGES = ("kerasdl", "tensorflow", "keras", "numpy")
+
+
+def identity(run: Run, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
+    """Return what has to be the same for a run to go on; a checkpoint keeps it.
+
+    Args:
+        run: its copy of the recipe's file counts, where it has one.
+        recipe: as it is run, all resolved.
+        fingerprint: of the data.
+    """
+    source = run.path / "recipe.py"
+    versions = machine.versions()
+    return {
+        "recipe": encode(recipe),
+        "recipe_file": hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else None,
+        "fingerprint": fingerprint,
+        "versions": {name: versions[name] for name in _PACKAGES if name in versions},
+    }
+
+
+def open_checkpoint(
+    run: Run, recipe: Recipe, fingerprint: str, *, force: bool
+) -> checkpoints.Checkpoint | None:
+    """Return the newest whole checkpoint of a run that is to go on; nothing in the run is changed.
+
+    Args:
+        run: locked by this process.
+        recipe: as it is to be run, all resolved.
+        fingerprint: of the data.
+        force: go on although something differs.
+
+    Returns:
+        None when there is no checkpoint: the run begins anew.
+
+    Raises:
+        UsageError: when something differs, and what; when the run has trained longer than it is asked to;
+            or when it has trained, but has nothing to go on from.
+    """
+    checkpoint = checkpoints.newest(run.checkpoints)
+    now = identity(run, recipe, fingerprint)
+    then = run.read_json(IDENTITY) if checkpoint is None else checkpoint.state["identity"]
+    done = 0 if checkpoint is None else checkpoint.state["position"]["epoch"]
+    if recipe.total_epochs < done:
+        least = done - recipe.fine_tune_epochs
+        raise UsageError(f"{run.path} has trained {done} epochs. Give --epochs {least} or more.")
+    different = differences(then, now) if then else []
+    if different and not force:
+        raise UsageError(
+            "\n".join(
+                [f"{run.path} cannot go on as it was:", *(f"- {line}" for line in different)]
+                + ["Undo that, or go on all the same with --force (the result is then another one)."]
+            )
+        )
+    for line in different:
+        _log.warning(f"Going on although it differs: {line}")
+    if checkpoint is None:
+        _check_nothing_is_lost(run, force)
+        _log.warning(f"{run.path} has no checkpoint: it begins anew.")
+        return None
+    changed, position = changes(then, now), checkpoint.state["position"]
+    if "max_time" in changed and recipe.max_time and to_seconds(recipe.max_time) <= position["seconds"]:
+        raise UsageError(
+            f"{run.path} has trained for {position['seconds']:.0f} seconds. Give a longer --max-time, or "
+            "none."
+        )
+    if checkpoint.state.get("phase", 0) and "epochs" in changed:
+        raise UsageError(
+            f"{run.path} fine-tunes already: the epochs before that are over. Give more --fine-tune-epochs."
+        )
+    _check_something_is_left(run, changed.keys(), position["stopped"])
+    return checkpoint
+
+
+def stopper(stopped: str | None) -> str | None:
+    """Return the setting that ended a training, from what `Position.stopped` says; None where none did."""
+    causes = {"early stopping": "early_stopping", "max time": "max_time"}
+    return next((name for words, name in causes.items() if (stopped or "").startswith(words)), None)
+
+
+def _check_something_is_left(run: Run, changed: Set[str], stopped: str | None) -> None:
+    """Refuse changes after which a run that has ended would end again where it is."""
+    name = stopper(stopped)
+    if name is not None and name not in changed and {"epochs", "fine_tune_epochs"} & changed:
+        raise UsageError(
+            f"{run.path} has ended by {stopped}. More epochs change nothing: give a larger "
+            f"--{name.replace('_', '-')}, or none."
+        )
+    if run.is_finished() and changed == {"max_time"} and name != "max_time":
+        raise UsageError(
+            f"{run.path} has not ended by a time limit, so that another one changes nothing. To train on, "
+            "give more --epochs."
+        )
+
+
+def _check_nothing_is_lost(run: Run, force: bool) -> None:
+    """Refuse to begin a run anew that has more to lose than the time before its first checkpoint."""
+    has_trained = run.is_finished() or "epochs" in run.read_json("metrics.json")
+    if (has_trained or any(run.checkpoints.glob("[0-9]*"))) and not force:
+        raise UsageError(
+            f"{run.path} has been trained, but no whole checkpoint is left to go on from. With --force it "
+            "begins anew, and what is there is lost."
+        )
+
+
+def same_work(before: Recipe, after: Recipe) -> bool:
+    """Tell whether a finished run of one recipe is all that another one asks for."""
+    return not changes({"recipe": encode(before)}, {"recipe": encode(after)})
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Say in words which settings differ between two results of `identity`, by name."""
+    before, after = dict(leaves(then["recipe"])), dict(leaves(now["recipe"]))
+    return {
+        name: f"{name} was {before.get(name)}, now it is {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name) and name not in _FREE
+    }
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in words what differs between two results of `identity`, more epochs and other limits aside."""
+    before, after = dict(leaves(then["recipe"])), dict(leaves(now["recipe"]))
+    found = [
+        text
+        for name, text in changes(then, now).items()
+        if not _is_free(name, before.get(name), after.get(name))
+    ]
+    if then["recipe_file"] != now["recipe_file"]:
+        found.append("recipe.py in the run has been edited")
+    if then["fingerprint"] != now["fingerprint"]:
+        found.append(f"other data (fingerprint {then['fingerprint'][:12]}, now {now['fingerprint'][:12]})")
+    for name, version in then["versions"].items():
+        if (new := now["versions"].get(name)) != version:
+            found.append(f"{name} was {version}, now it is {new}")
+    return found
+
+
+def _is_free(name: str, old: Any, new: Any) -> bool:
+    """Tell whether a setting may change as it does: the run goes further, or as long as the user says."""
+    if name in ("epochs", "fine_tune_epochs"):
+        return new > (old or 0)
+    if name == "early_stopping":
+        return new is None or (old is not None and new > old)
+    return name == "max_time"  # any: `open_checkpoint` refuses what is over already

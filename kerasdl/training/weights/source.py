@@ -1,0 +1,256 @@
+"""Weights to begin a training with, of a run, a file of Keras or a published file; what belongs to them."""
+
+import dataclasses
+import json
+import logging
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from kerasdl.errors import UsageError
+from kerasdl.files import hash_file
+from kerasdl.network import parts
+from kerasdl.recipe import Config, Recipe, python_file, type_of
+from kerasdl.runs.folder import Run, open_run
+from kerasdl.training.weights import published
+
+_log = logging.getLogger(__name__)
+
+_MEMBER = "model.weights.h5"  # of a .keras file
+_ADVICE = "Give a run, a .keras, .weights.h5 or published .h5 file, or imagenet."
+_FREE_ARGUMENTS = ("num_classes", "dropout", "preprocessing", "name", "dtype", "trainable")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Weights that a recipe begins with.
+
+    Attributes:
+        path: the file.
+        run: whose network it is; None for a file of its own.
+    """
+
+    path: Path
+    run: Run | None = None
+
+    def describe(self) -> dict[str, str]:
+        """Return what a receipt says of it."""
+        return {"path": str(self.path), "sha256": hash_file(self.path)}
+
+    def adopt(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with the preprocessing that the weights were trained behind; twice is once.
+
+        Size and channels stay the recipe's own where it gives them.
+        """
+        theirs = self._preprocessing()
+        if theirs is None or recipe.preprocessing == (adopted := _adopted(recipe.preprocessing, theirs)):
+            return recipe
+        changes = _changes(recipe.preprocessing, adopted)
+        _log.info(f"The preprocessing is that of the weights in {self.path}{changes}.")
+        return dataclasses.replace(recipe, preprocessing=adopted)
+
+    def load(self, network: keras.Model, class_names: tuple[str, ...]) -> list[keras.Layer]:
+        """Put the weights into a network, and say which layers were left as initialised.
+
+        Args:
+            network: built, on no strategy.
+            class_names: of its head; that of a run with others is not loaded.
+
+        Returns:
+            The layers that were left.
+
+        Raises:
+            UsageError: when the weights are not those of such a network, or the file is damaged.
+        """
+        try:
+            left = self._load(network, class_names)
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            raise UsageError(
+                f"{self.path} is damaged, or no file of weights ({error}). Copy it again."
+            ) from error
+        count = len(parts.layers(network))
+        names = f"; left as initialised: {', '.join(layer.path for layer in left)}" if left else ""
+        _log.info(f"Loaded {count - len(left)} of {count} layers with weights from {self.path}{names}")
+        return left
+
+    def _load(self, network: keras.Model, class_names: tuple[str, ...]) -> list[keras.Layer]:
+        if self.path.suffix == ".keras":
+            _warn_of_other_arguments(self.path, self._config()["config"], network)
+            with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(self.path) as archive:
+                file = h5py.File(archive.extract(_MEMBER, folder))
+                return self._load_file(file, network, class_names)
+        return self._load_file(h5py.File(self.path), network, class_names)
+
+    def _load_file(self, file, network, class_names) -> list[keras.Layer]:
+        with file:
+            if published.is_published(file):
+                return published.load(file, self.path, network)
+            other_classes = self.run is not None and self.run.labels() != class_names
+            return _load_by_path(file, self.path, network, other_classes)
+
+    def _preprocessing(self) -> Config | None:
+        """Return the preprocessing of the weights; None where it is not known."""
+        if self.path.suffix == ".keras":
+            encoded = self._config()["config"].get("preprocessing")
+            if encoded is None:
+                return None
+            own = [] if self.run is None else python_file.classes_beside(type_of(self.run.recipe().model))
+            names = {keras.saving.get_registered_name(kind): kind for kind in own}
+            with keras.saving.custom_object_scope(names):
+                layer = keras.saving.deserialize_keras_object(encoded)
+            return Config(type(layer)).replace(
+                **{name: getattr(layer, name) for name in Config(type(layer))._resolved}
+            )
+        try:
+            with h5py.File(self.path) as file:
+                return published.PREPROCESSING if published.is_published(file) else None
+        except OSError as error:
+            raise UsageError(f"{self.path} is damaged, or no HDF5 file ({error}). {_ADVICE}") from error
+
+    def _config(self) -> dict[str, Any]:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return json.loads(archive.read("config.json"))
+        except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
+            raise UsageError(
+                f"{self.path} is damaged, or no .keras file ({error}). Copy it again, or train it again."
+            ) from error
+
+
+def find(recipe: Recipe) -> Source | None:
+    """Return the weights that a recipe begins with; None where it names none.
+
+    Raises:
+        UsageError: when there are none, or something is frozen that would stay random.
+        RunFailedError: when the download that `imagenet` asks for fails.
+    """
+    text = recipe.weights
+    if text is None:
+        if recipe.freeze != "none":
+            raise UsageError(
+                f"freeze is {recipe.freeze}, but nothing is loaded: what is frozen would stay random. Give "
+                "--weights RUN, or --freeze none."
+            )
+        return None
+    if text == "imagenet":
+        return Source(published.download(recipe.model))
+    path = Path(text).expanduser()
+    if path.is_dir():
+        run = open_run(path)
+        if not run.is_finished():
+            raise UsageError(f"{path} is not finished. Go on with it first: {run.resume_command}")
+        if not run.model_file.is_file():
+            raise UsageError(f"{path} holds no {run.model_file.name}. Train it again, or give another run.")
+        return Source(run.model_file, run)
+    if not path.is_file():
+        raise UsageError(f"There are no weights {text}. {_ADVICE}")
+    if path.suffix not in (".keras", ".h5"):
+        raise UsageError(f"{path} is no file of weights: its name ends in {path.suffix!r}. {_ADVICE}")
+    return Source(path)
+
+
+def check_frozen(network: keras.Model, left: list[keras.Layer]) -> None:
+    """Check that no layer is frozen that was left as initialised.
+
+    Raises:
+        UsageError: names the first one.
+    """
+    for layer in left:
+        weights = parts.own_weights(layer)
+        if layer._trainable_variables and not any(weight.trainable for weight in weights):
+            found = parts.layers(network)
+            count = min(index for index, one in enumerate(found) if one in left)
+            raise UsageError(
+                f"{layer.path} is frozen, but the weights have none for it: it would stay random. Give "
+                f"--freeze {count} for the layers before it, or --freeze none."
+            )
+
+
+def _adopted(ours: Config | None, theirs: Config) -> Config:
+    """Return the preprocessing of the weights, with what suits the data from the recipe's own."""
+    if "standardize" in theirs._resolved:  # what it measured is in its mean and std
+        theirs = theirs.replace(standardize=False)
+    if ours is None or ours.target is not theirs.target:
+        return theirs
+    tied = getattr(theirs.target, "OF_WEIGHTS", tuple(theirs._resolved))
+    own = {name: value for name, value in ours._resolved.items() if name not in tied and value is not None}
+    return theirs.replace(**own)
+
+
+def _changes(ours: Config | None, adopted: Config) -> str:
+    """Say in short what the preprocessing of weights changes in a recipe's own."""
+    if ours is None or ours.target is not adopted.target:
+        return f" ({adopted.target.__name__})"
+    before, after = ours._resolved, adopted._resolved
+    # What was measured is told by the setting that asked for it.
+    names = [name for name in after if before[name] != after[name] and name != "directions"]
+    return "".join(f", {name} {after[name]} instead of {before[name]}" for name in names)
+
+
+def _load_by_path(
+    file: h5py.File, path: Path, network: keras.Model, other_classes: bool
+) -> list[keras.Layer]:
+    """Load a file of Keras 3, which names each weight by the attributes that lead to it.
+
+    Which weight of a network has which name, only Keras knows: it writes them to a file, in which those that
+    fit are replaced.
+    """
+    head = tuple(f"{name}/" for name in parts.head_names(network))
+    with tempfile.TemporaryDirectory() as folder:
+        merged = Path(folder) / "merged.weights.h5"
+        network.save_weights(merged)
+        with h5py.File(merged, "r+") as ours:
+            mine, theirs = dict(_datasets(ours)), dict(_datasets(file))
+            fits = {name: name in theirs and theirs[name].shape == mine[name].shape for name in mine}
+            odd = [name for name in theirs if name not in mine and not name.startswith(head)]
+            odd += [name for name, good in fits.items() if not good and not name.startswith(head)]
+            if odd:
+                raise UsageError(_misfit(odd, mine, theirs, path, network))
+            # One weight of a head that does not fit, and all of it is another one.
+            is_other = other_classes or not all(fits.values())
+            for name in mine:
+                if not (is_other and name.startswith(head)):
+                    mine[name][...] = theirs[name][...]
+        network.load_weights(merged)
+    return parts.head(network) if is_other else []
+
+
+def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Give the weights in a file by name, without an optimizer's and the state of random numbers."""
+    found: list[str] = []
+    file.visititems(lambda name, part: found.append(name) if isinstance(part, h5py.Dataset) else None)
+    for name in found:
+        if not name.startswith("optimizer/") and "seed_generator" not in name:
+            yield name, file[name]
+
+
+def _misfit(
+    odd: list[str],
+    mine: Mapping[str, h5py.Dataset],
+    theirs: Mapping[str, h5py.Dataset],
+    path: Path,
+    network: keras.Model,
+) -> str:
+    name = odd[0].removesuffix("/vars/0")
+    if odd[0] in mine and odd[0] in theirs:
+        what = f"{name} has the shape {theirs[odd[0]].shape} there and {mine[odd[0]].shape} here"
+    else:
+        what = f"{name} is only {'there' if odd[0] in theirs else 'here'}"
+    return (
+        f"{path} holds weights of another network than this {type(network).__name__}: {what} "
+        f"({len(odd)} such weights). Use the same pipeline and arguments, and images of the same --size and "
+        "--channels."
+    )
+
+
+def _warn_of_other_arguments(path: Path, config: Mapping[str, Any], network: keras.Model) -> None:
+    """Say which arguments differ that shapes do not tell, such as an activation."""
+    ours = json.loads(json.dumps(keras.saving.serialize_keras_object(network)["config"]))
+    for name in ours.keys() & config.keys() - set(_FREE_ARGUMENTS):
+        if ours[name] != config[name]:
+            _log.warning(f"{path} was trained with {name}={config[name]!r}; here it is {ours[name]!r}.")
