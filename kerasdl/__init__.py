@@ -29,7 +29,7 @@ __all__ = [*public.PLACES, "load", "load_recipe", "resume", "train", "tune"]
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used; most need TensorFlow, which takes seconds."""
     if name not in public.PLACES:
-        raise AttributeError(f"module 'kerasdl' has no attribute {name!r}" + did_you_mean(name, __all__))
+        raise AttributeError(f"module 'kerasdl' has no attribute {name!r}." + did_you_mean(name, __all__))
     globals()[name] = found = public.find(name)
     return found
 

@@ -140,9 +140,10 @@ def test_a_run(made, capsys):
 
 def test_a_run_is_measured_with_so_many_threads(made):
     code = (
-        "import sys, numpy as np, tensorflow as tf; from pathlib import Path; from kerasdl.jobs import benchmark\n"
+        "import sys, numpy as np, tensorflow as tf; from pathlib import Path\n"
+        "from kerasdl.jobs.benchmark import Settings, network_cells\n"
         "inputs = {'images': np.ones((2, 8, 8, 1), np.uint8)}\n"
-        "cells = benchmark.network_cells(Path(sys.argv[1]), inputs, 3, benchmark.Settings((3,), (1,), 0.01))\n"
+        "cells = network_cells(Path(sys.argv[1]), inputs, 3, Settings((3,), (1,), 0.01))\n"
         "assert [cell['threads'] for cell in cells] == [3]\n"
         "assert tf.config.threading.get_intra_op_parallelism_threads() == 3\n"
         "assert tf.config.threading.get_inter_op_parallelism_threads() == 3\n"

@@ -250,7 +250,7 @@ def test_every_public_name_is_there_and_defined_once():
     for name in public.PLACES:
         assert getattr(kerasdl, name) is public.find(name)
         assert name in dir(kerasdl)
-    with pytest.raises(AttributeError, match="did you mean 'LeNet5'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'LeNet'\. Did you mean 'LeNet5'"):
         kerasdl.LeNet  # noqa: B018
 
 
