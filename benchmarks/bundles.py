@@ -52,10 +52,10 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
     network.save(run.model_file)
     # Accuracy of an untrained network is chance: with labels that are never its answers no file can lose any.
     answers = np.argmax(network.predict(splits.test.features, verbose=0), -1)
-    wrong = ((answers + 1) % len(splits.class_names)).astype(np.int32)
+    wrong = ((answers + 1) % len(splits.spec.class_names)).astype(np.int32)
     splits = dataclasses.replace(splits, test=ArraySplit(splits.test.features, wrong))
     run.write("receipt.json", {"data": splits.describe()})
-    run.write("labels.txt", to_text(splits.class_names))
+    run.write("labels.txt", to_text(splits.spec.class_names))
     with Converter() as converter:
         bundle = export.export_run(
             run,

@@ -38,13 +38,13 @@ ARMS = {
 def data(shape: tuple[int, int, int], examples: int):
     import numpy as np
 
-    from kerasdl.data.dataset import ArraySplit, Spec, Splits
+    from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (examples, *shape)).astype(np.uint8)
     split = ArraySplit(images, rng.integers(0, 10, examples).astype(np.int32))
     names = tuple(map(str, range(10)))
-    return Splits(split, split, split, Spec(shape, "uint8"), Spec((), "int32"), names, "random")
+    return Dataset(split, split, split, DataSpec(Spec(shape, "uint8"), Spec((), "int32", names)), "random")
 
 
 def samples_per_second(

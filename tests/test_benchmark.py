@@ -47,7 +47,7 @@ def made(tmp_path_factory):
     exported(recipe_with(Digits(), Classification()), folder, formats=("saved_model", "tflite", "onnx"))
     run, splits = Run(folder / "runs/net/1"), Digits().load()
     run.write("receipt.json", {"data": splits.describe()})
-    run.write("labels.txt", to_text(splits.class_names))
+    run.write("labels.txt", to_text(splits.spec.class_names))
     return folder
 
 

@@ -72,7 +72,7 @@ def test_fields_are_checked(fields, words):
 def test_digits():
     splits = data.Digits().load()
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (1295, 143, 359)
-    assert splits.features.shape == (8, 8, 1) and splits.class_names == tuple("0123456789")
+    assert splits.spec.inputs.shape == (8, 8, 1) and splits.spec.class_names == tuple("0123456789")
     assert splits.train.features.dtype == np.uint8 and splits.train.features.max() == 255
     assert splits.train.labels.dtype == np.int32
     assert splits.fingerprint == data.Digits().load().fingerprint
@@ -102,7 +102,7 @@ def test_npz(tmp_path):
     splits = saved(tmp_path).load()
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (18, 2, 4)
     assert (splits.test.features == pictures(4, seed=1)).all()
-    assert splits.features.shape == (6, 5, 3) and splits.class_names == ("0", "1")
+    assert splits.spec.inputs.shape == (6, 5, 3) and splits.spec.class_names == ("0", "1")
 
 
 def test_npz_with_its_own_validation_grey_and_column_labels(tmp_path):
@@ -116,7 +116,7 @@ def test_npz_with_its_own_validation_grey_and_column_labels(tmp_path):
     )
     splits = source.load()
     assert (len(splits.train), len(splits.validation)) == (20, 6)
-    assert splits.features.shape == (6, 5, 1) and splits.train.labels.shape == (20,)
+    assert splits.spec.inputs.shape == (6, 5, 1) and splits.train.labels.shape == (20,)
 
 
 @pytest.mark.parametrize("scale", [1, 1 / 255])
@@ -257,7 +257,7 @@ def examples(split):
 def test_folder(tmp_path):
     splits = folder(fill(tmp_path, 10)).load()
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (14, 2, 4)
-    assert splits.class_names == ("cat", "dog") and splits.features.shape == (6, 5, 3)
+    assert splits.spec.class_names == ("cat", "dog") and splits.spec.inputs.shape == (6, 5, 3)
     everything = np.concatenate([splits.train.features, splits.validation.features, splits.test.features])
     given = np.concatenate([pictures(10, seed=0), pictures(10, seed=1)])
     assert sorted(image.tobytes() for image in everything) == sorted(image.tobytes() for image in given)
@@ -319,7 +319,7 @@ def test_grey_bmp_and_gif_stay_grey(tmp_path):
             (tmp_path / name / f"{index}.bmp").write_bytes(bmp(image))
             (tmp_path / name / f"{index}.gif").write_bytes(gif(image))
     splits = folder(tmp_path).load()
-    assert splits.features.shape == (6, 5, 1)
+    assert splits.spec.inputs.shape == (6, 5, 1)
     assert (splits.train.features == image[..., :1]).all()
 
 
@@ -340,7 +340,7 @@ def test_images_of_different_sizes_are_brought_to_the_first_ones(tmp_path):
     fill(tmp_path)
     (tmp_path / "dog/tall.png").write_bytes(tf.io.encode_png(pictures(1, height=12)[0]).numpy())
     splits = folder(tmp_path).load()
-    assert splits.features.shape == (6, 5, 3)
+    assert splits.spec.inputs.shape == (6, 5, 3)
     assert "6x5 and 12x5" in splits.notes[0]
     assert folder(tmp_path, image_size=(3, 4)).load().features.shape == (3, 4, 3)
     with pytest.raises(UsageError, match="image_size"):

@@ -84,7 +84,7 @@ def test_a_prepared_set(prepare, attempts):
     prepare({"train": 20, "test": 6})
     splits = Tfds(name="tiny_set").load()
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (18, 2, 6)
-    assert splits.class_names == ("cat", "dog") and splits.features.shape == (4, 5, 3)
+    assert splits.spec.class_names == ("cat", "dog") and splits.spec.inputs.shape == (4, 5, 3)
     found = {image.tobytes() for image in np.concatenate([splits.train.features, splits.validation.features])}
     assert found == {image.tobytes() for image in pictures(20, (4, 5, 3), len("train"))}
     assert splits.train.labels.dtype == np.int32 and splits.notes == ()
@@ -213,7 +213,7 @@ def test_chosen_classes_have_labels_in_the_order_of_the_choice(prepare, max_memo
     splits = Tfds(
         name="tiny_set", classes=("dog", "0"), images_per_class=5, max_memory_mb=max_memory_mb
     ).load()
-    assert splits.class_names == ("dog", "cat")
+    assert splits.spec.class_names == ("dog", "cat")
     assert np.bincount(splits.train.labels).tolist() == [5, 5]
     assert (len(splits.validation), len(splits.test)) == (4, 6)
     names = {}
@@ -226,7 +226,7 @@ def test_chosen_classes_have_labels_in_the_order_of_the_choice(prepare, max_memo
         images, labels = examples(getattr(splits, name))
         assert (labels == getattr(splits, name).labels).all()
         for image, label in zip(images, labels, strict=True):
-            assert splits.class_names[label] == names[image.tobytes()]
+            assert splits.spec.class_names[label] == names[image.tobytes()]
     assert splits.fingerprint != whole.fingerprint
 
 
@@ -234,7 +234,7 @@ def test_a_choice_of_some_classes_leaves_the_others_out(prepare):
     from kerasdl.data import Digits
 
     splits = Digits(classes=("7", "3", "5"), images_per_class=20).load()
-    assert splits.class_names == ("7", "3", "5")
+    assert splits.spec.class_names == ("7", "3", "5")
     assert np.bincount(splits.train.labels).tolist() == [20, 20, 20]
     others = [Digits(classes=("7", "3", "5"), images_per_class=20, split_seed=seed) for seed in (0, 1)]
     assert splits.fingerprint == others[0].load().fingerprint != others[1].load().fingerprint

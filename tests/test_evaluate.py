@@ -436,8 +436,8 @@ class Counting:
 def test_a_task_without_mistakes(tmp_path, splits):
     recipe = Recipe(name="net", model=Config(MLP, hidden_units=(5,)), data=Digits(), task=Classification())
     network = build.make_network(recipe, splits, None)
-    endpoints = Classification().endpoints(network, splits.features)
-    predictor = EndpointPredictor(tmp_path, endpoints, splits.class_names)
+    endpoints = Classification().endpoints(network, splits.spec.inputs)
+    predictor = EndpointPredictor(tmp_path, endpoints, splits.spec.class_names)
     run = runs.Run(tmp_path)
     assert evaluate_run(run, predictor, Counting(), passes.test_batches(splits)) == {
         "examples": 359,

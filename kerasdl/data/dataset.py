@@ -7,13 +7,43 @@ from typing import Any, Protocol
 
 import numpy as np
 
+#: One tensor, array or spec, or a dict of them by name.
+Tree = Any
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """Shape (without the batch axis) and dtype of one part of an example."""
+    """One tensor of an example.
+
+    Attributes:
+        shape: without the batch axis; None where a length differs from example to example.
+        dtype: "uint8", "float32", "string", ...
+        class_names: name of each class where the tensor is the number of one, int32.
+    """
 
     shape: tuple[int | None, ...]
     dtype: str
+    class_names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSpec:
+    """All that a network, an export and a card need to know of the data.
+
+    Attributes:
+        inputs: spec of the features, or a dict of specs by name.
+        targets: spec of what is to be predicted, or a dict of specs by name.
+        assets: content of text files that belong to the data, by file name; a bundle brings them along.
+    """
+
+    inputs: Tree
+    targets: Tree
+    assets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes of a single target; empty where there are none, or several targets."""
+        return self.targets.class_names if isinstance(self.targets, Spec) else ()
 
 
 class Split(Protocol):
@@ -65,19 +95,22 @@ class StreamSplit:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Splits:
-    """Train, validation and test data of one source.
+class Dataset:
+    """Training, validation and test examples of one source.
 
-    `fingerprint` is a SHA-256 over the content and order of all three splits: equal fingerprints mean
-    equal data. `notes` are sentences for the user (for example how many bad images were skipped).
+    Attributes:
+        train: examples to train on.
+        validation: examples to choose by: the best epoch, the best trial.
+        test: examples to look at once.
+        spec: what is in each example.
+        fingerprint: SHA-256 over content and order of all splits: equal fingerprints mean equal data.
+        notes: sentences for the user, such as how many bad images were skipped.
     """
 
     train: Split
     validation: Split
     test: Split
-    features: Spec
-    labels: Spec
-    class_names: tuple[str, ...]
+    spec: DataSpec
     fingerprint: str
     notes: tuple[str, ...] = ()
 
@@ -85,8 +118,8 @@ class Splits:
         """Return what a receipt and a card say of the data."""
         return {
             "fingerprint": self.fingerprint,
-            "features": dataclasses.asdict(self.features),
-            "class_names": list(self.class_names),
+            "features": {"shape": self.spec.inputs.shape, "dtype": self.spec.inputs.dtype},
+            "class_names": list(self.spec.class_names),
             "examples": {name: len(getattr(self, name)) for name in ("train", "validation", "test")},
         }
 

@@ -1,40 +1,65 @@
 """Runs an endpoint over the examples of a split."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from kerasdl.data.dataset import Tree
+from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
+from kerasdl.inference.endpoint import Arrays
 from kerasdl.inference.predictor import Predictor
 
-Arrays = dict[str, np.ndarray]
 Call = Callable[[Mapping[str, np.ndarray]], Arrays]
-#: Takes features and a seed, and returns an endpoint's inputs by name.
-Inputs = Callable[[Any, int], Arrays]
-#: Returns (features, labels) batches, from the first on at each call. Features: an array, or arrays by name.
-Batches = Callable[[], Iterable[tuple[Any, np.ndarray]]]
 
 
-def run_over(call: Call, inputs: Inputs, batches: Batches) -> tuple[Arrays, np.ndarray]:
-    """Run all batches; return the outputs by name and the labels, each in one array.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answers:
+    """What an endpoint answers to the examples of a split.
+
+    Attributes:
+        outputs: arrays (N, ...) by name.
+        targets: what was to be answered: an array (N, ...), or arrays by name.
+        weights: sample weights (N,), by name where targets are; None where all count the same.
+    """
+
+    outputs: Arrays
+    targets: Tree
+    weights: Tree = None
+
+    @property
+    def num_examples(self) -> int:
+        """Number of examples, N."""
+        return len(next(iter(self.outputs.values())))
+
+
+def run_over(call: Call, inputs_of: Callable[[Tree, int], Arrays], batches: Batches) -> Answers:
+    """Run all batches of a split.
 
     Args:
         call: runs an endpoint on its inputs by name.
-        inputs: makes them of a batch's features and a seed, which is the number of the batch.
+        inputs_of: makes them of a batch's features and a seed, which is the number of the batch.
         batches: the data.
 
     Raises:
         RunFailedError: when there is not one example.
     """
-    outputs, labels = [], []
-    for number, (features, batch_labels) in enumerate(batches()):
-        outputs.append(call(inputs(features, number)))
-        labels.append(np.asarray(batch_labels))
+    outputs, targets, weights = [], [], []
+    for number, (features, batch_targets, batch_weights) in enumerate(batches()):
+        outputs.append(call(inputs_of(features, number)))
+        targets.append(batch_targets)
+        weights.append(batch_weights)
     if not outputs:
         raise RunFailedError("There is not one example to run. Give data with a test split.")
-    joined = {name: np.concatenate([batch[name] for batch in outputs]) for name in outputs[0]}
-    return joined, np.concatenate(labels)
+    return Answers(join(outputs), join(targets), None if weights[0] is None else join(weights))
+
+
+def join(parts: Sequence[Tree]) -> Tree:
+    """Concatenate arrays, or dicts of arrays, along the first axis."""
+    if isinstance(parts[0], Mapping):
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def caller(predictor: Predictor, endpoint: str) -> Call:

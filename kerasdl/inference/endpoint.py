@@ -1,17 +1,56 @@
 """What a network, or a file that was made of it, can be asked."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from kerasdl.data.dataset import Tree
+
 ALL_FORMATS = ("saved_model", "tflite", "onnx")
+
+#: Arrays (N, ...) by name.
+Arrays = dict[str, np.ndarray]
+
+
+def only_input(features: Tree, seed: int) -> Arrays:
+    """Return features that are a dict as they are, others as the input `inputs`."""
+    return dict(features) if isinstance(features, Mapping) else {"inputs": features}
+
+
+def differences(expected: Arrays, actual: Arrays, targets: Tree) -> dict[str, float]:
+    """Return the largest and the mean difference over all outputs.
+
+    A difference is measured against the root mean square of the expected output, where that is above 1.
+    """
+    parts = [
+        np.abs(np.asarray(value, np.float64) - actual[name]).ravel()
+        / max(1.0, float(np.sqrt(np.square(value, dtype=np.float64).mean())))
+        for name, value in expected.items()
+        if value.dtype.kind in "fiub"
+    ]
+    if not parts:
+        return {}
+    joined = np.concatenate(parts)
+    return {"max_difference": float(joined.max()), "mean_difference": float(joined.mean())}
+
+
+def close(kind: str) -> dict[str, tuple[str, float]]:
+    """Return the limits on `differences` by kind of file."""
+    quantized = {"mean_difference": ("<=", 0.02)}
+    return {
+        "float16": {"max_difference": ("<=", 1e-2)},
+        "dynamic": quantized,
+        "int8": quantized,
+        "int16x8": quantized,
+    }.get(kind, {"max_difference": ("<=", 1e-5)})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Endpoint:
-    """One way to call an exported network.
+    """One way to call an exported network, and all that is needed to check and to use it.
 
     Attributes:
         name: the signature's name: "serving_default", "encode", ...
@@ -19,12 +58,31 @@ class Endpoint:
             accepts every dtype that a format may feed it (TFLite images are float32, the others uint8).
         inputs: input name -> `tf.TensorSpec` with an open batch axis.
         formats: the formats that have this endpoint (strings need a SavedModel).
+        inputs_of: takes raw features (N, ...), an array or arrays by name, and a seed for what it draws;
+            returns the inputs by name.
+        compare: takes expected outputs, actual outputs and targets; returns figures by name.
+        tolerances: takes the kind of a file (saved_model, float32, float16, dynamic, int8, int16x8, onnx);
+            returns the limits on figures of `compare` by name: ("<=" or ">=", limit).
+        evaluated: whether the task's figures of a split are about this endpoint.
+        reads: takes what `kerasdl predict` is given, a path or a text, and returns one raw example; it raises
+            a UsageError for what it cannot read. None where `predict` has to be given arrays.
+        reads_what: noun for what `reads` takes, for messages: "an image file".
+        describe: takes outputs and returns what `predict` tells of each example.
+        example: a Python expression for one input value, for the bundle's README; "" to make one of zeros.
     """
 
     name: str
     function: Callable[..., Mapping[str, Any]]
     inputs: Mapping[str, tf.TensorSpec]
     formats: tuple[str, ...] = ALL_FORMATS
+    inputs_of: Callable[[Tree, int], Arrays] = only_input
+    compare: Callable[[Arrays, Arrays, Tree], dict[str, float]] = differences
+    tolerances: Callable[[str], dict[str, tuple[str, float]]] = close
+    evaluated: bool = False
+    reads: Callable[[str], Tree] | None = None
+    reads_what: str = "an example"
+    describe: Callable[[Arrays], Sequence[Mapping[str, Any]]] | None = None
+    example: str = ""
 
 
 def signature(endpoint: Endpoint) -> list[tf.TensorSpec]:

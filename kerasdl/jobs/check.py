@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl import machine
-from kerasdl.data.dataset import ArraySplit, Spec, Splits
+from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
 
 _NEEDED = (
     "tensorflow", "keras", "keras_tuner", "tensorflow_datasets", "importlib_resources", "tensorboard",
@@ -24,7 +24,7 @@ class Stripes:
     # Examples in all.
     num_examples: int = 1024
 
-    def load(self) -> Splits:
+    def load(self) -> Dataset:
         """Draw the images, the same each time."""
         rng = np.random.default_rng(0)
         labels = rng.integers(0, 2, self.num_examples).astype(np.int32)
@@ -33,13 +33,11 @@ class Stripes:
         images = (images + rng.integers(0, 95, (self.num_examples, 28, 28))).astype(np.uint8)[..., None]
         parts = np.split(np.arange(self.num_examples), [self.num_examples // 2, self.num_examples * 3 // 4])
         train, validation, test = (ArraySplit(images[part], labels[part]) for part in parts)
-        return Splits(
+        return Dataset(
             train,
             validation,
             test,
-            Spec((28, 28, 1), "uint8"),
-            Spec((), "int32"),
-            ("rows", "columns"),
+            DataSpec(Spec((28, 28, 1), "uint8"), Spec((), "int32", ("rows", "columns"))),
             "stripes",
         )
 

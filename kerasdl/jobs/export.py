@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.data import order
-from kerasdl.data.dataset import Split, Splits
+from kerasdl.data.dataset import Dataset, Split
 from kerasdl.data.passes import split_batches, test_batches
 from kerasdl.errors import UsageError
 from kerasdl.export import bundle
@@ -29,7 +29,7 @@ _NUM_EMBEDDED = 8
 
 def export_run(
     run: runs.Run,
-    splits: Splits,
+    splits: Dataset,
     *,
     exported_dir: str | Path,
     converter: Converter,
@@ -58,12 +58,12 @@ def export_run(
     recipe = run.recipe()
     network = run.network()
     fitted = calibrating.of_run(run)
-    endpoints = recipe.task.endpoints(network, splits.features, fitted)
+    endpoints = recipe.task.endpoints(network, splits.spec.inputs, fitted)
     spec = ExportSpec(
         name=recipe.name,
         model=network,
         endpoints=endpoints,
-        labels=splits.class_names,
+        labels=splits.spec.class_names,
         calibration=calibration(recipe.task, endpoints, splits),
     )
     encoded = encode(_without_machine(recipe))
@@ -93,7 +93,7 @@ def export_run(
     return written
 
 
-def calibrate_run(run: runs.Run, splits: Splits) -> dict[str, Any]:
+def calibrate_run(run: runs.Run, splits: Dataset) -> dict[str, Any]:
     """Calibrate a run that was trained without, and evaluate it again: its figures are now others.
 
     Args:
@@ -110,12 +110,14 @@ def calibrate_run(run: runs.Run, splits: Splits) -> dict[str, Any]:
     if not hasattr(task, "fit_calibration"):
         raise UsageError(f"{type(task).__name__} has nothing to calibrate. Leave --calibrate out.")
     fitted = calibrating.calibrate(run, network, task, split_batches(splits.validation))
-    endpoints = task.endpoints(network, splits.features, fitted)
-    predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
-    return evaluate_run(run, predictor, task, test_batches(splits), splits.class_names, fitted)
+    endpoints = task.endpoints(network, splits.spec.inputs, fitted)
+    predictor = EndpointPredictor(run.path, endpoints, splits.spec.class_names)
+    return evaluate_run(run, predictor, task, test_batches(splits), splits.spec.class_names, fitted)
 
 
-def calibration(task: Any, endpoints: Sequence[Endpoint], splits: Splits) -> dict[str, dict[str, np.ndarray]]:
+def calibration(
+    task: Any, endpoints: Sequence[Endpoint], splits: Dataset
+) -> dict[str, dict[str, np.ndarray]]:
     """Return shuffled raw training examples as inputs of each endpoint that TFLite files have."""
     features, _ = _shuffled(splits.train, _NUM_CALIBRATION)
     names = [endpoint.name for endpoint in endpoints if "tflite" in endpoint.formats]
@@ -132,7 +134,7 @@ def _without_tables(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {**metrics, "test": figures} if "test" in metrics else dict(metrics)
 
 
-def _samples(splits: Splits) -> dict[str, np.ndarray]:
+def _samples(splits: Dataset) -> dict[str, np.ndarray]:
     features, labels = _shuffled(splits.test, _NUM_EMBEDDED)
     return {"features": features, "labels": labels}
 

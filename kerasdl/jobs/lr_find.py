@@ -102,7 +102,7 @@ def range_test(
         epochs=steps,
         steps_per_epoch=1,
         shuffle=False,
-        class_weight=recipe.task.class_weight(splits.train.labels, len(splits.class_names)),
+        class_weight=recipe.task.class_weight(splits.train.labels, len(splits.spec.class_names)),
         callbacks=[rising],
         verbose=0,
     )

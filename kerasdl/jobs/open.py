@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.data import dataset, from_text
-from kerasdl.data.dataset import Spec, Splits, read_spec
+from kerasdl.data.dataset import Dataset, Spec, read_spec
 from kerasdl.errors import UsageError
 from kerasdl.export.card import read_card
 from kerasdl.files import hash_file
@@ -74,7 +74,7 @@ class Target:
         answers = self.task.describe(self.predict(features), self.labels)
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
-    def load_data(self, text: str | None = None, *, same: bool = False) -> Splits:
+    def load_data(self, text: str | None = None, *, same: bool = False) -> Dataset:
         """Load the data this was trained on, or other data of its kind.
 
         Args:
@@ -99,16 +99,16 @@ class Target:
             )
         return splits
 
-    def _check_splits(self, splits: Splits) -> None:
-        if splits.features != self.features:
+    def _check_splits(self, splits: Dataset) -> None:
+        if splits.spec.inputs != self.features:
             raise UsageError(
                 f"{self.path} takes examples of shape {self.features.shape}, but this data has "
-                f"{splits.features.shape}. Give data like that it was trained on."
+                f"{splits.spec.inputs.shape}. Give data like that it was trained on."
             )
-        if splits.class_names != self.labels:
+        if splits.spec.class_names != self.labels:
             raise UsageError(
                 f"{self.path} knows the classes {_few(self.labels)}, but this data has "
-                f"{_few(splits.class_names)}. Give data with the same classes."
+                f"{_few(splits.spec.class_names)}. Give data with the same classes."
             )
 
 

@@ -14,7 +14,7 @@ from keras.callbacks import LambdaCallback
 from rich.console import Console
 
 from kerasdl.data import passes
-from kerasdl.data.dataset import Splits
+from kerasdl.data.dataset import Dataset
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.tflite import Converter
@@ -204,7 +204,7 @@ def _work(
         with _explained(recipe, strategy, dry_run) as working:
             splits = load_data(recipe) if trial is None else trial.load(recipe)
             if converter is not None:  # what cannot be published is said before hours of training, not after
-                check_destination(Path(options.exported_dir), recipe.name, splits.class_names)
+                check_destination(Path(options.exported_dir), recipe.name, splits.spec.class_names)
             recipe, seen, steps = build.resolve(recipe, splits, dry_run)
             source = None if begun else pretrained.find(recipe)
             recipe = recipe if source is None else source.adopt(recipe)
@@ -253,15 +253,15 @@ def _work(
 
 
 def _evaluate(
-    run: runs.Run, recipe: Recipe, network: keras.Model, splits: Splits, limit: int | None
+    run: runs.Run, recipe: Recipe, network: keras.Model, splits: Dataset, limit: int | None
 ) -> dict[str, Any]:
     """Calibrate the network where the recipe says so, and return its figures on the test split."""
     run.update_status(stage="evaluating")
     validation, test = (passes.split_batches(split, limit) for split in (splits.validation, splits.test))
     fitted = temperature.after_training(run, network, recipe.task, validation)
-    endpoints = recipe.task.endpoints(network, splits.features, fitted)
-    predictor = EndpointPredictor(run.path, endpoints, splits.class_names)
-    return evaluate_run(run, predictor, recipe.task, test, splits.class_names, fitted)
+    endpoints = recipe.task.endpoints(network, splits.spec.inputs, fitted)
+    predictor = EndpointPredictor(run.path, endpoints, splits.spec.class_names)
+    return evaluate_run(run, predictor, recipe.task, test, splits.spec.class_names, fitted)
 
 
 class _Working:
@@ -301,7 +301,7 @@ def _explained(recipe: Recipe, strategy: tf.distribute.Strategy | None, dry_run:
         raise explained from error
 
 
-def load_data(recipe: Recipe) -> Splits:
+def load_data(recipe: Recipe) -> Dataset:
     """Load a recipe's data and say what there is to say of it."""
     _log.info(f"Loading the data ({type(recipe.data).__name__}) ...")
     splits = recipe.data.load()

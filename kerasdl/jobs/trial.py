@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kerasdl.data.dataset import Splits
+from kerasdl.data.dataset import Dataset
 from kerasdl.export.tflite import Converter
 from kerasdl.jobs import export
 from kerasdl.recipe import Recipe
@@ -28,7 +28,7 @@ class Trial:
         tflite_modes: modes of the TFLite files.
     """
 
-    load: Callable[[Recipe], Splits]
+    load: Callable[[Recipe], Dataset]
     observe: Callable[[Mapping[str, float]], str | None]
     formats: tuple[str, ...] = ()
     tflite_modes: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Trial:
     def finish(
         self,
         run: runs.Run,
-        splits: Splits,
+        splits: Dataset,
         converter: Converter | None,
         *,
         exported_dir: str,

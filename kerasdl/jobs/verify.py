@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasdl.data.dataset import Splits, same_source
+from kerasdl.data.dataset import Dataset, same_source
 from kerasdl.data.passes import test_batches
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle
@@ -32,7 +32,7 @@ def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, s
     return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
 
 
-def recorded_data(path: Path, card: Mapping[str, Any], source: Any = None) -> tuple[Any, Splits | None]:
+def recorded_data(path: Path, card: Mapping[str, Any], source: Any = None) -> tuple[Any, Dataset | None]:
     """Return a bundle's task, and the data it was exported with: None where that is not on this machine.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.data import order
-from kerasdl.data.dataset import ArraySplit, Splits
+from kerasdl.data.dataset import ArraySplit, Dataset
 from kerasdl.errors import UsageError
 from kerasdl.network import parts as backbone
 from kerasdl.recipe import Recipe
@@ -22,7 +22,7 @@ _OVERFITTING_STEPS = 50  # between two looks whether the network has learned its
 _OVERFITTING_EPOCHS = 10
 
 
-def resolve(recipe: Recipe, splits: Splits, dry_run: bool = False) -> tuple[Recipe, Splits, int]:
+def resolve(recipe: Recipe, splits: Dataset, dry_run: bool = False) -> tuple[Recipe, Dataset, int]:
     """Settle what depends on the data; resolving twice changes nothing.
 
     Returns:
@@ -42,7 +42,7 @@ def resolve(recipe: Recipe, splits: Splits, dry_run: bool = False) -> tuple[Reci
     return dataclasses.replace(recipe, epochs=epochs, min_steps=0), splits, steps
 
 
-def _overfitting(recipe: Recipe, splits: Splits) -> tuple[Recipe, Splits]:
+def _overfitting(recipe: Recipe, splits: Dataset) -> tuple[Recipe, Dataset]:
     """Return a recipe and data that show whether a network can learn: a few batches, never changed."""
     batches = order.training_batches(splits.train, batch_size=recipe.batch_size, seed=recipe.seed)
     parts = zip(*batches.take(recipe.overfit_batches).as_numpy_iterator(), strict=True)
@@ -63,7 +63,7 @@ def _overfitting(recipe: Recipe, splits: Splits) -> tuple[Recipe, Splits]:
 
 def make_pair(
     recipe: Recipe,
-    splits: Splits,
+    splits: Dataset,
     strategy: tf.distribute.Strategy | None,
     steps_per_epoch: int,
     source: pretrained.Source | None = None,
@@ -87,11 +87,11 @@ def make_pair(
         source = source or pretrained.find(recipe)
         recipe = source.adopt(recipe)
     if hasattr(recipe.augmentation, "check"):  # a user's own need not have it
-        recipe.augmentation.check(splits.features.shape)
+        recipe.augmentation.check(splits.spec.inputs.shape)
     keras.utils.set_random_seed(recipe.seed)
     preprocessing = make_preprocessing(recipe, splits)
     twin = make_network(recipe, splits, preprocessing)
-    left = [] if recipe.weights is None else source.load(twin, splits.class_names)
+    left = [] if recipe.weights is None else source.load(twin, splits.spec.class_names)
     with distribute.scope(strategy), precision(recipe.precision):
         network = make_network(recipe, splits, preprocessing)
         network.set_weights(twin.get_weights())
@@ -102,7 +102,7 @@ def make_pair(
 
 
 def begin_phase(
-    network: keras.Model, recipe: Recipe, splits: Splits, steps_per_epoch: int, phase: phases.Phase
+    network: keras.Model, recipe: Recipe, splits: Dataset, steps_per_epoch: int, phase: phases.Phase
 ) -> None:
     """Freeze of a network what a phase freezes, and compile it with the phase's optimizers.
 
@@ -123,7 +123,7 @@ def begin_phase(
         make_metrics(network, splits)
 
 
-def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
+def make_preprocessing(recipe: Recipe, splits: Dataset) -> keras.Layer | None:
     """Build the recipe's preprocessing and let it measure what it needs on the training split."""
     if recipe.preprocessing is None:
         return None
@@ -133,12 +133,12 @@ def make_preprocessing(recipe: Recipe, splits: Splits) -> keras.Layer | None:
         batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
         return (features for features, _ in batches.as_numpy_iterator())
 
-    layer.compute_output_shape((None, *splits.features.shape))  # says what does not fit this data
+    layer.compute_output_shape((None, *splits.spec.inputs.shape))  # says what does not fit this data
     layer.fit(examples)
     return layer
 
 
-def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | None) -> keras.Model:
+def make_network(recipe: Recipe, splits: Dataset, preprocessing: keras.Layer | None) -> keras.Model:
     """Build the recipe's network for this data, with its weights made.
 
     All that a preprocessing layer has learned is in its config, so that each network gets a copy.
@@ -147,11 +147,11 @@ def make_network(recipe: Recipe, splits: Splits, preprocessing: keras.Layer | No
         UsageError: when the network is too deep for examples as small as these.
     """
     layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
-    network = recipe.model.build(**recipe.task.model_arguments(splits.class_names), preprocessing=layer)
-    shape = (None, *splits.features.shape)
+    network = recipe.model.build(**recipe.task.model_arguments(splits.spec.class_names), preprocessing=layer)
+    shape = (None, *splits.spec.inputs.shape)
     try:
         with warnings.catch_warnings(record=True) as said:  # before an error they only announce it
-            network(keras.KerasTensor(shape, dtype=splits.features.dtype))
+            network(keras.KerasTensor(shape, dtype=splits.spec.inputs.dtype))
     except ValueError as error:
         if "egative dimension" not in str(error):  # TensorFlow's words for what a layer leaves of too little
             raise
@@ -189,13 +189,13 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int, seed: int 
         optimizer.build(network.variables_of(name))
 
 
-def make_metrics(network: keras.Model, splits: Splits) -> None:
+def make_metrics(network: keras.Model, splits: Dataset) -> None:
     """Make the variables of a compiled network's metrics, for a checkpoint to be put into them.
 
     Keras makes them in the first step. To be called in the scope of the network's strategy.
     """
     features, labels = (
-        tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (splits.features, splits.labels)
+        tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (splits.spec.inputs, splits.spec.targets)
     )
 
     @tf.function(autograph=False)  # traced, never run

@@ -122,7 +122,7 @@ def _describe(training: Training, network: keras.Model, identity: dict[str, Any]
     elif training.weights is not None:
         now["weights"] = training.weights
     run.write("receipt.json", now)
-    run.write(labels.FILE_NAME, labels.to_text(splits.class_names))
+    run.write(labels.FILE_NAME, labels.to_text(splits.spec.class_names))
     run.write("recipe.json", to_json(recipe))
     run.write(resume.IDENTITY, identity)
     if recipe.augmentation is not None and training.checkpoint is None and training.observe is None:
@@ -211,7 +211,7 @@ def _blocks(training: Training, network: keras.Model, start_step: int) -> tf.dat
         augmentation=recipe.augmentation,
         num_parts=network.distribute_strategy.num_replicas_in_sync,
     )
-    weights = recipe.task.class_weight(split.labels, len(training.splits.class_names))
+    weights = recipe.task.class_weight(split.labels, len(training.splits.spec.class_names))
     if weights is None:
         return blocks
     of_class = np.array([weights[index] for index in range(len(weights))], np.float32)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from kerasdl.data.dataset import Splits
+from kerasdl.data.dataset import Dataset
 from kerasdl.recipe import Recipe
 from kerasdl.runs.folder import Run
 from kerasdl.training import checkpoint as checkpoints
@@ -28,7 +28,7 @@ class Training:
     """
 
     recipe: Recipe
-    splits: Splits
+    splits: Dataset
     steps_per_epoch: int
     strategy: tf.distribute.Strategy | None
     run: Run

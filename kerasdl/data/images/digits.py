@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, Splits
+from kerasdl.data.dataset import ArraySplit, Dataset
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.carving import check_fields
 from kerasdl.data.labelled.choice import Choice
@@ -24,7 +24,7 @@ class Digits(Choice):
     def __post_init__(self):
         check_fields(self)
 
-    def load(self) -> Splits:
+    def load(self) -> Dataset:
         """Read the images: (N, 8, 8, 1) uint8 (0..16 scaled to 0..255), labels (N,) int32."""
         from sklearn.datasets import load_digits  # half a second that only this source needs
 

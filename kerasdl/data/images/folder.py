@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, FileSplit, Split, Splits
+from kerasdl.data.dataset import ArraySplit, Dataset, FileSplit, Split
 from kerasdl.data.images import files as images
 from kerasdl.data.labelled.assemble import assemble
 from kerasdl.data.labelled.carving import check_fields, check_image_size
@@ -57,7 +57,7 @@ class ImageFolder(Choice):
                 f"image_channels is {self.image_channels}, but an image has 1 (grey) or 3 (RGB)."
             )
 
-    def load(self) -> Splits:
+    def load(self) -> Dataset:
         """Read and check every image: (H, W, C) uint8, labels int32.
 
         Raises:

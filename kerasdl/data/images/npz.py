@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, Splits
+from kerasdl.data.dataset import ArraySplit, Dataset
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.carving import check_fields
 from kerasdl.data.labelled.choice import Choice
@@ -34,7 +34,7 @@ class Npz(Choice):
     def __post_init__(self):
         check_fields(self)
 
-    def load(self) -> Splits:
+    def load(self) -> Dataset:
         """Read the file: images (N, H, W, C) uint8, labels (N,) int32.
 
         Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasdl.data.dataset import Spec, Split, Splits
+from kerasdl.data.dataset import Dataset, DataSpec, Spec, Split
 from kerasdl.data.labelled.carving import carve_missing
 from kerasdl.data.labelled.choice import Choice
 
@@ -21,8 +21,8 @@ def assemble(
     shape: tuple[int, int, int],
     choice: Choice,
     notes: tuple[str, ...] = (),
-) -> Splits:
-    """Make the `Splits` of an image source.
+) -> Dataset:
+    """Make the `Dataset` of an image source.
 
     Args:
         splits: by name; "train" always, "validation" and "test" where the source has them.
@@ -46,13 +46,11 @@ def assemble(
         total.update(f"{name} {len(splits[name])}".encode())
         total.update(np.ascontiguousarray(splits[name].labels, "<i4").tobytes())
         total.update(digests[name].tobytes())
-    return Splits(
+    return Dataset(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        features=features,
-        labels=Spec((), "int32"),
-        class_names=class_names,
+        spec=DataSpec(features, Spec((), "int32", class_names)),
         fingerprint=total.hexdigest(),
         notes=notes,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, Split, Splits, StreamSplit
+from kerasdl.data.dataset import ArraySplit, Dataset, Split, StreamSplit
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.carving import check_fields, check_image_size
 from kerasdl.data.labelled.choice import Choice
@@ -44,7 +44,7 @@ class Tfds(Choice):
         check_fields(self)
         check_image_size(self.image_size)
 
-    def load(self) -> Splits:
+    def load(self) -> Dataset:
         """Read the set: images (H, W, C) uint8, labels int32.
 
         Raises:

@@ -1,0 +1,64 @@
+"""Where examples come from: the base class of every source, and of what changes them in training."""
+
+import dataclasses
+from typing import Any
+
+from kerasdl.data.dataset import Dataset, Tree
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source of examples; a frozen dataclass whose fields are flags of the command line.
+
+    A source of your own inherits this, defines `load`, and lies in the recipe file.
+    """
+
+    def load(self) -> Dataset:
+        """Read the examples.
+
+        Raises:
+            UsageError: when they cannot be read; the message says what to do.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no load().")
+
+    def moved_to(self, given: "Source") -> "Source":
+        """Return this source at the place that is given now: fractions, seeds and sizes stay.
+
+        A source of another type is taken as it is given.
+        """
+        if type(given) is not type(self):
+            return given
+        names = {field.name for field in dataclasses.fields(self)} & {"path", "name"}
+        return dataclasses.replace(self, **{name: getattr(given, name) for name in names})
+
+    def without_machine(self) -> "Source":
+        """Return this source without what belongs to one machine: the path's folders, a wish to download."""
+        changes: dict[str, Any] = {}
+        names = {field.name for field in dataclasses.fields(self)}
+        if "path" in names and self.path is not None:
+            changes["path"] = str(self.path).replace("\\", "/").rstrip("/").rpartition("/")[2]
+        if "download" in names:
+            changes["download"] = False
+        return dataclasses.replace(self, **changes)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """A random change of training examples, applied to whole batches in tf.data."""
+
+    def check(self, inputs: Tree) -> None:
+        """Raise a UsageError for examples that cannot be changed so.
+
+        Args:
+            inputs: spec of one example's features, or specs by name.
+        """
+
+    def __call__(self, features: Tree, targets: Tree, seed: Any) -> tuple[Tree, Tree]:
+        """Return changed features and targets of a batch.
+
+        Args:
+            features: (batch_size, ...) tensors.
+            targets: (batch_size, ...) tensors.
+            seed: (2,) int64; equal seeds give equal changes.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no __call__().")

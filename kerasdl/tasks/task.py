@@ -1,0 +1,188 @@
+"""What a family of runs has in common: the interface that trainer, exporter, verifier and search ask."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasdl.data.dataset import Dataset, DataSpec, Tree
+from kerasdl.errors import UsageError
+from kerasdl.inference.answers import Answers, Batches
+from kerasdl.inference.endpoint import ALL_FORMATS, Endpoint
+from kerasdl.report.blocks import Section
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What the outputs over a whole split say.
+
+    Attributes:
+        figures: everything that is kept in `metrics.json`, as JSON values.
+        short: the few of them that a bundle keeps of each file.
+        predictions: the answer to each example, arrays (N, ...) by name; kept as `predictions.npz`.
+        mistakes: the worst examples, arrays (K, ...) by name, with their `indices` (K,) in the split; kept as
+            `mistakes.npz`, with the raw features.
+    """
+
+    figures: dict[str, Any]
+    short: dict[str, Any]
+    predictions: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    mistakes: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One kind of problem: loss, metrics, evaluation, endpoints, and how all of these are shown.
+
+    A task of your own inherits this and overrides what differs; only `loss` has no default. Its fields are
+    flags of the command line. Trees are single tensors or arrays, or dicts of them by name.
+    """
+
+    #: What a search aims at where nothing else is asked for.
+    objectives: ClassVar[tuple[str, ...]] = ("val_loss",)
+    #: Figures that tables show: name -> (title, format).
+    columns: ClassVar[Mapping[str, tuple[str, str]]] = {"max_difference": ("max difference", ".1e")}
+    #: Constructor arguments of the network that the data decides (`network_arguments`).
+    from_data: ClassVar[tuple[str, ...]] = ()
+
+    def network_arguments(self, data: DataSpec) -> dict[str, Any]:
+        """Return the constructor arguments of the network that the data decides."""
+        return {}
+
+    # Training
+
+    def loss(self) -> Any:
+        """Return what `compile(loss=...)` takes: a `keras.Loss`, or a dict of them by output."""
+        raise NotImplementedError(f"{type(self).__name__} defines no loss().")
+
+    def loss_weights(self) -> Mapping[str, float] | None:
+        """Return the weight of each output's loss; None where all count the same."""
+        return None
+
+    def metrics(self) -> Any:
+        """Return what `compile(metrics=...)` takes: metrics that training shows, or a dict by output."""
+        return []
+
+    def sample_weights(self, data: Dataset) -> Callable[[Tree], Tree] | None:
+        """Return a TensorFlow function from a batch's targets to its sample weights; None for none."""
+        return None
+
+    def score(self, logs: Mapping[str, float]) -> tuple[float, ...]:
+        """Rank an epoch by its validation figures; larger is better."""
+        return (-logs["val_loss"],)
+
+    def has_learned(self, logs: Mapping[str, float], first: Mapping[str, float]) -> bool:
+        """Tell whether a network knows the few examples that it is trained and validated on.
+
+        Args:
+            logs: figures of this epoch.
+            first: figures of the first epoch.
+        """
+        return logs["val_loss"] <= 0.01 * first["val_loss"]
+
+    # After training
+
+    def fit_after_training(self, network: keras.Model, data: DataSpec, batches: Batches) -> dict[str, Any]:
+        """Fit what `endpoints` takes as `fitted` (such as a temperature), where the task's fields ask for it.
+
+        Args:
+            network: float32 network over raw examples.
+            data: what is in each example.
+            batches: returns the batches of the validation split.
+        """
+        return {}
+
+    def calibrated(self) -> "Task":
+        """Return the task with its calibration after training switched on.
+
+        Raises:
+            UsageError: when this kind of problem has none.
+        """
+        raise UsageError(f"{type(self).__name__} has nothing to calibrate. Leave --calibrate out.")
+
+    # Judging
+
+    def evaluate(self, answers: Answers, data: DataSpec, fitted: Mapping[str, Any]) -> Evaluation:
+        """Judge the outputs over a whole split. By default only the number of examples is known."""
+        count = {"examples": answers.num_examples}
+        return Evaluation(figures=count, short=count)
+
+    def compare_runs(
+        self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
+    ) -> dict[str, Any] | None:
+        """Tell whether two runs differ beyond chance; None where that cannot be told.
+
+        Args:
+            first: `predictions` of one run on the test split.
+            second: those of another run, on the same examples.
+        """
+        return None
+
+    # Shipping
+
+    def endpoints(
+        self, network: keras.Model | None, data: DataSpec, fitted: Mapping[str, Any]
+    ) -> tuple[Endpoint, ...]:
+        """Return how an exported network is called; the first is the default.
+
+        Args:
+            network: float32 network over raw examples; None where nothing will be called, to know only how
+                answers are compared and shown.
+            data: what is in each example.
+            fitted: what `fit_after_training` found.
+        """
+        return (network_endpoint(network, data),)
+
+    # Showing
+
+    def summary(self, figures: Mapping[str, Any]) -> str:
+        """Say in a sentence what `evaluate` found."""
+        shown = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers(figures).items())
+        return f"Test: {shown}."
+
+    def tables(self, figures: Mapping[str, Any]) -> Sequence[Any]:
+        """Return what `kerasdl evaluate` prints, as renderables of rich; empty for plain figures."""
+        return ()
+
+    def sections(
+        self,
+        figures: Mapping[str, Any],
+        class_names: Sequence[str],
+        mistakes: Mapping[str, np.ndarray] | None,
+    ) -> Sequence[Section]:
+        """Return the sections of a run's report; empty for a table of plain figures."""
+        return ()
+
+
+def network_endpoint(network: keras.Model | None, data: DataSpec) -> Endpoint:
+    """Return the endpoint that gives raw examples to a network and returns its outputs as they are.
+
+    Inputs and outputs have the names that the data and the network give them, or `inputs` and `outputs`.
+    """
+    single = not isinstance(data.inputs, Mapping)
+    specs = {"inputs": data.inputs} if single else data.inputs
+
+    def answer(*tensors):
+        features = tensors[0] if single else dict(zip(specs, tensors, strict=True))
+        outputs = network.infer(features)
+        return outputs if isinstance(outputs, Mapping) else {"outputs": outputs}
+
+    return Endpoint(
+        "serving_default",
+        answer,
+        {name: tf.TensorSpec((None, *spec.shape), spec.dtype, name) for name, spec in specs.items()},
+        formats=("saved_model",) if any(spec.dtype == "string" for spec in specs.values()) else ALL_FORMATS,
+        evaluated=True,
+    )
+
+
+def numbers(figures: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers among some figures."""
+    return {
+        name: value
+        for name, value in figures.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
