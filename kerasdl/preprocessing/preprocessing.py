@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import keras
 
 
+@keras.saving.register_keras_serializable("kerasdl")
 class Preprocessing(keras.layers.Layer):
     """A layer from raw examples to what a network takes; it is part of the network in every file.
 
