@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data import dataset
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.images.folder import ImageFolder
 from kerasdl.data.images.npz import Npz
@@ -91,13 +90,13 @@ def test_a_card_never_downloads():
     assert recipe.data == Tfds(name="mnist", download=False)
 
 
-def test_same_source():
+def test_moved_to():
     recorded = ImageFolder(path="pets", split_seed=3)
-    assert dataset.same_source(recorded, ImageFolder(path="/new")) == ImageFolder(path="/new", split_seed=3)
-    assert dataset.same_source(recorded, Npz(path="x.npz")) == Npz(path="x.npz")
-    assert dataset.same_source(Digits(), Digits()) == Digits()
+    assert recorded.moved_to(ImageFolder(path="/new")) == ImageFolder(path="/new", split_seed=3)
+    assert recorded.moved_to(Npz(path="x.npz")) == Npz(path="x.npz")
+    assert Digits().moved_to(Digits()) == Digits()
     mnist = Tfds(name="mnist", split_seed=3)
-    assert dataset.same_source(mnist, Tfds(name="cifar10")) == Tfds(name="cifar10", split_seed=3)
+    assert mnist.moved_to(Tfds(name="cifar10")) == Tfds(name="cifar10", split_seed=3)
 
 
 def test_data_that_fails_to_load_leaves_the_samples(pictures, tmp_path, monkeypatch):

@@ -45,6 +45,34 @@ class DataSpec:
         """Names of the classes of a single target; empty where there are none, or several targets."""
         return self.targets.class_names if isinstance(self.targets, Spec) else ()
 
+    def describe(self) -> dict[str, Any]:
+        """Return the specs as JSON values."""
+        return {
+            "features": _written(self.inputs),
+            "targets": _written(self.targets),
+            "class_names": list(self.class_names),
+        }
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Any]) -> "DataSpec":
+        """Read what `describe` returned; of before there were other targets than the number of a class."""
+        names = tuple(described.get("class_names", ()))
+        targets = described.get("targets", {"shape": (), "dtype": "int32", "class_names": names})
+        return cls(_read(described["features"]), _read(targets))
+
+
+def _written(specs: Tree) -> dict[str, Any]:
+    if isinstance(specs, Mapping):
+        return {name: _written(spec) for name, spec in specs.items()}
+    found = dataclasses.asdict(specs)
+    return found if specs.class_names else {name: found[name] for name in ("shape", "dtype")}
+
+
+def _read(written: Mapping[str, Any]) -> Tree:
+    if not isinstance(written.get("dtype"), str):
+        return {name: _read(spec) for name, spec in written.items()}
+    return Spec(tuple(written["shape"]), written["dtype"], tuple(written.get("class_names", ())))
+
 
 class Split(Protocol):
     """A fixed, ordered set of labelled examples. Example `i` is the same one in every process."""
@@ -118,23 +146,6 @@ class Dataset:
         """Return what a receipt and a card say of the data."""
         return {
             "fingerprint": self.fingerprint,
-            "features": {"shape": self.spec.inputs.shape, "dtype": self.spec.inputs.dtype},
-            "class_names": list(self.spec.class_names),
+            **self.spec.describe(),
             "examples": {name: len(getattr(self, name)) for name in ("train", "validation", "test")},
         }
-
-
-def read_spec(fields: Mapping[str, Any]) -> Spec:
-    """Read a spec that was written as JSON."""
-    return Spec(tuple(fields["shape"]), fields["dtype"])
-
-
-def same_source(recorded: Any, given: Any) -> Any:
-    """Return the source that was recorded, at the place that is given now.
-
-    So fractions, seeds and sizes are those of the training. A source of another type is taken as it is given.
-    """
-    if type(recorded) is not type(given):
-        return given
-    place = {name: getattr(given, name) for name in ("path", "name") if hasattr(given, name)}
-    return dataclasses.replace(recorded, **place)

@@ -21,6 +21,11 @@ class Source:
         """
         raise NotImplementedError(f"{type(self).__name__} defines no load().")
 
+    @property
+    def place(self) -> str | None:
+        """The path that examples are read from; None for a source that is found by its name."""
+        return self.path if any(field.name == "path" for field in dataclasses.fields(self)) else None
+
     def moved_to(self, given: "Source") -> "Source":
         """Return this source at the place that is given now: fractions, seeds and sizes stay.
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
@@ -20,8 +21,6 @@ from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import References
 from kerasdl.files import free_version, hash_files
-from kerasdl.inference import labels
-from kerasdl.inference.answers import Batches
 from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
 
@@ -55,7 +54,6 @@ class Bundle:
 def write_bundle(
     spec: ExportSpec,
     *,
-    task: Any,
     root: Path,
     batches: Batches,
     converter: Converter,
@@ -69,20 +67,20 @@ def write_bundle(
     """Write, verify and publish one network as `<root>/<name>/<next version>/`.
 
     A file that cannot be converted is left out and named in `failures`; the others are published. A file that
-    gives other answers than Keras, beyond the task's tolerances, stops everything. The first endpoint of each
-    file is compared on all batches; further ones, which may have files to decode, on the first batch only.
+    gives other answers than Keras, beyond the tolerances of the endpoint, stops everything. The first
+    endpoint of each file is compared on all batches; further ones, which may have files to decode, on the
+    first batch only.
 
     Args:
         spec: what to write.
-        task: has `inputs`, `compare`, `evaluate` and `tolerances`.
         root: folder of all bundles.
-        batches: returns (features, labels) batches to verify with, anew at each call.
+        batches: returns batches to verify with, anew at each call.
         converter: the process that converts to TFLite.
         info: what the card tells besides: recipe, data, metrics. No paths of this machine.
         formats: some of `ALL_FORMATS`.
         tflite_modes: some of `MODES`.
         dynamic_batch: let the TFLite files take any batch size; without it they take one example.
-        samples: a few `features` and `labels` to embed, so that the bundle can be verified without the data.
+        samples: a few `features` and `targets` to embed, so that the bundle can be verified without the data.
         recipe_file: the user's file that defines the task or the data source; the bundle keeps a copy.
 
     Raises:
@@ -90,7 +88,7 @@ def write_bundle(
         RunFailedError: when an artefact is not the same network, or nothing could be written.
     """
     _check_words(formats, tflite_modes)
-    parent = check_destination(root, spec.name, spec.labels)
+    parent = check_destination(root, spec.name)
     # Beside the versions, so that publishing is one rename; TF Serving looks at numbers only.
     with contextlib.ExitStack() as stack:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=".exporting-"))
@@ -105,8 +103,8 @@ def write_bundle(
         if not written:
             reasons = [f"{file}: {reason}" for file, reason in errors.items()]
             raise RunFailedError("\n".join(["Nothing could be exported.", *reasons]))
-        references = References(spec.endpoints, task, batches)
-        rows = _verify_artefacts(written, folder, spec, references, task, fresh)
+        references = References(spec.endpoints, batches)
+        rows = _verify_artefacts(written, folder, references, fresh)
         card = make_card(
             spec,
             info,
@@ -114,26 +112,24 @@ def write_bundle(
             examples=rows[0]["examples"],
             dynamic_batch=dynamic_batch,
         )
-        embedded = samples and embed_samples(samples, written, folder, references, task, fresh)
+        embedded = samples and embed_samples(samples, written, folder, references, fresh)
         if recipe_file is not None:
             shutil.copyfile(recipe_file, folder / RECIPE_FILE)
         _write_texts(folder, spec, card, embedded)
         return Bundle(_publish(folder, parent), card["artefacts"])
 
 
-def check_destination(root: Path, name: str, class_names: Sequence[str]) -> Path:
+def check_destination(root: Path, name: str) -> Path:
     """Make the folder of a network's versions, or say before any work is done why there can be none.
 
     Returns:
         `<root>/<name>`, in which folders can be made.
 
     Raises:
-        UsageError: for a name that cannot be a folder's, class names that a label file cannot hold, and a
-            folder that cannot be written.
+        UsageError: for a name that cannot be a folder's, and a folder that cannot be written.
     """
     if not name or not name.isprintable() or Path(name).name != name or name.startswith("."):
         raise UsageError(f"{name!r} cannot be the name of a folder. Use letters, digits, - and _.")
-    labels.to_text(class_names)
     parent = root / name
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -154,16 +150,10 @@ def _check_words(formats: Sequence[str], tflite_modes: Sequence[str]) -> None:
 
 
 def _verify_artefacts(
-    artefacts: Sequence[Artefact],
-    folder: Path,
-    spec: ExportSpec,
-    references: References,
-    task: Any,
-    worker: Worker,
+    artefacts: Sequence[Artefact], folder: Path, references: References, worker: Worker
 ) -> list[dict[str, Any]]:
     """Compare every artefact with Keras; return a row for each, or raise with all that is wrong."""
     rows, problems, files = [], [], hash_files(folder)
-    endpoints = {endpoint.name: endpoint for endpoint in spec.endpoints}
     for artefact in artefacts:
         row = {
             "file": artefact.file,
@@ -174,8 +164,8 @@ def _verify_artefacts(
         }
         try:
             predictor = artefact.open(folder, worker)
-            verify.check_interface(predictor, artefact, endpoints)
-            figures, beyond = verify.compare(predictor, artefact, references, task)
+            verify.check_interface(predictor, artefact, references.endpoints)
+            figures, beyond = verify.compare(predictor, artefact, references)
             problems += [f"{artefact.file}: {problem}" for problem in beyond]
             row |= figures
             if predictor.kind == "tflite":
@@ -192,9 +182,9 @@ def _verify_artefacts(
 
 
 def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedded: Mapping | None) -> None:
-    """Write labels, README and, last, the card with the hashes of all other files."""
-    if spec.labels:
-        (folder / labels.FILE_NAME).write_text(labels.to_text(spec.labels), encoding="utf-8")
+    """Write assets, README and, last, the card with the hashes of all other files."""
+    for name, text in spec.assets.items():
+        (folder / name).write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(readme_text(card), encoding="utf-8")
     write_card(folder, {**card, "files": hash_files(folder), "samples": embedded})
 

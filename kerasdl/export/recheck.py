@@ -1,19 +1,21 @@
 """Proves later, from a bundle alone or with its data, that nothing in it has changed."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasdl.data.dataset import Tree
+from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import decode_array, encode_array, read_card
 from kerasdl.export.verify import References
 from kerasdl.files import hash_file
-from kerasdl.inference.answers import Batches, caller, run_over
+from kerasdl.inference.answers import caller, run_over
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.worker.client import Worker
 
@@ -38,7 +40,6 @@ def embed_samples(
     artefacts: Sequence[Artefact],
     folder: Path,
     references: References,
-    task: Any,
     worker: Worker,
 ) -> dict[str, Any]:
     """Return samples as JSON with what each endpoint answers, in Keras and in each artefact.
@@ -47,14 +48,14 @@ def embed_samples(
     few samples that says nothing.
     """
     names = dict.fromkeys(name for artefact in artefacts for name in artefact.endpoints)
-    inputs = {name: task.inputs(name, samples["features"], 0) for name in names}
+    inputs = {name: references.endpoints[name].inputs_of(samples["features"], 0) for name in names}
     answers = {name: {"keras": references.call(name, inputs[name])} for name in names}
     for artefact in artefacts:
         predictor = artefact.open(folder, worker)
         for name in artefact.endpoints:
             answers[name][artefact.file] = caller(predictor, name)(inputs[name])
     return {
-        "labels": encode_array(np.asarray(samples["labels"])),
+        "labels": _encode_tree(samples["targets"]),
         "endpoints": {
             name: {
                 "inputs": _encode(inputs[name]),
@@ -65,20 +66,22 @@ def embed_samples(
     }
 
 
-def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None) -> list[dict[str, Any]]:
+def verify_bundle(
+    path: str | Path, *, endpoints: Mapping[str, Endpoint], batches: Batches | None = None
+) -> list[dict[str, Any]]:
     """Check a bundle's hashes, and run each endpoint on its embedded samples and on the data, if given.
 
     Files whose hash is wrong are not opened: a damaged one can bring its runtime down.
 
     Args:
         path: the bundle's folder.
-        task: has `inputs`, `compare`, `evaluate` and `tolerances`.
-        batches: returns (features, labels) batches of the data that the export was verified with.
+        endpoints: what the task says of them, by name; they need no network.
+        batches: returns the batches of the data that the export was verified with.
 
     Returns:
-        The card's row of each artefact, with `repeat`: by endpoint, `task.compare` between its answers on the
-        samples now and at export; with `batches` also with the figures of the split
-        (`verify.evaluate_briefly`) as they are now.
+        The card's row of each artefact, with `repeat`: by endpoint, `Endpoint.compare` between its answers on
+        the samples now and at export; with `batches` also with the figures of the split (`Endpoint.judge`) as
+        they are now.
 
     Raises:
         UsageError: when the folder is no bundle.
@@ -98,8 +101,8 @@ def verify_bundle(path: str | Path, *, task: Any, batches: Batches | None = None
                 continue
             try:
                 predictor = artefact.open(path, worker)
-                repeat = _repeat(artefact, predictor, card["samples"], task)
-                again = run_again(artefact, predictor, recorded, task, batches) if batches else {}
+                repeat = _repeat(artefact, predictor, card["samples"], endpoints)
+                again = run_again(artefact, predictor, recorded, endpoints, batches) if batches else {}
                 rows.append({**recorded, **repeat, **again})
             except RunFailedError as error:
                 problems.append(f"{artefact.file}: {error}")
@@ -139,26 +142,33 @@ def damaged_files(folder: Path, card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _repeat(
-    artefact: Artefact, predictor: Predictor, samples: Mapping[str, Any] | None, task: Any
+    artefact: Artefact,
+    predictor: Predictor,
+    samples: Mapping[str, Any] | None,
+    endpoints: Mapping[str, Endpoint],
 ) -> dict[str, Any]:
     """Compare what an artefact answers to the embedded samples with what it answered at export."""
     if samples is None:
         return {}
-    found, problems, labels = {}, [], decode_array(samples["labels"])
+    found, problems, targets = {}, [], _decode_tree(samples["labels"])
     for name in artefact.endpoints:
         inputs = _decode(samples["endpoints"][name]["inputs"])
         expected = _decode(samples["endpoints"][name]["outputs"][artefact.file])
         actual = caller(predictor, name)(inputs)
         verify.check_outputs(name, expected, actual)
-        found[name] = task.compare(expected, actual, labels)
-        problems += verify.beyond(name, found[name], task.tolerances(artefact.kind))
+        found[name] = endpoints[name].compare(expected, actual, targets)
+        problems += verify.beyond(endpoints[name], artefact.kind, found[name])
     if problems:
         raise RunFailedError("; ".join(problems))
     return {"repeat": found}
 
 
 def run_again(
-    artefact: Artefact, predictor: Predictor, recorded: Mapping[str, Any], task: Any, batches: Batches
+    artefact: Artefact,
+    predictor: Predictor,
+    recorded: Mapping[str, Any],
+    endpoints: Mapping[str, Endpoint],
+    batches: Batches,
 ) -> dict[str, Any]:
     """Run each endpoint on the data that the export was verified with.
 
@@ -166,8 +176,8 @@ def run_again(
         artefact: what was opened.
         predictor: opened.
         recorded: the card's row of it.
-        task: has `inputs` and `evaluate`.
-        batches: returns (features, labels) batches of that data.
+        endpoints: what the task says of them, by name.
+        batches: returns the batches of that data.
 
     Returns:
         The figures of the first endpoint that the data decides, and all of them as `evaluation`.
@@ -177,16 +187,17 @@ def run_again(
     """
     found: dict[str, Any] = {}
     for name, then in recorded["endpoints"].items():
-        inputs = functools.partial(task.inputs, name)
         part = verify.batches_of(artefact, name, batches)
-        outputs, labels = run_over(caller(predictor, name), inputs, part)
+        answers = run_over(caller(predictor, name), endpoints[name].inputs_of, part)
         if "evaluation" in then:
-            evaluation = verify.evaluate_briefly(task, outputs, labels)
+            evaluation = endpoints[name].judge(answers)
             _check_same(f"{name}:", evaluation, then["evaluation"])
             if name == recorded["endpoint"]:
                 found = {key: value for key, value in evaluation.items() if key in recorded}
                 found["evaluation"] = evaluation
-        _check_same(f"{name}: the root mean square of", verify.magnitudes(outputs), then["magnitudes"])
+        _check_same(
+            f"{name}: the root mean square of", verify.magnitudes(answers.outputs), then["magnitudes"]
+        )
     return found
 
 
@@ -196,6 +207,14 @@ def _encode(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 def _decode(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name: decode_array(value) for name, value in arrays.items()}
+
+
+def _encode_tree(tree: Tree) -> dict[str, Any]:
+    return {"by_name": _encode(tree)} if isinstance(tree, Mapping) else encode_array(np.asarray(tree))
+
+
+def _decode_tree(encoded: Mapping[str, Any]) -> Tree:
+    return _decode(encoded["by_name"]) if "by_name" in encoded else decode_array(encoded)
 
 
 def _check_same(what: str, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:

@@ -18,12 +18,14 @@ class ExportSpec:
         model: the built float32 network whose variables the endpoints use.
         endpoints: what can be called. All are verified, the first of each file on the whole test split.
         labels: class names in the order of the outputs; empty where there are none.
-        calibration: real training samples for int8 ranges, for every endpoint that TFLite files have:
-            endpoint name -> input name -> (N, ...).
+        representative: real training examples for the ranges of integer files, for every endpoint that TFLite
+            files have: endpoint name -> input name -> (N, ...).
+        assets: content of the text files that belong to the network (`labels.txt`, a vocabulary), by name.
     """
 
     name: str
     model: keras.Model
     endpoints: tuple[Endpoint, ...]
     labels: tuple[str, ...]
-    calibration: Mapping[str, Mapping[str, np.ndarray]]
+    representative: Mapping[str, Mapping[str, np.ndarray]]
+    assets: Mapping[str, str] = dataclasses.field(default_factory=dict)

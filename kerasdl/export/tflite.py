@@ -89,9 +89,9 @@ class TFLiteWriter:
             RunFailedError: when it cannot be converted.
         """
         names = [endpoint.name for endpoint in self._endpoints]
-        bare = [name for name in names if name not in self._spec.calibration]
+        bare = [name for name in names if name not in self._spec.representative]
         if mode in _CALIBRATED and bare:
-            raise RunFailedError(f"{mode} needs calibration samples of {', '.join(bare)}")
+            raise RunFailedError(f"{mode} needs representative samples of {', '.join(bare)}")
         if not self._source.exists():
             write_saved_model(self._endpoints, self._source)
         calibration = self._calibration if mode in _CALIBRATED else None
@@ -105,7 +105,7 @@ class TFLiteWriter:
     @functools.cached_property
     def _calibration(self) -> dict[str, dict[str, np.ndarray]]:
         """The examples for the ranges of the integer modes, by signature and name."""
-        found, samples = {}, self._spec.calibration
+        found, samples = {}, self._spec.representative
         try:
             for endpoint in self._endpoints:
                 single = _for_phones(endpoint, 1)
@@ -115,7 +115,7 @@ class TFLiteWriter:
             # TensorFlow's reason stands before the name of the node, after pages of calls.
             told = (line for line, after in itertools.pairwise(lines) if after.startswith("[[{{node"))
             reason = next(told, lines[0] if lines else type(error).__name__)
-            raise RunFailedError(f"its calibration samples cannot be run: {reason[:300]}") from error
+            raise RunFailedError(f"its representative samples cannot be run: {reason[:300]}") from error
         return found
 
 

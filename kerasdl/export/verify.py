@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
 from kerasdl.export.artefact import Artefact
 from kerasdl.inference import runtimes, tflite_file
-from kerasdl.inference.answers import Arrays, Batches, caller, run_over
-from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.answers import Answers, caller, run_over
+from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.inference.predictor import Predictor
 
 _NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared on
@@ -25,17 +26,13 @@ class Reference:
     """What Keras answers on the data at one endpoint.
 
     Attributes:
-        endpoint: its name.
-        evaluated: whether the task's figures of a split are about this endpoint.
-        outputs: arrays (N, ...) by name.
-        labels: (N, ...).
+        endpoint: what was called.
+        answers: outputs, targets and sample weights of all examples.
         batches: the data again.
     """
 
-    endpoint: str
-    evaluated: bool
-    outputs: Arrays
-    labels: np.ndarray
+    endpoint: Endpoint
+    answers: Answers
     batches: Batches
 
 
@@ -45,15 +42,13 @@ class References:
     It runs on the CPU as the artefacts do: a GPU multiplies in reduced precision (TF32), up to 1e-3 away.
 
     Args:
-        endpoints: what can be called; the task's figures of a split are about the first.
-        task: has `inputs`.
+        endpoints: what can be called.
         batches: the data.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], task: Any, batches: Batches):
-        self._main = endpoints[0].name
+    def __init__(self, endpoints: Sequence[Endpoint], batches: Batches):
+        self.endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self._predictor = runtimes.EndpointPredictor(Path("the network"), endpoints, ())
-        self._task = task
         self._batches = batches
         self._known: dict[tuple[str, bool], Reference] = {}
 
@@ -66,9 +61,9 @@ class References:
         key = endpoint, endpoint == artefact.endpoints[0]
         if key not in self._known:
             batches = batches_of(artefact, endpoint, self._batches)
-            call, inputs = (functools.partial(part, endpoint) for part in (self.call, self._task.inputs))
-            outputs, labels = run_over(call, inputs, batches)
-            self._known[key] = Reference(endpoint, endpoint == self._main, outputs, labels, batches)
+            called = self.endpoints[endpoint]
+            answers = run_over(functools.partial(self.call, endpoint), called.inputs_of, batches)
+            self._known[key] = Reference(called, answers, batches)
         return self._known[key]
 
     def call(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
@@ -94,55 +89,46 @@ def batches_of(artefact: Artefact, endpoint: str, batches: Batches) -> Batches:
 
 
 def compare(
-    predictor: Predictor, artefact: Artefact, references: References, task: Any
+    predictor: Predictor, artefact: Artefact, references: References
 ) -> tuple[dict[str, Any], list[str]]:
     """Compare every endpoint of an opened artefact with Keras.
 
     Returns:
         The figures of its first endpoint, `latency_ms` (median of calls with one example) and `endpoints`,
-        the figures of each (see `measure`); and what lies beyond the task's tolerances, in words.
+        the figures of each (see `measure`); and what lies beyond the tolerances, in words.
 
     Raises:
         RunFailedError: when an endpoint cannot be run or gives something else.
     """
-    found, limits = {}, task.tolerances(artefact.kind)
+    found, problems = {}, []
     for name in artefact.endpoints:
-        found[name] = measure(predictor, references.of(artefact, name), task)
-    problems = [text for name, figures in found.items() for text in beyond(name, figures, limits)]
+        found[name] = measure(predictor, references.of(artefact, name))
+        problems += beyond(references.endpoints[name], artefact.kind, found[name])
     first = references.of(artefact, artefact.endpoints[0])
-    features, _ = next(iter(first.batches()))
-    one = {name: value[:1] for name, value in task.inputs(first.endpoint, features, 0).items()}
-    latency = predictor.latency(first.endpoint, one)
-    return {**found[first.endpoint], "latency_ms": latency, "endpoints": found}, problems
+    name = first.endpoint.name
+    features, *_ = next(iter(first.batches()))
+    one = {key: value[:1] for key, value in first.endpoint.inputs_of(features, 0).items()}
+    return {**found[name], "latency_ms": predictor.latency(name, one), "endpoints": found}, problems
 
 
-def measure(predictor: Predictor, reference: Reference, task: Any) -> dict[str, Any]:
+def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:
     """Run an artefact's endpoint over the reference's data and compare the answers.
 
     Returns:
-        The figures of `task.compare`, the number of `examples`, `magnitudes` (see there) and, where the
-        task's figures of a split are about this endpoint, `evaluation` (see `evaluate_briefly`).
+        The figures of `Endpoint.compare`, the number of `examples`, `magnitudes` (see there) and, where the
+        endpoint has a judge, its figures as `evaluation`.
 
     Raises:
         RunFailedError: when it cannot be run, has other outputs than the reference, or nothing was compared.
     """
-    name = reference.endpoint
-    inputs = functools.partial(task.inputs, name)
-    actual, labels = run_over(caller(predictor, name), inputs, reference.batches)
-    check_outputs(name, reference.outputs, actual)
-    figures = task.compare(reference.outputs, actual, labels)
+    endpoint, expected = reference.endpoint, reference.answers
+    actual = run_over(caller(predictor, endpoint.name), endpoint.inputs_of, reference.batches)
+    check_outputs(endpoint.name, expected.outputs, actual.outputs)
+    figures = endpoint.compare(expected.outputs, actual.outputs, actual.targets)
     if not figures:
-        raise RunFailedError("nothing was compared: the task gives no figures for its outputs")
-    figures = {**figures, "examples": len(labels), "magnitudes": magnitudes(actual)}
-    return figures | ({"evaluation": evaluate_briefly(task, actual, labels)} if reference.evaluated else {})
-
-
-def evaluate_briefly(task: Any, outputs: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, Any]:
-    """Return the figures of a split that are kept of each artefact.
-
-    A task whose `evaluate` says more than a card should hold has `evaluate_briefly` too.
-    """
-    return getattr(task, "evaluate_briefly", task.evaluate)(outputs, labels)
+        raise RunFailedError("nothing was compared: the endpoint gives no figures for its outputs")
+    figures = {**figures, "examples": actual.num_examples, "magnitudes": magnitudes(actual.outputs)}
+    return figures | ({} if endpoint.judge is None else {"evaluation": endpoint.judge(actual)})
 
 
 def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -174,12 +160,12 @@ def check_interface(predictor: Predictor, artefact: Artefact, endpoints: Mapping
             raise RunFailedError(f"{name} takes {found} instead of {wanted}")
 
 
-def beyond(endpoint: str, figures: Mapping[str, Any], limits: Mapping[str, tuple[str, float]]) -> list[str]:
-    """Name each figure beyond its limit, as one that is not a number is."""
+def beyond(endpoint: Endpoint, kind: str, figures: Mapping[str, Any]) -> list[str]:
+    """Name each figure beyond the endpoint's limit for a kind of file, as one that is not a number is."""
     meets = {"<=": np.less_equal, ">=": np.greater_equal}
     return [
-        f"{endpoint}: {name} is {figures[name]:.3g}, but has to be {sign} {limit:g}"
-        for name, (sign, limit) in limits.items()
+        f"{endpoint.name}: {name} is {figures[name]:.3g}, but has to be {sign} {limit:g}"
+        for name, (sign, limit) in endpoint.tolerances(kind).items()
         if not meets[sign](figures[name], limit)
     ]
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from kerasdl.data.dataset import Tree
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ALL_FORMATS = ("saved_model", "tflite", "onnx")
 
@@ -63,7 +65,9 @@ class Endpoint:
         compare: takes expected outputs, actual outputs and targets; returns figures by name.
         tolerances: takes the kind of a file (saved_model, float32, float16, dynamic, int8, int16x8, onnx);
             returns the limits on figures of `compare` by name: ("<=" or ">=", limit).
-        evaluated: whether the task's figures of a split are about this endpoint.
+        judge: takes the answers (`kerasdl.inference.answers.Answers`) to a whole split and returns the few
+            figures that a bundle keeps of each file; None where the task's figures are not about this
+            endpoint.
         reads: takes what `kerasdl predict` is given, a path or a text, and returns one raw example; it raises
             a UsageError for what it cannot read. None where `predict` has to be given arrays.
         reads_what: noun for what `reads` takes, for messages: "an image file".
@@ -73,18 +77,20 @@ class Endpoint:
 
     name: str
     function: Callable[..., Mapping[str, Any]]
-    inputs: Mapping[str, tf.TensorSpec]
+    inputs: Mapping[str, "tf.TensorSpec"]
     formats: tuple[str, ...] = ALL_FORMATS
     inputs_of: Callable[[Tree, int], Arrays] = only_input
     compare: Callable[[Arrays, Arrays, Tree], dict[str, float]] = differences
     tolerances: Callable[[str], dict[str, tuple[str, float]]] = close
-    evaluated: bool = False
+    judge: Callable[[Any], dict[str, Any]] | None = None
     reads: Callable[[str], Tree] | None = None
     reads_what: str = "an example"
     describe: Callable[[Arrays], Sequence[Mapping[str, Any]]] | None = None
     example: str = ""
 
 
-def signature(endpoint: Endpoint) -> list[tf.TensorSpec]:
+def signature(endpoint: Endpoint) -> "list[tf.TensorSpec]":
     """Return the inputs of an endpoint in order, each with the name it has in every format."""
+    import tensorflow as tf
+
     return [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in endpoint.inputs.items()]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError
 
 FILE_NAME = "labels.txt"
@@ -25,3 +26,12 @@ def to_text(labels: Iterable[str]) -> str:
 def from_text(text: str) -> tuple[str, ...]:
     """Split what `to_text` joined."""
     return tuple(text.split("\n")[:-1])
+
+
+def assets(data: DataSpec) -> dict[str, str]:
+    """Return the text files that belong to the data, by name; the names of classes are one.
+
+    Raises:
+        UsageError: when a class name contains a line end.
+    """
+    return {**({FILE_NAME: to_text(data.class_names)} if data.class_names else {}), **data.assets}

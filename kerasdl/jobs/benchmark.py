@@ -14,13 +14,17 @@ import numpy as np
 from kerasdl import environment
 from kerasdl.data import from_text, passes
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export import recheck, verify
+from kerasdl.export import recheck
 from kerasdl.export.card import read_card
+from kerasdl.inference.answers import caller
+from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.worker.client import Worker
 from kerasdl.jobs import open as loading
-from kerasdl.jobs.evaluate import answers
+from kerasdl.jobs.evaluate import answers_of
+from kerasdl.jobs.verify import recorded_data, recorded_endpoints
 from kerasdl.runs.folder import Run
+from kerasdl.tasks.task import Task
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +57,7 @@ class Speeds:
     """
 
     rows: list[dict[str, Any]]
-    task: Any
+    task: Task
     figures: str
     inputs: str
 
@@ -108,7 +112,7 @@ def cells(
     found = []
     for size in settings.batch_sizes:
         batch = {name: value[np.arange(size) % len(value)] for name, value in inputs.items()}
-        answers.caller(predictor, endpoint)(batch)  # what its runtime refuses shows here
+        caller(predictor, endpoint)(batch)  # what its runtime refuses shows here
         durations = predictor.durations(endpoint, batch, seconds=settings.seconds)
         p50, p95 = 1000 * np.percentile(durations, (50, 95))
         found.append(
@@ -130,12 +134,13 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
     recorded = {row["file"]: row for row in card["artefacts"] if "error" not in row}
     if file not in (None, *recorded):
         raise UsageError(f"{folder / file} is no exported model. There are {', '.join(recorded)}.")
-    task, splits = verify.recorded_data(folder, card, data and from_text(data))
+    task, splits = recorded_data(folder, card, data and from_text(data))
+    endpoints = recorded_endpoints(card, task)
     batches = None if splits is None else passes.test_batches(splits)
     damaged = recheck.damaged_files(folder, card)
     rows = [_row(row, task, damaged) for name, row in recorded.items() if file in (None, name)]
     inputs = {
-        name: recheck.sample_inputs(card, name) if batches is None else _first(task, name, batches)
+        name: recheck.sample_inputs(card, name) if batches is None else _first(endpoints[name], batches)
         for name in {row["endpoint"] for row in rows}
     }
     for num_threads in settings.threads:
@@ -146,7 +151,9 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
                 try:
                     predictor = artefact.open(folder, worker)
                     if batches and "evaluation" not in row:
-                        row |= recheck.run_again(artefact, predictor, recorded[artefact.file], task, batches)
+                        row |= recheck.run_again(
+                            artefact, predictor, recorded[artefact.file], endpoints, batches
+                        )
                     row["speed"] += cells(
                         predictor, row["endpoint"], inputs[row["endpoint"]], num_threads, settings
                     )
@@ -159,7 +166,7 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
     return Speeds(rows, task, f"{figures}; differences from Keras are those of the export", "test examples")
 
 
-def _row(recorded: Mapping[str, Any], task: Any, damaged: Mapping[str, str]) -> dict[str, Any]:
+def _row(recorded: Mapping[str, Any], task: Task, damaged: Mapping[str, str]) -> dict[str, Any]:
     """Start an artefact's row: with the figures of its export, and with what is wrong with its files."""
     kept = ("file", "kind", "bytes", "endpoint", *task.columns)
     row = {name: recorded[name] for name in kept if name in recorded}
@@ -169,10 +176,10 @@ def _row(recorded: Mapping[str, Any], task: Any, damaged: Mapping[str, str]) -> 
     return {**row, "speed": []}
 
 
-def _first(task: Any, endpoint: str, batches: answers.Batches) -> answers.Arrays:
+def _first(endpoint: Endpoint, batches: passes.Batches) -> Arrays:
     """Return the first examples of a split as inputs of an endpoint."""
-    features, _ = next(iter(batches()))
-    return task.inputs(endpoint, features, 0)
+    features, *_ = next(iter(batches()))
+    return endpoint.inputs_of(features, 0)
 
 
 def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
@@ -181,11 +188,12 @@ def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
     endpoint = predictor.default_endpoint
     splits = target.load_data(data)
     batches = passes.test_batches(splits)
-    evaluation = verify.evaluate_briefly(task, *answers(predictor, task, batches))
+    endpoints = target.endpoints
+    evaluation = endpoints[endpoint].judge(answers_of(predictor, endpoints, batches))
     row = {"file": run.model_file.name, "kind": predictor.kind, "bytes": run.model_file.stat().st_size}
     row |= {name: evaluation[name] for name in task.columns if name in evaluation}
     row |= {"endpoint": endpoint, "evaluation": evaluation, "speed": []}
-    inputs = _first(task, endpoint, batches)
+    inputs = _first(endpoints[endpoint], batches)
     for num_threads in settings.threads:
         _log.info(f"{row['file']}, threads: {num_threads}")
         # TensorFlow's pools are made once in a process: each number of threads gets one of its own.
@@ -197,9 +205,7 @@ def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
     return Speeds([row], task, f"measured now on all {len(splits.test):,} test examples", "test examples")
 
 
-def network_cells(
-    path: Path, inputs: answers.Arrays, num_threads: int, settings: Settings
-) -> list[dict[str, Any]]:
+def network_cells(path: Path, inputs: Arrays, num_threads: int, settings: Settings) -> list[dict[str, Any]]:
     """Measure a run's network with `cells`, in a process where TensorFlow has done nothing yet."""
     import tensorflow as tf
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasdl import machine
 from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
+from kerasdl.data.source import Source
 
 _NEEDED = (
     "tensorflow", "keras", "keras_tuner", "tensorflow_datasets", "importlib_resources", "tensorboard",
@@ -18,7 +19,7 @@ _NEEDED = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Stripes:
+class Stripes(Source):
     """Synthetic 28x28 images of two classes, horizontal and vertical stripes in noise."""
 
     # Examples in all.

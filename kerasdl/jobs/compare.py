@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from kerasdl.errors import UsageError
+from kerasdl.recipe.document import decode
 from kerasdl.runs import record
 from kerasdl.runs.record import Record, flat
+from kerasdl.tasks.task import RunDifference
 
 _SIGNIFICANT = 0.05
 
@@ -20,43 +22,45 @@ class Difference:
 
     Attributes:
         run: name of the run.
-        first_only: examples that only the first run has right.
-        second_only: examples that only this run has right.
-        examples: all of them.
-        p_value: of McNemar's exact test, 0..1; None where the runs cannot be compared.
-        p_adjusted: the same after Holm's correction for the number of comparisons.
+        tested: what the task's test found; None where the runs cannot be compared.
+        p_adjusted: its p-value after Holm's correction for the number of comparisons.
         reason: why they cannot be compared.
     """
 
     run: str
-    first_only: int = 0
-    second_only: int = 0
-    examples: int = 0
-    p_value: float | None = None
+    tested: RunDifference | None = None
     p_adjusted: float | None = None
     reason: str = ""
+
+    @property
+    def p_value(self) -> float | None:
+        """p-value of the task's test, 0 to 1; None where the runs cannot be compared."""
+        return None if self.tested is None else self.tested.p_value
 
     @property
     def is_beyond_chance(self) -> bool | None:
         """Whether so large a difference would be rare if both were equally good; None if not compared."""
         return None if self.p_adjusted is None else self.p_adjusted < _SIGNIFICANT
 
-    @property
-    def points(self) -> float | None:
-        """By how many percentage points more are right than in the first run."""
-        return None if self.p_value is None else 100 * (self.second_only - self.first_only) / self.examples
-
     def sentence(self) -> str:
-        """Say it."""
-        if self.p_adjusted is None:
+        """Return the verdict as a sentence."""
+        if self.tested is None:
             return f"Not compared: {self.reason}."
-        more, fewer = sorted((self.first_only, self.second_only), reverse=True)
         verdict = "is beyond chance" if self.is_beyond_chance else "is within chance"
         p = "p < 0.0001" if self.p_adjusted < 1e-4 else f"p = {self.p_adjusted:.2g}"
-        return (
-            f"The difference of {abs(self.points):.2f} points ({more:,} against {fewer:,} test examples) "
-            f"{verdict} ({p})."
-        )
+        return f"The difference of {self.tested.amount} {verdict} ({p})."
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as plain values, for JSON."""
+        return {
+            "run": self.run,
+            **({} if self.tested is None else self.tested.figures),
+            "p_value": self.p_value,
+            "p_adjusted": self.p_adjusted,
+            "reason": self.reason,
+            "beyond_chance": self.is_beyond_chance,
+            "sentence": self.sentence(),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +93,8 @@ class Comparison:
             "surroundings": self.surroundings,
             "figures": self.figures,
             "intervals": self.intervals,
-            "differences": [
-                {**dataclasses.asdict(difference), "points": difference.points,
-                 "beyond_chance": difference.is_beyond_chance, "sentence": difference.sentence()}
-                for difference in self.differences
-            ],
-        }  # fmt: skip
+            "differences": [difference.document() for difference in self.differences],
+        }
 
 
 def compare(paths: Sequence[str | Path]) -> Comparison:
@@ -133,29 +133,8 @@ def compare(paths: Sequence[str | Path]) -> Comparison:
     )
 
 
-def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test.
-
-    Were both classifiers equally good, each example that only one of them has right would be the one's or the
-    other's with the same probability: their numbers would be binomial with one half.
-
-    Reference: Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
-    percentages", Psychometrika 12, 1947; its use for two classifiers: T. G. Dietterich, "Approximate
-    statistical tests for comparing supervised classification learning algorithms", 1998.
-
-    Args:
-        first_only: examples that only the first has right.
-        second_only: examples that only the second has right.
-    """
-    if first_only + second_only == 0:
-        return 1.0
-    from scipy.stats import binomtest
-
-    return float(binomtest(first_only, first_only + second_only, 0.5).pvalue)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number: that one of them is small by chance is likelier than each.
+    """Correct p-values for multiple comparisons by Holm's method.
 
     Reference: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6, 1979.
@@ -168,20 +147,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _difference(first: Record, first_name: str, second: Record, second_name: str) -> Difference:
-    reason = ""
     if first.fingerprint is None or first.fingerprint != second.fingerprint:
-        reason = f"{second_name} was trained on other data than {first_name}"
+        return Difference(second_name, reason=f"{second_name} was trained on other data than {first_name}")
     answers = [read.arrays("predictions.npz") for read in (first, second)]
     for name, found in zip((first_name, second_name), answers, strict=True):
-        if found is None or not {"labels", "class_ids"} <= found.keys():
-            reason = reason or f"{name} has kept no answers to the test examples (predictions.npz)"
-    if not reason and not np.array_equal(answers[0]["labels"], answers[1]["labels"]):
-        reason = f"{second_name} was tested on other examples than {first_name}"
-    if reason:
+        if found is None:
+            reason = f"{name} has kept no answers to the test examples (predictions.npz)"
+            return Difference(second_name, reason=reason)
+    try:
+        task = decode(first.recipe.get("task"), first.run.path)
+        tested = task.compare_runs(*answers)
+    except KeyError as error:
+        reason = f"predictions.npz of {first_name} or {second_name} lacks {error}"
         return Difference(second_name, reason=reason)
-    right = [found["class_ids"] == found["labels"] for found in answers]
-    only = [int(np.count_nonzero(a & ~b)) for a, b in (right, right[::-1])]
-    return Difference(second_name, *only, examples=len(right[0]), p_value=mcnemar(*only))
+    except (UsageError, ValueError) as error:
+        return Difference(second_name, reason=str(error).rstrip("."))
+    if tested is None:
+        return Difference(second_name, reason=f"{type(task).__name__} has no test for two runs")
+    return Difference(second_name, tested)
 
 
 def _corrected(differences: list[Difference]) -> list[Difference]:

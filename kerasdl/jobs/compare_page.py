@@ -1,6 +1,6 @@
 """The page of a comparison of runs."""
 
-from kerasdl.jobs.compare import Comparison
+from kerasdl.jobs.compare import Comparison, Difference
 from kerasdl.report import curves
 from kerasdl.report.blocks import Block, Chart, Column, Notice, Section, Table, Text
 from kerasdl.report.render import render
@@ -56,16 +56,17 @@ def verdicts(comparison: Comparison) -> list[Block]:
     """Return what can be said of each run against the first."""
     first = comparison.names[0]
     blocks: list[Block] = [
-        Text(f"{difference.run} against {first}{_signed(difference.points)}: {difference.sentence()}")
+        Text(f"{difference.run} against {first}{_signed(difference)}: {difference.sentence()}")
         for difference in comparison.differences
     ]
-    tested = [difference for difference in comparison.differences if difference.p_value is not None]
+    tested = [difference for difference in comparison.differences if difference.tested is not None]
     if len(tested) > 1:
         blocks.append(Text(correction(len(tested))))
     return [*blocks, Notice(MEANING)] if tested else blocks
 
 
-def _signed(points: float | None) -> str:
+def _signed(difference: Difference) -> str:
+    points = None if difference.tested is None else difference.tested.figures.get("points")
     return "" if points is None else f" ({points:+.2f} points)"
 
 

@@ -1,102 +1,127 @@
 """Figures over a whole split, of a run, a bundle or one exported file alike."""
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasdl.inference.answers import Arrays, Batches, run_over
-from kerasdl.inference.runtimes import Predictor
+from kerasdl.data.dataset import Dataset, DataSpec, Tree
+from kerasdl.data.passes import Batches, split_batches
+from kerasdl.inference.answers import Answers, run_over
+from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.predictor import Predictor
+from kerasdl.inference.runtimes import EndpointPredictor
 from kerasdl.runs.folder import Run
+from kerasdl.tasks.task import Evaluation, Task
+
+if TYPE_CHECKING:
+    import keras
+
+_FITTED = "calibration.json"
+
+
+def fitted_of(run: Run) -> dict[str, Any]:
+    """Read what was fitted to a run's network after training; empty where nothing was."""
+    return run.read_json(_FITTED)
 
 
 def evaluate(
-    predictor: Predictor,
-    task: Any,
-    batches: Batches,
-    class_names: Sequence[str] = (),
-    calibration: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the task's figures of a predictor's default endpoint over a split.
+    predictor: Predictor, task: Task, spec: DataSpec, fitted: Mapping[str, Any], batches: Batches
+) -> Evaluation:
+    """Evaluate a predictor's default endpoint over a split.
 
     Args:
-        predictor: what answers.
-        task: has `inputs` and `evaluate`.
-        batches: returns numpy (features, labels) batches of the split, anew at each call.
-        class_names: in the order of the outputs. Defaults to those that the predictor tells.
-        calibration: what was fitted to the network (`calibration.of_run`), and is in the predictor already.
+        predictor: what answers; what was fitted is in it already.
+        task: judges the answers.
+        spec: what is in each example.
+        fitted: what was fitted to the network after training.
+        batches: returns the batches of the split, anew at each call.
 
     Raises:
         RunFailedError: when there is not one example.
     """
-    names = class_names or predictor.labels
-    return task.evaluate(*answers(predictor, task, batches), names, calibration or {})
+    endpoints = {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, fitted)}
+    return task.evaluate(answers_of(predictor, endpoints, batches), spec, fitted)
 
 
-def evaluate_run(
-    run: Run,
-    predictor: Predictor,
-    task: Any,
-    batches: Batches,
-    class_names: Sequence[str] = (),
-    calibration: Mapping[str, Any] | None = None,
+def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches: Batches) -> Answers:
+    """Return what a predictor's default endpoint answers to a split.
+
+    Raises:
+        RunFailedError: when there is not one example.
+    """
+    name = predictor.default_endpoint
+    return run_over(functools.partial(predictor.call, name), endpoints[name].inputs_of, batches)
+
+
+def evaluate_network(
+    run: Run, network: "keras.Model", task: Task, dataset: Dataset, limit: int | None = None
 ) -> dict[str, Any]:
-    """Evaluate a run on its test split, and keep in the run what reports and comparisons need.
+    """Fit what the task fits after training, evaluate on the test split, and keep the result in the run.
 
-    Written are `metrics.json` (the figures, as "test"; its other keys stay), and where the task has
-    them: `predictions.npz`, the answer to each example, and `mistakes.npz`, the worst ones with their raw
-    features.
+    Written are `calibration.json` (what was fitted, where anything was), `metrics.json` (the figures, as
+    "test"; its other keys stay), and where the task has them: `predictions.npz`, the answer to each example,
+    and `mistakes.npz`, the worst ones with their raw features.
 
     Args:
         run: where the files go.
-        predictor: the run's network, calibration included.
-        task: has `inputs` and `evaluate`, and may have `predictions` and `mistakes`, which take outputs and
-            labels and give arrays by name, those of mistakes with their `indices` in the split.
-        batches: returns numpy (features, labels) batches of the test split, anew at each call.
-        class_names: in the order of the outputs. Defaults to those that the predictor tells.
-        calibration: what was fitted to the network (`calibration.of_run`), and is in the predictor already.
+        network: its best network, float32.
+        task: that of the run; it says what is fitted.
+        dataset: the data it was trained on.
+        limit: batches of each split to use; None for all.
 
     Returns:
-        The figures.
+        The figures of the test split.
 
     Raises:
         RunFailedError: when there is not one example.
     """
-    outputs, labels = answers(predictor, task, batches)
-    figures = task.evaluate(outputs, labels, class_names or predictor.labels, calibration or {})
-    if hasattr(task, "predictions"):
-        run.write_arrays("predictions.npz", task.predictions(outputs, labels))
-    if hasattr(task, "mistakes"):
-        mistakes = task.mistakes(outputs, labels)
-        features = features_at(mistakes["indices"], batches)
-        run.write_arrays("mistakes.npz", {"features": features, **mistakes})
-    run.write("metrics.json", {**run.read_json("metrics.json"), "test": figures})
-    return figures
+    spec, test = dataset.spec, split_batches(dataset.test, limit)
+    fitted = task.fit_after_training(network, spec, split_batches(dataset.validation, limit))
+    if fitted:
+        run.write(_FITTED, fitted)
+    else:
+        (run.path / _FITTED).unlink(missing_ok=True)  # of an earlier state of the network
+    predictor = EndpointPredictor(run.path, task.endpoints(network, spec, fitted), spec.class_names)
+    found = evaluate(predictor, task, spec, fitted, test)
+    if found.predictions:
+        run.write_arrays("predictions.npz", found.predictions)
+    if found.mistakes:
+        features = features_at(found.mistakes["indices"], test)
+        named = features if isinstance(features, Mapping) else {"features": features}
+        run.write_arrays("mistakes.npz", {**named, **found.mistakes})
+    run.write("metrics.json", {**run.read_json("metrics.json"), "test": found.figures})
+    return found.figures
 
 
-def features_at(indices: np.ndarray, batches: Batches) -> np.ndarray:
-    """Return the raw features (K, ...) of some examples of a split, in the order of `indices` (K,)."""
-    found: dict[int, np.ndarray] = {}
-    wanted, start = set(indices.tolist()), 0
-    shape: tuple[int, ...] = ()
-    dtype = np.dtype("uint8")
-    for features, labels in batches():
-        shape, dtype = features.shape[1:], features.dtype
-        here = (index for index in wanted if start <= index < start + len(labels))
-        found |= {index: features[index - start].copy() for index in here}
-        start += len(labels)
-        if len(found) == len(wanted):
+def features_at(indices: np.ndarray, batches: Batches) -> Tree:
+    """Return the raw features (K, ...) of some examples of a split, in the order of `indices` (K,).
+
+    Texts become arrays of bytes of one length, which `.npz` files hold without pickling.
+    """
+    order, parts, start = np.argsort(indices, kind="stable"), [], 0
+    wanted = indices[order]
+    for features, targets, _ in batches():
+        size = len(next(iter(targets.values()))) if isinstance(targets, Mapping) else len(targets)
+        here = wanted[(wanted >= start) & (wanted < start + size)] - start
+        parts.append(_taken(features, here))
+        start += size
+        if start > wanted.max(initial=-1):
             break
-    return np.array([found[index] for index in indices.tolist()], dtype).reshape(len(indices), *shape)
+    back = np.argsort(order, kind="stable")
+    if isinstance(parts[0], Mapping):
+        return {name: _storable(np.concatenate([part[name] for part in parts])[back]) for name in parts[0]}
+    return _storable(np.concatenate(parts)[back])
 
 
-def answers(predictor: Predictor, task: Any, batches: Batches) -> tuple[Arrays, np.ndarray]:
-    """Return what a predictor's default endpoint answers to a split, by name, and the labels.
+def _taken(features: Tree, indices: np.ndarray) -> Tree:
+    if isinstance(features, Mapping):
+        return {name: value[indices] for name, value in features.items()}
+    return features[indices]
 
-    Raises:
-        RunFailedError: when there is not one example.
-    """
-    endpoint = predictor.default_endpoint
-    call = functools.partial(predictor.call, endpoint)
-    return run_over(call, functools.partial(task.inputs, endpoint), batches)
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    if array.dtype != object:
+        return array
+    return np.array([text.encode() if isinstance(text, str) else text for text in array.flat], bytes)

@@ -102,7 +102,7 @@ def range_test(
         epochs=steps,
         steps_per_epoch=1,
         shuffle=False,
-        class_weight=recipe.task.class_weight(splits.train.labels, len(splits.spec.class_names)),
+        class_weight=_class_weight(recipe, splits),
         callbacks=[rising],
         verbose=0,
     )
@@ -246,3 +246,8 @@ class _RisingRate(keras.callbacks.Callback):
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _class_weight(recipe, splits):
+    weights = recipe.task.weights_of_classes(splits)
+    return None if weights is None else dict(enumerate(weights))

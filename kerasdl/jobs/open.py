@@ -1,77 +1,103 @@
-"""Opens whatever a command is given: a run, a bundle, or one exported file."""
+"""Opens what a command is given: a run, a bundle, or one exported file."""
 
-import dataclasses
-import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasdl.data import dataset, from_text
-from kerasdl.data.dataset import Dataset, Spec, read_spec
+from kerasdl.data import from_text
+from kerasdl.data.dataset import Dataset, DataSpec, Tree
+from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
 from kerasdl.export.card import read_card
 from kerasdl.files import hash_file
 from kerasdl.inference import runtimes
+from kerasdl.inference.endpoint import Arrays, Endpoint
+from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import verify
+from kerasdl.jobs.evaluate import fitted_of
 from kerasdl.runs.folder import Run
-from kerasdl.tasks.classification import temperature
+from kerasdl.tasks.task import Task
 
 _log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
 class Target:
     """Something that predicts, with the recipe parts needed to judge it.
 
     Attributes:
         path: what was opened.
         kind: "keras" (a run), "saved_model", "tflite" or "onnx".
-        open: makes what answers; a run's network is read only when it is asked.
-        labels: class names in the order of the outputs.
-        data: the source it was trained on; its folder may not exist on this machine.
         task: its task.
-        features: spec of one raw example.
+        data: the source it was trained on; its folder may not exist on this machine.
+        spec: what is in each example.
         fingerprint: of the data it was trained on.
-        calibration: what was fitted to the network after training, and is part of the predictor.
+        fitted: what was fitted to the network after training, and is part of the predictor.
     """
 
-    path: Path
-    kind: str
-    open: Callable[[], runtimes.Predictor]
-    labels: tuple[str, ...]
-    data: Any
-    task: Any
-    features: Spec
-    fingerprint: str
-    temperature: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        open_predictor: Callable[[], Predictor],
+        *,
+        task: Task,
+        data: Source,
+        recorded: Mapping[str, Any],
+        fitted: Mapping[str, Any],
+    ):
+        self.path, self.kind = path, kind
+        self.task, self.data, self.fitted = task, data, fitted
+        self.spec, self.fingerprint = DataSpec.from_description(recorded), recorded["fingerprint"]
+        self._open, self._predictor = open_predictor, None
 
-    @functools.cached_property
-    def predictor(self) -> runtimes.Predictor:
-        """What answers."""
-        return self.open()
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of the outputs; empty where there are none."""
+        return self.spec.class_names
 
-    def predict(self, features: np.ndarray) -> dict[str, np.ndarray]:
+    @property
+    def predictor(self) -> Predictor:
+        """What answers; a run's network is read when this is first asked for."""
+        if self._predictor is None:
+            self._predictor = self._open()
+        return self._predictor
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """What the task says of its endpoints, by name; there is no network behind them."""
+        found = self.task.endpoints(None, self.spec, self.fitted)
+        return {endpoint.name: endpoint for endpoint in found}
+
+    def predict(self, features: Tree) -> Arrays:
         """Return the outputs by name (`probabilities`, `class_ids`) of raw examples.
 
         Args:
-            features: (batch_size, *self.features.shape), for images uint8 0..255.
+            features: (batch_size, ...), for images uint8 0..255; a dict where the network takes several.
 
         Raises:
             UsageError: for examples of another shape.
         """
+        if isinstance(features, Mapping):
+            return self.predictor.call(self.predictor.default_endpoint, features)
         return self.predictor.predict(features)
 
-    def predict_files(self, files: list[Path]) -> list[dict[str, Any]]:
-        """Return the task's answer for each file, in order.
+    def predict_files(self, files: Sequence[str | Path]) -> list[dict[str, Any]]:
+        """Return the task's answer for each file or text, in order.
 
         Raises:
-            UsageError: when a file is missing or the task cannot read it.
+            UsageError: when one is missing or cannot be read, or the task reads none.
         """
-        features = np.stack([self.task.read_file(file, self.features) for file in files])
-        answers = self.task.describe(self.predict(features), self.labels)
+        endpoint = self.endpoints[self.predictor.default_endpoint]
+        if endpoint.reads is None or endpoint.describe is None:
+            raise UsageError(
+                f"{type(self.task).__name__} does not say how to read an example from the command line. Use "
+                "kerasdl.load(...).predict(features) in Python."
+            )
+        examples = [endpoint.reads(str(file)) for file in files]
+        answers = endpoint.describe(self.predict(_stacked(examples)))
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
     def load_data(self, text: str | None = None, *, same: bool = False) -> Dataset:
@@ -84,31 +110,32 @@ class Target:
         Raises:
             UsageError: when it cannot be loaded, or has other examples or classes.
         """
-        if text is None and self.kind != "keras" and hasattr(self.data, "path"):
+        if text is None and self.kind != "keras" and self.data.place is not None:
             raise UsageError(
-                f"{self.path} was trained on {self.data.path!r}; where that is, an exported file does not "
-                "tell. Say it with --data."
+                f"{self.path} was trained on {self.data.place!r}, but an exported file does not record where "
+                "that is. Give the place with --data."
             )
-        source = self.data if text is None else dataset.same_source(self.data, from_text(text))
-        splits = source.load()
-        self._check_splits(splits)
-        if same and splits.fingerprint != self.fingerprint:
+        source = self.data if text is None else self.data.moved_to(from_text(text))
+        dataset = source.load()
+        self._check_spec(dataset.spec)
+        if same and dataset.fingerprint != self.fingerprint:
             raise UsageError(
                 f"This is not the data that {self.path} was trained on (fingerprint "
-                f"{splits.fingerprint[:12]}, not {self.fingerprint[:12]}): it has changed since. Train again."
+                f"{dataset.fingerprint[:12]}, not {self.fingerprint[:12]}): it has changed since. "
+                "Train again."
             )
-        return splits
+        return dataset
 
-    def _check_splits(self, splits: Dataset) -> None:
-        if splits.spec.inputs != self.features:
+    def _check_spec(self, given: DataSpec) -> None:
+        if given.inputs != self.spec.inputs:
             raise UsageError(
-                f"{self.path} takes examples of shape {self.features.shape}, but this data has "
-                f"{splits.spec.inputs.shape}. Give data like that it was trained on."
+                f"{self.path} takes examples of shape {_shapes(self.spec.inputs)}, but this data has "
+                f"{_shapes(given.inputs)}. Give data like that it was trained on."
             )
-        if splits.spec.class_names != self.labels:
+        if given.class_names != self.labels:
             raise UsageError(
                 f"{self.path} knows the classes {_few(self.labels)}, but this data has "
-                f"{_few(splits.spec.class_names)}. Give data with the same classes."
+                f"{_few(given.class_names)}. Give data with the same classes."
             )
 
 
@@ -146,24 +173,15 @@ def find(path: Path) -> Run | Path:
 
 
 def _load_run(run: Run) -> Target:
-    recipe, recorded, labels = run.recipe(), run.read_json("receipt.json")["data"], run.labels()
-    features = read_spec(recorded["features"])
-    fitted = temperature.of_run(run)
+    recipe, recorded, fitted = run.recipe(), run.read_json("receipt.json")["data"], fitted_of(run)
 
     def open_network():
-        endpoints = recipe.task.endpoints(run.network(), features, fitted)
-        return runtimes.EndpointPredictor(run.path, endpoints, labels)
+        spec = DataSpec.from_description(recorded)
+        endpoints = recipe.task.endpoints(run.network(), spec, fitted)
+        return runtimes.EndpointPredictor(run.path, endpoints, spec.class_names)
 
     return Target(
-        run.path,
-        "keras",
-        open_network,
-        labels,
-        recipe.data,
-        recipe.task,
-        features,
-        recorded["fingerprint"],
-        fitted,
+        run.path, "keras", open_network, task=recipe.task, data=recipe.data, recorded=recorded, fitted=fitted
     )
 
 
@@ -176,19 +194,28 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
             )
     predictor = runtimes.open_artifact(path)
     task, data = verify.recorded_parts(bundle, card)
-    recorded = card["data"]
     return Target(
         path,
         predictor.kind,
         lambda: predictor,
-        tuple(predictor.labels),
-        data,
-        task,
-        read_spec(recorded["features"]),
-        recorded["fingerprint"],
-        card.get("calibration", {}),
+        task=task,
+        data=data,
+        recorded=card["data"],
+        fitted=card.get("calibration", {}),
     )
 
 
+def _stacked(examples: Sequence[Tree]) -> Tree:
+    if isinstance(examples[0], Mapping):
+        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+    return np.stack(examples)
+
+
+def _shapes(specs: Tree) -> str:
+    if isinstance(specs, Mapping):
+        return ", ".join(f"{name} {spec.shape}" for name, spec in specs.items())
+    return str(specs.shape)
+
+
 def _few(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
+    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "") or "none"

@@ -6,16 +6,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kerasdl import environment
 from kerasdl.errors import UsageError
 from kerasdl.explain import page
 from kerasdl.jobs import augmentation_page
+from kerasdl.recipe.document import decode
 from kerasdl.report import curves, provenance
 from kerasdl.report.blocks import Block, Column, Notice, Section, Table
 from kerasdl.report.render import render
 from kerasdl.runs import record, state
 from kerasdl.runs.folder import Run
 from kerasdl.runs.record import Record
+from kerasdl.tasks.task import Task, numbers
 
 FILE_NAME = "report.html"
 
@@ -23,8 +24,7 @@ FILE_NAME = "report.html"
 def write_report(run: Run) -> Path:
     """Write the page of a run, from its files alone, whatever of them is there yet; returns the page's path.
 
-    It needs neither the data nor, before there are test figures, Keras: then the task is loaded, which knows
-    how to show them.
+    It needs neither the data nor Keras.
 
     Raises:
         UsageError: when the folder is no run.
@@ -37,7 +37,7 @@ def write_report(run: Run) -> Path:
     charts = Section("Training", _training(read))
     found += [*tested[:1], charts, *tested[1:]]
     found += [_explanations(read), _augmentation(read)]
-    found.append(provenance.artefacts(read, getattr(task, "columns", {})))
+    found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found += [provenance.recipe(read), provenance.receipt(read)]
     sections = [section for section in found if section is not None]
     run.write(
@@ -81,30 +81,25 @@ def _augmentation(read: Record) -> Section | None:
     return augmentation_page.section(read.arrays(augmentation_page.FILE_NAME, "images", repair="Delete it."))
 
 
-def _task(read: Record) -> tuple[Any, str]:
+def _task(read: Record) -> tuple[Task | None, str]:
     """Load the task of a run; where that cannot be done, say why instead."""
-    environment.import_tensorflow()
-    from kerasdl.recipe.document import decode
-
     try:
         return decode(read.recipe.get("task"), read.run.path), ""
     except UsageError as error:
         return None, f"The run's task cannot be loaded, so its test figures are plain numbers here. {error}"
 
 
-def _test_sections(read: Record, task: Any) -> list[Section]:
+def _test_sections(read: Record, task: Task | None) -> list[Section]:
     if not read.test:
         return []
-    if not hasattr(task, "sections"):  # a task of the user's own need not have a page
-        return [Section("Test figures", [plain_figures(read.test)])]
-    return list(task.sections(read.test, read.labels, read.arrays("mistakes.npz")))
+    found = [] if task is None else task.sections(read.test, read.labels, read.arrays("mistakes.npz"))
+    return list(found) or [Section("Test figures", [plain_figures(read.test)])]
 
 
 def plain_figures(figures: Mapping[str, Any]) -> Table:
     """Return the numbers among some figures as a table."""
     rows = [
         [name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}"]
-        for name, value in figures.items()
-        if isinstance(value, (int, float))
+        for name, value in numbers(figures).items()
     ]
     return Table("Figures on the test split", [Column("figure"), Column("value", "")], rows)

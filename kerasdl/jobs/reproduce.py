@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl.data import dataset, from_text
+from kerasdl.data import from_text
 from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.runs import agreement, receipt
@@ -68,7 +68,7 @@ def check_data(run: Run, data: str | None):
     """
     recipe = run.recipe()
     if data is not None:
-        source = dataset.same_source(recipe.data, from_text(data))
+        source = recipe.data.moved_to(from_text(data))
         recipe = dataclasses.replace(recipe, data=source)
     fingerprint, recorded = (
         recipe.data.load().fingerprint,

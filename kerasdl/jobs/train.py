@@ -8,24 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 from keras.callbacks import LambdaCallback
 from rich.console import Console
 
-from kerasdl.data import passes
 from kerasdl.data.dataset import Dataset
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.tflite import Converter
-from kerasdl.inference.runtimes import EndpointPredictor
-from kerasdl.jobs import export as shipping
-from kerasdl.jobs import report
-from kerasdl.jobs.evaluate import evaluate_run
+from kerasdl.inference import labels
+from kerasdl.jobs import export, report
+from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.trial import Trial
 from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
-from kerasdl.tasks.classification import temperature
 from kerasdl.training import build, distribute, faults
 from kerasdl.training import resume as resuming
 from kerasdl.training.fit import fit
@@ -204,7 +200,8 @@ def _work(
         with _explained(recipe, strategy, dry_run) as working:
             splits = load_data(recipe) if trial is None else trial.load(recipe)
             if converter is not None:  # what cannot be published is said before hours of training, not after
-                check_destination(Path(options.exported_dir), recipe.name, splits.spec.class_names)
+                check_destination(Path(options.exported_dir), recipe.name)
+                labels.assets(splits.spec)
             recipe, seen, steps = build.resolve(recipe, splits, dry_run)
             source = None if begun else pretrained.find(recipe)
             recipe = recipe if source is None else source.adopt(recipe)
@@ -234,34 +231,19 @@ def _work(
                 )
                 return Result(run, recipe, figures, bundle)
             limit = build.DRY_RUN_STEPS if dry_run else None
-            metrics = _evaluate(run, recipe, network, splits, limit)
+            run.update_status(stage="evaluating")
+            metrics = evaluate_network(run, network, recipe.task, splits, limit)
             console.print(recipe.task.summary(metrics), highlight=False)
             bundle = None
             if converter is not None:
                 run.update_status(stage="exporting")
-                bundle = shipping.export_run(
-                    run,
-                    splits,
-                    exported_dir=options.exported_dir,
-                    converter=converter,
-                    embed_samples=options.embed_samples,
-                    limit=limit,
+                settings = export.Settings(
+                    exported_dir=options.exported_dir, embed_samples=options.embed_samples, limit=limit
                 )
+                bundle = export.export_run(run, splits, converter, settings, network)
             run.update_status(stage="finished")
             _write_report(run)
             return Result(run, recipe, metrics, bundle)
-
-
-def _evaluate(
-    run: runs.Run, recipe: Recipe, network: keras.Model, splits: Dataset, limit: int | None
-) -> dict[str, Any]:
-    """Calibrate the network where the recipe says so, and return its figures on the test split."""
-    run.update_status(stage="evaluating")
-    validation, test = (passes.split_batches(split, limit) for split in (splits.validation, splits.test))
-    fitted = temperature.after_training(run, network, recipe.task, validation)
-    endpoints = recipe.task.endpoints(network, splits.spec.inputs, fitted)
-    predictor = EndpointPredictor(run.path, endpoints, splits.spec.class_names)
-    return evaluate_run(run, predictor, recipe.task, test, splits.spec.class_names, fitted)
 
 
 class _Working:

@@ -52,14 +52,14 @@ class Trial:
         bundle = None
         if converter is not None and not str(run.read_json("status.json")["stopped"]).startswith(PRUNED):
             run.update_status(stage="exporting")
-            bundle = export.export_run(
-                run,
-                dataclasses.replace(splits, test=splits.validation),
+            settings = export.Settings(
                 exported_dir=exported_dir,
-                converter=converter,
                 formats=self.formats,
                 tflite_modes=self.tflite_modes,
                 embed_samples=embed_samples,
+            )
+            bundle = export.export_run(
+                run, dataclasses.replace(splits, test=splits.validation), converter, settings
             )
         run.update_status(stage="finished")
         return figures, bundle

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasdl.data.dataset import Dataset, same_source
+from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.passes import test_batches
+from kerasdl.data.source import Source
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.recipe.document import decode
+from kerasdl.tasks.task import Task
 
 
-def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, str]:
+def verify(path: Path, source: Source | None = None) -> tuple[list[dict[str, Any]], Task, str]:
     """Prove that a bundle is still what was exported: hashes, embedded samples, and the data where it is.
 
     Args:
@@ -25,14 +28,25 @@ def verify(path: Path, source: Any = None) -> tuple[list[dict[str, Any]], Any, s
         UsageError: when `path` is no bundle, or `source` is not the data it was exported with.
         RunFailedError: when a file has changed or an artefact gives other answers; each file is named.
     """
-    task, splits = recorded_data(path, bundle.read_card(path), source)
-    rows = bundle.verify_bundle(path, task=task, batches=None if splits is None else test_batches(splits))
+    card = bundle.read_card(path)
+    task, splits = recorded_data(path, card, source)
+    endpoints = recorded_endpoints(card, task)
+    batches = None if splits is None else test_batches(splits)
+    rows = bundle.verify_bundle(path, endpoints=endpoints, batches=batches)
     if splits is None:
         return rows, task, "hashes and embedded samples (the data it was exported with is not here)"
     return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
 
 
-def recorded_data(path: Path, card: Mapping[str, Any], source: Any = None) -> tuple[Any, Dataset | None]:
+def recorded_endpoints(card: Mapping[str, Any], task: Task) -> dict[str, Endpoint]:
+    """Return what the task of a bundle says of its endpoints, by name; there is no network behind them."""
+    spec = DataSpec.from_description(card["data"])
+    return {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, card.get("calibration", {}))}
+
+
+def recorded_data(
+    path: Path, card: Mapping[str, Any], source: Source | None = None
+) -> tuple[Task, Dataset | None]:
     """Return a bundle's task, and the data it was exported with: None where that is not on this machine.
 
     Args:
@@ -46,7 +60,7 @@ def recorded_data(path: Path, card: Mapping[str, Any], source: Any = None) -> tu
     """
     task, recorded = recorded_parts(path, card)
     try:
-        splits = (recorded if source is None else same_source(recorded, source)).load()
+        splits = (recorded if source is None else recorded.moved_to(source)).load()
     except (UsageError, RunFailedError):
         if source is not None:
             raise
@@ -61,7 +75,7 @@ def recorded_data(path: Path, card: Mapping[str, Any], source: Any = None) -> tu
     )
 
 
-def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Any, Any]:
+def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Task, Source]:
     """Return a bundle's task and data source; classes of the user's own from its copy of their recipe file.
 
     That file is run. Only one that the card lists, unchanged, is.

@@ -147,7 +147,7 @@ def make_network(recipe: Recipe, splits: Dataset, preprocessing: keras.Layer | N
         UsageError: when the network is too deep for examples as small as these.
     """
     layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
-    network = recipe.model.build(**recipe.task.model_arguments(splits.spec.class_names), preprocessing=layer)
+    network = recipe.model.build(**recipe.task.network_arguments(splits.spec), preprocessing=layer)
     shape = (None, *splits.spec.inputs.shape)
     try:
         with warnings.catch_warnings(record=True) as said:  # before an error they only announce it

@@ -211,20 +211,10 @@ def _blocks(training: Training, network: keras.Model, start_step: int) -> tf.dat
         augmentation=recipe.augmentation,
         num_parts=network.distribute_strategy.num_replicas_in_sync,
     )
-    weights = recipe.task.class_weight(split.labels, len(training.splits.spec.class_names))
+    weights = recipe.task.sample_weights(training.splits)
     if weights is None:
         return blocks
-    of_class = np.array([weights[index] for index in range(len(weights))], np.float32)
-    return blocks.map(lambda features, labels: (features, labels, _weights(of_class, labels)))
-
-
-def _weights(of_class: np.ndarray, labels):
-    """Return the weights of a block's examples: those of their classes, of mixed ones the mean by share."""
-    if len(labels.shape) == 2:
-        return tf.gather(of_class, labels)
-    first, second, share = tf.unstack(labels, axis=-1)
-    first, second = (tf.gather(of_class, tf.cast(index, tf.int32)) for index in (first, second))
-    return share * first + (1 - share) * second
+    return blocks.map(lambda features, labels: (features, labels, weights(labels)))
 
 
 def _results(network: keras.Model, logs: Mapping[str, Any]) -> dict[str, float]:

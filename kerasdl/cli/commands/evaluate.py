@@ -1,9 +1,12 @@
 """`kerasdl evaluate`: figures of a run, a bundle or an exported file on a split of its data."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser
+
+if TYPE_CHECKING:
+    from kerasdl.tasks.task import Task
 
 _SPLITS = ("train", "validation", "test")
 
@@ -26,7 +29,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     target = loading.load(values.target)
     splits = target.load_data(values.data)
     batches = passes.split_batches(getattr(splits, values.split))
-    figures = evaluate(target.predictor, target.task, batches, target.labels, target.calibration)
+    figures = evaluate(target.predictor, target.task, target.spec, target.fitted, batches).figures
     about = {
         "target": values.target,
         "kind": target.kind,
@@ -41,18 +44,19 @@ def run(parser: Parser, arguments: list[str]) -> int:
     return 0
 
 
-def _print(about: dict[str, Any], task: Any, figures: dict[str, Any]) -> None:
+def _print(about: dict[str, Any], task: "Task", figures: dict[str, Any]) -> None:
     from rich.console import Console
 
     from kerasdl.cli import printing
 
     printing.print_document(about)
-    if not hasattr(task, "tables"):
+    tables = task.tables(figures)
+    if not tables:
         printing.print_document(figures)
         return
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width of its own
         console.width = max(console.width, 120)
-    for part in task.tables(figures):
+    for part in tables:
         console.print()
         console.print(part, highlight=False)

@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser, check_words
 from kerasdl.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from kerasdl.jobs.open import Target
 
 _MOST_MISTAKES = 8
 _MOST_STEPS = 2**16
@@ -25,7 +28,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.jobs import open as loading
     from kerasdl.jobs import report as page
     from kerasdl.runs.folder import Run
-    from kerasdl.tasks.classification import temperature
 
     check_words("--methods", values.methods, explain.METHODS)
     found = loading.find(Path(values.run))
@@ -34,16 +36,17 @@ def run(parser: Parser, arguments: list[str]) -> int:
             f"{values.run} is exported, and an exported file gives no gradients. Give the run that it came "
             "from, such as runs/lenet5/1."
         )
-    network, labels = found.network(), found.labels()
+    target = loading.load(found.path)
+    network, labels = found.network(), target.labels
     class_id = None if values.class_name is None else _class_id(values.class_name, labels)
     arrays = explain.explain(
         network,
-        _examples(found, values.images),
+        _examples(target, values.images),
         labels,
         class_id=class_id,
         methods=values.methods,
         steps=values.steps,
-        temperature=temperature.of_run(found).get("temperature", 1.0),
+        temperature=target.fitted.get("temperature", 1.0),
     )
     own = found.path / FOLDER
     folder = values.out or own
@@ -86,26 +89,23 @@ def _class_id(text: str, labels: Sequence[str]) -> int:
     )
 
 
-def _examples(run, files: Sequence[Path]):
+def _examples(target: "Target", files: Sequence[Path]):
     import numpy as np
 
-    from kerasdl.data import dataset
+    from kerasdl.data.dataset import Spec
     from kerasdl.jobs.explain import Examples
     from kerasdl.report.pictures import is_picture
     from kerasdl.runs import record
 
-    features = dataset.read_spec(run.read_json("receipt.json")["data"]["features"])
-    if len(features.shape) != 3 or not is_picture(features.shape):
-        raise UsageError(f"{run.path} takes examples of shape {features.shape}: only images are explained.")
+    inputs, reads = target.spec.inputs, target.endpoints["serving_default"].reads
+    if not isinstance(inputs, Spec) or len(inputs.shape) != 3 or not is_picture(inputs.shape) or not reads:
+        raise UsageError(f"{target.path} takes examples of {inputs}: only images are explained.")
     if files:
-        task = run.recipe().task
-        return Examples(
-            np.stack([task.read_file(file, features) for file in files]), [file.name for file in files]
-        )
-    mistakes = record.read(run.path).arrays("mistakes.npz")
+        return Examples(np.stack([reads(str(file)) for file in files]), [file.name for file in files])
+    mistakes = record.read(target.path).arrays("mistakes.npz")
     if mistakes is None or not len(mistakes["indices"]):
         why = "was not evaluated" if mistakes is None else "made no mistakes on its test split"
-        raise UsageError(f"{run.path} {why}, so there is nothing to explain by itself. Give image files.")
+        raise UsageError(f"{target.path} {why}, so there is nothing to explain by itself. Give image files.")
     names = [f"test example {index}" for index in mistakes["indices"][:_MOST_MISTAKES]]
     return Examples(mistakes["features"][:_MOST_MISTAKES], names, mistakes["labels"][:_MOST_MISTAKES])
 

@@ -44,15 +44,13 @@ def run(parser: Parser, arguments: list[str]) -> int:
         if values.calibrate:
             figures = export.calibrate_run(run, splits)
             console.print(target.task.summary(figures), highlight=False)
-        bundle = export.export_run(
-            run,
-            splits,
+        settings = export.Settings(
             exported_dir=values.exported_dir,
-            converter=converter,
             formats=values.formats or ALL_FORMATS,
             tflite_modes=values.tflite_modes or DEFAULT_MODES,
             dynamic_batch=values.dynamic_batch,
             embed_samples=values.samples,
         )
+        bundle = export.export_run(run, splits, converter, settings)
     printing.print_bundle(console, bundle, target.task)
     return 1 if bundle.failures else 0

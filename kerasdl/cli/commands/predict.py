@@ -1,7 +1,5 @@
 """`kerasdl predict`: classify image files with a run, a bundle or an exported file."""
 
-from pathlib import Path
-
 from kerasdl import environment
 from kerasdl.cli.parser import Parser
 
@@ -9,7 +7,9 @@ from kerasdl.cli.parser import Parser
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     parser.add_target("a run, a bundle, or one exported file")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="image files")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="image files, or what else the network reads"
+    )
     parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()

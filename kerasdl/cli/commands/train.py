@@ -109,9 +109,8 @@ def _resume(parser: Parser, arguments: list[str], path: str) -> int:
     recipe = open_run(path).recipe()
     if (text := value_of("--data", arguments)) is not None:
         from kerasdl.data import from_text
-        from kerasdl.data.dataset import same_source
 
-        recipe = dataclasses.replace(recipe, data=same_source(recipe.data, from_text(text)))
+        recipe = dataclasses.replace(recipe, data=recipe.data.moved_to(from_text(text)))
     flags.add_to(parser, recipe)
     for action in parser._actions:  # what is not given stays as it was when the run began
         if action.dest in ("export", "samples", "exported_dir"):

@@ -7,11 +7,12 @@ import numpy as np
 
 from kerasdl.data.dataset import ArraySplit, FileSplit, Split, StreamSplit
 from kerasdl.data.labelled.carving import select
+from kerasdl.data.source import Source
 from kerasdl.errors import UsageError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Choice:
+class Choice(Source):
     """What every source of labelled images lets choose: the classes, and how many images they train on."""
 
     # Classes to use, in this order, by name or by number from 0 on: cat,dog or 3,5; none for all.

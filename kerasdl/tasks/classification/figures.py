@@ -15,7 +15,6 @@ from kerasdl.errors import RunFailedError
 NUM_BINS = 15  # of the reliability curve, as in Guo et al.
 NUM_MISTAKES = 24
 _TOP_K = (2, 3, 5)
-_RESAMPLES = 10_000
 _LEVEL = 0.95
 _BLOCK = 2**22  # probabilities that are looked at together
 _SMALLEST = 1e-7  # probability that the cross-entropy takes for 0
@@ -94,21 +93,14 @@ def confidences(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
 
 
 def accuracy_interval(num_right: int, num_examples: int) -> list[float]:
-    """Return the 95 % interval [low, high] of an accuracy by the bootstrap, the same at each call.
+    """Return the 95 % interval [low, high] of an accuracy, by Wilson's score.
 
-    Reference: Efron, "Bootstrap methods: another look at the jackknife", 1979,
-    https://doi.org/10.1214/aos/1176344552.
-
-    A resample of N answers is right a binomially distributed number of times: drawing that number is drawing
-    the resample. Where all answers are right, or none, all resamples are the same and tell nothing: then it
-    is the exact interval (Clopper and Pearson, 1934).
+    Reference: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
-    outside = (1 - _LEVEL) / 2
-    if num_right in (0, num_examples):
-        margin = 1 - outside ** (1 / num_examples)
-        return [0.0, margin] if num_right == 0 else [1 - margin, 1.0]
-    drawn = np.random.default_rng(0).binomial(num_examples, num_right / num_examples, _RESAMPLES)
-    return [float(value) for value in np.quantile(drawn, [outside, 1 - outside]) / num_examples]
+    from scipy.stats import binomtest
+
+    found = binomtest(num_right, num_examples).proportion_ci(_LEVEL, method="wilson")
+    return [float(found.low), float(found.high)]
 
 
 def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -4,54 +4,14 @@ Reference: Guo et al., "On calibration of modern neural networks", 2017, https:/
 """
 
 import logging
-from typing import Any
 
 import numpy as np
 
-from kerasdl.inference.answers import Batches
-from kerasdl.runs.folder import Run
 from kerasdl.tasks.classification.figures import blocks, confidences, expected_calibration_error, reliability
 
 _log = logging.getLogger(__name__)
 
-FILE_NAME = "calibration.json"
 _LOWEST, _HIGHEST = 0.05, 20.0  # beyond these all probabilities are 0 and 1, or all alike
-
-
-def of_run(run: Run) -> dict[str, Any]:
-    """Read what was fitted to a run's network: what `task.endpoints` takes. Empty where nothing was."""
-    return run.read_json(FILE_NAME)
-
-
-def calibrate(run: Run, network: Any, task: Any, batches: Batches) -> dict[str, Any]:
-    """Fit a run's network to the validation split, and keep what was found in the run.
-
-    Args:
-        run: where `calibration.json` is written.
-        network: the run's, float32.
-        task: has `fit_calibration`.
-        batches: returns (features, labels) batches of the validation split.
-
-    Raises:
-        RunFailedError: when there is not one example.
-    """
-    fitted = task.fit_calibration(network, batches)
-    run.write(FILE_NAME, fitted)
-    return fitted
-
-
-def after_training(run: Run, network: Any, task: Any, batches: Batches) -> dict[str, Any]:
-    """Calibrate a run if its task says so; else forget what was fitted to an earlier state of its network.
-
-    Arguments and errors are those of `calibrate`.
-
-    Returns:
-        What was fitted; empty where nothing was.
-    """
-    if getattr(task, "calibrate", False):
-        return calibrate(run, network, task, batches)
-    (run.path / FILE_NAME).unlink(missing_ok=True)
-    return {}
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -324,7 +324,9 @@ class Learned(keras.callbacks.Callback):
         super().__init__()
         self.task = task
         self.position = position
+        self._first: dict[str, float] = {}
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.task.has_learned(logs):
+        self._first = self._first or dict(logs)
+        if self.task.has_learned(logs, self._first):
             self.position.stop("learned")
