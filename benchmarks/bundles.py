@@ -57,13 +57,8 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
     run.write("receipt.json", {"data": splits.describe()})
     run.write("labels.txt", to_text(splits.spec.class_names))
     with Converter() as converter:
-        bundle = export.export_run(
-            run,
-            splits,
-            exported_dir=folder / "exported",
-            converter=converter,
-            dynamic_batch=dynamic_batch,
-        )
+        settings = export.Settings(exported_dir=folder / "exported", dynamic_batch=dynamic_batch)
+        bundle = export.export_run(run, splits, converter, settings)
     for file, reason in bundle.failures.items():
         print(f"left out: {file}: {reason}")
     return run.path, bundle.path

@@ -27,7 +27,7 @@ import tensorflow as tf  # noqa: E402
 from kerasdl.data import passes  # noqa: E402
 from kerasdl.inference.endpoint import signature  # noqa: E402
 from kerasdl.jobs import open as loading  # noqa: E402
-from kerasdl.jobs.evaluate import answers  # noqa: E402
+from kerasdl.jobs.evaluate import answers_of  # noqa: E402
 from kerasdl.runs.folder import Run  # noqa: E402
 
 LOOP = "kerasdl evaluate"
@@ -60,10 +60,10 @@ def compare(path: str, data: str | None, rounds: int) -> None:
     target = loading.load(path)
     batches = passes.test_batches(target.load_data(data))
     images = np.concatenate([features for features, _ in batches()])
-    endpoint = target.task.endpoints(Run(Path(path)).network(), target.features, target.calibration)[0]
+    endpoint = target.task.endpoints(Run(Path(path)).network(), target.spec, target.fitted)[0]
     function = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)
     arms = {f"bare, batch {size}": bare(function, images, size) for size in BATCH_SIZES}
-    arms[LOOP] = lambda: answers(target.predictor, target.task, batches)
+    arms[LOOP] = lambda: answers_of(target.predictor, target.endpoints, batches)
     one_round(arms)  # traces
     found, about = quiet.rounds(rounds, lambda: one_round(arms))
     middle = {name: statistics.median(values[name] for values in found) for name in arms}

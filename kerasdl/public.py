@@ -27,7 +27,13 @@ _MODULES = {
     "kerasdl.data.images.folder": ("ImageFolder",),
     "kerasdl.data.images.npz": ("Npz",),
     "kerasdl.data.tfds.source": ("Tfds",),
+    "kerasdl.data.dataset": ("ArraySplit", "DataSpec", "Dataset", "Spec"),
+    "kerasdl.data.source": ("Augmentation", "Source"),
+    "kerasdl.inference.answers": ("Answers",),
+    "kerasdl.inference.endpoint": ("Endpoint",),
+    "kerasdl.preprocessing.preprocessing": ("Preprocessing",),
     "kerasdl.tasks.classification.task": ("Classification",),
+    "kerasdl.tasks.task": ("Evaluation", "RunDifference", "Task"),
     "kerasdl.search.drawing": ("optimization", "own_choice"),
     "kerasdl.cli": ("train_file", "tune_file"),
 }  # fmt: skip

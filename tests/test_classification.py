@@ -3,9 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
 from kerasdl.errors import UsageError
-from kerasdl.tasks.classification.task import Classification, SparseCrossentropy
+from kerasdl.inference.answers import Answers
+from kerasdl.tasks.classification.losses import SparseCrossentropy
+from kerasdl.tasks.classification.task import Classification, compare, tolerances
+
+DATA = DataSpec(Spec((8, 8, 1), "uint8"), Spec((), "int32", ("a", "b", "c")))
 
 
 def outputs(*classes, confidence=0.8):
@@ -16,7 +22,8 @@ def outputs(*classes, confidence=0.8):
 
 
 def test_evaluate():
-    figures = Classification().evaluate(outputs(0, 1, 2, 2), np.array([0, 1, 2, 0]))
+    answers = Answers(outputs(0, 1, 2, 2), np.array([0, 1, 2, 0]))
+    figures = Classification().evaluate(answers, DATA, {}).figures
     assert figures["accuracy"] == 0.75
     assert figures["crossentropy"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.1)) / 4, rel=1e-5)
     assert figures["examples"] == 4
@@ -24,7 +31,7 @@ def test_evaluate():
 
 def test_compare():
     expected, actual = outputs(0, 1, 2, 2), outputs(0, 1, 2, 1)
-    figures = Classification().compare(expected, actual, np.array([0, 1, 2, 2]))
+    figures = compare(expected, actual, np.array([0, 1, 2, 2]))
     assert figures["max_difference"] == pytest.approx(0.7)
     assert figures["mean_difference"] == pytest.approx(1.4 / 12)
     assert (figures["agreement"], figures["accuracy"], figures["accuracy_change"]) == (0.75, 0.75, -0.25)
@@ -34,9 +41,9 @@ def test_compare():
 def test_a_drop_beyond_chance_shows():
     labels = np.zeros(1000, np.int64)
     worse = outputs(*[1] * 40, *[0] * 960)
-    drop = Classification().compare(outputs(*labels), worse, labels)["accuracy_drop"]
+    drop = compare(outputs(*labels), worse, labels)["accuracy_drop"]
     assert drop == pytest.approx(0.040 - 2 * np.sqrt(40) / 1000)
-    sign, limit = Classification().tolerances("int8")["accuracy_drop"]
+    sign, limit = tolerances("int8")["accuracy_drop"]
     assert sign == "<=" and drop > limit
 
 
@@ -52,11 +59,22 @@ def test_loss_equals_keras_with_and_without_smoothing():
 
 def test_class_weights():
     labels = np.array([0, 0, 0, 1])
-    assert Classification().class_weight(labels, 2) is None
-    assert Classification(class_weights="balanced").class_weight(labels, 2) == {0: 4 / 6, 1: 2.0}
-    assert Classification(class_weights=(1.0, 3.0)).class_weight(labels, 2) == {0: 1.0, 1: 3.0}
+    assert weighed(None, labels, 2) is None
+    assert weighed("balanced", labels, 2) == pytest.approx([4 / 6, 4 / 6, 4 / 6, 2])
+    assert weighed((1.0, 3.0), labels, 2) == [1, 1, 1, 3]
+    mixed = np.array([[0, 1, 0.75], [1, 1, 0.5], [1, 0, 1]], np.float32)
+    assert weighed((1.0, 3.0), labels, 2, mixed) == [1.5, 3, 3]
     with pytest.raises(UsageError, match="2 numbers, the data 3 classes"):
-        Classification(class_weights=(1.0, 3.0)).class_weight(labels, 3)
+        weighed((1.0, 3.0), labels, 3)
+
+
+def weighed(class_weights, labels, num_classes, batch=None):
+    """Return the sample weights of a batch of labels; of the training labels by default."""
+    split = ArraySplit(np.zeros((len(labels), 1)), labels)
+    spec = DataSpec(Spec((1,), "float32"), Spec((), "int32", tuple(map(str, range(num_classes)))))
+    data = Dataset(split, split, split, spec, "")
+    weights = Classification(class_weights=class_weights).sample_weights(data)
+    return weights and weights(tf.constant(labels if batch is None else batch)).numpy().tolist()
 
 
 def test_label_smoothing_range():

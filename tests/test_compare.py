@@ -11,7 +11,8 @@ import pytest
 from kerasdl.cli import main
 from kerasdl.errors import UsageError
 from kerasdl.jobs import compare_page as pages
-from kerasdl.jobs.compare import compare, holm, mcnemar
+from kerasdl.jobs.compare import compare, holm
+from kerasdl.tasks.classification.comparison import mcnemar
 from tests import browser
 from tests.run_folders import write_run, write_status
 
@@ -56,8 +57,8 @@ def test_a_difference_beyond_chance(runs):
     answers(first, 10_000, wrong=range(100, 120))  # three examples are wrong in both
     answers(second, 10_000, wrong=[*range(117, 120), *range(500, 505)])
     (difference,) = compare([first.path, second.path]).differences
-    assert (difference.first_only, difference.second_only) == (5, 17)
-    assert difference.points == pytest.approx(0.12)
+    assert (difference.tested.figures["first_only"], difference.tested.figures["second_only"]) == (5, 17)
+    assert difference.tested.figures["points"] == pytest.approx(0.12)
     assert difference.sentence() == (
         "The difference of 0.12 points (17 against 5 test examples) is beyond chance (p = 0.017)."
     )

@@ -1,5 +1,6 @@
 """Evaluation: figures by brute force, the temperature, and the same numbers of a run and of all its files."""
 
+import dataclasses
 import json
 import shutil
 import warnings
@@ -13,15 +14,15 @@ from sklearn import metrics
 
 from kerasdl import cli
 from kerasdl.data import passes
-from kerasdl.data.dataset import Spec
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.tflite import Converter
-from kerasdl.inference.runtimes import EndpointPredictor
+from kerasdl.inference.answers import Answers
 from kerasdl.jobs import export, train, verify
 from kerasdl.jobs import open as loading
-from kerasdl.jobs.evaluate import evaluate, evaluate_run, features_at
+from kerasdl.jobs.evaluate import evaluate, evaluate_network, features_at, fitted_of
 from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
@@ -30,6 +31,7 @@ from kerasdl.tasks.classification import figures as measures
 from kerasdl.tasks.classification import temperature as calibration
 from kerasdl.tasks.classification.tables import tables
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.task import Evaluation, Task
 from kerasdl.training import build
 
 
@@ -138,9 +140,12 @@ def test_equal_probabilities_rank_as_argmax_does():
 
 def test_named_classes_count_where_probabilities_tie():
     outputs = {"probabilities": np.array([[0.5, 0.5]]), "class_ids": np.array([1], np.int32)}
-    assert Classification().evaluate(outputs, np.array([1]))["accuracy"] == 1
-    assert Classification().evaluate_briefly(outputs, np.array([1]))["accuracy"] == 1
-    assert Classification().describe(outputs, ("a", "b")) == [{"class": "b", "probability": 0.5}]
+    data = DataSpec(Spec((8, 8, 1), "uint8"), Spec((), "int32", ("a", "b")))
+    answers = Answers(outputs, np.array([1]))
+    assert Classification().evaluate(answers, data, {}).figures["accuracy"] == 1
+    (endpoint, _) = Classification().endpoints(None, data, {})
+    assert endpoint.judge(answers)["accuracy"] == 1
+    assert endpoint.describe(outputs) == [{"class": "b", "probability": 0.5}]
 
 
 def test_calibration_error_by_a_loop():
@@ -175,17 +180,21 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
 
 @pytest.mark.parametrize("num_right, count", [(9862, 10_000), (350, 359), (50, 100), (7, 10)])
 def test_interval_against_the_exact_binomial(num_right, count):
+    """Wilson's interval holds every share under which so many right answers are not rare."""
     low, high = measures.accuracy_interval(num_right, count)
-    expected = scipy.stats.binom.ppf([0.025, 0.975], count, num_right / count) / count
-    assert [low, high] == pytest.approx(expected, abs=1.5 / count)
-    assert measures.accuracy_interval(num_right, count) == [low, high]
+    z = scipy.stats.norm.ppf(0.975)
+    for share in (low, high):
+        assert abs(num_right / count - share) == pytest.approx(z * np.sqrt(share * (1 - share) / count))
+    exact = scipy.stats.binomtest(num_right, count).proportion_ci(0.95)
+    assert [low, high] == pytest.approx([exact.low, exact.high], abs=0.06 if count == 10 else 1.5 / count)
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_interval_where_all_or_none_are_right(count):
-    for num_right in (0, count):
-        exact = scipy.stats.binomtest(num_right, count).proportion_ci(0.95)
-        assert measures.accuracy_interval(num_right, count) == pytest.approx([exact.low, exact.high])
+    low, high = measures.accuracy_interval(0, count)
+    z2 = scipy.stats.norm.ppf(0.975) ** 2
+    assert (low, high) == (0, pytest.approx(z2 / (count + z2)))
+    assert measures.accuracy_interval(count, count) == [pytest.approx(1 - high), 1]
 
 
 def test_mistakes_are_the_most_confident_ones_in_order():
@@ -244,7 +253,7 @@ def test_features_are_found_in_any_batch():
     data = np.arange(20, dtype=np.uint16).reshape(10, 2)
 
     def batches():
-        return ((data[i : i + 4], np.zeros(len(data[i : i + 4]))) for i in range(0, 10, 4))
+        return ((data[i : i + 4], np.zeros(len(data[i : i + 4])), None) for i in range(0, 10, 4))
 
     found = features_at(np.array([9, 0, 5, 4]), batches)
     np.testing.assert_array_equal(found, data[[9, 0, 5, 4]])
@@ -278,20 +287,15 @@ def place(tmp_path_factory, splits):
     network = run.network()
     network.head.set_weights([3 * weight for weight in network.head.get_weights()])
     network.save(run.model_file)
-    target = loading.load(run.path)
-    evaluate_run(run, target.predictor, target.task, passes.test_batches(splits), target.labels)
+    evaluate_network(run, network, recipe.task, splits)
     before = run.read_json("metrics.json")
     with converter:
-        export.export_run(
-            run,
-            splits,
-            exported_dir=folder / "exported",
-            converter=converter,
-            tflite_modes=("float32", "int8"),
-            embed_samples=False,
+        settings = export.Settings(
+            exported_dir=folder / "exported", tflite_modes=("float32", "int8"), embed_samples=False
         )
+        export.export_run(run, splits, converter, settings)
         export.calibrate_run(run, splits)
-        export.export_run(run, splits, exported_dir=folder / "exported", converter=converter)
+        export.export_run(run, splits, converter, export.Settings(exported_dir=folder / "exported"))
     return folder, run, before
 
 
@@ -315,7 +319,7 @@ def test_every_file_of_a_calibrated_run_answers_as_it_does(place, splits, file):
     if (folder / "exported/net/1" / file).exists():
         plain = answers_of(loading.load(folder / "exported/net/1" / file), splits)
         np.testing.assert_array_equal(fitted["class_ids"], plain["class_ids"])
-        temperature = calibration.of_run(run)["temperature"]
+        temperature = fitted_of(run)["temperature"]
         assert temperature > 1.5
         expected = softmax(np.log(np.maximum(plain["probabilities"], 1e-37).astype("f8")) / temperature)
         assert np.abs(fitted["probabilities"] - expected).max() < tolerance
@@ -336,7 +340,7 @@ def test_run_bundle_and_files_give_the_same_figures(place, capsys, file):
     exact = file in EXACT
     for name in ("accuracy", "crossentropy", "ece", "roc_auc", "macro_f1"):
         assert of_file[name] == pytest.approx(of_run[name], abs=1e-4 if exact else 0.03), name
-    assert of_file["temperature"] == of_run["temperature"] == calibration.of_run(run)["temperature"]
+    assert of_file["temperature"] == of_run["temperature"] == fitted_of(run)["temperature"]
     assert [row["class"] for row in of_file["per_class"]] == list(map(str, range(10)))
     if exact:
         assert of_file["confusion_matrix"] == of_run["confusion_matrix"]
@@ -356,7 +360,7 @@ def test_the_card_tells_the_temperature_and_is_short(place):
     folder, run, _ = place
     plain, fitted = (bundles.read_card(folder / "exported/net" / version) for version in "12")
     assert "calibration" not in plain
-    assert fitted["calibration"] == calibration.of_run(run)
+    assert fitted["calibration"] == fitted_of(run)
     for row in fitted["artefacts"]:
         assert set(row["evaluation"]) == {"accuracy", "crossentropy", "examples", "ece"}
     assert {"accuracy", "accuracy_interval", "ece"} <= set(fitted["metrics"]["test"])
@@ -392,10 +396,10 @@ def test_other_splits(place, splits, capsys):
         found = json.loads(capsys.readouterr().out)
         counts.append((found["split"], found["examples"]))
     assert counts == [(name, len(getattr(splits, name))) for name in ("train", "validation", "test")]
-    fitted = calibration.of_run(run)
+    fitted = fitted_of(run)
     target = loading.load(run.path)
     batches = passes.split_batches(splits.validation)
-    found = evaluate(target.predictor, target.task, batches, target.labels, target.calibration)
+    found = evaluate(target.predictor, target.task, target.spec, target.fitted, batches).figures
     assert found["ece"] == pytest.approx(fitted["validation_ece_after"], abs=1e-6)
     assert found["crossentropy"] == pytest.approx(fitted["validation_nll_after"], abs=1e-5)
 
@@ -415,41 +419,36 @@ def test_training_further_settles_the_calibration_anew(tmp_path, splits):
     recipe = Recipe(name="net", model=Config(MLP, hidden_units=(5,)), data=Digits(), task=Classification())
     network = build.make_network(recipe, splits, None)
     run = runs.create(tmp_path, recipe)
-    batches = passes.split_batches(splits.validation)
-    assert calibration.after_training(run, network, Classification(), batches) == {}
-    fitted = calibration.after_training(run, network, Classification(calibrate=True), batches)
-    assert calibration.of_run(run) == fitted != {}
-    assert calibration.after_training(run, network, Classification(), batches) == {}
-    assert calibration.of_run(run) == {}
+    assert evaluate_network(run, network, Classification(), splits)["temperature"] == 1
+    assert fitted_of(run) == {}
+    figures = evaluate_network(run, network, Classification(calibrate=True), splits)
+    assert figures["temperature"] == fitted_of(run)["temperature"] != 1
+    assert evaluate_network(run, network, Classification(), splits)["temperature"] == 1
+    assert fitted_of(run) == {}
 
 
-class Counting:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counting(Task):
     """A task of another kind: it has neither predictions nor mistakes."""
 
-    def inputs(self, endpoint, features, seed):
-        return {"images": features}
-
-    def evaluate(self, outputs, labels, class_names, calibration):
-        return {"examples": len(labels), "classes": len(class_names)}
+    def evaluate(self, answers, data, fitted):
+        return Evaluation(figures={"examples": len(answers.targets), "outputs": sorted(answers.outputs)})
 
 
 def test_a_task_without_mistakes(tmp_path, splits):
-    recipe = Recipe(name="net", model=Config(MLP, hidden_units=(5,)), data=Digits(), task=Classification())
-    network = build.make_network(recipe, splits, None)
-    endpoints = Classification().endpoints(network, splits.spec.inputs)
-    predictor = EndpointPredictor(tmp_path, endpoints, splits.spec.class_names)
+    recipe = Recipe(name="net", model=Config(MLP, hidden_units=(5,)), data=Digits(), task=Counting())
+    network = recipe.model.build(num_classes=10)
     run = runs.Run(tmp_path)
-    assert evaluate_run(run, predictor, Counting(), passes.test_batches(splits)) == {
-        "examples": 359,
-        "classes": 10,
-    }
+    figures = {"examples": 359, "outputs": ["outputs"]}
+    assert evaluate_network(run, network, Counting(), splits) == figures
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def probabilities_of(calibration, logits):
     """Return what an endpoint over a network with these logits answers."""
     network = lambda images, training: tf.constant(logits)  # noqa: E731
-    endpoint = Classification().endpoints(network, Spec((8, 8, 1), "uint8"), calibration)[0]
+    data = DataSpec(Spec((8, 8, 1), "uint8"), Spec((), "int32", ("a", "b")))
+    endpoint = Classification().endpoints(network, data, calibration)[0]
     return endpoint.function(None)
 
 
@@ -466,13 +465,12 @@ def test_without_calibration_the_graph_has_no_division():
         return {operation.type for operation in graph.get_operations()}
 
     assert operations({"temperature": 2.0}) - operations({}) == {"RealDiv"}
-    assert operations(None) == operations({})
 
 
 def test_export_calibrates_a_run_that_was_trained_without(place, tmp_path, monkeypatch):
     _, run, _ = place
     copied = runs.Run(shutil.copytree(run.path, tmp_path / "run"))
-    (copied.path / calibration.FILE_NAME).unlink()
+    (copied.path / "calibration.json").unlink()
     arguments = [
         "export",
         str(copied.path),
@@ -485,8 +483,8 @@ def test_export_calibrates_a_run_that_was_trained_without(place, tmp_path, monke
     assert cli.main(arguments) == 0
     assert "calibration" not in bundles.read_card(tmp_path / "net/1")
     assert cli.main([*arguments, "--calibrate"]) == 0
-    assert calibration.of_run(copied) == calibration.of_run(run)
-    assert bundles.read_card(tmp_path / "net/2")["calibration"] == calibration.of_run(run)
+    assert fitted_of(copied) == fitted_of(run)
+    assert bundles.read_card(tmp_path / "net/2")["calibration"] == fitted_of(run)
 
 
 def test_train_has_the_flag(capsys):

@@ -20,7 +20,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from kerasdl.data.dataset import Spec
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.artefact import Artefact
@@ -28,15 +28,19 @@ from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import MODES, Converter
 from kerasdl.export.verify import References, check_interface, compare
 from kerasdl.files import hash_files
+from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.runtimes import open_artifact
 from kerasdl.inference.worker.client import Worker
 from kerasdl.preprocessing.image import ImagePreprocessing
-from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.classification.task import Classification, tolerances
+from kerasdl.tasks.classification.task import compare as compare_answers
 from tests.cases import LONG_CASES
 from tests.test_models import compiled
 
 LABELS = ("cat", "great dane", "emu")
+DATA = DataSpec(Spec((8, 8, 1), "uint8"), Spec((), "int32", LABELS))
+ENDPOINTS = {endpoint.name: endpoint for endpoint in Classification().endpoints(None, DATA, {})}
 FILES = (
     "saved_model.pb",
     "tiny.float32.tflite",
@@ -72,8 +76,8 @@ def images():
 
 @pytest.fixture(scope="module")
 def batches(images):
-    labels = np.arange(40, dtype=np.int32) % 3
-    return lambda: ((images[i : i + 16], labels[i : i + 16]) for i in range(0, 40, 16))
+    classes = np.arange(40, dtype=np.int32) % 3
+    return lambda: ((images[i : i + 16], classes[i : i + 16], None) for i in range(0, 40, 16))
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +85,9 @@ def spec(images):
     keras.utils.set_random_seed(0)
     model = Tiny()
     model(images[:1])
-    endpoints = Classification().endpoints(model, Spec((8, 8, 1), "uint8"))
-    return ExportSpec("tiny", model, endpoints, LABELS, {"serving_default": {"images": images[:20]}})
+    endpoints = Classification().endpoints(model, DATA, {})
+    representative = {"serving_default": {"images": images[:20]}}
+    return ExportSpec("tiny", model, endpoints, LABELS, representative, labels.assets(DATA))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +105,7 @@ def converter():
 @pytest.fixture(scope="module")
 def write(spec, batches, converter):
     def write(root, spec=spec, **arguments):
-        defaults = {"task": Classification(), "batches": batches, "converter": converter, "info": {}}
+        defaults = {"batches": batches, "converter": converter, "info": {}}
         return bundles.write_bundle(spec, root=root, **(defaults | arguments))
 
     return write
@@ -109,7 +114,7 @@ def write(spec, batches, converter):
 @pytest.fixture(scope="module")
 def bundle(write, images, tmp_path_factory):
     info = {"recipe": {"name": "tiny"}, "data": {}, "metrics": {}}
-    samples = {"features": images[:4], "labels": np.arange(4)}
+    samples = {"features": images[:4], "targets": np.arange(4)}
     return write(tmp_path_factory.mktemp("exported"), info=info, samples=samples)
 
 
@@ -335,27 +340,28 @@ def test_exporters_at_once_get_versions_of_their_own(tmp_path):
     assert (parent / "2" / "file").read_text() == "mine"
 
 
-class Strict(Classification):
-    """Finds every ONNX file wrong."""
-
-    def tolerances(self, kind):
-        return {"max_difference": ("<=", -1.0)} if kind == "onnx" else super().tolerances(kind)
+def strict(kind):
+    return {"max_difference": ("<=", -1.0)} if kind == "onnx" else tolerances(kind)
 
 
-class Blind(Classification):
-    """Measures nothing that is a number."""
-
-    def compare(self, expected, actual, labels):
-        return {**super().compare(expected, actual, labels), "max_difference": float("nan")}
+def blind(expected, actual, labels):
+    """Measure nothing that is a number."""
+    return {**compare_answers(expected, actual, labels), "max_difference": float("nan")}
 
 
-@pytest.mark.parametrize("task", [Strict(), Blind()])
-def test_beyond_tolerance_nothing_is_published(write, tmp_path, task):
+def changed(spec, **changes):
+    """Return a spec with other properties of all its endpoints."""
+    endpoints = tuple(dataclasses.replace(endpoint, **changes) for endpoint in spec.endpoints)
+    return dataclasses.replace(spec, endpoints=endpoints)
+
+
+@pytest.mark.parametrize("changes", [{"tolerances": strict}, {"compare": blind}])
+def test_beyond_tolerance_nothing_is_published(write, spec, tmp_path, changes):
     with pytest.raises(
         RunFailedError,
         match=r"tiny\.onnx: serving_default: max_difference is .*, but has to be <= .*\n.*published",
     ):
-        write(tmp_path, formats=("saved_model", "onnx"), task=task)
+        write(tmp_path, formats=("saved_model", "onnx"), spec=changed(spec, **changes))
     assert list((tmp_path / "tiny").iterdir()) == []
 
 
@@ -393,7 +399,7 @@ def test_crash_of_the_converter_costs_one_file(write, tmp_path):
     assert {path.name for path in bundle.path.iterdir()} >= {"tiny.float32.tflite", "tiny.onnx"}
     assert not (bundle.path / "tiny.float16.tflite").exists()
     assert "float16" not in (bundle.path / "README.md").read_text()
-    bundles.verify_bundle(bundle.path, task=Classification())
+    bundles.verify_bundle(bundle.path, endpoints=ENDPOINTS)
 
 
 def test_worker_imports_no_keras_and_outlives_interrupts_and_kills(bundle, tmp_path, monkeypatch):
@@ -463,23 +469,40 @@ class Coder(keras.Model):
         return self.decoder(self.encoder(x))
 
 
-class Closeness:
-    """The least that a task has to offer an export; the data is values (N, 7)."""
+def shifted(features, seed):
+    """Return the inputs of `encode`; the data is values (N, 7)."""
+    shift = np.random.default_rng(seed).normal(size=(len(features), 5)).astype("f")
+    return {"values": features, "shift": shift}
 
-    def inputs(self, endpoint, features, seed):
-        if endpoint == "decode":
-            return {"code": features[:, :5]}
-        shift = np.random.default_rng(seed).normal(size=(len(features), 5)).astype("f")
-        return {"values": features, "shift": shift}
 
-    def compare(self, expected, actual, labels):
-        return {"max_difference": max(float(np.abs(expected[k] - actual[k]).max()) for k in expected)}
+def codes(features, seed):
+    return {"code": features[:, :5]}
 
-    def evaluate(self, outputs, labels):
-        return {"mean": float(outputs["code"].mean())}
 
-    def tolerances(self, kind):
-        return {"max_difference": ("<=", {"float16": 1e-2, "int8": 0.5}.get(kind, 1e-5))}
+def largest(expected, actual, targets):
+    return {"max_difference": max(float(np.abs(expected[k] - actual[k]).max()) for k in expected)}
+
+
+def loose(kind):
+    return {"max_difference": ("<=", {"float16": 1e-2, "int8": 0.5}.get(kind, 1e-5))}
+
+
+def mean_code(answers):
+    return {"mean": float(answers.outputs["code"].mean())}
+
+
+def coder_endpoints(encode=None, decode=None):
+    """Return two endpoints, one of them with two inputs."""
+    seven, five = (tf.TensorSpec((None, size), tf.float32) for size in (7, 5))
+    shared = {"compare": largest, "tolerances": loose}
+    inputs = {"values": seven, "shift": five}
+    return (
+        Endpoint("encode", encode, inputs, inputs_of=shifted, judge=mean_code, **shared),
+        Endpoint("decode", decode, {"code": five}, inputs_of=codes, **shared),
+    )
+
+
+CODER = {endpoint.name: endpoint for endpoint in coder_endpoints()}
 
 
 @pytest.fixture(scope="module")
@@ -489,7 +512,7 @@ def values():
 
 @pytest.fixture(scope="module")
 def coder(values):
-    """A spec of two endpoints, one of them with two inputs."""
+    """A spec of two networks in one, an endpoint for each."""
     keras.utils.set_random_seed(0)
     model = Coder()
     model(values)
@@ -500,18 +523,14 @@ def coder(values):
     def decode(code):
         return {"values": model.decoder(code)}
 
-    seven, five = (tf.TensorSpec((None, size), tf.float32) for size in (7, 5))
-    endpoints = (
-        Endpoint("encode", encode, {"values": seven, "shift": five}),
-        Endpoint("decode", decode, {"code": five}),
-    )
-    calibration = {name: Closeness().inputs(name, values, 0) for name in ("encode", "decode")}
-    return ExportSpec("coder", model, endpoints, (), calibration)
+    endpoints = coder_endpoints(encode, decode)
+    representative = {endpoint.name: endpoint.inputs_of(values, 0) for endpoint in endpoints}
+    return ExportSpec("coder", model, endpoints, (), representative)
 
 
 @pytest.fixture(scope="module")
 def two_batches(values):
-    return lambda: [(values[:12], np.zeros(12)), (values[12:], np.zeros(8))]
+    return lambda: [(values[:12], np.zeros(12), None), (values[12:], np.zeros(8), None)]
 
 
 @pytest.fixture(scope="module")
@@ -519,9 +538,8 @@ def coded(write, coder, two_batches, values, tmp_path_factory):
     return write(
         tmp_path_factory.mktemp("coded"),
         spec=coder,
-        task=Closeness(),
         batches=two_batches,
-        samples={"features": values[:3], "labels": np.zeros(3)},
+        samples={"features": values[:3], "targets": np.zeros(3)},
         tflite_modes=("float32", "float16", "int8"),
     )
 
@@ -533,7 +551,7 @@ def test_several_endpoints(coded, coder, values):
         predictor = open_artifact(coded.path / name)
         for endpoint in coder.endpoints:
             if endpoint.name in predictor.inputs:
-                inputs = Closeness().inputs(endpoint.name, values, 5)
+                inputs = endpoint.inputs_of(values, 5)
                 expected, actual = endpoint.function(**inputs), predictor.call(endpoint.name, inputs)
                 for key, value in expected.items():
                     np.testing.assert_allclose(actual[key], value, atol=0.5 if "int8" in name else 1e-5)
@@ -551,11 +569,11 @@ def test_int8_is_calibrated_at_every_endpoint(coded):
 
 
 def test_int8_without_samples_of_an_endpoint_is_left_out(write, coder, two_batches, tmp_path):
-    bare = dataclasses.replace(coder, calibration={"encode": coder.calibration["encode"]})
-    arguments = {"task": Closeness(), "batches": two_batches, "tflite_modes": ("float32", "int8")}
+    bare = dataclasses.replace(coder, representative={"encode": coder.representative["encode"]})
+    arguments = {"batches": two_batches, "tflite_modes": ("float32", "int8")}
     bundle = write(tmp_path, spec=bare, formats=("tflite",), **arguments)
     assert bundle.failures == {
-        "coder.int8.tflite": "it could not be converted: int8 needs calibration samples of decode"
+        "coder.int8.tflite": "it could not be converted: int8 needs representative samples of decode"
     }
 
 
@@ -574,31 +592,31 @@ def test_first_endpoint_is_compared_on_all_data_and_others_on_the_first_batch(co
     assert json.loads((coded.path / "card.json").read_text())["examples"] == 20
 
 
-class Exact(Closeness):
-    """Accepts nothing of the endpoint that is not the first."""
-
-    def compare(self, expected, actual, labels):
-        return {"max_difference": 1.0 if "values" in expected else 0.0}
-
-
-class Silent(Closeness):
-    def compare(self, expected, actual, labels):
-        return {}
+def exact(expected, actual, targets):
+    """Accept nothing of the endpoint that is not the first."""
+    return {"max_difference": 1.0 if "values" in expected else 0.0}
 
 
 @pytest.mark.parametrize(
-    "task, message",
+    "compare, message",
     [
         (
-            Exact(),
+            exact,
             r"saved_model\.pb: decode: max_difference is 1, but has.*\ncoder\.decode\.onnx: decode: max_d",
         ),
-        (Silent(), r"saved_model\.pb: nothing was compared"),
+        (lambda *answers: {}, r"saved_model\.pb: nothing was compared"),
     ],
 )
-def test_endpoints_that_are_not_the_first_are_judged_too(write, coder, two_batches, tmp_path, task, message):
+def test_endpoints_that_are_not_the_first_are_judged_too(
+    write, coder, two_batches, tmp_path, compare, message
+):
     with pytest.raises(RunFailedError, match=message):
-        write(tmp_path, spec=coder, task=task, batches=two_batches, formats=("saved_model", "onnx"))
+        write(
+            tmp_path,
+            spec=changed(coder, compare=compare),
+            batches=two_batches,
+            formats=("saved_model", "onnx"),
+        )
     assert list((tmp_path / "coder").iterdir()) == []
 
 
@@ -611,8 +629,7 @@ def test_serving_bytes_is_compared_with_keras(bundle, spec, batches):
     with Worker() as worker:
         predictor = artefact.open(bundle.path, worker)
         for network, problems in [(spec.endpoints, []), (endpoints, ["serving_bytes: max_difference"])]:
-            references = References(network, Classification(), batches)
-            figures, beyond = compare(predictor, artefact, references, Classification())
+            figures, beyond = compare(predictor, artefact, References(network, batches))
             assert [problem.partition(" is ")[0] for problem in beyond] == problems
             examples = [figures["endpoints"][name]["examples"] for name in artefact.endpoints]
             assert examples == [40, 16]
@@ -622,7 +639,7 @@ def test_serving_bytes_is_compared_with_keras(bundle, spec, batches):
 def test_verify_checks_every_endpoint(coded, two_batches, tmp_path, with_data):
     """Other answers of `decode` alone: by the samples, and where there are none by the data."""
     path = Path(shutil.copytree(coded.path, tmp_path / "copy"))
-    bundles.verify_bundle(path, task=Closeness(), batches=two_batches)
+    bundles.verify_bundle(path, endpoints=CODER, batches=two_batches)
     card = json.loads((path / "card.json").read_text())
     if with_data:
         card["samples"] = None
@@ -636,7 +653,7 @@ def test_verify_checks_every_endpoint(coded, two_batches, tmp_path, with_data):
     (path / "card.json").write_text(json.dumps(card))
     words = "the root mean square of values is" if with_data else "max_difference is"
     with pytest.raises(bundles.NotTheSameError, match=rf"coder\.decode\.onnx: decode: {words}") as error:
-        bundles.verify_bundle(path, task=Closeness(), batches=two_batches if with_data else None)
+        bundles.verify_bundle(path, endpoints=CODER, batches=two_batches if with_data else None)
     assert len(error.value.problems) == 1
     assert error.value.problems[0].startswith("coder.decode.onnx: decode")
 
@@ -648,7 +665,7 @@ def flip_byte(path, place=-5):
 
 
 def test_verify_accepts_what_was_exported(bundle, batches):
-    rows = bundles.verify_bundle(bundle.path, task=Classification(), batches=batches)
+    rows = bundles.verify_bundle(bundle.path, endpoints=ENDPOINTS, batches=batches)
     assert [row["file"] for row in rows] == list(FILES)
     for row in rows:
         assert list(row["repeat"]) == list(row["endpoints"])
@@ -662,7 +679,7 @@ def test_verify_names_every_file_that_changed(copy):
         flip_byte(copy / file)
     (copy / "saved_model.pb").unlink()
     with pytest.raises(RunFailedError) as error:
-        bundles.verify_bundle(copy, task=Classification())
+        bundles.verify_bundle(copy, endpoints=ENDPOINTS)
     for file in changed:
         assert f"{file} has changed" in str(error.value)
         assert str(error.value).count(file) == 1  # and was not opened
@@ -681,24 +698,24 @@ def test_verify_runs_the_files_too(copy):
     card["files"]["tiny.onnx"]["sha256"] = hash_files(copy)["tiny.onnx"]["sha256"]
     (copy / "card.json").write_text(json.dumps(card))
     with pytest.raises(RunFailedError, match=r"tiny\.onnx: serving_default: max_difference is") as error:
-        bundles.verify_bundle(copy, task=Classification())
+        bundles.verify_bundle(copy, endpoints=ENDPOINTS)
     assert "tflite" not in str(error.value)
 
 
 def test_verify_notices_other_data(bundle, images):
-    batches = [(images, np.zeros(40, np.int32))]
+    batches = [(images, np.zeros(40, np.int32), None)]
     with pytest.raises(
         RunFailedError, match=r"tiny\.onnx: serving_default: accuracy is .* on this data, but was"
     ):
-        bundles.verify_bundle(bundle.path, task=Classification(), batches=lambda: batches)
+        bundles.verify_bundle(bundle.path, endpoints=ENDPOINTS, batches=lambda: batches)
 
 
 def test_verify_needs_a_bundle(tmp_path, copy):
     with pytest.raises(UsageError, match="is no bundle"):
-        bundles.verify_bundle(tmp_path, task=Classification())
+        bundles.verify_bundle(tmp_path, endpoints=ENDPOINTS)
     (copy / "card.json").write_text("{")
     with pytest.raises(RunFailedError, match=r"card\.json is damaged"):
-        bundles.verify_bundle(copy, task=Classification())
+        bundles.verify_bundle(copy, endpoints=ENDPOINTS)
 
 
 def test_names_that_cannot_be_files_are_refused(write, spec, tmp_path):
@@ -706,7 +723,7 @@ def test_names_that_cannot_be_files_are_refused(write, spec, tmp_path):
         with pytest.raises(UsageError, match="cannot be the name of a folder"):
             write(tmp_path, spec=dataclasses.replace(spec, name=name))
     with pytest.raises(UsageError, match="contains a line end"):
-        write(tmp_path, spec=dataclasses.replace(spec, labels=("cat", "great\ndane", "emu")))
+        labels.to_text(("cat", "great\ndane", "emu"))
     with pytest.raises(UsageError, match="Did you mean 'onnx'"):
         write(tmp_path, formats=("onxx",))
     with pytest.raises(UsageError, match="Did you mean 'float16'"):
@@ -718,13 +735,11 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(spec, tmp_pa
     (tmp_path / "file").write_text("")
     for root, name in [(tmp_path / "file", "net"), (tmp_path, "file"), (tmp_path, "long" * 100)]:
         with pytest.raises(UsageError, match=r"No bundle can be written to .*Use --exported-dir"):
-            bundles.check_destination(root, name, LABELS)
-    assert bundles.check_destination(tmp_path / "new", "net", LABELS) == tmp_path / "new" / "net"
+            bundles.check_destination(root, name)
+    assert bundles.check_destination(tmp_path / "new", "net") == tmp_path / "new" / "net"
     assert list((tmp_path / "new" / "net").iterdir()) == []
     with pytest.raises(UsageError, match="No bundle can be written"):  # no batches, no converter: no work
-        bundles.write_bundle(
-            spec, task=None, root=tmp_path / "file", batches=None, converter=None, info={}
-        )  # fmt: skip
+        bundles.write_bundle(spec, root=tmp_path / "file", batches=None, converter=None, info={})
 
 
 @pytest.mark.parametrize("case", LONG_CASES, ids=str)
@@ -734,10 +749,11 @@ def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     network = compiled(case, case.build())
     batch = tf.data.Dataset.from_tensors((features, labels)).repeat()
     network.fit(batch, steps_per_epoch=20, epochs=1, shuffle=False, verbose=0)
-    endpoints = case.task.endpoints(network, Spec(case.input_shape, "uint8"))
+    data = DataSpec(Spec(case.input_shape, "uint8"), Spec((), "int32", LABELS))
+    endpoints = case.task.endpoints(network, data, {})
     spec = ExportSpec("net", network, endpoints, LABELS, {"serving_default": {"images": features}})
     written = bundles.write_bundle(
-        spec, root=tmp_path, task=case.task, batches=lambda: [(features, labels)], converter=converter,
+        spec, root=tmp_path, batches=lambda: [(features, labels, None)], converter=converter,
         info={}, tflite_modes=MODES, dynamic_batch=True,
     )  # fmt: skip
     assert not written.failures

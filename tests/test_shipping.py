@@ -25,12 +25,13 @@ OWN = """
 import dataclasses
 from pathlib import Path
 from kerasdl import Classification, Digits
+from kerasdl import Source as Base
 
 class Task(Classification):
     pass
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Base):
     def load(self):
         return Digits().load()
 """
@@ -43,9 +44,8 @@ def exported(recipe, folder, formats=("onnx",)):
     network = build.make_network(recipe, splits, build.make_preprocessing(recipe, splits))
     network.save(run.model_file)
     with Converter() as converter:
-        return export.export_run(
-            run, splits, exported_dir=folder / "exported", converter=converter, formats=formats
-        ).path
+        settings = export.Settings(exported_dir=folder / "exported", formats=formats)
+        return export.export_run(run, splits, converter, settings).path
 
 
 def recipe_with(data, task):
@@ -86,8 +86,8 @@ def test_a_bundle_tells_nothing_of_where_the_data_was_and_is_verified_where_it_i
 
 
 def test_a_card_never_downloads():
-    recipe = export._without_machine(recipe_with(Tfds(name="mnist", download=True), Classification()))
-    assert recipe.data == Tfds(name="mnist", download=False)
+    assert Tfds(name="mnist", download=True).without_machine() == Tfds(name="mnist", download=False)
+    assert ImageFolder(path="some/where/pets/").without_machine() == ImageFolder(path="pets")
 
 
 def test_moved_to():
@@ -149,8 +149,7 @@ def test_a_recipe_file_that_defines_neither_task_nor_data_stays_out(tmp_path, pi
     run = runs.create(tmp_path / "runs", recipe, tmp_path / "mine.py")
     build.make_network(recipe, splits, build.make_preprocessing(recipe, splits)).save(run.model_file)
     with Converter() as converter:
-        written = export.export_run(
-            run, splits, exported_dir=tmp_path / "exported", converter=converter, formats=("onnx",)
-        )
+        settings = export.Settings(exported_dir=tmp_path / "exported", formats=("onnx",))
+        written = export.export_run(run, splits, converter, settings)
     assert (run.path / "recipe.py").is_file()
     assert not (written.path / "recipe.py").exists()

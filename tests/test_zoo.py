@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.dataset import Spec
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.export.onnx import write_onnx
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
@@ -208,7 +208,9 @@ def test_no_export_holds_the_auxiliary_classifiers(tmp_path):
         if "auxiliary" in weight.path:
             weight.assign(np.full(weight.shape, 7.125))
     network.head.kernel.assign(np.full(network.head.kernel.shape, 3.0625))
-    endpoints = Classification().endpoints(network, Spec(GOOGLENET.input_shape, "uint8"))
+    endpoints = Classification().endpoints(
+        network, DataSpec(Spec(GOOGLENET.input_shape, "uint8"), Spec((), "int32")), {}
+    )
     write_saved_model(endpoints, tmp_path / "saved")
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(tmp_path / "saved"), signature_keys=["serving_default"]

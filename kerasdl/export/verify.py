@@ -83,7 +83,7 @@ def batches_of(artefact: Artefact, endpoint: str, batches: Batches) -> Batches:
 
     def first_examples():
         for batch in itertools.islice(batches(), 1):
-            yield tf.nest.map_structure(lambda array: array[:_NUM_FURTHER], batch)
+            yield tf.nest.map_structure(lambda part: None if part is None else part[:_NUM_FURTHER], batch)
 
     return first_examples
 
