@@ -1,5 +1,7 @@
-"""What the README shows works as it stands there."""
+"""What the README and docs/ show works as it stands there."""
 
+import configparser
+import functools
 import json
 import re
 import shlex
@@ -16,30 +18,53 @@ from kerasdl.search import record, results, session
 from kerasdl.search.definition import Search
 from kerasdl.search.keras_tuner.tuner import RecipeTuner
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    str(file.relative_to(ROOT)): file.read_text(encoding="utf-8")
+    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+#: (page, language, text) of each fenced block.
+BLOCKS = [
+    (page, language, block)
+    for page, text in PAGES.items()
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+]
 
-#: (language, text) of each fenced block.
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
-
-def python_block(beginning):
-    (block,) = [text for language, text in BLOCKS if language == "python" and text.startswith(beginning)]
+def python_block(page, beginning):
+    (block,) = [
+        text for at, kind, text in BLOCKS if (at, kind) == (page, "python") and text.startswith(beginning)
+    ]
     return block
 
 
-def commands():
+def lines(page):
+    """Return the commands of a page's fenced blocks, without comments and loops."""
+    blocks = [text.replace("\\\n", " ") for at, kind, text in BLOCKS if at == page and kind in ("", "bash")]
+    parts = [part for block in blocks for line in block.splitlines() for part in line.split("&&")]
+    return [part.split(" #")[0].strip() for part in parts if "$" not in part]
+
+
+def commands(page):
     """Return every `kerasdl ...` of the fenced blocks and of the running text, as typed."""
-    lines = [line for _, text in BLOCKS for line in text.splitlines()]
-    parts = [part.split("#")[0].strip() for line in lines for part in line.split("&&")]
-    parts += re.findall(r"`(kerasdl [^`]+)`", README)
-    return [part for part in parts if part.startswith("kerasdl ")]
+    found = [*lines(page), *re.findall(r"`(kerasdl [^`]+)`", PAGES[page])]
+    return [command for command in found if re.match(r"kerasdl [^-]", command)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded_once():
+    """Load each pipeline once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "load", functools.cache(catalog.load))
+        yield
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder but for the README's own recipe."""
+    """An empty folder but for the recipe and the space of the documentation."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_recipe.py").write_text(python_block("# my_recipe.py"), encoding="utf-8")
+    for page, name in (("docs/own-network.md", "my_recipe.py"), ("docs/tuning.md", "my_space.py")):
+        (tmp_path / name).write_text(python_block(page, f"# {name}"), encoding="utf-8")
     return tmp_path
 
 
@@ -55,19 +80,38 @@ def test_own_recipe(here):
 
 
 def test_own_space(here):
-    (here / "my_space.py").write_text(python_block("# my_space.py"), encoding="utf-8")
     assert cli.main(["tune", "./my_space.py", "--max-trials", "2", "--epochs", "1"]) == 0
     assert cli.main(["train", "./my_space.py", "--from-trial", "searches/lenet5/1:best", "--no-export"]) == 0
     assert (here / "runs/lenet5/1/model.keras").is_file()
 
 
 def test_from_python(here, capsys):
-    block = python_block("import numpy as np\n\nimport kerasdl")
+    block = python_block("docs/python.md", "import numpy as np\n\nimport kerasdl")
     assert "epochs=5" in block
-    exec(compile(block.replace("epochs=5", "epochs=1"), "README.md", "exec"), {})
-    assert re.search(r"^\[\d \d\]$", capsys.readouterr().out, re.MULTILINE)
+    exec(compile(block.replace("epochs=5", "epochs=1"), "python.md", "exec"), {})
+    written = capsys.readouterr().out
+    assert re.search(r"^\[\d \d\]$", written, re.MULTILINE)
+    assert re.search(r"^runs/lenet5/1 0\.\d+$", written, re.MULTILINE)
     assert Path("runs/lenet5/1/model.keras").is_file()
     assert Path("exported/lenet5/1/card.json").is_file()
+    found = {}
+    exec(python_block("docs/python.md", "import kerasdl\n\nresult = kerasdl.resume"), found)
+    assert 0 < found["result"].metrics["accuracy"] < 1
+
+
+def test_readme_shows_a_part_of_it():
+    short = python_block("README.md", "import numpy as np").splitlines()
+    assert set(short) <= set(python_block("docs/python.md", "import numpy as np").splitlines())
+
+
+def test_changed_recipe(capsys):
+    exec(python_block("docs/python.md", "from kerasdl import load_recipe, replace"), {})
+    assert capsys.readouterr().out == "5 0.0\n"
+
+
+def test_own_arrays(here, capsys):
+    exec(python_block("docs/data.md", "import numpy as np"), {})
+    assert cli.main(["train", "mlp", "--data", "mine.npz", "--dry-run", "--no-export"]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +132,7 @@ def searches(tmp_path_factory):
 
 
 def test_tune_from_python(here, tmp_path):
-    block = python_block("import kerasdl\n\nif __name__")
+    block = python_block("docs/python.md", "import kerasdl\n\nif __name__")
     assert "max_trials=10" in block and "epochs=5" in block
     (here / "script.py").write_text(
         block.replace("max_trials=10", "max_trials=2").replace("epochs=5", "epochs=1")
@@ -97,22 +141,65 @@ def test_tune_from_python(here, tmp_path):
     assert "learning_rate" in ran.stdout.splitlines()[-1]
 
 
+@pytest.mark.parametrize(("page", "block"), [(at, text) for at, kind, text in BLOCKS if kind == "python"])
+def test_python_compiles(page, block):
+    compile(block, page, "exec")
+
+
 def test_there_are_commands():
-    assert {command.split()[1] for command in commands()} == set(cli._COMMANDS)
+    assert {command.split()[1] for page in PAGES for command in commands(page)} == set(cli._COMMANDS)
 
 
-@pytest.mark.parametrize("command", commands())
-def test_commands_are_understood(here, searches, capsys, command):
-    (here / "searches").symlink_to(searches)
-    _, name, *arguments = shlex.split(command)
-    assert name in cli._COMMANDS
-    if name == "train" and not {"--help", "--resume"} & set(arguments):
-        assert cli.main([name, *arguments, "--print-recipe"]) == 0
-        return
-    pipeline = []
-    if name in ("train", "lr-find"):  # its recipe decides the flags
-        pipeline = ["lenet5" if arguments[0] == "--resume" else arguments[0]]
+@functools.cache
+def flags_of(*arguments):
+    """Return the flags that the help of a command names."""
     with pytest.raises(SystemExit, match="0"):
-        cli.main([name, *pipeline, "--help"])
-    known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
-    assert {argument.partition("=")[0] for argument in arguments if argument.startswith("--")} <= known
+        cli.main([*arguments, "--help"])
+    return set(re.findall(r"--[\w-]+", flags_of.capsys.readouterr().out))
+
+
+def misunderstood(command):
+    """Return why a command is not understood, or None."""
+    _, name, *arguments = shlex.split(command)
+    if name not in cli._COMMANDS:
+        return f"{command}: there is no such command"
+    if name == "train" and not {"--help", "--resume"} & set(arguments):
+        code = cli.main([name, *arguments, "--print-recipe"])
+        return code and f"{command}: {flags_of.capsys.readouterr().err}"
+    pipeline = []
+    if name in ("train", "lr-find", "tune") and arguments[:1] not in ([], ["show"]):  # its recipe has flags
+        pipeline = ["lenet5" if arguments[0] == "--resume" else arguments[0]]
+    given = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
+    unknown = given - flags_of(name, *pipeline) - {"--help"}
+    return f"{command}: {unknown}" if unknown else None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_are_understood(here, searches, capsys, page):
+    (here / "searches").symlink_to(searches)
+    flags_of.capsys = capsys
+    assert [wrong for command in commands(page) if (wrong := misunderstood(command))] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_extras_exist(page):
+    known = configparser.ConfigParser()
+    known.read(ROOT / "setup.cfg")
+    for line in lines(page):
+        if line.startswith("python "):
+            assert (ROOT / line.split()[1]).is_file(), line
+        for extras in re.findall(r"^pip install .*\[(.*)\]", line):
+            assert set(extras.split(",")) <= set(known["options.extras_require"]), line
+
+
+def test_readme_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES["README.md"]):
+        path, _, anchor = target.partition("#")
+        assert (ROOT / path).is_file(), target
+        headings = re.findall(r"^#+ (.*)$", PAGES.get(path, ""), re.MULTILINE)
+        slugs = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in slugs, target
+
+
+def test_readme_is_read_to_the_end():
+    assert len(PAGES["README.md"].split()) <= 1400

@@ -142,7 +142,7 @@ class GoogLeNet(Network):
         evaluation, a dict of them: logits, auxiliary_1, auxiliary_2. `infer` returns the logits alone.
 
     Parameters: trainable, without the moving statistics of batch normalisation, at 224x224x3 with 1000
-        classes: 13,004,888 of which 6,624,904 are in exports; form "paper": 13,378,280 and 6,998,552.
+    classes: 13,004,888 of which 6,624,904 are in exports; form "paper": 13,378,280 and 6,998,552.
 
     Example:
         >>> network = GoogLeNet(num_classes=10, stem="cifar")

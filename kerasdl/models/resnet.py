@@ -167,8 +167,8 @@ class ResNet(Network):
     Output: logits (batch_size, num_classes), float32.
 
     Parameters: trainable, without the moving statistics of batch normalisation, at 224x224x3 with 1000
-        classes: 11,689,512 (18), 21,797,672 (34), 25,557,032 (50, the default), 44,549,160 (101), 60,192,808
-        (152). ResNet-20 with width 16, stem "cifar" and 10 classes: 269,722 with shortcut A, 272,474 with B.
+    classes: 11,689,512 (18), 21,797,672 (34), 25,557,032 (50, the default), 44,549,160 (101), 60,192,808
+    (152). ResNet-20 with width 16, stem "cifar" and 10 classes: 269,722 with shortcut A, 272,474 with B.
 
     Example:
         >>> network = ResNet(depth=20, width=16, stem="cifar", shortcut="A", num_classes=10)

@@ -42,8 +42,8 @@ class VGG(Network):
     Output: logits (batch_size, num_classes), float32.
 
     Parameters: trainable, at 224x224x3 with 1000 classes: 132,863,336 (11), 133,047,848 (13), 138,357,544
-        (16, the default), 143,667,240 (19); 138,365,992 (16 with batch normalisation, without its moving
-        statistics). Their order and shapes are those of `keras.applications`.
+    (16, the default), 143,667,240 (19); 138,365,992 (16 with batch normalisation, without its moving
+    statistics). Their order and shapes are those of `keras.applications`.
 
     Example:
         >>> network = VGG(num_classes=10, batch_normalization=True, head_units=(512,))
