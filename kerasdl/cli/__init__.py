@@ -64,9 +64,7 @@ def _run(arguments: list[str]) -> int:
                 + did_you_mean(name, _COMMANDS)
             )
         command = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
-        return command.run(
-            Parser(prog=f"kerasdl {name}", description=_COMMANDS[name], allow_abbrev=False), rest
-        )
+        return command.run(Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)
     parser.print_help()
     return 0

@@ -44,7 +44,7 @@ def from_json(text: str, folder: Path | None = None) -> Recipe:
 def encode(value: Any) -> Any:
     """Turn a recipe or a part of one into what JSON can hold: type names and fields, defaults resolved."""
     if isinstance(value, Config):
-        return {"type": _type_name(value.target), "fields": encode(value._resolved)}
+        return {"type": _type_name(value.target), "fields": encode(value.values)}
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"type": _type_name(type(value)), "fields": encode(fields)}

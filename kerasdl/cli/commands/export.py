@@ -49,7 +49,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
             formats=values.formats or ALL_FORMATS,
             tflite_modes=values.tflite_modes or DEFAULT_MODES,
             dynamic_batch=values.dynamic_batch,
-            embed_samples=values.samples,
+            embed_samples=values.embed_samples,
         )
         bundle = export.export_run(run, splits, converter, settings)
     printing.print_bundle(console, bundle, target.task)

@@ -45,7 +45,7 @@ def train_command(arguments: list[str], suggestion: float | None) -> str | None:
     """Return what to type to train with the suggestion: the same pipeline, data and flags of the recipe."""
     if suggestion is None:
         return None
-    own = Parser(add_help=False, allow_abbrev=False)
+    own = Parser(add_help=False)
     for option in ("--min-learning-rate", "--max-learning-rate", "--steps", "--html", "--learning-rate"):
         own.add_argument(option)
     own.add_argument("--json", action="store_true")

@@ -22,11 +22,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
     _add_options(parser)
     found = {}
 
-    def load(name: str):
-        recipe, source, found["space"] = catalog.load_space(name)
+    def load(first):
+        recipe, source, found["space"] = catalog.load_space(first.pipeline)
         return recipe, source
 
-    recipe, source, values = recipe_arguments.parse(parser, arguments, load)
+    recipe, source, values = recipe_arguments.parse(parser, arguments, load=load)
     _check_sides(values)
     from kerasdl.search import session
     from kerasdl.search.definition import Search
