@@ -1,11 +1,13 @@
 """Recipes as values: validation, JSON, flags, and recipe files of the user."""
 
+import ast
 import copy
 import dataclasses
 import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
 import keras
@@ -16,6 +18,7 @@ from kerasdl import public
 from kerasdl.cli import flags
 from kerasdl.cli.parser import Parser
 from kerasdl.data.images.digits import Digits
+from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.preprocessing.image import ImagePreprocessing
@@ -197,7 +200,7 @@ def test_arguments_that_the_data_decides_are_no_flags():
 
 def test_colliding_flags_are_refused():
     @dataclasses.dataclass(frozen=True)
-    class Colliding:
+    class Colliding(Source):
         # Epochs of something else.
         epochs: int = 1
 
@@ -207,7 +210,7 @@ def test_colliding_flags_are_refused():
 
 def test_fields_named_as_options_of_the_command_are_refused():
     @dataclasses.dataclass(frozen=True)
-    class Colliding:
+    class Colliding(Source):
         # A folder.
         runs_dir: str = "x"
 
@@ -256,6 +259,38 @@ def test_every_public_name_is_there_and_defined_once():
         assert name in dir(kerasdl)
     with pytest.raises(AttributeError, match=r"no attribute 'LeNet'\. Did you mean 'LeNet5'"):
         kerasdl.LeNet  # noqa: B018
+
+
+def test_editors_know_every_public_name():
+    tree = ast.parse(Path(kerasdl.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    known = {alias.name: node.module for node in block.body for alias in node.names}
+    assert known.pop("SearchRecord")  # what `tune` returns
+    assert known == public.PLACES
+    assert set(kerasdl.__all__) == {*public.PLACES, "load_recipe", "tune"}
+    assert all(name in kerasdl.__doc__ for name in kerasdl.__all__)
+
+
+class Lonely:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"data": "digits"}, r"data is 'digits', .* object of a class that inherits kerasdl\.Source\.$"),
+        ({"data": Digits}, r"data is <class .*Digits'>, but .* inherits kerasdl\.Source\. Write: Digits\("),
+        ({"data": Lonely()}, r"inherits kerasdl\.Source\. Write: class Lonely\(kerasdl\.Source\)$"),
+        ({"data": Classification()}, r"inherits kerasdl\.Source"),
+        ({"task": None}, r"task is None, .* inherits kerasdl\.Task\.$"),
+        ({"augmentation": Lonely()}, r"augmentation is .*Write: class Lonely\(kerasdl\.Augmentation\)"),
+        ({"preprocessing": Lonely()}, r"preprocessing is .*it has to be kerasdl.*Config | None"),
+    ],
+)
+def test_parts_of_a_recipe_inherit_their_base_class(fields, words):
+    with pytest.raises(UsageError, match=words):
+        replace(recipe(), **fields)
+    assert replace(recipe(), augmentation=None).augmentation is None
 
 
 def test_importing_what_a_recipe_is_made_of_costs_no_tensorflow():

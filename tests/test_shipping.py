@@ -25,12 +25,13 @@ OWN = """
 import dataclasses
 from pathlib import Path
 from kerasdl import Classification, Digits
+from kerasdl import Source as Base
 
 class Task(Classification):
     pass
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Base):
     def load(self):
         return Digits().load()
 """

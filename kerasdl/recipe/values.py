@@ -115,11 +115,12 @@ def _check_part(name: str, value: Any, wanted: list[str]) -> None:
     bases = {kind.__name__ for kind in type(value).__mro__ if kind.__module__.startswith("kerasdl.")}
     if bases.intersection(wanted) or (value is None and "None" in wanted):
         return
-    base, own = wanted[0], value if isinstance(value, type) else type(value)
-    advice = f"Write {own.__name__}(...)" if own is value else f"Write: class {own.__name__}(kerasdl.{base})"
-    if own.__module__ == "builtins":
-        advice = f"Give a {base} object, such as those in `help(kerasdl)`"
-    raise UsageError(f"{name} is {value!r}, but it has to inherit kerasdl.{base}. {advice}.")
+    own = value if isinstance(value, type) else type(value)
+    advice = f"{own.__name__}(...)" if own is value else f"class {own.__name__}(kerasdl.{wanted[0]})"
+    raise UsageError(
+        f"{name} is {value!r}, but it has to be an object of a class that inherits kerasdl.{wanted[0]}."
+        + ("" if own.__module__ == "builtins" else f" Write: {advice}")
+    )
 
 
 def _choose(text: str, known: dict[str, Any]) -> Any:
