@@ -1,4 +1,4 @@
-"""kerasdl: train subclassed Keras 3 models and ship them, verified, to servers and phones.
+"""Train subclassed Keras 3 models and ship them, verified, to servers and phones.
 
     recipe = kerasdl.load_recipe("lenet5", data="digits", epochs=5)
     result = kerasdl.train(recipe)
@@ -6,7 +6,7 @@
 
 All that a recipe, a search space or a notebook needs is imported from here:
 
-* Work: load_recipe, train, resume, tune, load.
+* Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
 * Networks: AlexNet, ConvNet, GoogLeNet, LeNet5, MLP, ResNet, VGG; Network to write your own.
 * Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
@@ -17,7 +17,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
 
-Each is imported when it is first used, since TensorFlow takes seconds.
+Each is imported when it is first used, since TensorFlow takes seconds; `help(kerasdl.train)` tells more.
 """
 
 from collections.abc import Sequence
@@ -68,13 +68,11 @@ __version__ = "0.1.0"
 
 environment.set_defaults()
 
-__all__ = [*public.PLACES, "load_recipe", "tune"]
-
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name not in public.PLACES:
-        raise AttributeError(f"module 'kerasdl' has no attribute {name!r}." + did_you_mean(name, __all__))
+        raise AttributeError(f"module 'kerasdl' has no attribute {name!r}." + did_you_mean(name, __dir__()))
     if public.PLACES[name].startswith("kerasdl.jobs."):
         environment.import_tensorflow()
     globals()[name] = found = public.find(name)
@@ -82,7 +80,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # There is no `__all__`: with it, `help(kerasdl)` shows all that each network inherits from Keras.
+    return sorted({*globals(), *public.PLACES})
 
 
 def load_recipe(pipeline: str, *, data: "str | Source | None" = None, **fields: Any) -> "Recipe":

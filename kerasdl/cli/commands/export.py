@@ -23,8 +23,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_folders("exported")
     values = parser.parse(arguments)
     environment.import_tensorflow()
-    from rich.console import Console
-
     from kerasdl.cli import printing
     from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter
     from kerasdl.inference.endpoint import ALL_FORMATS
@@ -38,12 +36,12 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if target.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
     run, splits = Run(target.path), target.load_data(values.data, same=True)
-    console = Console(soft_wrap=True)
+    console = printing.open_console(soft_wrap=True)
     with run.locked(), Converter() as converter:
         converter.start()
         if values.calibrate:
             figures = export.calibrate_run(run, splits)
-            console.print(target.task.summary(figures), highlight=False)
+            console.print(target.task.summary(figures))
         settings = export.Settings(
             exported_dir=values.exported_dir,
             formats=values.formats or ALL_FORMATS,

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from pathlib import Path
 
 from kerasdl.cli import recipe_arguments
@@ -54,11 +53,10 @@ def train_command(arguments: list[str], suggestion: float | None) -> str | None:
 
 
 def _print(recipe, found, command: str | None, path: Path) -> None:
-    from rich.console import Console
-
+    from kerasdl.cli import printing
     from kerasdl.jobs import lr_find
 
-    console = Console(soft_wrap=True, highlight=False, file=sys.stdout)
+    console = printing.open_console(soft_wrap=True)
     for line in lr_find.text_plot(found):
         console.print(line, markup=False)
     console.print(f"Stopped {found.stopped}.")

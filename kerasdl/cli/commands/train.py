@@ -37,8 +37,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
         print(to_json(recipe), end="")
         return 0
-    from rich.console import Console
-
     from kerasdl.cli import printing
     from kerasdl.jobs import train
 
@@ -47,7 +45,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     else:
         options.pop("force", None)
         result = train.train(recipe, recipe_source=source, **options)
-    printing.print_result(Console(soft_wrap=True), result, dry_run=options.get("dry_run", False))
+    printing.print_result(printing.open_console(soft_wrap=True), result, options.get("dry_run", False))
     return 1 if result.bundle is not None and result.bundle.failures else 0
 
 

@@ -132,16 +132,12 @@ def _max_trials(values) -> int | None:
 
 def _finish(found) -> int:
     """Print what a search has found, and what to type next."""
-    from rich.console import Console
-
     from kerasdl.cli import printing
     from kerasdl.search.show import table
 
-    console = Console()
+    console = printing.open_console()
     console.print(table.trials(found))
-    console.print(
-        f"Search  {found.path}\nReport  {found.path / 'report.html'}", highlight=False, soft_wrap=True
-    )
+    console.print(f"Search  {found.path}\nReport  {found.path / 'report.html'}", soft_wrap=True)
     commands = [["tensorboard", "--logdir", str(found.path)]]
     if found.best() is not None:
         commands.insert(0, ["kerasdl", "train", found.pipeline, "--from-trial", f"{found.path}:best"])
