@@ -64,7 +64,10 @@ class Parser(argparse.ArgumentParser):
     def add_no_samples(self) -> None:
         """Add `--no-samples`."""
         self.add_argument(
-            "--no-samples", dest="embed_samples", action="store_false", help="keep no examples in the bundle"
+            "--no-samples",
+            dest="embed_samples",
+            action="store_false",
+            help="keep no test examples in the bundle",
         )
 
     def add_folders(self, *names: str) -> None:
@@ -76,12 +79,12 @@ class Parser(argparse.ArgumentParser):
             )  # fmt: skip
 
     def add_words(self, option: str, help_text: str) -> None:
-        """Add an option that takes words with commas between them."""
+        """Add an option that takes words separated by commas."""
         self.add_argument(option, type=_words, metavar="WORD,WORD", help=help_text)
 
 
 def check_words(option: str, words: Sequence[str] | None, known: Sequence[str]) -> None:
-    """Raise a UsageError for a word that an option does not know."""
+    """Raise a UsageError for a word that is not among the known ones of an option."""
     for word in words or ():
         if word not in known:
             raise UsageError(

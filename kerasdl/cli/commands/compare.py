@@ -1,4 +1,4 @@
-"""`kerasdl compare`: runs side by side: settings, curves, figures, and whether they differ beyond chance."""
+"""`kerasdl compare`: compare runs: settings, curves, metrics, and whether they differ beyond chance."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`kerasdl evaluate`: figures of a run, a bundle or an exported file on a split of its data."""
+"""`kerasdl evaluate`: compute the metrics of a run, a bundle or an exported file on a split."""
 
 from typing import TYPE_CHECKING, Any
 

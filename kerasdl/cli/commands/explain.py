@@ -1,4 +1,4 @@
-"""`kerasdl explain`: maps of what in an image a run's answer comes from."""
+"""`kerasdl explain`: explain predictions for images by heatmaps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,13 +65,15 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE",
                         help="image files (default: the run's most confident mistakes)")  # fmt: skip
     parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX",
-                        help="class to explain (default: the one that is predicted)")  # fmt: skip
+                        help="class to explain (default: the predicted one)")  # fmt: skip
     parser.add_words(
         "--methods", "some of grad-cam,integrated-gradients,saliency,occlusion,filters (default: all)"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where files go (default: RUN/explain)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder of the files (default: RUN/explain)"
+    )
     parser.add_argument("--steps", type=int, default=32, metavar="INT",
-                        help="of integrated gradients, doubled until these add up (default: 32)")  # fmt: skip
+                        help="first number of steps of integrated gradients (default: 32)")  # fmt: skip
     parser.add_json()
 
 
@@ -126,7 +128,7 @@ def _print(about: dict[str, Any], folder: Path, report: Path | None) -> None:
         table.add_row(*(Text(format(row[name], forms.get(name, ""))) for name in shown))
     printing.open_console().print(table)
     if "error" in shown:
-        print("Sum off by: integrated gradients against the difference to the logit of a black image.")
+        print("Sum off by: sum of integrated gradients against the difference to the logit of a black image.")
     if cam := about.get("grad_cam"):
         height, width = cam["extent"]
         print(f"Grad-CAM: {height}x{width} maps of {cam['layer']}; last convolution: {cam['convolution']}.")

@@ -12,11 +12,13 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_words(
         "--tflite-modes", "some of float32,float16,dynamic,int8,int16x8 (default: the first four)"
     )
-    parser.add_argument("--dynamic-batch", action="store_true", help="TFLite files that take any batch size")
+    parser.add_argument(
+        "--dynamic-batch", action="store_true", help="write TFLite files that take any batch size"
+    )
     parser.add_argument(
         "--calibrate", action="store_true",
-        help="first fit the run's probabilities to the validation split, for a run trained without that; the "
-        "run keeps what is found",
+        help="first calibrate the run's probabilities on the validation split, for a run trained without "
+        "--calibrate; the run keeps the result",
     )  # fmt: skip
     parser.add_data("where the data is now, if it has moved")
     parser.add_no_samples()

@@ -1,4 +1,4 @@
-"""`kerasdl reproduce`: train a run again from its receipt and say what agrees."""
+"""`kerasdl reproduce`: train a run again from its receipt and show what agrees."""
 
 import dataclasses
 import json

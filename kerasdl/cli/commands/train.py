@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     parser.argument_default = argparse.SUPPRESS  # what is not given stays as `train` or the run has it
-    parser.add_argument("--no-export", dest="export", action="store_false", help="stop after the evaluation")
+    parser.add_argument(
+        "--no-export",
+        dest="export",
+        action="store_false",
+        help="stop after the evaluation, without an export",
+    )
     parser.add_no_samples()
     parser.add_argument(
-        "--profile", action="store_true", help="record some steps: where their time goes, and a trace"
+        "--profile", action="store_true", help="profile some steps: a breakdown of their time, and a trace"
     )
     parser.add_argument(
         "--resume", metavar="RUN", help="resume this interrupted run; it stands in the pipeline's place"
@@ -54,7 +59,9 @@ def _add_training(parser: Parser, first: argparse.Namespace) -> None:
         "--print-recipe", action="store_true",
         help="print the recipe as JSON and stop; the epochs that --min-steps may add are not in it yet",
     )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="two batches through all stages; keep nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="run two batches through all stages and keep nothing"
+    )
     parser.add_argument(
         "--from-trial", metavar="SEARCH:TRIAL",
         help="use the recipe of a trial, by number or best: searches/lenet5/1:best",
@@ -74,14 +81,14 @@ def _add_resuming(parser: Parser, first: argparse.Namespace) -> None:
 
 
 def _load_run(first: argparse.Namespace) -> tuple["Recipe", None]:
-    """Return the recipe that a run began with."""
+    """Load the recipe of a run."""
     from kerasdl.runs.folder import open_run
 
     return open_run(first.resume).recipe(), None
 
 
 def _load_pipeline(first: argparse.Namespace) -> tuple["Recipe", Path]:
-    """Return the recipe of a pipeline, or of a trial of a search of it, and the file it came from."""
+    """Load the recipe of a pipeline, or of a trial of its search, and return it with its file."""
     if first.from_trial is None:
         return catalog.load(first.pipeline)
     from kerasdl.search import record

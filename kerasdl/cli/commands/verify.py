@@ -1,4 +1,4 @@
-"""`kerasdl verify`: prove that a bundle is still the network that was exported."""
+"""`kerasdl verify`: check that a bundle still is the network that was exported."""
 
 from pathlib import Path
 
