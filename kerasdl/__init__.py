@@ -1,49 +1,95 @@
-"""kerasdl: train subclassed Keras 3 models and ship them, verified, to servers and phones.
+"""Train subclassed Keras 3 models and ship them, verified, to servers and phones.
 
->>> recipe = kerasdl.load_recipe("lenet5", data="digits", epochs=5)
->>> result = kerasdl.train(recipe)
->>> kerasdl.load(result.bundle.path).predict(images)["class_ids"]
+    recipe = kerasdl.load_recipe("lenet5", data="digits", epochs=5)
+    result = kerasdl.train(recipe)
+    kerasdl.load(result.bundle.path).predict(images)["class_ids"]
+
+All that a recipe, a search space or a notebook needs is imported from here:
+
+* Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
+* Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
+* Networks: AlexNet, ConvNet, GoogLeNet, LeNet5, MLP, ResNet, VGG; Network to write your own.
+* Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
+* Data: Digits, ImageFolder, Npz, Tfds; Source, Dataset, DataSpec, Spec, ArraySplit to write your own.
+* Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
+* Preprocessing: ImagePreprocessing; Preprocessing to write your own.
+* Tasks: Classification; Task, Evaluation, Endpoint, Answers to write your own.
+* Search spaces: optimization, own_choice.
+* Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
+
+Each is imported when it is first used, since TensorFlow takes seconds; `help(kerasdl.train)` tells more.
 """
 
-import multiprocessing
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import environment, public
 from kerasdl.errors import UsageError, did_you_mean
 
-if TYPE_CHECKING:
-    from kerasdl.jobs.open import Target
-    from kerasdl.jobs.train import Result
-    from kerasdl.recipe import Recipe
+if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
+    from kerasdl.cli import train_file, tune_file
+    from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
+    from kerasdl.data.images.augment import ImageAugmentation, RandomAffine
+    from kerasdl.data.images.digits import Digits
+    from kerasdl.data.images.folder import ImageFolder
+    from kerasdl.data.images.npz import Npz
+    from kerasdl.data.source import Augmentation, Source
+    from kerasdl.data.tfds.source import Tfds
+    from kerasdl.errors import RunFailedError, UsageError
+    from kerasdl.inference.answers import Answers
+    from kerasdl.inference.endpoint import Endpoint
+    from kerasdl.jobs.open import load
+    from kerasdl.jobs.train import resume, train
+    from kerasdl.layers import (
+        BatchNormalization,
+        Conv2D,
+        ConvolutionBlock,
+        Dropout,
+        LocalResponseNormalization,
+        Maxout,
+    )
+    from kerasdl.models.alexnet import AlexNet
+    from kerasdl.models.convnet import ConvNet
+    from kerasdl.models.googlenet import GoogLeNet
+    from kerasdl.models.lenet5 import LeNet5
+    from kerasdl.models.mlp import MLP
+    from kerasdl.models.resnet import ResNet
+    from kerasdl.models.vgg import VGG
+    from kerasdl.network.network import Network
+    from kerasdl.preprocessing.image import ImagePreprocessing
+    from kerasdl.preprocessing.preprocessing import Preprocessing
+    from kerasdl.recipe import Config, Recipe, replace
+    from kerasdl.search.drawing import optimization, own_choice
     from kerasdl.search.record import SearchRecord
+    from kerasdl.tasks.classification.task import Classification
+    from kerasdl.tasks.task import Evaluation, Task
 
 __version__ = "0.1.0"
 
 environment.set_defaults()
 
-__all__ = [*public.PLACES, "load", "load_recipe", "resume", "train", "tune"]
-
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used; most need TensorFlow, which takes seconds."""
+    """Import a public name when it is first used."""
     if name not in public.PLACES:
-        raise AttributeError(f"module 'kerasdl' has no attribute {name!r}." + did_you_mean(name, __all__))
+        raise AttributeError(f"module 'kerasdl' has no attribute {name!r}." + did_you_mean(name, __dir__()))
+    if public.PLACES[name].startswith("kerasdl.jobs."):
+        environment.import_tensorflow()
     globals()[name] = found = public.find(name)
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # There is no `__all__`: with it, `help(kerasdl)` shows all that each network inherits from Keras.
+    return sorted({*globals(), *public.PLACES})
 
 
-def load_recipe(pipeline: str, *, data: Any = None, **fields: Any) -> "Recipe":
-    """Load a pipeline's recipe, with changes.
+def load_recipe(pipeline: str, *, data: "str | Source | None" = None, **fields: Any) -> "Recipe":
+    """Load the recipe of a pipeline, with changes.
 
     Args:
-        pipeline: a name of `kerasdl list`, the path of a .py file or of a recipe.json.
-        data: what `--data` takes ("digits", a folder, an .npz file, a set's name) or a source object.
+        pipeline: name in `kerasdl list`, or path of a .py file, a recipe.json or a run.
+        data: source, or text that `--data` takes ("digits", a folder, an .npz file, the name of a set).
             Defaults to the recipe's own.
         **fields: fields of the recipe to replace: epochs=5, batch_size=64, ...
 
@@ -51,30 +97,13 @@ def load_recipe(pipeline: str, *, data: Any = None, **fields: Any) -> "Recipe":
         UsageError: for an unknown pipeline, data set, field or value.
     """
     environment.import_tensorflow()
+    from kerasdl.data import from_text
     from kerasdl.recipe import catalog, replace
 
     loaded, _ = catalog.load(pipeline)
-    if isinstance(data, str):
-        from kerasdl.data import from_text
-
-        data = from_text(data)
-    return replace(loaded, **fields, **({} if data is None else {"data": data}))
-
-
-def train(recipe: "Recipe", **options: Any) -> "Result":
-    """Train, evaluate, export and verify a recipe; see `kerasdl.jobs.train.train` for the options."""
-    environment.import_tensorflow()
-    from kerasdl.jobs.train import train
-
-    return train(recipe, **options)
-
-
-def resume(path: str | Path, **options: Any) -> "Result":
-    """Go on with a run that was interrupted; see `kerasdl.jobs.train.resume` for the options."""
-    environment.import_tensorflow()
-    from kerasdl.jobs.train import resume
-
-    return resume(path, **options)
+    if data is not None:
+        fields["data"] = from_text(data) if isinstance(data, str) else data
+    return replace(loaded, **fields)
 
 
 def tune(
@@ -85,14 +114,15 @@ def tune(
     gpus: Sequence[str] = (),
     **options: Any,
 ) -> "SearchRecord":
-    """Search hyperparameters, or go on with the newest unfinished search of the same settings.
+    """Search hyperparameters, or resume the newest unfinished search with the same settings.
 
     Trials run in processes of their own: call it below `if __name__ == "__main__":` in a script.
 
     Args:
-        space: a shipped space ("lenet5"), or a .py file with a function `space(hp, recipe)` and a RECIPE.
-        recipe: whose values are the defaults. Defaults to the one that the space is about.
-        workers: trials at the same time. Defaults to one, or one for each of `gpus`.
+        space: name of a shipped space ("lenet5"), or path of a .py file with a function `space(hp, recipe)`
+            and a RECIPE.
+        recipe: recipe whose values are the defaults. Defaults to that of the space.
+        workers: number of trials at the same time. Defaults to one, or one for each of `gpus`.
         gpus: GPUs to use, one trial on each.
         **options: fields of `kerasdl.search.definition.Search`: max_trials=50, objectives=("val_loss",), ...
 
@@ -103,9 +133,11 @@ def tune(
         UsageError: for a space, recipe or option that does not work.
         RunFailedError: when no trial completed, or none keeps to the constraints.
     """
+    import multiprocessing  # half of the time of `import kerasdl`
+
     if multiprocessing.parent_process() is not None:
         raise UsageError(
-            "kerasdl.tune was reached in the process of a trial. In a script, call it below\n"
+            "kerasdl.tune was called in the process of a trial. In a script, call it below\n"
             '    if __name__ == "__main__":'
         )
     environment.import_tensorflow()
@@ -122,11 +154,3 @@ def tune(
         **options,
     )
     return session.tune(search, session.make_slots(workers, gpus))
-
-
-def load(path: str | Path) -> "Target":
-    """Open a run, a bundle or one exported file; see `kerasdl.jobs.open.load`."""
-    environment.import_tensorflow()
-    from kerasdl.jobs.open import load
-
-    return load(path)

@@ -14,7 +14,6 @@ import contextlib
 import gc
 import os
 import sys
-import tempfile
 
 DEFAULTS = {
     "KERAS_BACKEND": "tensorflow",
@@ -83,6 +82,8 @@ def quiet(*, show_on_error: bool = True):
     Args:
         show_on_error: write it after all when the block raises.
     """
+    import tempfile  # takes milliseconds, which `import kerasdl` need not
+
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as notes:

@@ -1,4 +1,4 @@
-"""The names that users import from `kerasdl` and that files are written with, and where each is defined.
+"""The public names: users import them from `kerasdl`, and files name classes by them.
 
 A recipe, a card or a checkpoint names a class by its public name, `kerasdl>LeNet5`, so that code may move.
 """
@@ -10,10 +10,13 @@ from typing import Any
 _MODULES = {
     "kerasdl.errors": ("RunFailedError", "UsageError"),
     "kerasdl.recipe": ("Config", "Recipe", "replace"),
+    "kerasdl.jobs.train": ("resume", "train"),
+    "kerasdl.jobs.open": ("load",),
     "kerasdl.layers": (
         "BatchNormalization", "Conv2D", "ConvolutionBlock", "Dropout", "LocalResponseNormalization", "Maxout",
     ),
     "kerasdl.preprocessing.image": ("ImagePreprocessing",),
+    "kerasdl.preprocessing.preprocessing": ("Preprocessing",),
     "kerasdl.network.network": ("Network",),
     "kerasdl.models.alexnet": ("AlexNet",),
     "kerasdl.models.convnet": ("ConvNet",),
@@ -22,16 +25,15 @@ _MODULES = {
     "kerasdl.models.mlp": ("MLP",),
     "kerasdl.models.resnet": ("ResNet",),
     "kerasdl.models.vgg": ("VGG",),
+    "kerasdl.data.source": ("Augmentation", "Source"),
+    "kerasdl.data.dataset": ("ArraySplit", "DataSpec", "Dataset", "Spec"),
     "kerasdl.data.images.augment": ("ImageAugmentation", "RandomAffine"),
     "kerasdl.data.images.digits": ("Digits",),
     "kerasdl.data.images.folder": ("ImageFolder",),
     "kerasdl.data.images.npz": ("Npz",),
     "kerasdl.data.tfds.source": ("Tfds",),
-    "kerasdl.data.dataset": ("ArraySplit", "DataSpec", "Dataset", "Spec"),
-    "kerasdl.data.source": ("Augmentation", "Source"),
-    "kerasdl.inference.answers": ("Answers",),
     "kerasdl.inference.endpoint": ("Endpoint",),
-    "kerasdl.preprocessing.preprocessing": ("Preprocessing",),
+    "kerasdl.inference.answers": ("Answers",),
     "kerasdl.tasks.classification.task": ("Classification",),
     "kerasdl.tasks.task": ("Evaluation", "RunDifference", "Task"),
     "kerasdl.search.drawing": ("optimization", "own_choice"),
@@ -42,11 +44,11 @@ PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def find(name: str) -> Any:
-    """Import what a public name stands for."""
+    """Import the object of a public name."""
     return getattr(importlib.import_module(PLACES[name]), name)
 
 
 def name_of(target: type) -> str | None:
-    """Return the public name of a class, None where it has none."""
+    """Return the public name of a class; None for a class without one."""
     name = target.__qualname__
     return name if name in PLACES and find(name) is target else None

@@ -14,13 +14,7 @@ RECIPE = Recipe(
     model=Config(ConvNet, convolutions=2, normalization_momentum=0.9, dropout=0.1),
     data=Tfds(name="cifar10"),
     task=Classification(),
-    preprocessing=Config(
-        ImagePreprocessing,
-        size=(32, 32),
-        channels=3,
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2470, 0.2435, 0.2616),
-    ),
+    preprocessing=Config(ImagePreprocessing, size=(32, 32), channels=3, **ImagePreprocessing.CIFAR10),
     augmentation=ImageAugmentation(crop=4, flip=True),
     epochs=15,
     min_steps=2000,
@@ -33,6 +27,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kerasdl.cli import train_file
+    from kerasdl import train_file
 
     train_file(__file__)

@@ -18,12 +18,7 @@ RECIPE = Recipe(
     data=Tfds(name="cifar10", validation_fraction=0.04),
     task=Classification(label_smoothing=0.1),
     preprocessing=Config(
-        ImagePreprocessing,
-        size=(32, 32),
-        channels=3,
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2470, 0.2435, 0.2616),
-        whiten=2,
+        ImagePreprocessing, size=(32, 32), channels=3, whiten=2, **ImagePreprocessing.CIFAR10
     ),
     augmentation=ImageAugmentation(crop=4, flip=True),
     epochs=10,
@@ -36,6 +31,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kerasdl.cli import train_file
+    from kerasdl import train_file
 
     train_file(__file__)

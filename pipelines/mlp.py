@@ -26,6 +26,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kerasdl.cli import train_file
+    from kerasdl import train_file
 
     train_file(__file__)

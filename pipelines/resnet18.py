@@ -12,13 +12,7 @@ RECIPE = Recipe(
     model=Config(ResNet, depth=18, stem="cifar"),
     data=Tfds(name="cifar10"),
     task=Classification(),
-    preprocessing=Config(
-        ImagePreprocessing,
-        size=(32, 32),
-        channels=3,
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.247, 0.2435, 0.2616),
-    ),
+    preprocessing=Config(ImagePreprocessing, size=(32, 32), channels=3, **ImagePreprocessing.CIFAR10),
     augmentation=ImageAugmentation(crop=4, flip=True),
     epochs=30,
     batch_size=128,
@@ -30,6 +24,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kerasdl.cli import train_file
+    from kerasdl import train_file
 
     train_file(__file__)

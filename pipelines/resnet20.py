@@ -13,13 +13,7 @@ RECIPE = Recipe(
     model=Config(ResNet, depth=20, width=16, stem="cifar", shortcut="A"),
     data=Tfds(name="cifar10", validation_fraction=0.04),
     task=Classification(),
-    preprocessing=Config(
-        ImagePreprocessing,
-        size=(32, 32),
-        channels=3,
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.247, 0.2435, 0.2616),
-    ),
+    preprocessing=Config(ImagePreprocessing, size=(32, 32), channels=3, **ImagePreprocessing.CIFAR10),
     augmentation=ImageAugmentation(crop=4, flip=True),
     epochs=48,
     batch_size=128,
@@ -31,6 +25,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kerasdl.cli import train_file
+    from kerasdl import train_file
 
     train_file(__file__)

@@ -16,13 +16,7 @@ RECIPE = Recipe(
     model=Config(ResNet, depth=50),
     data=Tfds(name="imagenette", image_size=(224, 224)),
     task=Classification(label_smoothing=0.1),
-    preprocessing=Config(
-        ImagePreprocessing,
-        size=(224, 224),
-        channels=3,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-    ),
+    preprocessing=Config(ImagePreprocessing, size=(224, 224), channels=3, **ImagePreprocessing.IMAGENET),
     augmentation=ImageAugmentation(crop=28, flip=True),
     epochs=30,
     batch_size=64,
@@ -35,6 +29,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kerasdl.cli import train_file
+    from kerasdl import train_file
 
     train_file(__file__)

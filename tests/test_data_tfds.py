@@ -259,8 +259,8 @@ def test_choices_that_cannot_be_made(prepare, fields, words):
 
 
 def test_no_choice_can_be_typed():
-    from kerasdl.cli import flags
+    from kerasdl.recipe import values
 
     annotation = {field.name: field.type for field in dataclasses.fields(Tfds)}["classes"]
-    assert flags.parse_value(annotation, "none") is None
-    assert flags.parse_value(annotation, "3,dog") == ("3", "dog")
+    assert values.parse(annotation, "none") is None
+    assert values.parse(annotation, "3,dog") == ("3", "dog")

@@ -1,11 +1,16 @@
 """Recipes as values: validation, JSON, flags, and recipe files of the user."""
 
+import ast
+import copy
 import dataclasses
 import json
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
+import keras
 import pytest
 
 import kerasdl
@@ -13,10 +18,11 @@ from kerasdl import public
 from kerasdl.cli import flags
 from kerasdl.cli.parser import Parser
 from kerasdl.data.images.digits import Digits
+from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.preprocessing.image import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe, catalog, document, replace, type_of
+from kerasdl.recipe import Config, Recipe, catalog, document, replace, type_of, values
 from kerasdl.recipe.document import from_json, to_json
 from kerasdl.tasks.classification.task import Classification
 
@@ -194,17 +200,17 @@ def test_arguments_that_the_data_decides_are_no_flags():
 
 def test_colliding_flags_are_refused():
     @dataclasses.dataclass(frozen=True)
-    class Colliding:
+    class Colliding(Source):
         # Epochs of something else.
         epochs: int = 1
 
-    with pytest.raises(UsageError, match="--epochs is asked for by two parts"):
+    with pytest.raises(UsageError, match="Two parts of the recipe have a field for the flag --epochs"):
         flags.of_recipe(replace(recipe(), data=Colliding()))
 
 
 def test_fields_named_as_options_of_the_command_are_refused():
     @dataclasses.dataclass(frozen=True)
-    class Colliding:
+    class Colliding(Source):
         # A folder.
         runs_dir: str = "x"
 
@@ -215,12 +221,13 @@ def test_fields_named_as_options_of_the_command_are_refused():
 
 
 def test_parse_value():
-    assert flags.parse_value(int | None, "none") is None
-    assert flags.parse_value(tuple[int, int], "3,4") == (3, 4)
-    assert flags.parse_value(Literal[1, 3], "3") == 3
+    assert values.parse(int | None, "none") is None
+    assert values.parse(tuple[int, int], "3,4") == (3, 4)
+    assert values.parse(Literal[1, 3], "3") == 3
+    assert values.parse(bool | None, "false") is False
     for annotation, text in [(tuple[int, int], "3"), (int, "3.5"), (Literal["a"], "b"), (int | None, "x")]:
         with pytest.raises(ValueError):
-            flags.parse_value(annotation, text)
+            values.parse(annotation, text)
 
 
 def test_own_recipe_file_and_its_copy_are_equal(tmp_path):
@@ -252,6 +259,37 @@ def test_every_public_name_is_there_and_defined_once():
         assert name in dir(kerasdl)
     with pytest.raises(AttributeError, match=r"no attribute 'LeNet'\. Did you mean 'LeNet5'"):
         kerasdl.LeNet  # noqa: B018
+
+
+def test_editors_know_every_public_name():
+    tree = ast.parse(Path(kerasdl.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    known = {alias.name: node.module for node in block.body for alias in node.names}
+    assert known.pop("SearchRecord")  # what `tune` returns
+    assert known == public.PLACES
+    assert all(name in kerasdl.__doc__ for name in (*public.PLACES, "load_recipe", "tune"))
+
+
+class Lonely:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"data": "digits"}, r"data is 'digits', .* object of a class that inherits kerasdl\.Source\.$"),
+        ({"data": Digits}, r"data is <class .*Digits'>, but .* inherits kerasdl\.Source\. Write: Digits\("),
+        ({"data": Lonely()}, r"inherits kerasdl\.Source\. Write: class Lonely\(kerasdl\.Source\)$"),
+        ({"data": Classification()}, r"inherits kerasdl\.Source"),
+        ({"task": None}, r"task is None, .* inherits kerasdl\.Task\.$"),
+        ({"augmentation": Lonely()}, r"augmentation is .*Write: class Lonely\(kerasdl\.Augmentation\)"),
+        ({"preprocessing": Lonely()}, r"preprocessing is .*it has to be kerasdl.*Config | None"),
+    ],
+)
+def test_parts_of_a_recipe_inherit_their_base_class(fields, words):
+    with pytest.raises(UsageError, match=words):
+        replace(recipe(), **fields)
+    assert replace(recipe(), augmentation=None).augmentation is None
 
 
 def test_importing_what_a_recipe_is_made_of_costs_no_tensorflow():
@@ -305,10 +343,66 @@ def test_a_type_that_kerasdl_does_not_have_is_refused_and_nothing_is_imported():
         ("from kerasdl.step import Network", "Write: from kerasdl import Network$"),
         ("from kerasdl.preprocessing import ImagePreprocessing", "Write: from kerasdl import ImagePrep"),
         ("from kerasdl.data.digits import Digits as D", "Write: from kerasdl import Digits$"),
+        ("from kerasdl.step import Network, noise", r"import Network; noise is not among the public names$"),
+        ("import kerasdl.step\nclass A(kerasdl.step.Network): pass", "Write: from kerasdl import Network$"),
+        ("import kerasdl.preprocessing as p\np.ImagePreprocessing", "Write: from kerasdl import ImagePrep"),
         ("from kerasdl.step import Nothing", "cannot be loaded: ModuleNotFoundError"),
+        ("import numpy\nnumpy.Network", "cannot be loaded: AttributeError"),
     ],
 )
 def test_a_recipe_file_that_imports_from_a_place_of_before_is_told_the_new_one(tmp_path, line, advice):
     (tmp_path / "mine.py").write_text(f"{line}\n")
     with pytest.raises(UsageError, match=advice):
         catalog.load(str(tmp_path / "mine.py"))
+
+
+class Documented(keras.layers.Layer):
+    """A layer.
+
+    Args:
+        units: width of it, in
+            units. Defaults to 3.
+        scale: a factor.
+    """
+
+    def __init__(self, units: int = 3, scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.scale = units, scale
+
+
+def test_a_config_takes_every_argument_that_has_a_name():
+    config = Config(Documented, units=5)
+    assert (config.units, config.values) == (5, {"units": 5, "scale": 1.0})
+    assert config.build(scale=2.0).scale == 2.0
+    rescaling = Config(keras.layers.Rescaling, scale=1 / 255)
+    assert rescaling.values == {"scale": 1 / 255, "offset": 0.0}
+    assert float(rescaling.build()(255.0)) == 1.0
+    assert from_json(to_json(replace(recipe(), preprocessing=rescaling))).preprocessing == rescaling
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
+    with pytest.raises(AttributeError, match=r"no attribute 'unit'\. Did you mean 'units'"):
+        config.unit  # noqa: B018
+    with pytest.raises(UsageError, match="Rescaling needs scale"):
+        Config(keras.layers.Rescaling).build()
+
+
+def test_help_texts_come_from_the_docstring_and_from_comments():
+    @dataclasses.dataclass(frozen=True)
+    class Parent:
+        """A part."""
+
+        # Share of
+        # something, 0 to 1.
+        share: float = 0.5
+
+    @dataclasses.dataclass(frozen=True)
+    class Child(Parent):
+        # About nothing.
+
+        bare: int = 1
+        #: Number of them: some.
+        count: int = 2  # how many
+
+    assert flags.argument_help(Documented) == {"units": "width of it, in units", "scale": "a factor"}
+    assert flags.field_comments(Child) == {
+        "share": "Share of something, 0 to 1", "bare": "", "count": "Number of them: some",
+    }  # fmt: skip

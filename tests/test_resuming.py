@@ -554,7 +554,7 @@ def test_a_network_that_cannot_learn_is_told_so(tmp_path):
 
 @pytest.mark.parametrize("text", ["0s", "0", "-3", "10", "1x", "1.5", "5m3h", "", "m"])
 def test_spans_of_time_that_are_none(text):
-    with pytest.raises(UsageError, match="span of time"):
+    with pytest.raises(UsageError, match="duration"):
         make_recipe(max_time=text)
 
 

@@ -37,10 +37,17 @@ def module_files():
     return files
 
 
+class ForTypesAlone(ast.NodeTransformer):
+    """Takes out `if TYPE_CHECKING:`: names for readers and editors, which nothing imports when it runs."""
+
+    def visit_If(self, node):
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
 def imports_of(file, modules):
     """Return the parts of every module of kerasdl that a file imports, anywhere in it."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ForTypesAlone().visit(ast.parse(file.read_text()))):
         assert not (isinstance(node, ast.ImportFrom) and node.level), f"{file}: import by full name"
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kerasdl":
             parts = tuple(node.module.split(".")[1:])

@@ -1,1 +1,1 @@
-"""Search spaces: one file pairs with the pipeline of its name. None is shipped yet."""
+"""Search spaces: one file goes with the pipeline of its name."""

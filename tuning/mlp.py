@@ -29,6 +29,6 @@ def space(hp, recipe):
 
 
 if __name__ == "__main__":
-    from kerasdl.cli import tune_file
+    from kerasdl import tune_file
 
     tune_file(__file__)

@@ -1,4 +1,4 @@
-"""The `kerasdl` command. Only what a command needs is imported, and TensorFlow never for `--help`."""
+"""The `kerasdl` command. It imports only the command that runs, and for `--help` no TensorFlow."""
 
 import argparse
 import importlib
@@ -16,7 +16,14 @@ from kerasdl.training.interruption import Interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0 done, 1 failed, 2 not understood, 130 or 143 interrupted."""
+    """Run one command.
+
+    Args:
+        arguments: arguments of the command line. Defaults to those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 not understood, 130 or 143 interrupted.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
@@ -34,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train_file(file: str) -> NoReturn:
-    """Train the recipe in a Python file with the command line's flags, then exit; for its main guard."""
+    """Train the recipe of a Python file with the flags of the command line, then exit; for its main guard."""
     sys.exit(main(["train", file, *sys.argv[1:]]))
 
 
 def tune_file(file: str) -> NoReturn:
-    """Search the space in a Python file with the command line's flags, then exit; for its main guard."""
+    """Search the space of a Python file with the flags of the command line, then exit; for its main guard."""
     path = Path(file)
     shipped = path.resolve() == catalog.names("tuning").get(path.stem, path).resolve()
     sys.exit(main(["tune", path.stem if shipped else file, *sys.argv[1:]]))
@@ -49,12 +56,12 @@ def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="kerasdl",
         description="Train subclassed Keras models and ship them, verified, to servers and phones.",
-        epilog="kerasdl COMMAND --help tells more. Start with: kerasdl train lenet5 --data digits",
+        epilog="Help on a command: kerasdl COMMAND --help. First run: kerasdl train lenet5 --data digits",
     )
     parser.add_argument("--version", action="version", version=f"kerasdl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, help_text in _COMMANDS.items():
-        # A command's own parser is made when it is called: only then its flags are known.
+        # The parser of a command is made when it is called: only then are its flags known.
         commands.add_parser(name, help=help_text, add_help=False)
     if arguments and not arguments[0].startswith("-"):
         name, *rest = arguments
@@ -64,28 +71,26 @@ def _run(arguments: list[str]) -> int:
                 + did_you_mean(name, _COMMANDS)
             )
         command = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
-        return command.run(
-            Parser(prog=f"kerasdl {name}", description=_COMMANDS[name], allow_abbrev=False), rest
-        )
+        return command.run(Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)
     parser.print_help()
     return 0
 
 
-#: Each is `kerasdl/commands/<name>.py`, with _ for -.
+#: Command -> help text. The module of a command is `commands/<name>.py`, with _ for -.
 _COMMANDS = {
     "train": "train a pipeline, evaluate, export and verify it",
     "tune": "search hyperparameters of a pipeline: Bayesian, random, grid, Hyperband",
-    "evaluate": "figures of a run, a bundle or an exported file on a split of its data",
-    "predict": "classify image files with a run, a bundle or an exported file",
-    "explain": "show what in an image a run's answer comes from: Grad-CAM, integrated gradients, ...",
+    "evaluate": "compute the metrics of a run, a bundle or an exported file on a split",
+    "predict": "predict for files, such as images, with a run, a bundle or an exported file",
+    "explain": "explain predictions for images: Grad-CAM, integrated gradients, occlusion, ...",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
-    "verify": "prove that a bundle is still the network that was exported",
-    "benchmark": "size, accuracy, latency and throughput of a run or of what was exported",
-    "report": "write the page of a run: report.html, one file that opens anywhere",
-    "compare": "put runs side by side: settings, curves, figures, and whether they differ beyond chance",
-    "reproduce": "train a run again from its receipt and say what agrees",
+    "verify": "check that a bundle still is the network that was exported",
+    "benchmark": "measure size, metrics, latency and throughput of a run or its exported files",
+    "report": "write the report of a run: report.html, one file that opens anywhere",
+    "compare": "compare runs: settings, curves, metrics, and whether they differ beyond chance",
+    "reproduce": "train a run again from its receipt and show what agrees",
     "lr-find": "try learning rates on a few hundred batches and suggest one",
-    "list": "list the pipelines",
-    "check": "print versions and devices, and prove the installation by a short training",
+    "list": "list the shipped pipelines",
+    "check": "print versions and devices, and test the installation by a short training run",
 }

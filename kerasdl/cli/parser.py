@@ -1,16 +1,35 @@
-"""What the commands' arguments have in common: one way to report mistakes, and options used by several."""
+"""The parser of every command: how mistakes are reported, and the options that several commands share."""
 
 import argparse
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kerasdl.errors import UsageError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports bad arguments as every other mistake of the user is reported."""
+    """Reports bad arguments as every other mistake of the user is reported.
+
+    Attributes:
+        flags: every flag that was added, as it is typed.
+    """
+
+    def __init__(self, **options: Any):
+        self.flags: list[str] = []
+        self._titled: dict[str, Any] = {}
+        super().__init__(allow_abbrev=False, **options)
+
+    def add_argument(self, *names: str, **options: Any) -> argparse.Action:
+        action = super().add_argument(*names, **options)
+        self.flags += action.option_strings
+        return action
+
+    def add_to_group(self, title: str, *names: str, **options: Any) -> None:
+        """Add an argument to the group of a title, which help texts show apart."""
+        if title not in self._titled:
+            self._titled[title] = self.add_argument_group(title)
+        self.flags += self._titled[title].add_argument(*names, **options).option_strings
 
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError instead of ending the process."""
@@ -25,11 +44,10 @@ class Parser(argparse.ArgumentParser):
         return values
 
     def _nearest(self, name: str) -> str:
-        """Offer the flag that begins so, else one that is very similar."""
-        flags = self._option_string_actions
-        longer = [flag for flag in flags if name.strip("-") and flag.startswith(name)]
+        """Return advice with the flag that begins with `name`, else with a very similar one."""
+        longer = [flag for flag in self.flags if name.strip("-") and flag.startswith(name)]
         begun = did_you_mean(name, longer, cutoff=0)
-        return begun or did_you_mean(name, flags, cutoff=0.8)  # dashes count as similar
+        return begun or did_you_mean(name, self.flags, cutoff=0.8)  # dashes count as similar
 
     def add_target(self, what: str) -> None:
         """Add the positional TARGET: a run, a bundle or an exported file."""
@@ -46,38 +64,32 @@ class Parser(argparse.ArgumentParser):
     def add_no_samples(self) -> None:
         """Add `--no-samples`."""
         self.add_argument(
-            "--no-samples", dest="samples", action="store_false", help="keep no examples in the bundle"
+            "--no-samples",
+            dest="embed_samples",
+            action="store_false",
+            help="keep no test examples in the bundle",
         )
 
     def add_folders(self, *names: str) -> None:
         """Add `--runs-dir` for "runs", and so on."""
         for name in names:
             self.add_argument(
-                f"--{name}-dir", type=Path, default=Path(name), metavar="FOLDER",
+                f"--{name}-dir", type=Path, default=self.argument_default or Path(name), metavar="FOLDER",
                 help=f"folder of all {name} (default: {name})",
             )  # fmt: skip
 
     def add_words(self, option: str, help_text: str) -> None:
-        """Add an option that takes words with commas between them."""
+        """Add an option that takes words separated by commas."""
         self.add_argument(option, type=_words, metavar="WORD,WORD", help=help_text)
 
 
 def check_words(option: str, words: Sequence[str] | None, known: Sequence[str]) -> None:
-    """Raise a UsageError for a word that an option does not know."""
+    """Raise a UsageError for a word that is not among the known ones of an option."""
     for word in words or ():
         if word not in known:
             raise UsageError(
                 f"{option} has {word!r}; it takes {','.join(known)}." + did_you_mean(word, known)
             )
-
-
-def value_of(option: str, arguments: list[str]) -> str | None:
-    """Read one option ahead of the others: it decides which flags there are."""
-    ahead = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    ahead.add_argument(option, dest="value")
-    with contextlib.suppress(argparse.ArgumentError):  # reported when all arguments are parsed
-        return ahead.parse_known_args(arguments)[0].value
-    return None
 
 
 def _words(text: str) -> tuple[str, ...]:

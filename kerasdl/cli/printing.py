@@ -1,24 +1,43 @@
-"""What commands end with: tables, figures, or one JSON document."""
+"""Prints the results of commands: tables, figures or one JSON document."""
 
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kerasdl.export.bundle import Bundle
+    from kerasdl.jobs.train import Result
+    from kerasdl.tasks.task import Task
 
-def print_result(console: "Console", result: Any, dry_run: bool) -> None:
-    """Print what a training left behind: artefacts, and what to type next."""
+
+def open_console(*, soft_wrap: bool = False, file: TextIO | None = None) -> "Console":
+    """Return a console without highlighting; tables in files and pipes get 120 columns.
+
+    Args:
+        soft_wrap: leave long lines to the terminal.
+        file: where it prints. Defaults to standard output.
+    """
+    from rich.console import Console
+
+    made = Console(highlight=False, soft_wrap=soft_wrap, file=file)
+    if not made.is_terminal:  # a file or a pipe has no width of its own
+        made.width = max(made.width, 120)
+    return made
+
+
+def print_result(console: "Console", result: "Result", dry_run: bool) -> None:
+    """Print the files of a training run and the commands to type next."""
     if result.bundle is not None:
         print_rows(console, result.bundle.rows, result.recipe.task)
     if dry_run:
         console.print("Dry run passed: every stage works. Nothing was kept.")
         return
-    console.print(f"Run     {result.run.path}", highlight=False)
+    console.print(f"Run     {result.run.path}")
     if (report := result.run.path / "report.html").is_file():
-        console.print(f"Report  {report}", highlight=False)
+        console.print(f"Report  {report}")
     logs = ["tensorboard", "--logdir", str(result.run.path / "logs")]
     if result.recipe.overfit_batches is not None:
         print_next(console, [logs])
@@ -28,14 +47,14 @@ def print_result(console: "Console", result: Any, dry_run: bool) -> None:
         _print_bundle(console, result.bundle, logs)
 
 
-def print_bundle(console: "Console", bundle: Any, task: Any) -> None:
-    """Print what an export left behind."""
+def print_bundle(console: "Console", bundle: "Bundle", task: "Task") -> None:
+    """Print the files of an export and the commands to type next."""
     print_rows(console, bundle.rows, task)
     _print_bundle(console, bundle)
 
 
-def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: Any) -> None:
-    """Print a line for each artefact: size, the task's figures, latency; or why it failed."""
+def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
+    """Print one line for each artefact: size, the task's figures and latency, or why it failed."""
     from rich.table import Table
 
     table = Table("artefact", box=None, header_style="bold", pad_edge=False)
@@ -51,16 +70,19 @@ def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: Any)
     console.print(table)
     for row in rows:
         if "error" in row:
-            console.print(f"{row['file']}: {row['error']}", style="red", highlight=False)
+            console.print(f"{row['file']}: {row['error']}", style="red")
 
 
-def print_speeds(rows: Sequence[Mapping[str, Any]], task: Any) -> None:
-    """Print a line for each artefact and number of threads; see `kerasdl.jobs.benchmark.Speeds`.
+def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
+    """Print one line for each artefact and number of threads.
 
-    Latency is that of the smallest batch, throughput that of each batch. A star says that a batch was run
-    example by example.
+    Latency is that of the smallest batch, throughput that of each batch size. A star marks a batch that was
+    run example by example.
+
+    Args:
+        rows: rows of `kerasdl.jobs.benchmark.Speeds`.
+        task: task whose figures are shown.
     """
-    from rich.console import Console
     from rich.table import Table
 
     columns = {name: column for name, column in task.columns.items() if any(name in row for row in rows)}
@@ -83,10 +105,7 @@ def print_speeds(rows: Sequence[Mapping[str, Any]], task: Any) -> None:
             milliseconds = [f"{found[sizes[0]][name]:.3f}" for name in ("p50_ms", "p95_ms")]
             table.add_row(*about, str(threads), *milliseconds, *(_rate(found[size]) for size in sizes))
             about = [""] * len(about)
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a file or a pipe has no width of its own
-        console.width = max(console.width, 120)
-    console.print(table)
+    open_console().print(table)
     if any(cell["one_by_one"] for cell in cells):
         print("* one after the other: the file takes one example (kerasdl export RUN --dynamic-batch)")
 
@@ -95,8 +114,8 @@ def _rate(cell: Mapping[str, Any]) -> str:
     return f"{cell['examples_per_second']:,.0f}{'*' if cell['one_by_one'] else ' '}"
 
 
-def _print_bundle(console: "Console", bundle: Any, *more: Sequence[str]) -> None:
-    console.print(f"Bundle  {bundle.path}", highlight=False)
+def _print_bundle(console: "Console", bundle: "Bundle", *more: Sequence[str]) -> None:
+    console.print(f"Bundle  {bundle.path}")
     path, first = bundle.path, next(row for row in bundle.rows if "error" not in row)
     answering = path if first["kind"] == "saved_model" else path / first["file"]
     commands = [["kerasdl", "predict", str(answering), "some.png"], ["kerasdl", "verify", str(path)]]
@@ -104,14 +123,19 @@ def _print_bundle(console: "Console", bundle: Any, *more: Sequence[str]) -> None
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
-    """Print commands that the user may want to type now."""
+    """Print commands that the user may want to type next."""
     console.print("Next:")
     for command in map(shlex.join, commands):
-        console.print(f"  {command}", highlight=False, style="cyan", soft_wrap=True)
+        console.print(f"  {command}", style="cyan", soft_wrap=True)
 
 
 def print_document(document: Any, *, as_json: bool = False) -> None:
-    """Print figures by name, or a document as JSON: then nothing else goes to standard output."""
+    """Print figures by name, or a document as JSON.
+
+    Args:
+        document: figures by name; may be nested. With `as_json` any JSON value.
+        as_json: print one JSON document; nothing else may go to standard output then.
+    """
     if as_json:
         print(json.dumps(document, indent=2))
         return

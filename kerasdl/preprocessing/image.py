@@ -73,6 +73,9 @@ class ImagePreprocessing(keras.layers.Layer):
         width - whiten + 1, channels * whiten**2).
     """
 
+    #: Arguments for well-known sets, of pixel values from 0 to 1: `**ImagePreprocessing.CIFAR10`.
+    CIFAR10: ClassVar = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.247, 0.2435, 0.2616)}
+    IMAGENET: ClassVar = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     #: What weights are tied to that were trained behind it; size and channels may suit other data.
     OF_WEIGHTS: ClassVar = ("channel_order", "scale", "mean", "std", "standardize", "whiten", "directions")
 

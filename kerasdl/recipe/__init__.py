@@ -1,4 +1,4 @@
-"""What a run is, as a value: no TensorFlow, and the only part that a user has to write."""
+"""The description of a run as a value; needs no TensorFlow."""
 
 from kerasdl.recipe.config import Config, type_of
 from kerasdl.recipe.recipe import Recipe, replace

@@ -1,4 +1,4 @@
-"""Finds and loads pipelines: by name among the shipped ones, by path anywhere. Listing imports nothing."""
+"""Finds and loads pipelines and search spaces, by name or by path. Listing them imports nothing."""
 
 import ast
 import dataclasses
@@ -13,18 +13,18 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def _shipped(folder: str) -> Path:
-    """Return the folder of shipped files: inside the wheel, or beside the package in a checkout."""
+    """Return a folder of shipped files, inside the wheel or beside the package in a checkout."""
     inside = _PACKAGE / folder
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 
 
 def names(folder: str = "pipelines") -> dict[str, Path]:
-    """Return name -> file of everything shipped in `pipelines` or `tuning`, sorted by name."""
+    """Return the shipped files of `pipelines` or `tuning` by name, sorted."""
     return {path.stem: path for path in sorted(_shipped(folder).glob("[!_]*.py"))}
 
 
 def summaries() -> dict[str, str]:
-    """Return name -> first line of the docstring of every shipped pipeline, without running one."""
+    """Return the first line of the docstring of every shipped pipeline by name, without running one."""
     return {
         name: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
         for name, path in names().items()
@@ -32,7 +32,7 @@ def summaries() -> dict[str, str]:
 
 
 def find(pipeline: str) -> Path:
-    """Return the file of a pipeline given as a shipped name, a `.py` file or a `recipe.json`.
+    """Return the file of a pipeline: a shipped name, a `.py` file, a `recipe.json` or a run.
 
     Raises:
         UsageError: when there is no such file or name; near names are offered.
@@ -56,10 +56,10 @@ def find(pipeline: str) -> Path:
 
 
 def load_space(name: str) -> tuple[Recipe, Path, Path]:
-    """Load the recipe that a search is about.
+    """Load the recipe of a search space.
 
     Args:
-        name: a shipped space, or a .py file with a function `space` and its RECIPE.
+        name: name of a shipped space, or path of a .py file with a function `space` and a RECIPE.
 
     Returns:
         The recipe, the file it came from, and the file of the space.

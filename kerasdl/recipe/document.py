@@ -1,4 +1,4 @@
-"""Recipes as JSON: public names of classes, and their fields.
+"""Recipes as JSON: the public names of classes, with their fields.
 
 A class of a user's recipe file is found again in the copy of that file beside the JSON.
 """
@@ -17,20 +17,20 @@ from kerasdl.recipe.python_file import recipe_file
 
 
 def to_json(recipe: Recipe) -> str:
-    """Write a recipe as JSON text: type names and fields, every default resolved."""
+    """Return a recipe as JSON text, defaults included."""
     return json.dumps(encode(recipe), indent=2) + "\n"
 
 
 def from_json(text: str, folder: Path | None = None) -> Recipe:
-    """Read what `to_json` wrote.
+    """Read a recipe that `to_json` wrote.
 
     Args:
         text: the JSON document.
-        folder: where `recipe.py` lies, for types that the recipe's own file defines. It is run: give only
-            folders of your own.
+        folder: folder of `recipe.py`, for classes that the recipe's own file defines. That file is run: give
+            only folders of your own.
 
     Raises:
-        UsageError: when the text is no recipe, or names a type or field that does not exist.
+        UsageError: when the text is not a recipe, or names a class or field that does not exist.
     """
     try:
         recipe = decode(json.loads(text), folder)
@@ -42,9 +42,9 @@ def from_json(text: str, folder: Path | None = None) -> Recipe:
 
 
 def encode(value: Any) -> Any:
-    """Turn a recipe or a part of one into what JSON can hold: type names and fields, defaults resolved."""
+    """Convert a recipe or a part of one to JSON values: names of classes and all their fields."""
     if isinstance(value, Config):
-        return {"type": _type_name(value.target), "fields": encode(value._resolved)}
+        return {"type": _type_name(value.target), "fields": encode(value.values)}
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"type": _type_name(type(value)), "fields": encode(fields)}
@@ -56,10 +56,9 @@ def encode(value: Any) -> Any:
 
 
 def leaves(encoded: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Give the values in a JSON document by their path: ("model.dropout", 0.2).
+    """Yield the values in a JSON document with their path: ("model.dropout", 0.2).
 
-    What a type and its fields became in JSON is one path again: the type stands at its own name. Lists are
-    values.
+    The name of a class stands at the path of the part itself. Lists are values.
     """
     if isinstance(encoded, Mapping) and encoded.keys() == {"type", "fields"}:
         yield name, encoded["type"]
@@ -72,7 +71,7 @@ def leaves(encoded: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def decode(value: Any, folder: Path | None = None) -> Any:
-    """Turn what `encode` gave back into an equal recipe or part."""
+    """Convert JSON values that `encode` returned back to an equal recipe or part."""
     if isinstance(value, list):
         return tuple(decode(part, folder) for part in value)
     if not isinstance(value, dict):
@@ -94,7 +93,7 @@ def decode(value: Any, folder: Path | None = None) -> Any:
 
 
 def _type_name(target: type) -> str:
-    """Return `kerasdl>Class`, `recipe.py:Class` for a class of a recipe file, or else `module.Class`."""
+    """Return `kerasdl>Class`, `recipe.py:Class` for a class of a recipe file, otherwise `module.Class`."""
     if recipe_file(target) is not None:
         return f"recipe.py:{target.__qualname__}"
     public_name = public.name_of(target)

@@ -14,7 +14,7 @@ from kerasdl.errors import UsageError
 def load(path: Path) -> ModuleType:
     """Import a Python file by path.
 
-    The module is known by its content, so that a recipe and the copy of it in a run define equal types.
+    Modules are told apart by their content, so that a recipe and its copy in a run define the same classes.
     """
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
@@ -34,37 +34,49 @@ def load(path: Path) -> ModuleType:
         raise
     except Exception as error:
         del sys.modules[name]
-        if isinstance(error, ImportError) and (advice := _new_import(source, error.name or "")):
-            raise UsageError(f"{path} imports from {error.name}, a place of before. {advice}") from error
+        if advice := _new_import(source, error):
+            raise UsageError(f"{path} was written for an earlier kerasdl ({error}). {advice}") from error
         raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
 
 
-def _new_import(source: bytes, module: str) -> str | None:
-    """Say how to import today what a file imports from a module that has moved; None for any other."""
-    names = [
-        alias.name
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and node.module == module
-        for alias in node.names
-    ]
-    if not module.startswith("kerasdl.") or not names or not set(names) <= set(public.PLACES):
+def _new_import(source: bytes, error: Exception) -> str | None:
+    """Return how to import today what a file takes from modules that have moved; None for other errors.
+
+    Args:
+        source: the file, which may use `from kerasdl.step import Network` or `kerasdl.step.Network`.
+        error: the error that it ended with.
+    """
+    module = error.name if isinstance(error, ImportError) else getattr(error, "obj", None)
+    name = module.__name__ if isinstance(module, ModuleType) else module
+    if not isinstance(name, str) or not name.startswith("kerasdl."):
         return None
-    return f"Write: from kerasdl import {', '.join(names)}"
+    used: dict[str, None] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kerasdl."):
+            used |= dict.fromkeys(alias.name for alias in node.names)
+        elif isinstance(node, ast.Attribute) and node.attr in public.PLACES:
+            used[node.attr] = None
+    moved = [one for one in used if one in public.PLACES]
+    others = [one for one in used if one not in public.PLACES]
+    if not moved:
+        return None
+    unknown = f"; {', '.join(others)} is not among the public names" if others else ""
+    return f"Write: from kerasdl import {', '.join(moved)}{unknown}"
 
 
 def recipe_file(target: type) -> Path | None:
-    """Return the file that `load` took a class from; None for a class of an installed package."""
+    """Return the recipe file that defines a class; None for a class of an installed package."""
     return getattr(sys.modules.get(target.__module__), "__recipe_file__", None)
 
 
 def recipe_source(target: type) -> str | None:
-    """Return the text that `load` took a class from; the file may be gone or changed since."""
+    """Return the text of the recipe file that defines a class, as it was when `load` read it."""
     return getattr(sys.modules.get(target.__module__), "__recipe_source__", None)
 
 
 def classes_beside(target: type) -> list[type]:
-    """Return every class of the recipe file that defines `target`; none for an installed package's."""
+    """Return every class of the recipe file that defines `target`; none for an installed package."""
     if recipe_file(target) is None:
         return []
     module = sys.modules[target.__module__]

@@ -1,89 +1,94 @@
-"""One run, fully described: a frozen value that can be compared, overridden, written and read again."""
+"""The settings of a training run: a frozen value that can be compared, changed, written and read again."""
 
 import dataclasses
 import re
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import time_spans
 from kerasdl.recipe.config import Config
 from kerasdl.recipe.values import check_value
 
+if TYPE_CHECKING:
+    from kerasdl.data.source import Augmentation, Source
+    from kerasdl.tasks.task import Task
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What every run has. Comments above the fields are the help of the command line's flags.
+    """All settings of a training run. The comment above a field is the help of its flag.
 
     Raises:
-        UsageError: for a value outside its range, or two that contradict each other.
+        UsageError: for a value of the wrong type or outside its range, or two that contradict each other.
     """
 
-    # Name of the pipeline; the catalog fills in the file's name when it is empty.
+    # Name of the pipeline; the name of its file where it is empty.
     name: str = ""
-    # The network: Config(LeNet5, dropout=0.1).
+    # Network: Config(LeNet5, dropout=0.1).
     model: Config
-    # Where examples come from: Digits(), Tfds(name="mnist"), ImageFolder(path="...").
-    data: Any
-    # What kind of problem it is: loss, metrics, evaluation, endpoints.
-    task: Any
-    # From raw examples to what the network takes; None for networks that take them as they are.
+    # Source of the examples: Digits(), Tfds(name="mnist"), ImageFolder(path="...").
+    data: "Source"
+    # Kind of problem, with its loss, metrics, evaluation and endpoints: Classification().
+    task: "Task"
+    # Layer between raw examples and the network: Config(ImagePreprocessing); None for a network without one.
     preprocessing: Config | None = None
-    # Random changes to training examples, such as RandomAffine(shift=0.08).
-    augmentation: Any = None
-    # Weights to begin with: a run, a .keras, .weights.h5 or published .h5 file, or imagenet (downloads them).
-    # A head for other classes stays as initialised; the preprocessing is that of the weights.
+    # Random changes to training examples: RandomAffine(shift=0.08).
+    augmentation: "Augmentation | None" = None
+    # Initial weights: a run, a .keras, .weights.h5 or published .h5 file, or imagenet (downloads them). Their
+    # preprocessing is used too; a head for other classes keeps its random initialisation.
     weights: str | None = None
-    # What of it does not train: none, backbone (all but the head), or a number of layers with weights, from
-    # the input on. Frozen batch norm keeps its moving statistics; dropout goes on.
+    # Layers to freeze: none, backbone (all but the head), or the first N layers with weights. Frozen batch
+    # norm keeps its moving statistics; dropout stays active.
     freeze: Literal["none", "backbone"] | int = "none"
     # Passes over the training data.
     epochs: int = 10
-    # Passes after these, with nothing frozen, a new optimizer and the schedule again, without warm-up.
+    # Further epochs with all layers unfrozen, a new optimizer and the schedule again, without warm-up.
     fine_tune_epochs: int = 0
-    # Highest learning rate of the passes with nothing frozen; none for a tenth of the learning rate.
+    # Peak learning rate of the fine-tuning epochs; none for a tenth of the learning rate.
     fine_tune_learning_rate: float | None = None
-    # Updates that a small data set gets at least, by more epochs; 0 where epochs are given by hand.
+    # Minimum number of updates; small data sets get more epochs for it. 0 where epochs are given by hand.
     min_steps: int = 0
     # Examples per update, over all replicas together.
     batch_size: int = 128
-    # Update rule.
+    # Optimizer.
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"
-    # Highest learning rate of the schedule.
+    # Peak learning rate of the schedule.
     learning_rate: float = 1e-3
     # Momentum of sgd and rmsprop, 0 to 1.
     momentum: float = 0.9
-    # Nesterov's momentum (sgd only).
+    # Nesterov momentum (sgd only).
     nesterov: bool = False
     # Decoupled weight decay per step, as a factor on the learning rate; not on biases and scales.
     weight_decay: float = 0.0
-    # How the learning rate moves over the run.
+    # Learning rate schedule over the run.
     schedule: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "cosine"
     # Epochs of linear warm-up from 0 before the schedule, may be a fraction; not for one_cycle and plateau.
     warmup_epochs: float = 0.0
-    # Epochs between the drops of the step schedule; epochs without progress of plateau.
+    # Epochs between drops of the step schedule; epochs without improvement before a drop of plateau.
     schedule_epochs: int = 5
-    # Factor of a drop of the step and plateau schedules, 0 to 1.
+    # Factor by which the step and plateau schedules drop the learning rate, 0 to 1.
     schedule_factor: float = 0.1
-    # Longest norm of the gradient of each weight; none for no limit.
+    # Maximum norm of the gradient of each weight; none for no clipping.
     clip_norm: float | None = None
-    # Longest norm of all gradients together; none for no limit.
+    # Maximum norm of all gradients together; none for no clipping.
     global_clip_norm: float | None = None
-    # Parts that each batch is worked through in, to save memory; but for batch norm the update is the same.
+    # Number of parts that each batch is split into to save memory; except for batch norm, the update is the
+    # same.
     gradient_accumulation_steps: int = 1
-    # Momentum of the moving average of weights that is evaluated and shipped; none for no average.
+    # Momentum of the moving average of weights that is evaluated and exported; none for no average.
     ema_momentum: float | None = None
     # Arithmetic of the layers; weights stay float32.
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     # Epochs without a better validation score after which training stops; none to train all epochs.
     early_stopping: int | None = None
-    # Time of training after which it stops, evaluates and exports: 90s, 10m, 1h30m; none for no limit.
+    # Training time after which the run stops, evaluates and exports: 90s, 10m, 1h30m; none for no limit.
     max_time: str | None = None
-    # Batches of an epoch: a number of them (100), or a part (0.1); none for all.
+    # Batches per epoch: a count (100) or a fraction (0.1); none for all.
     limit_train_batches: int | float | None = None
-    # Train on this many batches over and over, to see that the network can learn; none for real training.
+    # Train on this many batches again and again, to check that the network can learn; none for real training.
     overfit_batches: int | None = None
-    # Between checkpoints: steps (500), time (10m), none (but the last), or auto (as often as costs under 1 %
-    # of the time).
+    # Checkpoint interval: steps (500), time (10m), none (only the last one), or auto (as often as costs under
+    # 1 % of the time).
     checkpoint_every: str = "auto"
     # Devices: auto, mirrored (all GPUs), none (one device), cpu:2 (two logical CPU devices).
     strategy: str = "auto"
@@ -100,9 +105,7 @@ class Recipe:
             if value is not None and not low <= value <= high:
                 raise UsageError(f"{name} is {value}, but it has to lie between {low} and {high}.")
         if not re.fullmatch(r"(\w[\w.-]*)?", self.name):
-            raise UsageError(
-                f"name is {self.name!r}, but folders are named so: use letters, digits, - and _."
-            )
+            raise UsageError(f"name is {self.name!r}, but it names folders: use letters, digits, - and _.")
         if self.clip_norm is not None and self.global_clip_norm is not None:
             raise UsageError("clip_norm and global_clip_norm are both set; keep one of them.")
         if self.nesterov and self.optimizer != "sgd":
@@ -116,7 +119,7 @@ class Recipe:
             time_spans.check_every("checkpoint_every", self.checkpoint_every)
         if isinstance(self.limit_train_batches, float) and self.limit_train_batches > 1:
             raise UsageError(
-                f"limit_train_batches is {self.limit_train_batches:g}: give a whole number, or a part "
+                f"limit_train_batches is {self.limit_train_batches:g}: give a whole number, or a fraction "
                 "between 0 and 1."
             )
         if self.warmup_epochs >= self.epochs:
@@ -143,7 +146,7 @@ class Recipe:
 
     @property
     def total_epochs(self) -> int:
-        """Passes over the training data, those of fine-tuning included."""
+        """Epochs of the run, with those of fine-tuning."""
         return self.epochs + self.fine_tune_epochs
 
 
@@ -173,7 +176,7 @@ _RANGES = (
 def replace(recipe: Recipe, **changes: Any) -> Recipe:
     """Return the recipe with some fields changed.
 
-    Whoever gives `epochs` means that number: `min_steps` is then 0 unless it is given too.
+    A given number of `epochs` is kept: `min_steps` becomes 0 unless it is given too.
 
     Raises:
         UsageError: for a field that recipes do not have; fields of the network or the task are changed

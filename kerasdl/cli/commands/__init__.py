@@ -1,1 +1,1 @@
-"""One module a command; its `run(parser, arguments)` imports what it needs and returns the exit code."""
+"""One module for each command; its `run(parser, arguments)` returns the exit code."""

@@ -1,4 +1,4 @@
-"""`kerasdl benchmark`: size, figures, latency and throughput of a run, or of what was exported."""
+"""`kerasdl benchmark`: measure size, metrics, latency and throughput of a run or its exported files."""
 
 import argparse
 from pathlib import Path
@@ -15,11 +15,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     parser.add_target("a bundle, one exported file, or a run")
     parser.add_argument("--threads", type=counts, metavar="N,N",
-                        help="numbers of threads (default: 1, and as many as there are cores)")  # fmt: skip
+                        help="numbers of threads (default: 1 and the number of cores)")  # fmt: skip
     parser.add_argument("--batch-sizes", type=counts, default=(1, 32), metavar="N,N",
-                        help="examples in a call (default: 1,32)")  # fmt: skip
+                        help="examples per call (default: 1,32)")  # fmt: skip
     parser.add_argument("--seconds", type=_seconds, default=1.0, metavar="NUMBER",
-                        help="how long each number in the table is measured (default: 1)")  # fmt: skip
+                        help="seconds of measuring per number in the table (default: 1)")  # fmt: skip
     parser.add_data("where the data is now, if it has moved")
     parser.add_json()
     values = parser.parse(arguments)
@@ -45,11 +45,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
 
 def counts(text: str) -> tuple[int, ...]:
-    """Read whole numbers from 1 on with commas between them."""
+    """Parse whole numbers from 1 on, separated by commas."""
     parts = text.split(",")
     if not all(part.isdecimal() and 1 <= int(part) <= _MOST for part in parts):
         raise argparse.ArgumentTypeError(
-            f"{text!r} has to be whole numbers from 1 to {_MOST:,}, with commas between them"
+            f"{text!r} has to be whole numbers from 1 to {_MOST:,}, separated by commas"
         )
     return tuple(dict.fromkeys(map(int, parts)))
 

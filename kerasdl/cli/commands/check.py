@@ -1,4 +1,4 @@
-"""`kerasdl check`: print versions and devices, and prove the installation by a short training."""
+"""`kerasdl check`: print versions and devices, and test the installation by a short training run."""
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser

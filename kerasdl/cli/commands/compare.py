@@ -1,4 +1,4 @@
-"""`kerasdl compare`: runs side by side: settings, curves, figures, and whether they differ beyond chance."""
+"""`kerasdl compare`: compare runs: settings, curves, metrics, and whether they differ beyond chance."""
 
 from pathlib import Path
 
@@ -39,12 +39,11 @@ def _write(path: Path, comparison) -> None:
 
 
 def _print(comparison) -> None:
-    from rich.console import Console
-
+    from kerasdl.cli import printing
     from kerasdl.jobs import compare_page as pages
     from kerasdl.report.blocks import Table, Text
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = printing.open_console(soft_wrap=True)
     for block in (
         pages.recipes_table(comparison),
         pages.surroundings_table(comparison),

@@ -1,4 +1,4 @@
-"""`kerasdl evaluate`: figures of a run, a bundle or an exported file on a split of its data."""
+"""`kerasdl evaluate`: compute the metrics of a run, a bundle or an exported file on a split."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +45,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
 
 def _print(about: dict[str, Any], task: "Task", figures: dict[str, Any]) -> None:
-    from rich.console import Console
-
     from kerasdl.cli import printing
 
     printing.print_document(about)
@@ -54,9 +52,7 @@ def _print(about: dict[str, Any], task: "Task", figures: dict[str, Any]) -> None
     if not tables:
         printing.print_document(figures)
         return
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width of its own
-        console.width = max(console.width, 120)
+    console = printing.open_console()
     for part in tables:
         console.print()
-        console.print(part, highlight=False)
+        console.print(part)

@@ -1,6 +1,5 @@
-"""`kerasdl explain`: maps of what in an image a run's answer comes from."""
+"""`kerasdl explain`: explain predictions for images by heatmaps."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if not 1 <= values.steps <= _MOST_STEPS:
         raise UsageError(f"--steps is {values.steps}; it takes a whole number from 1 to {_MOST_STEPS:,}.")
     environment.import_tensorflow()
+    from kerasdl.cli import printing
     from kerasdl.explain.page import FOLDER, about_of
     from kerasdl.jobs import explain
     from kerasdl.jobs import open as loading
@@ -53,8 +53,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     files, about = explain.write(folder, arrays), about_of(arrays)
     report = page.write_report(found) if folder.resolve() == own.resolve() else None
     if values.json:
-        from kerasdl.cli import printing
-
         about |= {"run": str(found.path), "folder": str(folder), "files": files}
         printing.print_document({**about, "report": report and str(report)}, as_json=True)
     else:
@@ -67,13 +65,15 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE",
                         help="image files (default: the run's most confident mistakes)")  # fmt: skip
     parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX",
-                        help="class to explain (default: the one that is predicted)")  # fmt: skip
+                        help="class to explain (default: the predicted one)")  # fmt: skip
     parser.add_words(
         "--methods", "some of grad-cam,integrated-gradients,saliency,occlusion,filters (default: all)"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where files go (default: RUN/explain)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder of the files (default: RUN/explain)"
+    )
     parser.add_argument("--steps", type=int, default=32, metavar="INT",
-                        help="of integrated gradients, doubled until these add up (default: 32)")  # fmt: skip
+                        help="first number of steps of integrated gradients (default: 32)")  # fmt: skip
     parser.add_json()
 
 
@@ -111,9 +111,10 @@ def _examples(target: "Target", files: Sequence[Path]):
 
 
 def _print(about: dict[str, Any], folder: Path, report: Path | None) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from kerasdl.cli import printing
 
     rows = about["images"]
     columns = {"name": "image", "true": "true", "predicted": "predicted", "probability": "confidence",
@@ -125,12 +126,9 @@ def _print(about: dict[str, Any], folder: Path, report: Path | None) -> None:
         table.add_column(columns[name], justify="right" if name in forms else "left")
     for row in rows:
         table.add_row(*(Text(format(row[name], forms.get(name, ""))) for name in shown))
-    console = Console(highlight=False, file=sys.stdout)
-    if not console.is_terminal:  # a file or a pipe has no width of its own
-        console.width = max(console.width, 120)
-    console.print(table)
+    printing.open_console().print(table)
     if "error" in shown:
-        print("Sum off by: integrated gradients against the difference to the logit of a black image.")
+        print("Sum off by: sum of integrated gradients against the difference to the logit of a black image.")
     if cam := about.get("grad_cam"):
         height, width = cam["extent"]
         print(f"Grad-CAM: {height}x{width} maps of {cam['layer']}; last convolution: {cam['convolution']}.")

@@ -12,19 +12,19 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_words(
         "--tflite-modes", "some of float32,float16,dynamic,int8,int16x8 (default: the first four)"
     )
-    parser.add_argument("--dynamic-batch", action="store_true", help="TFLite files that take any batch size")
+    parser.add_argument(
+        "--dynamic-batch", action="store_true", help="write TFLite files that take any batch size"
+    )
     parser.add_argument(
         "--calibrate", action="store_true",
-        help="first fit the run's probabilities to the validation split, for a run trained without that; the "
-        "run keeps what is found",
+        help="first calibrate the run's probabilities on the validation split, for a run trained without "
+        "--calibrate; the run keeps the result",
     )  # fmt: skip
     parser.add_data("where the data is now, if it has moved")
     parser.add_no_samples()
     parser.add_folders("exported")
     values = parser.parse(arguments)
     environment.import_tensorflow()
-    from rich.console import Console
-
     from kerasdl.cli import printing
     from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter
     from kerasdl.inference.endpoint import ALL_FORMATS
@@ -38,18 +38,18 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if target.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
     run, splits = Run(target.path), target.load_data(values.data, same=True)
-    console = Console(soft_wrap=True)
+    console = printing.open_console(soft_wrap=True)
     with run.locked(), Converter() as converter:
         converter.start()
         if values.calibrate:
             figures = export.calibrate_run(run, splits)
-            console.print(target.task.summary(figures), highlight=False)
+            console.print(target.task.summary(figures))
         settings = export.Settings(
             exported_dir=values.exported_dir,
             formats=values.formats or ALL_FORMATS,
             tflite_modes=values.tflite_modes or DEFAULT_MODES,
             dynamic_batch=values.dynamic_batch,
-            embed_samples=values.samples,
+            embed_samples=values.embed_samples,
         )
         bundle = export.export_run(run, splits, converter, settings)
     printing.print_bundle(console, bundle, target.task)

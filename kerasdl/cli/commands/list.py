@@ -1,4 +1,4 @@
-"""`kerasdl list`: list the pipelines."""
+"""`kerasdl list`: list the shipped pipelines."""
 
 from kerasdl.cli.parser import Parser
 

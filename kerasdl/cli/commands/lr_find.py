@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from pathlib import Path
 
 from kerasdl.cli import recipe_arguments
@@ -12,12 +11,14 @@ from kerasdl.cli.parser import Parser
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code: 1 where no learning rate can be suggested."""
     parser.add_argument("--min-learning-rate", type=float, default=1e-6, metavar="NUMBER",
-                        help="of the first update (default: 1e-6)")  # fmt: skip
+                        help="learning rate of the first update (default: 1e-6)")  # fmt: skip
     parser.add_argument("--max-learning-rate", type=float, default=10.0, metavar="NUMBER",
-                        help="of the last update (default: 10)")  # fmt: skip
-    parser.add_argument("--steps", type=int, default=200, metavar="INT", help="updates (default: 200)")
+                        help="learning rate of the last update (default: 10)")  # fmt: skip
+    parser.add_argument(
+        "--steps", type=int, default=200, metavar="INT", help="number of updates (default: 200)"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE",
-                        help="where the plot is written (default: lr-find-PIPELINE.html)")  # fmt: skip
+                        help="file of the plot (default: lr-find-PIPELINE.html)")  # fmt: skip
     parser.add_json()
     recipe, _, values = recipe_arguments.parse(parser, arguments)
     from kerasdl.jobs import lr_find
@@ -42,10 +43,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
 
 def train_command(arguments: list[str], suggestion: float | None) -> str | None:
-    """Return what to type to train with the suggestion: the same pipeline, data and flags of the recipe."""
+    """Return the command that trains with the suggestion: the same pipeline, data and flags of the recipe."""
     if suggestion is None:
         return None
-    own = Parser(add_help=False, allow_abbrev=False)
+    own = Parser(add_help=False)
     for option in ("--min-learning-rate", "--max-learning-rate", "--steps", "--html", "--learning-rate"):
         own.add_argument(option)
     own.add_argument("--json", action="store_true")
@@ -54,11 +55,10 @@ def train_command(arguments: list[str], suggestion: float | None) -> str | None:
 
 
 def _print(recipe, found, command: str | None, path: Path) -> None:
-    from rich.console import Console
-
+    from kerasdl.cli import printing
     from kerasdl.jobs import lr_find
 
-    console = Console(soft_wrap=True, highlight=False, file=sys.stdout)
+    console = printing.open_console(soft_wrap=True)
     for line in lr_find.text_plot(found):
         console.print(line, markup=False)
     console.print(f"Stopped {found.stopped}.")

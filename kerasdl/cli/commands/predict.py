@@ -1,4 +1,4 @@
-"""`kerasdl predict`: classify image files with a run, a bundle or an exported file."""
+"""`kerasdl predict`: predict for files with a run, a bundle or an exported file."""
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser
@@ -8,7 +8,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     parser.add_target("a run, a bundle, or one exported file")
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="image files, or what else the network reads"
+        "files", nargs="+", metavar="FILE", help="image file, or other input that the network reads"
     )
     parser.add_json()
     values = parser.parse(arguments)

@@ -1,12 +1,12 @@
-"""`kerasdl report`: write the page of a run: report.html, one file that opens anywhere."""
+"""`kerasdl report`: write the report of a run: report.html, one file that opens anywhere."""
 
 from kerasdl.cli.parser import Parser
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    parser.add_argument("run", metavar="RUN", help="a run folder, also of a run under way or interrupted")
-    parser.add_argument("--open", action="store_true", help="also open the page in the browser")
+    parser.add_argument("run", metavar="RUN", help="a run folder; the run may be under way or interrupted")
+    parser.add_argument("--open", action="store_true", help="also open the report in the browser")
     values = parser.parse(arguments)
     from kerasdl.jobs.report import write_report
     from kerasdl.runs.folder import open_run

@@ -1,4 +1,4 @@
-"""`kerasdl reproduce`: train a run again from its receipt and say what agrees."""
+"""`kerasdl reproduce`: train a run again from its receipt and show what agrees."""
 
 import dataclasses
 import json
@@ -16,12 +16,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_folders("runs")
     values = parser.parse(arguments)
     environment.import_tensorflow()
-    from rich.console import Console
-
+    from kerasdl.cli import printing
     from kerasdl.jobs import reproduce
     from kerasdl.runs.folder import open_run
 
-    console = Console(soft_wrap=True, highlight=False, file=sys.stderr if values.json else sys.stdout)
+    console = printing.open_console(soft_wrap=True, file=sys.stderr if values.json else None)
     first = open_run(values.target)
     found = reproduce.reproduce(first, runs_dir=values.runs_dir, data=values.data, console=console)
     receipt = first.read_json("receipt.json")
@@ -37,15 +36,8 @@ def _print(console, found, pinned) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(
-        "what",
-        escape(found.first),
-        escape(found.second),
-        "agrees",
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-    )
+    titles = ("what", escape(found.first), escape(found.second), "agrees")
+    table = Table(*titles, box=None, header_style="bold", pad_edge=False)
     words = {True: "yes", False: "no", None: ""}
     for row in found.rows:
         agrees = words[row.agrees] if row.agrees is not None else words[row.first == row.second]

@@ -10,7 +10,7 @@ from kerasdl.recipe import catalog
 
 _TUNERS = ("bayesian", "random", "grid", "hyperband", "keras-bayesian")
 _DEFAULT_TRIALS = 20
-#: Options that have no meaning beside --chief, beside --worker.
+#: Options that --chief excludes, options that --worker excludes.
 _OF_WORKERS = ("workers", "gpus", "retries")
 _OF_THE_CHIEF = ("max_trials", "new")
 
@@ -22,11 +22,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
     _add_options(parser)
     found = {}
 
-    def load(name: str):
-        recipe, source, found["space"] = catalog.load_space(name)
+    def load(first):
+        recipe, source, found["space"] = catalog.load_space(first.pipeline)
         return recipe, source
 
-    recipe, source, values = recipe_arguments.parse(parser, arguments, load)
+    recipe, source, values = recipe_arguments.parse(parser, arguments, load=load)
     _check_sides(values)
     from kerasdl.search import session
     from kerasdl.search.definition import Search
@@ -38,7 +38,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         recipe_source=source,
         tuner=values["tuner"],
         max_trials=_max_trials(values),
-        objectives=tuple(values["objective"] or ("val_accuracy",)),
+        objectives=tuple(values["objective"] or recipe.task.objectives),
         constraints=tuple(values["subject_to"]),
         pruner=values["pruner"],
         retries=1 if values["retries"] is None else values["retries"],
@@ -54,7 +54,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
 
 def _check_sides(values) -> None:
-    """Raise a UsageError for options that are the other side's."""
+    """Raise a UsageError for options of a chief that are given to a worker, and the reverse."""
     if values["chief"] is not None and values["worker"] is not None:
         raise UsageError(
             "--chief and --worker exclude each other. Give one; a chief and a worker may share a machine."
@@ -85,42 +85,44 @@ def _work(search, address: str, slots) -> int:
 def _add_options(parser: Parser) -> None:
     parser.add_argument(
         "--tuner", default="bayesian", metavar="|".join(_TUNERS),
-        help="how values are chosen (default: bayesian)",
+        help="search algorithm (default: bayesian)",
     )  # fmt: skip
     parser.add_argument(
         "--max-trials", type=int, metavar="INT",
-        help=f"trials of the search, also if it goes on (default: {_DEFAULT_TRIALS}; hyperband: its own)",
+        help=f"trials in total, earlier ones included (default: {_DEFAULT_TRIALS}; hyperband: its own)",
     )  # fmt: skip
     parser.add_argument(
         "--objective", action="append", metavar="NAME",
         help="val_accuracy, val_loss, int8_accuracy, tflite_kb, latency_ms, ..., or max:NAME, min:NAME; "
-        "several times for a Pareto front (default: val_accuracy)",
+        "several times for a Pareto front (default: that of the task, val_accuracy for classification)",
     )  # fmt: skip
     parser.add_argument(
         "--subject-to", action="append", default=[], metavar="LIMIT",
-        help="a limit on a figure, as in 'tflite_kb<=100'; several times for several",
+        help="constraint on a metric, as in 'tflite_kb<=100'; may be given several times",
     )  # fmt: skip
     parser.add_argument(
         "--pruner", choices=("median", "halving", "none"),
-        help="stop trials early that do worse than others did (default: median; none with hyperband)",
+        help="stop trials early that do worse than earlier ones (default: median; none with hyperband)",
     )  # fmt: skip
     parser.add_argument(
         "--retries",
         type=int,
         metavar="INT",
-        help="how often a trial that crashed begins again (default: 1)",
+        help="how often a crashed trial is started again (default: 1)",
     )
     parser.add_argument("--workers", type=int, metavar="INT", help="trials at the same time (default: 1)")
     parser.add_words("--gpus", "GPUs to use, one trial on each: 0,1,2,3")
     parser.add_argument(
         "--chief", metavar="[HOST:]PORT",
-        help="give out trials to workers, and run none here; without HOST to workers on this machine only",
+        help="hand out trials to workers and run none here; without HOST only to workers on this machine",
     )  # fmt: skip
     parser.add_argument(
         "--worker", metavar="HOST:PORT",
-        help="run trials of the chief there, with the same pipeline and flags; --workers and --gpus work",
+        help="run trials of this chief; give the same pipeline and flags; --workers and --gpus work too",
     )  # fmt: skip
-    parser.add_argument("--new", action="store_true", help="begin a new search, also where one could go on")
+    parser.add_argument(
+        "--new", action="store_true", help="begin a new search, even if an unfinished one could be resumed"
+    )
     parser.add_folders("searches")
 
 
@@ -131,17 +133,13 @@ def _max_trials(values) -> int | None:
 
 
 def _finish(found) -> int:
-    """Print what a search has found, and what to type next."""
-    from rich.console import Console
-
+    """Print the trials of a search and the commands to type next."""
     from kerasdl.cli import printing
     from kerasdl.search.show import table
 
-    console = Console()
+    console = printing.open_console()
     console.print(table.trials(found))
-    console.print(
-        f"Search  {found.path}\nReport  {found.path / 'report.html'}", highlight=False, soft_wrap=True
-    )
+    console.print(f"Search  {found.path}\nReport  {found.path / 'report.html'}", soft_wrap=True)
     commands = [["tensorboard", "--logdir", str(found.path)]]
     if found.best() is not None:
         commands.insert(0, ["kerasdl", "train", found.pipeline, "--from-trial", f"{found.path}:best"])
@@ -151,7 +149,7 @@ def _finish(found) -> int:
 
 def _show(parser: Parser, arguments: list[str]) -> int:
     parser.prog += " show"
-    parser.description = "Show what a search has found so far, and write its page again."
+    parser.description = "Show the trials of a search so far, and write its report again."
     parser.add_argument("search", type=Path, metavar="SEARCH", help="folder such as searches/lenet5/1")
     values = parser.parse(arguments)
     from kerasdl.search import record
@@ -160,6 +158,6 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     found = record.read(values.search)
     try:
         page.write(found)
-    except OSError as error:  # it can be read all the same
-        print(f"The page was not written again: {error}", file=sys.stderr)
+    except OSError as error:  # the trials can be shown all the same
+        print(f"The report was not written again: {error}", file=sys.stderr)
     return _finish(found)

@@ -1,4 +1,4 @@
-"""`kerasdl verify`: prove that a bundle is still the network that was exported."""
+"""`kerasdl verify`: check that a bundle still is the network that was exported."""
 
 from pathlib import Path
 
@@ -13,8 +13,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
-    from rich.console import Console
-
     from kerasdl import data
     from kerasdl.cli import printing
     from kerasdl.export.recheck import NotTheSameError
@@ -29,6 +27,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if values.json:
         printing.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
     else:
-        printing.print_rows(Console(soft_wrap=True), rows, task)
+        printing.print_rows(printing.open_console(soft_wrap=True), rows, task)
         print(f"Verified: {note}. Latency and difference from Keras are those of the export.")
     return 0

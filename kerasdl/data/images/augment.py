@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import math
 
+from kerasdl.data.source import Augmentation
 from kerasdl.errors import UsageError
 
 _log = logging.getLogger(__name__)
@@ -11,7 +12,7 @@ _LONGEST_CROP = 0.25  # of an image's side; beyond that what is shown is lost to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RandomAffine:
+class RandomAffine(Augmentation):
     """Shifts, turns and zooms each image a little, by fractions of a pixel (bilinear).
 
     Reference: Simard, Steinkraus, Platt, "Best practices for convolutional neural networks applied to visual
@@ -70,7 +71,7 @@ class RandomAffine:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageAugmentation:
+class ImageAugmentation(Augmentation):
     """What natural images keep their class under: moved, mirrored, covered, recoloured, noisy, mixed.
 
     In the order of the fields; what is 0 or False is left out. Each sample's noise is a function of the

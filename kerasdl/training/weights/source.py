@@ -104,7 +104,7 @@ class Source:
             with keras.saving.custom_object_scope(names):
                 layer = keras.saving.deserialize_keras_object(encoded)
             return Config(type(layer)).replace(
-                **{name: getattr(layer, name) for name in Config(type(layer))._resolved}
+                **{name: getattr(layer, name) for name in Config(type(layer)).values}
             )
         try:
             with h5py.File(self.path) as file:
@@ -173,12 +173,12 @@ def check_frozen(network: keras.Model, left: list[keras.Layer]) -> None:
 
 def _adopted(ours: Config | None, theirs: Config) -> Config:
     """Return the preprocessing of the weights, with what suits the data from the recipe's own."""
-    if "standardize" in theirs._resolved:  # what it measured is in its mean and std
+    if "standardize" in theirs.values:  # what it measured is in its mean and std
         theirs = theirs.replace(standardize=False)
     if ours is None or ours.target is not theirs.target:
         return theirs
-    tied = getattr(theirs.target, "OF_WEIGHTS", tuple(theirs._resolved))
-    own = {name: value for name, value in ours._resolved.items() if name not in tied and value is not None}
+    tied = getattr(theirs.target, "OF_WEIGHTS", tuple(theirs.values))
+    own = {name: value for name, value in ours.values.items() if name not in tied and value is not None}
     return theirs.replace(**own)
 
 
@@ -186,7 +186,7 @@ def _changes(ours: Config | None, adopted: Config) -> str:
     """Say in short what the preprocessing of weights changes in a recipe's own."""
     if ours is None or ours.target is not adopted.target:
         return f" ({adopted.target.__name__})"
-    before, after = ours._resolved, adopted._resolved
+    before, after = ours.values, adopted.values
     # What was measured is told by the setting that asked for it.
     names = [name for name in after if before[name] != after[name] and name != "directions"]
     return "".join(f", {name} {after[name]} instead of {before[name]}" for name in names)
