@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.errors import UsageError
-from kerasdl.files import next_version
+from kerasdl.files import next_version, read_json
 from kerasdl.recipe import Recipe
 from kerasdl.recipe.document import encode, leaves, to_json
 from kerasdl.runs import folder as runs
@@ -120,12 +120,4 @@ def keep_sources(folder: Run, recipe: Recipe, recipe_source: Path | None, space_
 def read_document(path: Path) -> dict[str, Any]:
     """Read what a search is; empty for a folder that is none."""
     file = path / FILE_NAME
-    if not file.is_file():
-        return {}
-    try:
-        document = json.loads(file.read_text())
-    except ValueError as error:
-        raise UsageError(f"{file} is damaged ({error}). Use --new to begin another search.") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{file} is damaged. Use --new to begin another search.")
-    return document
+    return read_json(file, "Start another search with --new.") if file.is_file() else {}
