@@ -84,7 +84,8 @@ def parse_objective(text: str) -> Objective:
         if any(name == word or name.endswith(f"_{word}") for word in words):
             return Objective(name, found)
     raise UsageError(
-        f"--objective {name!r}: whether to maximise or minimise it is not known. Give max:{name} or min:{name}."
+        f"--objective {name!r}: whether to maximise or minimise it is not known. "
+        f"Give max:{name} or min:{name}."
         + did_you_mean(name, [*(f"val_{word}" for word in (*_MAXIMISED, *_MINIMISED)), *SHORT])
     )
 
