@@ -16,6 +16,22 @@ class MachineError(RunFailedError):
     """The machine is at fault and not the work: a full disk, files that vanished. Exit code 1."""
 
 
+def missing_name(package: str, name: str, supported: str) -> RunFailedError:
+    """Return the error for a private name that an upgrade of a library has removed.
+
+    Args:
+        package: name of the library's distribution.
+        name: the name, or the message of the ImportError or AttributeError.
+        supported: versions that have it, ">=1.4.8,<1.5".
+    """
+    from importlib.metadata import version
+
+    return RunFailedError(
+        f"{package} {version(package)} no longer has what kerasdl uses of it: {name}. kerasdl supports "
+        f'{package}{supported}: pip install "{package}{supported}".'
+    )
+
+
 def did_you_mean(word: str, known, cutoff: float = 0.6) -> str:
     """Return `" Did you mean 'lenet5'?"` for the known word nearest to `word`, or an empty string.
 

@@ -1,12 +1,15 @@
-"""Files that are there whole or not at all, numbered folders, and hashes."""
+"""Atomic writes, numbered folders, JSON files and hashes."""
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from kerasdl.errors import RunFailedError
 
 #: Begins the name of what is being written; one that is still there was left by a process that died.
 UNFINISHED = ".writing-"
@@ -52,6 +55,32 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def read_json(path: Path, repair: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        path: file to read.
+        repair: sentence that says how to get an intact file.
+
+    Raises:
+        RunFailedError: when the file is missing or damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise damaged(path, "it is missing", repair) from None
+    except ValueError as error:
+        raise damaged(path, error, repair) from error
+    if not isinstance(document, dict):
+        raise damaged(path, "it holds no JSON object", repair)
+    return document
+
+
+def damaged(path: Path, why: object, repair: str) -> RunFailedError:
+    """Return the error for a file that cannot be read as what it should be."""
+    return RunFailedError(f"{path} is damaged: {why}. {repair}")
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -48,6 +48,12 @@ def find(name: str) -> Any:
     return getattr(importlib.import_module(PLACES[name]), name)
 
 
+def current_name(name: str) -> str:
+    """Return the public name of a class that an earlier version named by its module; else the name itself."""
+    last = name.rpartition(".")[2]
+    return f"kerasdl>{last}" if name.startswith("kerasdl.") and last in PLACES else name
+
+
 def name_of(target: type) -> str | None:
     """Return the public name of a class; None for a class without one."""
     name = target.__qualname__

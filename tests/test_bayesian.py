@@ -9,9 +9,10 @@ from scipy import integrate, optimize, stats
 
 from kerasdl.search.bayesian import acquisition, gaussian_process
 from kerasdl.search.bayesian import suggest as bayesian
+from kerasdl.search.bayesian.encoding import Encoding
 from kerasdl.search.bayesian.suggest import Observation, suggest
 from kerasdl.search.objectives import Constraint, Objective
-from kerasdl.search.space import Condition, Encoding, Parameter
+from kerasdl.search.space import Condition, Parameter
 
 LOSS = (Objective("loss", "min"),)
 RATE = Parameter(name="rate", kind="float", low=1e-4, high=1.0, sampling="log")

@@ -711,7 +711,7 @@ def test_verify_notices_other_data(bundle, images):
 
 
 def test_verify_needs_a_bundle(tmp_path, copy):
-    with pytest.raises(UsageError, match="is no bundle"):
+    with pytest.raises(UsageError, match="is not a bundle"):
         bundles.verify_bundle(tmp_path, endpoints=ENDPOINTS)
     (copy / "card.json").write_text("{")
     with pytest.raises(RunFailedError, match=r"card\.json is damaged"):

@@ -497,14 +497,14 @@ def test_calls_that_come_twice_count_once(pair):
     own = pair.oracle.trials[first.trial_id]
     assert [found.value for found in own.metrics.get_history("val_accuracy")] == [[0.5]]
     assert pair.oracle.end_order == [first.trial_id]
-    assert pair.oracle._retry_queue == []
+    assert pair.oracle.waiting == []
 
 
 def test_an_error_of_the_oracle_blocks_nobody(pair, monkeypatch):
     client, other = pair.client("one"), pair.client("two")
     trial = client.create_trial("slot")
     with monkeypatch.context() as patch:
-        patch.setattr(pair.oracle, "_save_trial", lambda _: 1 / 0)
+        patch.setattr(pair.oracle, "save_trial", lambda _: 1 / 0)
         with pytest.raises(RunFailedError, match=r"The chief at .* failed: .*division by zero"):
             client.update_trial(trial.trial_id, {"val_accuracy": 0.5}, step=1)
     assert other.create_trial("slot").status == TrialStatus.RUNNING

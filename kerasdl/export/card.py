@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.errors import UsageError
 from kerasdl.export.spec import ExportSpec
+from kerasdl.files import damaged, read_json
 from kerasdl.inference.endpoint import Endpoint, signature
 from kerasdl.machine import versions
 
 FILE_NAME = "card.json"
 
 _NEEDED = ("name", "artefacts", "files", "samples")  # what reads a card relies on
+_REPAIR = "Export the bundle again."
 
 
 def make_card(
@@ -80,14 +82,11 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / FILE_NAME
     if not path.is_file():
         raise UsageError(
-            f"{folder} is no bundle (no {FILE_NAME} in it). Give a folder like exported/lenet5/1."
+            f"{folder} is not a bundle (no {FILE_NAME} in it). Give a folder like exported/lenet5/1."
         )
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunFailedError(f"{path} is damaged: {error}. Export the bundle again.") from error
+    card = read_json(path, _REPAIR)
     if missing := [name for name in _NEEDED if name not in card]:
-        raise RunFailedError(f"{path} is damaged: it lacks {', '.join(missing)}. Export the bundle again.")
+        raise damaged(path, f"it lacks {', '.join(missing)}", _REPAIR)
     return card
 
 

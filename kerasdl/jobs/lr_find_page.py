@@ -8,7 +8,8 @@ from kerasdl.errors import UsageError
 from kerasdl.files import replacing
 from kerasdl.jobs.lr_find import RangeTest, answer
 from kerasdl.recipe import Recipe, type_of
-from kerasdl.report.blocks import Chart, Column, Notice, Section, Table, Text, label
+from kerasdl.report import charts
+from kerasdl.report.blocks import Chart, Column, Notice, Section, Table, Text
 from kerasdl.report.render import render
 
 _METHOD = (
@@ -17,6 +18,7 @@ _METHOD = (
     "logarithm of the learning rate (Smith, Cyclical learning rates for training neural networks, 2017). "
     "It is the recipe's --learning-rate: the highest of its schedule. Nothing of this training was kept."
 )
+_HOVER = "learning rate %{x:.2e}<br>loss %{y:.4f}"
 
 
 def check_writable(path: Path) -> None:
@@ -89,21 +91,16 @@ def chart(test: RangeTest) -> Chart:
 
 def _line(name, rates, losses, style, **more) -> dict:
     shown = [loss if math.isfinite(loss) else None for loss in losses]
-    return {
-        "type": "scatter", "mode": "lines", "name": label(name), "x": rates, "y": shown, "line": style,
-        "hovertemplate": "learning rate %{x:.2e}<br>loss %{y:.4f}", **more,
-    }  # fmt: skip
+    return charts.line(name, rates, shown, style, _HOVER, **more)
 
 
 def _marker(name: str, test: RangeTest, rate: float, symbol: str, color: str) -> dict:
     nearest = min(range(len(test.learning_rates)), key=lambda i: abs(math.log(test.learning_rates[i] / rate)))
-    return {
-        "type": "scatter", "mode": "markers+text", "name": label(name), "x": [rate],
-        "y": [test.smoothed[nearest]], "text": [f"{name}: {rate:.2g}"],
-        "textposition": "top right" if symbol == "circle" else "bottom left",
-        "marker": {"symbol": symbol, "size": 13, "color": color},
-        "hovertemplate": "learning rate %{x:.2e}<br>loss %{y:.4f}",
-    }  # fmt: skip
+    marker = {"symbol": symbol, "size": 13, "color": color}
+    return charts.points(
+        name, [rate], [test.smoothed[nearest]], marker, _HOVER, mode="markers+text",
+        text=[f"{name}: {rate:.2g}"], textposition="top right" if symbol == "circle" else "bottom left",
+    )  # fmt: skip
 
 
 def _range(test: RangeTest) -> list[float]:

@@ -61,7 +61,7 @@ def leaves(encoded: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     The name of a class stands at the path of the part itself. Lists are values.
     """
     if isinstance(encoded, Mapping) and encoded.keys() == {"type", "fields"}:
-        yield name, encoded["type"]
+        yield name, public.current_name(encoded["type"])
         encoded = encoded["fields"]
     if isinstance(encoded, Mapping) and encoded:
         for key, part in encoded.items():

@@ -1,10 +1,12 @@
-"""Lines over epochs: of one run, training against validation, or of several runs."""
+"""Charts of metrics over epochs, of one run or of several."""
 
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from kerasdl.report.blocks import Chart, Column, Table, label
+from kerasdl.report import charts
+from kerasdl.report.blocks import Chart, Column, Table
+from kerasdl.report.charts import capital, words
 
 _MOST_POINTS = 2000  # of a line; a page of 10,000 epochs would be megabytes of numbers
 _MOST_ROWS = 400  # of a line's table
@@ -33,28 +35,25 @@ def lines(
     """Return a chart of lines over epochs.
 
     Args:
-        title: what it shows.
-        series: the lines.
-        y_title: of the axis, with the unit.
+        title: title of the chart.
+        series: lines to draw.
+        y_title: title of the vertical axis, with the unit.
         best: epoch to mark.
-        half: half the page wide.
-        log: logarithmic axis. Defaults to one where positive values span two decades.
+        half: whether the chart is half as wide as the page.
+        log: whether the vertical axis is logarithmic. Defaults to whether positive values span two decades.
     """
     series = [_thinned(line, best, _MOST_POINTS) for line in series]
-    values = [value for line in series for value in line.y if value is not None]
     if log is None:
-        log = bool(values) and min(values) > 0 and max(values) > 100 * min(values)
-    figure = {
-        "data": [_trace(line, index) for index, line in enumerate(series)],
-        "layout": {
-            "height": 300,
-            "hovermode": "x unified",
-            "showlegend": len(series) > 1,
-            "xaxis": {"title": {"text": "epoch"}, **_epochs_axis(series)},
-            "yaxis": {"title": {"text": y_title}, **_value_axis(log)},
-            **_mark(best, max((x for line in series for x in line.x), default=1)),
-        },
-    }
+        log = charts.spans_decades([value for line in series for value in line.y if value is not None])
+    last = max((x for line in series for x in line.x), default=1)
+    drawn = charts.layout(
+        300,
+        charts.counting_axis("epoch", 1, last, 0.03 * last),
+        charts.axis(y_title, log=log),
+        legend=len(series) > 1,
+        **{"hovermode": "x unified"} | _mark(best, last),
+    )
+    figure = {"data": [_trace(line, index) for index, line in enumerate(series)], "layout": drawn}
     table = _table(title, [_thinned(line, best, _MOST_ROWS) for line in series])
     return Chart(title, figure, _summary(series, best), table, half)
 
@@ -79,24 +78,24 @@ def of_history(history: Sequence[dict[str, Any]], best: int | None) -> list[Char
     bases = dict.fromkeys(
         name.removeprefix("val_") for name in names if name not in rates and name != "seconds"
     )
-    charts = []
+    found = []
     for base in sorted(bases, key=lambda name: (name != "loss", name)):
         pair = {base: "training", f"val_{base}": "validation"}
         shown = [series(name, title) for name, title in pair.items() if name in names]
-        charts.append(lines(_capital(_words(base)), shown, y_title=axis_title(base), best=best))
+        found.append(lines(capital(words(base)), shown, y_title=axis_title(base), best=best))
     if rates:
-        shown = [series(name, _words(name.removesuffix("_learning_rate"))) for name in rates]
-        charts.append(lines("Learning rate", shown, y_title="learning rate", best=best))
+        shown = [series(name, words(name.removesuffix("_learning_rate"))) for name in rates]
+        found.append(lines("Learning rate", shown, y_title="learning rate", best=best))
     if "seconds" in names:
         shown = [series("seconds", "seconds")]
-        charts.append(lines("Time of each epoch", shown, y_title="seconds", best=best, log=False))
-    return charts
+        found.append(lines("Time of each epoch", shown, y_title="seconds", best=best, log=False))
+    return found
 
 
 def axis_title(name: str) -> str:
     """Return the title of the axis of a figure of the history."""
     base = name.removeprefix("val_").removeprefix("optimizer_")
-    return "loss per example" if base == "loss" else _words(base)
+    return "loss per example" if base == "loss" else words(base)
 
 
 def title(name: str) -> str:
@@ -104,17 +103,8 @@ def title(name: str) -> str:
     if name == "seconds":
         return "Time of each epoch"
     if name.endswith("learning_rate"):
-        return _capital(_words(name.removeprefix("optimizer_")))
-    split = "validation" if name.startswith("val_") else "training"
-    return f"{_capital(split)} {_words(name.removeprefix('val_'))}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+        return capital(words(name.removeprefix("optimizer_")))
+    return capital(words(name if name.startswith("val_") else f"training {name}"))
 
 
 def _thinned(line: Series, best: int | None, most: int) -> Series:
@@ -128,28 +118,15 @@ def _thinned(line: Series, best: int | None, most: int) -> Series:
 
 def _trace(line: Series, index: int) -> dict[str, Any]:
     color = f"--chart-{index % 7 + 1}"
-    few = len(line.x) <= 30
-    return {
-        "type": "scatter",
-        "mode": "lines+markers" if few else "lines",
-        "name": label(line.name),
-        "x": [int(x) for x in line.x],
-        "y": [None if y is None else float(f"{y:.6g}") for y in line.y],
-        "line": {"color": color, "width": 2, "dash": _DASHES[index % len(_DASHES)]},
-        "marker": {"color": color, "size": 6, "symbol": _SYMBOLS[index % len(_SYMBOLS)]},
-        "hovertemplate": "%{y:.4g}",
-    }
-
-
-def _epochs_axis(series: Sequence[Series]) -> dict[str, Any]:
-    last = max((x for line in series for x in line.x), default=1)
-    return {"range": [1 - 0.03 * last, last + 0.03 * last], "tickformat": "d"} | (
-        {"dtick": 1} if last <= 10 else {}
+    return charts.line(
+        line.name,
+        [int(x) for x in line.x],
+        [None if y is None else float(f"{y:.6g}") for y in line.y],
+        {"color": color, "width": 2, "dash": _DASHES[index % len(_DASHES)]},
+        "%{y:.4g}",
+        mode="lines+markers" if len(line.x) <= 30 else "lines",
+        marker={"color": color, "size": 6, "symbol": _SYMBOLS[index % len(_SYMBOLS)]},
     )
-
-
-def _value_axis(log: bool) -> dict[str, Any]:
-    return {"type": "log", "dtick": 1, "tickformat": "~g"} if log else {"exponentformat": "power"}
 
 
 def _mark(best: int | None, last: float) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.errors import RunFailedError
+from kerasdl.files import damaged, read_json
 from kerasdl.recipe.document import leaves
 from kerasdl.runs.folder import Run, open_run
+
+_REPAIR = "Train again."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Record:
         """Fingerprint of the data."""
         return self.receipt.get("data", {}).get("fingerprint")
 
-    def arrays(self, name: str, *needed: str, repair: str = "Train again.") -> dict[str, np.ndarray] | None:
+    def arrays(self, name: str, *needed: str, repair: str = _REPAIR) -> dict[str, np.ndarray] | None:
         """Read an .npz file of the run; None where it was not written.
 
         Args:
@@ -84,7 +86,7 @@ class Record:
             with np.load(path, allow_pickle=False) as file:
                 return {key: file[key] for key in (*needed, *file.files)}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise _damaged(path, error, repair) from error
+            raise damaged(path, error, repair) from error
 
 
 def read(path: str | Path) -> Record:
@@ -121,10 +123,8 @@ def _text(value: Any) -> str:
 
 
 def _json(run: Run, name: str) -> dict[str, Any]:
-    try:
-        return run.read_json(name)
-    except ValueError as error:
-        raise _damaged(run.path / name, error) from error
+    path = run.path / name
+    return read_json(path, _REPAIR) if path.is_file() else {}
 
 
 def _history(path: Path) -> list[dict[str, float | None]]:
@@ -136,13 +136,9 @@ def _history(path: Path) -> list[dict[str, float | None]]:
                 {name: _finite(text) for name, text in row.items() if name} for row in csv.DictReader(file)
             ]
         except ValueError as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error, _REPAIR) from error
 
 
 def _finite(text: str | None) -> float | None:
     value = float(text) if text else math.nan
     return value if math.isfinite(value) else None
-
-
-def _damaged(path: Path, error: Exception, repair: str = "Train again.") -> RunFailedError:
-    return RunFailedError(f"{path} is damaged ({error}). {repair}")

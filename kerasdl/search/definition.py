@@ -1,4 +1,4 @@
-"""What is to be searched, and how: said by the user, checked before anything runs."""
+"""The settings of a search, checked before anything runs."""
 
 import dataclasses
 from pathlib import Path
@@ -9,29 +9,36 @@ from kerasdl.recipe import Recipe, catalog
 from kerasdl.search import folder as folders
 from kerasdl.search.keras_tuner.oracles import ORACLES
 from kerasdl.search.keras_tuner.tuner import SpaceFunction
-from kerasdl.search.objectives import artefact_of, parse_constraint, parse_objective
+from kerasdl.search.objectives import (
+    Constraint,
+    Objective,
+    artefact_of,
+    parse_constraint,
+    parse_objective,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is to be searched, and how.
+    """A search: the recipe, its space, and how trials are chosen and judged.
 
     Attributes:
-        recipe: whose values are the defaults and trial 0; its seed is that of the search.
-        space: of the recipe.
-        space_file: file of the space.
-        recipe_source: file the recipe came from.
+        recipe: the recipe whose values are the defaults and trial 0; its seed is the seed of the search.
+        space: function that draws hyperparameters and returns the recipe with their values.
+        space_file: file that defines the space.
+        recipe_source: file that defines the recipe.
         tuner: name of an oracle: bayesian, random, grid, hyperband, keras-bayesian.
-        max_trials: of the search; None for the tuner's own number (Hyperband, a grid).
-        objectives: names of figures, `max:NAME` or `min:NAME` where the direction is not known.
-        constraints: limits, such as `tflite_kb<=100`.
-        pruner: "median", "halving" or "none". Defaults to the median, where there is something to judge by.
-        retries: how often a trial begins again whose process crashed.
+        max_trials: number of trials; None for the tuner's own number (Hyperband, a grid).
+        objectives: names of metrics, `max:NAME` or `min:NAME` where the direction is not known. Defaults to
+            those of the recipe's task.
+        constraints: limits on metrics, such as `tflite_kb<=100`.
+        pruner: "median", "halving" or "none". Defaults to the median for one objective known in every epoch.
+        retries: number of times that a trial is restarted after its process crashed.
         searches_dir: folder of all searches.
-        new: begin a new search, also where an unfinished one of the same settings is there.
+        new: start a new search even if an unfinished one with the same settings exists.
 
     Raises:
-        UsageError: for what does not fit together.
+        UsageError: when the settings contradict each other.
     """
 
     recipe: Recipe
@@ -40,7 +47,7 @@ class Search:
     recipe_source: Path | None = None
     tuner: str = "bayesian"
     max_trials: int | None = 20
-    objectives: tuple[str, ...] = ("val_accuracy",)
+    objectives: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     pruner: str | None = None
     retries: int = 1
@@ -53,8 +60,7 @@ class Search:
                 f"--tuner is {self.tuner!r}; it takes {', '.join(ORACLES)}."
                 + did_you_mean(self.tuner, ORACLES)
             )
-        aims = [parse_objective(text) for text in self.objectives]
-        limits = [parse_constraint(text) for text in self.constraints]
+        aims, limits = self.aims, self.limits
         if len({aim.name for aim in aims}) < len(aims):
             raise UsageError("An objective is named twice. Name each once.")
         if self.tuner in ("hyperband", "keras-bayesian") and (len(aims) > 1 or limits):
@@ -80,23 +86,33 @@ class Search:
                 )
 
     @property
+    def aims(self) -> list[Objective]:
+        """The objectives, parsed; those of the task where none is given."""
+        return [parse_objective(text) for text in self.objectives or self.recipe.task.objectives]
+
+    @property
+    def limits(self) -> list[Constraint]:
+        """The constraints, parsed."""
+        return [parse_constraint(text) for text in self.constraints]
+
+    @property
     def _judges_epochs(self) -> bool:
-        first, *others = self.objectives
-        return self.tuner != "hyperband" and not others and artefact_of(parse_objective(first).name) is None
+        first, *others = self.aims
+        return self.tuner != "hyperband" and not others and artefact_of(first.name) is None
 
     @property
     def pipeline(self) -> str:
-        """What commands call the recipe: a shipped name, or the user's file."""
+        """The recipe's name on the command line: a shipped name, or the user's file."""
         shipped = catalog.names("tuning").get(self.space_file.stem)
         return self.recipe.name if shipped == self.space_file else str(self.space_file)
 
     @property
     def settings(self) -> folders.Settings:
-        """What makes it another search."""
+        """The settings that tell this search from others."""
         return folders.Settings(
             tuner=self.tuner,
-            objectives=tuple(str(parse_objective(text)) for text in self.objectives),
-            constraints=tuple(str(parse_constraint(text)) for text in self.constraints),
+            objectives=tuple(map(str, self.aims)),
+            constraints=tuple(map(str, self.limits)),
             pruner=self.pruner or ("median" if self._judges_epochs else "none"),
         )
 
@@ -104,8 +120,8 @@ class Search:
         """Return a new oracle."""
         options = {"max_epochs": self.recipe.epochs} if self.tuner == "hyperband" else {}
         oracle = ORACLES[self.tuner](
-            objectives=[parse_objective(text) for text in self.objectives],
-            constraints=[parse_constraint(text) for text in self.constraints],
+            objectives=self.aims,
+            constraints=self.limits,
             pruner=self.settings.pruner,
             seed=self.recipe.seed,
             **options,

@@ -1,4 +1,4 @@
-"""The folder of a search, `searches/<name>/<n>/`: what it was begun as, and which one goes on."""
+"""The folder of a search, `searches/<name>/<n>/`: its settings, and which search to continue."""
 
 import dataclasses
 import hashlib
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.errors import UsageError
-from kerasdl.files import next_version
+from kerasdl.files import next_version, read_json
+from kerasdl.public import current_name
 from kerasdl.recipe import Recipe
 from kerasdl.recipe.document import encode, leaves, to_json
 from kerasdl.runs import folder as runs
@@ -17,21 +18,21 @@ from kerasdl.runs.folder import Run
 
 _log = logging.getLogger(__name__)
 
-#: File of a search that says what it is.
+#: File with the settings of a search.
 FILE_NAME = "search.json"
-#: Settings of the recipe that may differ in a search that goes on.
+#: Settings of the recipe that may differ in a search that is continued.
 _FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What makes a search another search; of the same ones the newest unfinished goes on.
+    """The settings that tell searches apart; the newest unfinished search with the same ones is continued.
 
     Attributes:
-        tuner: name of its oracle.
-        objectives: as texts, `max:val_accuracy`.
-        constraints: as texts, `tflite_kb<=100`.
-        pruner: name of its rule.
+        tuner: name of the oracle.
+        objectives: objectives as texts, `max:val_accuracy`.
+        constraints: constraints as texts, `tflite_kb<=100`.
+        pruner: name of the pruning rule.
     """
 
     tuner: str
@@ -40,7 +41,7 @@ class Settings:
     pruner: str
 
     def identity(self, recipe: Recipe, space_file: Path) -> dict[str, Any]:
-        """Return what has to be equal, as JSON gives it back."""
+        """Return the values that have to be equal, as JSON gives them back."""
         parts = {
             **{name: value for name, value in leaves(encode(recipe)) if name not in _FREE},
             **{f"search.{name}": value for name, value in dataclasses.asdict(self).items()},
@@ -52,14 +53,14 @@ class Settings:
 def open_search(
     root: Path, recipe: Recipe, identity: Mapping[str, Any], *, max_trials: int | None, new: bool
 ) -> Run | None:
-    """Return the folder of the newest unfinished search of the same settings; None where there is none.
+    """Return the folder of the newest unfinished search with the same settings; None where there is none.
 
     Args:
-        root: `searches`.
-        recipe: its name is that of the folder.
-        identity: of the settings.
-        max_trials: a finished search of fewer trials is unfinished.
-        new: do not look.
+        root: folder of all searches.
+        recipe: recipe whose name is that of the folder.
+        identity: identity of the settings.
+        max_trials: number of trials asked for; a finished search of fewer trials is unfinished.
+        new: whether to start a new search anyway.
     """
     parent = root / recipe.name
     if new or not parent.is_dir():
@@ -68,20 +69,26 @@ def open_search(
     for number in numbers:
         folder = Run(parent / str(number))
         document = read_document(folder.path)
-        if document.get("identity") != identity:
+        if not _is_same(document.get("identity") or {}, identity):
             continue
         if not is_finished(document, max_trials):
             return folder
         if document.get("exhausted"):
-            _log.info(f"{folder.path} has tried all that its space has; this is a new search.")
+            _log.info(f"{folder.path} has tried all values of its space; starting a new search.")
         else:
-            _log.info(f"{folder.path} is finished (--max-trials adds trials to it); this is a new search.")
+            _log.info(f"{folder.path} is finished (more --max-trials continue it); starting a new search.")
         return None
     return None
 
 
+def _is_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Tell whether two identities are equal; earlier versions named classes by their modules."""
+    known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
+    return known == now
+
+
 def is_finished(document: Mapping[str, Any], max_trials: int | None) -> bool:
-    """Tell whether a search has nothing left to do for so many trials."""
+    """Tell whether a search has run all trials asked for."""
     before = document.get("max_trials")
     more = max_trials is not None and before is not None and max_trials > before
     if more and not document.get("exhausted"):
@@ -92,10 +99,10 @@ def is_finished(document: Mapping[str, Any], max_trials: int | None) -> bool:
 def create(
     root: Path, recipe: Recipe, recipe_source: Path | None, space_file: Path, document: Mapping[str, Any]
 ) -> Run:
-    """Make the next free folder of a space, with all that the search is.
+    """Create the next free folder of a space, with the settings of the search.
 
     Raises:
-        UsageError: when it cannot be made.
+        UsageError: when it cannot be created.
     """
     parent = root / recipe.name
     try:
@@ -103,7 +110,7 @@ def create(
         folder = Run(next_version(parent))
     except OSError as error:
         raise UsageError(
-            f"No search can be written to {parent}: {error.strerror}. Use --searches-dir."
+            f"Searches cannot be written to {parent}: {error.strerror}. Use --searches-dir."
         ) from error
     keep_sources(folder, recipe, recipe_source, space_file)
     folder.write(FILE_NAME, document)
@@ -111,21 +118,13 @@ def create(
 
 
 def keep_sources(folder: Run, recipe: Recipe, recipe_source: Path | None, space_file: Path) -> None:
-    """Write the recipe and the files that it and the space come from: trials are read with these copies."""
+    """Copy recipe, recipe file and space file into the folder: trials are read with these copies."""
     runs.keep_source(folder, recipe, recipe_source)
     folder.write("space.py", space_file.read_text(encoding="utf-8"))
     folder.write("recipe.json", to_json(recipe))
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Read what a search is; empty for a folder that is none."""
+    """Read the settings of a search; empty where the folder is not a search folder."""
     file = path / FILE_NAME
-    if not file.is_file():
-        return {}
-    try:
-        document = json.loads(file.read_text())
-    except ValueError as error:
-        raise UsageError(f"{file} is damaged ({error}). Use --new to begin another search.") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{file} is damaged. Use --new to begin another search.")
-    return document
+    return read_json(file, "Start another search with --new.") if file.is_file() else {}

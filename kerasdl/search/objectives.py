@@ -1,4 +1,4 @@
-"""What a search aims at: figures of a run or of its exported files, and which way is better."""
+"""Objectives and constraints of a search: metrics of a run or of its exported files."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from typing import Literal
 
 from kerasdl.errors import UsageError, did_you_mean
 
-#: Kinds of exported files that figures are measured on, and what has to be exported for them.
+#: Kinds of exported files that have metrics: name -> (format, TFLite mode) to export.
 ARTEFACTS = {
     "saved_model": ("saved_model", None),
     "float32": ("tflite", "float32"),
@@ -21,16 +21,16 @@ ARTEFACTS = {
 }
 #: Short names; the int8 file is the one that phones get.
 SHORT = {"tflite_kb": "int8_kb", "latency_ms": "int8_latency_ms"}
-#: Figures of a run that are known only in the end.
+#: Metrics of a run that are known only at its end.
 LAST = ("weights", "trial_seconds")
-_MAXIMISED = ("accuracy", "acc", "auc", "precision", "recall", "f1", "agreement")
-_MINIMISED = ("loss", "error", "kb", "latency_ms", "weights", "seconds", "difference")
+_MAXIMISED = ("accuracy", "acc", "auc", "precision", "recall", "f1", "r2", "agreement")
+_MINIMISED = ("loss", "error", "mae", "mse", "rmse", "kb", "latency_ms", "weights", "seconds", "difference")
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge}
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """A figure and its better direction."""
+    """A metric and the direction in which it improves."""
 
     name: str
     direction: Literal["min", "max"]
@@ -50,19 +50,19 @@ class Objective:
 
 @dataclasses.dataclass(frozen=True)
 class Constraint:
-    """A limit on a figure: `tflite_kb<=100`."""
+    """A limit on a metric: `tflite_kb<=100`."""
 
     name: str
     comparison: Literal["<=", ">="]
     limit: float
 
     def holds(self, figures: Mapping[str, float]) -> bool:
-        """Tell whether a trial's figures keep to it; a figure that is missing does not."""
+        """Tell whether a trial's metrics satisfy it; a missing metric does not."""
         value = figures.get(self.name, math.nan)
         return _COMPARISONS[self.comparison](value, self.limit)
 
     def excess(self, value: float) -> float:
-        """Return by how much a value breaks the limit: positive when it does."""
+        """Return the distance of a value beyond the limit; positive where it is violated."""
         return value - self.limit if self.comparison == "<=" else self.limit - value
 
     def __str__(self) -> str:
@@ -84,8 +84,9 @@ def parse_objective(text: str) -> Objective:
         if any(name == word or name.endswith(f"_{word}") for word in words):
             return Objective(name, found)
     raise UsageError(
-        f"--objective {name!r}: whether more or less of it is better is not known. "
-        f"Give max:{name} or min:{name}." + did_you_mean(name, ("val_accuracy", "val_loss", *SHORT))
+        f"--objective {name!r}: whether to maximise or minimise it is not known. "
+        f"Give max:{name} or min:{name}."
+        + did_you_mean(name, [*(f"val_{word}" for word in (*_MAXIMISED, *_MINIMISED)), *SHORT])
     )
 
 
@@ -106,7 +107,7 @@ def parse_constraint(text: str) -> Constraint:
 
 
 def artefact_of(name: str) -> tuple[str, str] | None:
-    """Return the artefact and the figure that a name means (`int8`, `accuracy`); None for a run's own."""
+    """Return the artefact and the metric in a name (`int8`, `accuracy`); None for a metric of the run."""
     full = SHORT.get(name, name)
     for artefact in ARTEFACTS:
         if full.startswith(f"{artefact}_"):

@@ -1,16 +1,16 @@
-"""What a search folder says, read from its files alone: for the table, the page and `tune show`."""
+"""The record of a search, read from its files alone: for the table, the page and `tune show`."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.errors import UsageError
 from kerasdl.search.folder import read_document
 from kerasdl.search.objectives import Constraint, Objective, is_dominated, parse_constraint, parse_objective
 from kerasdl.search.space import Parameter, from_keras_tuner
+from kerasdl.search.trials import files
 
 #: How the message of a trial begins that was stopped early.
 PRUNED = "pruned: "
@@ -21,16 +21,16 @@ class TrialRecord:
     """One trial.
 
     Attributes:
-        number: 0 for the recipe's own values.
-        status: "completed", "pruned" (stopped early, its figures are those until then), "failed" or
-            "running" (also where the search was interrupted).
-        values: the active hyperparameters.
-        figures: of the network that its run kept, objectives among them; empty while it runs.
-        history: the first objective after each epoch.
+        number: number of the trial; 0 has the recipe's own values.
+        status: "completed", "pruned" (stopped early; its metrics are those until then), "failed" or
+            "running" (also when the search was interrupted).
+        values: active hyperparameters by name.
+        figures: metrics of the network that its run kept, objectives included; empty while it runs.
+        history: (epoch, first objective) after each epoch.
         reason: why it failed or was pruned.
-        seconds: from its start to its end, without interruptions; None while it runs.
-        run: folder of its run, None where it has none yet.
-        feasible: whether it keeps to every constraint.
+        seconds: duration without interruptions; None while it runs.
+        run: folder of its run; None before it has one.
+        feasible: whether it satisfies every constraint.
     """
 
     number: int
@@ -49,17 +49,18 @@ class SearchRecord:
     """One search: `searches/<space>/<n>/`.
 
     Attributes:
-        path: its folder.
+        path: folder of the search.
+        name: name of the recipe.
         tuner: "bayesian", "random", "grid", "hyperband" or "keras-bayesian".
-        method: the tuner in words, acquisition included.
-        objectives: the first is that of `history` and of a single best.
-        constraints: limits on figures.
-        space: the hyperparameters; parents come before what depends on them.
-        trials: in the order of their numbers.
-        pipeline: what `kerasdl train` calls it: its name, or the file of the user's.
-        max_trials: of the search; None where the tuner decides (hyperband).
-        command: what was typed to start it.
-        finished: whether nothing is left to do.
+        method: description of the tuner, acquisition included.
+        objectives: objectives; the first one ranks the trials and is that of `history`.
+        constraints: limits on metrics.
+        space: hyperparameters; parents come before those that depend on them.
+        trials: trials in the order of their numbers.
+        pipeline: argument of `kerasdl train`: the name of a pipeline, or the user's file.
+        max_trials: number of trials; None where the tuner decides (hyperband).
+        command: command that started the search.
+        finished: whether no trial is left to run.
     """
 
     path: Path
@@ -76,7 +77,7 @@ class SearchRecord:
     finished: bool = False
 
     def ranked(self) -> list[TrialRecord]:
-        """Return the trials that count, best first by the first objective: completed or pruned, feasible."""
+        """Return the feasible trials, completed or pruned, best first by the first objective."""
         first = self.objectives[0]
         scored = [
             trial
@@ -105,7 +106,7 @@ def read(path: str | Path) -> SearchRecord:
     """Read the folder of a search.
 
     Raises:
-        UsageError: when it is none; those that are in it are named.
+        UsageError: when it is not a search folder; searches inside it are named.
         RunFailedError: when a file of it is damaged.
     """
     path = Path(path)
@@ -115,9 +116,8 @@ def read(path: str | Path) -> SearchRecord:
             str(file.parent) for depth in ("*", "*/*") for file in path.glob(f"{depth}/search.json")
         )
         named = f" Give one of {', '.join(inside[-8:])}." if inside else " Give one like searches/lenet5/1."
-        raise UsageError(f"{path} is no search.{named}")
-    states = read_states(path)
-    hyperparameters = _json(path / "oracle.json")["hyperparameters"] if states or _has_oracle(path) else {}
+        raise UsageError(f"{path} is not a search folder.{named}")
+    states = files.read_states(path)
     objectives = tuple(map(parse_objective, document["objectives"]))
     constraints = tuple(map(parse_constraint, document["constraints"]))
     trials = [_trial(path, document["name"], state, objectives[0], constraints) for state in states.values()]
@@ -128,52 +128,13 @@ def read(path: str | Path) -> SearchRecord:
         method=document["method"],
         objectives=objectives,
         constraints=constraints,
-        space=from_keras_tuner(hyperparameters.get("space", ())),
+        space=from_keras_tuner(files.read_oracle(path).get("hyperparameters", {}).get("space", ())),
         trials=tuple(sorted(trials, key=lambda trial: trial.number)),
         pipeline=document["pipeline"],
         max_trials=document["max_trials"],
         command=document["command"],
         finished=document.get("finished", False),
     )
-
-
-def read_states(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what Keras Tuner's files say of each trial that was begun, by its id.
-
-    Raises:
-        RunFailedError: when one of them is damaged or missing.
-    """
-    files = {file.parent.name.removeprefix("trial_"): file for file in path.glob("trial_*/trial.json")}
-    if not _has_oracle(path) and not files:
-        return {}  # it ended before its first trial
-    oracle = _json(path / "oracle.json")
-    if not {"start_order", "end_order", "hyperparameters"} <= oracle.keys():
-        raise _damaged(path / "oracle.json", "it lacks what Keras Tuner writes")
-    states = {key: _json(path / f"trial_{key}" / "trial.json") for key in oracle["start_order"]}
-    for key, file in files.items():
-        if key not in states and _json(file).get("status") != "RUNNING":
-            raise _damaged(path / "oracle.json", f"it does not know {file.parent.name}, which has ended")
-    return states
-
-
-def _has_oracle(path: Path) -> bool:
-    return (path / "oracle.json").is_file()
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise _damaged(file, "it is missing") from None
-    except ValueError as error:
-        raise _damaged(file, str(error)) from error
-    if not isinstance(document, dict):
-        raise _damaged(file, "it holds something else")
-    return document
-
-
-def _damaged(file: Path, why: str) -> RunFailedError:
-    return RunFailedError(f"{file} is damaged: {why}. Put it back, or begin another search with --new.")
 
 
 def _trial(

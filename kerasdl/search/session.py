@@ -23,7 +23,6 @@ from kerasdl.search import folder as folders
 from kerasdl.search import results
 from kerasdl.search.definition import Search
 from kerasdl.search.keras_tuner.tuner import RecipeTuner, recipe_of
-from kerasdl.search.objectives import parse_constraint, parse_objective
 from kerasdl.search.record import SearchRecord
 from kerasdl.search.show.live import View
 from kerasdl.search.trials.workers import DATA, Plan, Slot, Workers
@@ -163,15 +162,21 @@ def _is_exhausted(search: Search, oracle: Any) -> bool:
 
 def make_plan(search: Search, tuner: RecipeTuner, folder: Path) -> Plan:
     """Return what workers need."""
-    aims = [*map(parse_objective, search.objectives), *map(parse_constraint, search.constraints)]
     return Plan(
         tuner=tuner,
         folder=folder,
         types=folder,
-        names=tuple(dict.fromkeys(aim.name for aim in aims)),
+        names=tuple(dict.fromkeys(aim.name for aim in (*search.aims, *search.limits))),
+        preload=tuple(_shipped_modules(search.recipe.task)),
         pruner=search.settings.pruner,
         retries=search.retries,
     )
+
+
+def _shipped_modules(part: Any) -> list[str]:
+    """Return the module of kerasdl that defines a part of a recipe, or the class that it inherits."""
+    modules = [kind.__module__ for kind in type(part).__mro__]
+    return [module for module in modules if module.startswith("kerasdl.")][:1]
 
 
 def _note(folder: Run, search: Search, **state: bool) -> None:

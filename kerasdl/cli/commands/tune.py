@@ -38,7 +38,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         recipe_source=source,
         tuner=values["tuner"],
         max_trials=_max_trials(values),
-        objectives=tuple(values["objective"] or recipe.task.objectives),
+        objectives=tuple(values["objective"] or ()),
         constraints=tuple(values["subject_to"]),
         pruner=values["pruner"],
         retries=1 if values["retries"] is None else values["retries"],
@@ -94,7 +94,7 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument(
         "--objective", action="append", metavar="NAME",
         help="val_accuracy, val_loss, int8_accuracy, tflite_kb, latency_ms, ..., or max:NAME, min:NAME; "
-        "several times for a Pareto front (default: that of the task, val_accuracy for classification)",
+        "several times for a Pareto front (default: the task's own)",
     )  # fmt: skip
     parser.add_argument(
         "--subject-to", action="append", default=[], metavar="LIMIT",

@@ -12,8 +12,8 @@ import math
 import numpy as np
 from scipy import optimize, special
 
+from kerasdl.search.bayesian.encoding import Encoding
 from kerasdl.search.bayesian.gaussian_process import GaussianProcess
-from kerasdl.search.space import Encoding
 
 _LOG_ROOT_2_PI = 0.5 * math.log(2.0 * math.pi)
 _SAMPLES = 1024  # a power of two, as a Sobol sequence wants

@@ -18,8 +18,9 @@ from scipy import special, stats
 
 from kerasdl.search.bayesian import gaussian_process
 from kerasdl.search.bayesian.acquisition import Acquisition, maximise, near_failed, sobol
+from kerasdl.search.bayesian.encoding import Encoding
 from kerasdl.search.objectives import Constraint, Objective
-from kerasdl.search.space import Encoding, Parameter
+from kerasdl.search.space import Parameter
 
 _INITIAL = 6  # trials before the model is asked
 _INITIAL_IF_FAILING = 4  # the same once a trial has failed, as the model knows better what to avoid

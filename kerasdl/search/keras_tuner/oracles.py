@@ -15,26 +15,24 @@ What is mended, measured on Keras Tuner 1.4.8 (`tests/test_oracles.py` fails whe
 
 import collections
 import copy
-import functools
 import json
 import math
 import shutil
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner import oracles as stock
-from keras_tuner.engine.trial import TrialStatus
-from keras_tuner.src.engine import oracle as internal
-from keras_tuner.src.engine import trial as internal_trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kerasdl.files import replacing
 from kerasdl.search import pruning, record, space
 from kerasdl.search.bayesian import suggest
+from kerasdl.search.keras_tuner.private import OpenOracle, releasing, restore_grid
 from kerasdl.search.objectives import Constraint, Objective
 from kerasdl.search.space import Parameter
+from kerasdl.search.trials import files
 
 #: Distance between the seeds of two searches: draw i of Keras Tuner's oracles has the seed + i.
 _APART = 100_003
@@ -42,7 +40,7 @@ _APART = 100_003
 PROGRESS = "progress"
 
 
-class Dependable:
+class Dependable(OpenOracle):
     """Mixin over an oracle of Keras Tuner; see the module.
 
     Args:
@@ -79,9 +77,9 @@ class Dependable:
 
     def create_trial(self, tuner_id: str):
         """Return a trial to run; its status is "STOPPED" when the search is over, "IDLE" to ask again."""
-        with _releasing(self):
+        with releasing(self):
             if self.has_failed():
-                return internal_trial.Trial(self.get_space(), status=TrialStatus.STOPPED)
+                return Trial(self.get_space(), status=TrialStatus.STOPPED)
             return super().create_trial(tuner_id)
 
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0):
@@ -90,7 +88,7 @@ class Dependable:
         Returns:
             The trial; its status is "STOPPED", and its message the reason, where it should not go on.
         """
-        with _releasing(self):
+        with releasing(self):
             return self._update(trial_id, metrics, step)
 
     @keras_tuner.synchronized
@@ -102,7 +100,7 @@ class Dependable:
             known = {observation.step for observation in trial.metrics.get_history(name)}
             if math.isfinite(value) and step not in known:
                 trial.metrics.update(name, value, step=step)
-        self._save_trial(trial)
+        self.save_trial(trial)
         answer = copy.copy(trial)
         curve = [] if self.pruner == "none" else self.curve(trial)
         if not curve:
@@ -114,7 +112,7 @@ class Dependable:
 
     def end_trial(self, trial):
         """Note the end of a trial; of one that has ended already nothing."""
-        with _releasing(self):
+        with releasing(self):
             self._end(trial)
 
     @keras_tuner.synchronized
@@ -148,21 +146,17 @@ class Dependable:
 
     def save(self):
         """Write the state of the search, whole."""
-        _write(Path(self._get_oracle_fname()), self.get_state())
+        _write(self.state_file, self.get_state())
 
     def reload(self):
         """Read the state, and give out again what was running."""
-        folder = Path(self._project_dir)
-        states = record.read_states(folder)
-        for path in folder.glob("trial_*"):
-            if path.name.removeprefix("trial_") not in states:
+        states = files.read_states(self.folder)
+        for trial_id, path in files.folders(self.folder).items():
+            if trial_id not in states:
                 shutil.rmtree(path)  # the search died between its file and the oracle's: it was never run
         super().reload()
         self.trials = dict(sorted(self.trials.items(), key=lambda item: int(item[0])))
-        ended = set(self.end_order)
-        self._retry_queue = sorted(
-            (trial_id for trial_id in self.trials if trial_id not in ended), key=int, reverse=True
-        )
+        self.waiting = sorted(self.trials.keys() - set(self.end_order), key=int, reverse=True)
 
     def _missing(self, trial, pruned: bool) -> str:
         found = figures(trial)
@@ -172,13 +166,13 @@ class Dependable:
     def _direction(self, name: str) -> str:
         return next((o.direction for o in self.objectives if o.name == name), "min")
 
-    def _save_trial(self, trial):
-        path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
-        _write(path, trial.get_state())
+    def save_trial(self, trial):
+        """Write the state of a trial, whole."""
+        _write(self.trial_file(trial.trial_id), trial.get_state())
 
-    def _random_values(self):
+    def random_values(self):
         """Draw values at random; the recipe's own come first."""
-        return self._own_values() if not self.trials else super()._random_values()
+        return self._own_values() if not self.trials else super().random_values()
 
     def _own_values(self) -> dict[str, Any]:
         hps = self.get_space()
@@ -201,12 +195,9 @@ class GridOracle(Dependable, stock.GridSearchOracle):
     method = "grid search: the recipe's own values, then the others in order; ten of a continuous range"
 
     def reload(self):
-        """Read the state; where in the grid it was is not part of it, so it is worked out from the trials."""
+        """Read the state, and work out the place in the grid."""
         super().reload()
-        order = functools.cmp_to_key(self._compare)
-        for trial_id in sorted(self.trials, key=lambda key: order(self.trials[key].hyperparameters.values)):
-            self._ordered_ids.insert(trial_id)
-        self._populate_next = list(self.trials)  # those whose next values were tried are passed over
+        restore_grid(self)
 
 
 class HyperbandOracle(Dependable, stock.HyperbandOracle):
@@ -274,7 +265,7 @@ def parameters(hps: keras_tuner.HyperParameters) -> tuple[Parameter, ...]:
     return space.from_keras_tuner(hps.get_config()["space"])
 
 
-def figures(trial: internal_trial.Trial) -> dict[str, float]:
+def figures(trial: Trial) -> dict[str, float]:
     """Return the figures of a trial at the epoch whose network its run kept."""
     return {
         name: float(observation.mean())
@@ -287,21 +278,3 @@ def figures(trial: internal_trial.Trial) -> dict[str, float]:
 def _write(path: Path, state: Mapping[str, Any]) -> None:
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(state))
-
-
-class _releasing:  # noqa: N801  reads as a verb in `with`
-    """Give the oracle's lock back when a method of it raises; Keras Tuner keeps it for ever."""
-
-    def __init__(self, oracle: keras_tuner.Oracle):
-        self.oracle = oracle
-        self.outer = internal.THREADS[oracle] == threading.current_thread().name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is None or self.outer:
-            return
-        if internal.THREADS[self.oracle] == threading.current_thread().name:
-            internal.THREADS[self.oracle] = None
-            internal.LOCKS[self.oracle].release()

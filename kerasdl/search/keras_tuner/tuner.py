@@ -1,8 +1,7 @@
-"""Keras Tuner's tuner over recipes: it finds out what a space consists of, and owns the search's folder."""
+"""Keras Tuner's tuner over recipes: it discovers the space and owns the folder of the search."""
 
 import contextlib
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,24 @@ from kerasdl.errors import UsageError
 from kerasdl.files import replacing
 from kerasdl.recipe import Recipe, catalog, replace
 from kerasdl.recipe.document import from_json
-from kerasdl.search import record
+from kerasdl.search.keras_tuner.private import tuner_file
+from kerasdl.search.trials import files
 
 #: A search space: takes Keras Tuner's hyperparameters and a recipe, returns the recipe with their values.
 SpaceFunction = Callable[[keras_tuner.HyperParameters, Recipe], Recipe]
 
 
 class RecipeTuner(base_tuner.BaseTuner):
-    """Opens a search, or goes on with the one that is there.
+    """Opens a search, or continues the one in its folder.
 
     Its folder is a project of Keras Tuner: `keras_tuner.RandomSearch(..., directory="searches/lenet5",
     project_name="1")` opens it too.
 
     Args:
-        oracle: one of `oracles.ORACLES`.
-        space: of the recipe.
-        recipe: whose values are the defaults.
-        folder: of the search.
+        oracle: instance of one of `oracles.ORACLES`.
+        space: search space of the recipe.
+        recipe: recipe whose values are the defaults.
+        folder: folder of the search.
 
     Raises:
         UsageError: when the space cannot be drawn from.
@@ -39,9 +39,9 @@ class RecipeTuner(base_tuner.BaseTuner):
     def __init__(self, oracle: keras_tuner.Oracle, space: SpaceFunction, recipe: Recipe, folder: Path):
         self.space = space
         self.recipe = recipe
-        record.read_states(folder)  # says what is damaged
+        files.read_states(folder)  # raises where one is damaged
         if (folder / "oracle.json").is_file() and not (folder / "tuner0.json").is_file():
-            _write_tuner_file(folder / "tuner0.json")  # without it all would begin anew, over what is there
+            _write_tuner_file(folder / "tuner0.json")  # else Keras Tuner would start anew
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(oracle, self.build, str(folder.parent), folder.name)
         if not (folder / "oracle.json").is_file():
@@ -60,7 +60,7 @@ class RecipeTuner(base_tuner.BaseTuner):
     def save(self):
         """Write the state of the search."""
         self.oracle.save()
-        _write_tuner_file(Path(self._get_tuner_fname()))
+        _write_tuner_file(tuner_file(self))
 
     def run_trial(self, trial: Any, *arguments: Any, **options: Any):
         """Not used: trials run in processes of their own (`kerasdl.search.trials.workers`)."""
@@ -68,10 +68,10 @@ class RecipeTuner(base_tuner.BaseTuner):
 
 
 def recipe_of(space: SpaceFunction, recipe: Recipe, hp: keras_tuner.HyperParameters) -> Recipe:
-    """Return what a space makes of hyperparameters; Hyperband's say how many epochs are trained.
+    """Return the recipe that a space makes of hyperparameters; Hyperband's decide the epochs.
 
     Raises:
-        UsageError: when the space fails, returns no recipe, or its values contradict each other.
+        UsageError: when the space fails, does not return a recipe, or its values contradict each other.
     """
     try:
         found = space(hp, recipe)
@@ -93,12 +93,12 @@ def recipe_of_trial(path: Path, number: int) -> Recipe:
     Raises:
         UsageError: when there is no such trial.
     """
-    files = {int(file.parent.name.removeprefix("trial_")): file for file in path.glob("trial_*/trial.json")}
-    if number not in files:
+    states = {int(key): state for key, state in files.read_states(path).items()}
+    if number not in states:
         raise UsageError(
-            f"{path} has no trial {number}; it has {', '.join(map(str, sorted(files))) or 'none'}."
+            f"{path} has no trial {number}; it has {', '.join(map(str, sorted(states))) or 'none'}."
         )
-    hp = keras_tuner.HyperParameters.from_config(json.loads(files[number].read_text())["hyperparameters"])
+    hp = keras_tuner.HyperParameters.from_config(states[number]["hyperparameters"])
     recipe = from_json((path / "recipe.json").read_text(), folder=path)
     return recipe_of(catalog.space_in(path / "space.py"), recipe, hp)
 

@@ -13,12 +13,12 @@ from typing import Any
 import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
-from keras_tuner.src import protos
 
 from kerasdl import __version__
 from kerasdl.errors import UsageError
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
+from kerasdl.search.keras_tuner import private
 from kerasdl.search.keras_tuner.oracles import PROGRESS
 from kerasdl.search.remote import client, servicer
 from kerasdl.search.show.table import Running
@@ -119,7 +119,7 @@ class Chief:
         self._stopping = False
 
     def __enter__(self):
-        protos.get_service_grpc().add_OracleServicer_to_server(self._servicer, self.door.server)
+        private.SERVICE.add_OracleServicer_to_server(self._servicer, self.door.server)
         self.door.server.start()
         _log.info(f"Chief at {self.door.address}; waiting for workers (--worker HOST:PORT).")
         return self
@@ -203,7 +203,7 @@ def _is_over(oracle: Any, dismissed: set[str]) -> bool:
     """Tell whether there will be no more trials."""
     if oracle.ongoing_trials:
         return False
-    full = bool(oracle.max_trials) and len(oracle.trials) >= oracle.max_trials and not oracle._retry_queue
+    full = bool(oracle.max_trials) and len(oracle.trials) >= oracle.max_trials and not oracle.waiting
     return bool(dismissed) or full or oracle.has_failed()
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
-from keras_tuner.src import protos
 
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.search.keras_tuner import private
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Client:
         self._search = ""
         self._waiting = False
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
-        self._stub = protos.get_service_grpc().OracleStub(self._channel)
+        self._stub = private.SERVICE.OracleStub(self._channel)
 
     def greet(self, identity: Mapping[str, Any]) -> dict[str, str]:
         """Say what is searched here; return the chief's folder, its token and the seconds between heartbeats.
@@ -76,7 +76,7 @@ class Client:
             UsageError: when the chief searches something else.
         """
         values = {name: value_message(json.dumps(value)) for name, value in identity.items()}
-        request = protos.get_service().UpdateSpaceRequest(hyperparameters=values_message(values))
+        request = private.REQUESTS.UpdateSpaceRequest(hyperparameters=values_message(values))
         _, answer = self._call("UpdateSpace", request, self.name)
         self._search = answer["token"]
         return answer
@@ -84,9 +84,7 @@ class Client:
     def create_trial(self, slot: str) -> Trial:
         """Return a trial to run, as `Oracle.create_trial`."""
         tuner = f"{self.name}/{slot}"
-        response, _ = self._call(
-            "CreateTrial", protos.get_service().CreateTrialRequest(tuner_id=tuner), tuner
-        )
+        response, _ = self._call("CreateTrial", private.REQUESTS.CreateTrialRequest(tuner_id=tuner), tuner)
         trial = response.trial
         hps = self.space.copy()
         hps.values = {name: plain_value(value) for name, value in trial.hyperparameters.values.values.items()}
@@ -98,7 +96,7 @@ class Client:
 
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
         """Tell figures of an epoch; the answer's status is "STOPPED" where the trial should not go on."""
-        request = protos.get_service().UpdateTrialRequest(trial_id=trial_id, metrics=metrics, step=step)
+        request = private.REQUESTS.UpdateTrialRequest(trial_id=trial_id, metrics=metrics, step=step)
         response, answer = self._call("UpdateTrial", request, self.held[trial_id])
         status = TrialStatus.from_proto(response.trial.status)
         return Trial(self.space, trial_id=trial_id, status=status, message=answer.get("message"))
@@ -120,7 +118,7 @@ class Client:
     def beat(self) -> None:
         """Say that the trials of this worker are being run."""
         for trial_id, tuner in list(self.held.items()):
-            self._call("GetTrial", protos.get_service().GetTrialRequest(trial_id=trial_id), tuner)
+            self._call("GetTrial", private.REQUESTS.GetTrialRequest(trial_id=trial_id), tuner)
 
     def hurry(self) -> None:
         """Wait no longer for a chief that does not answer: this worker wants to leave."""
@@ -134,7 +132,7 @@ class Client:
         proto = trial_message(trial.trial_id, trial.status)
         proto.score.value = math.nan if trial.score is None else trial.score
         proto.score.step = trial.best_step
-        request = protos.get_service().EndTrialRequest(trial=proto)
+        request = private.REQUESTS.EndTrialRequest(trial=proto)
         self._call("EndTrial", request, self.held[trial.trial_id], message)
         self.held.pop(trial.trial_id, None)
 
@@ -173,12 +171,12 @@ class Client:
 
 def trial_message(trial_id: str, status: str | None) -> Any:
     """Return Keras Tuner's message of a trial, without its space."""
-    return protos.get_proto().Trial(trial_id=trial_id, status=TrialStatus.to_proto(status))
+    return private.MESSAGES.Trial(trial_id=trial_id, status=TrialStatus.to_proto(status))
 
 
 def values_message(values: Mapping[str, Any]) -> Any:
     """Return Keras Tuner's message of hyperparameters that are values and no space."""
-    kind = protos.get_proto().HyperParameters
+    kind = private.MESSAGES.HyperParameters
     return kind(values=kind.Values(values=values))
 
 
@@ -186,7 +184,7 @@ def value_message(value: bool | int | float | str) -> Any:
     """Return Keras Tuner's message of a value; floats are 64-bit in it."""
     kinds = ((bool, "boolean_value"), (int, "int_value"), (float, "float_value"), (str, "string_value"))
     field = next(name for kind, name in kinds if isinstance(value, kind))
-    return protos.get_proto().Value(**{field: value})
+    return private.MESSAGES.Value(**{field: value})
 
 
 def plain_value(value: Any) -> bool | int | float | str:

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
-from keras_tuner.src import protos
 
+from kerasdl.search.keras_tuner import private
 from kerasdl.search.remote import client
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 _LOST = "it was given to another worker, because this one was not heard of"
 
 
-class Servicer(protos.get_service_grpc().OracleServicer):
+class Servicer(private.SERVICE.OracleServicer):
     """The chief's side: passes calls to the oracle, and knows which worker was heard of when.
 
     Args:
@@ -59,7 +59,7 @@ class Servicer(protos.get_service_grpc().OracleServicer):
             )
         _log.info(f"Worker {worker} is here.")
         context.set_trailing_metadata(client.to_metadata(**self.greeting))
-        return protos.get_service().UpdateSpaceResponse()
+        return private.REQUESTS.UpdateSpaceResponse()
 
     def CreateTrial(self, request, context):  # noqa: N802
         """Give out a trial; nobody is dismissed while one is running, since its worker may die."""
@@ -78,7 +78,7 @@ class Servicer(protos.get_service_grpc().OracleServicer):
             }
             proto.hyperparameters.CopyFrom(client.values_message(values))
             self.on_change()
-        return protos.get_service().CreateTrialResponse(trial=proto)
+        return private.REQUESTS.CreateTrialResponse(trial=proto)
 
     def UpdateTrial(self, request, context):  # noqa: N802
         """Note figures of an epoch; answer whether and why the trial should stop."""
@@ -90,7 +90,7 @@ class Servicer(protos.get_service_grpc().OracleServicer):
             status, message = trial.status, trial.message
             self.on_change()
         context.set_trailing_metadata(client.to_metadata(message=message or ""))
-        return protos.get_service().UpdateTrialResponse(trial=client.trial_message(request.trial_id, status))
+        return private.REQUESTS.UpdateTrialResponse(trial=client.trial_message(request.trial_id, status))
 
     def EndTrial(self, request, context):  # noqa: N802
         """Note the end of a trial; "INVALID" gives it back."""
@@ -108,13 +108,13 @@ class Servicer(protos.get_service_grpc().OracleServicer):
                 trial.best_step = sent.score.step
                 self.oracle.end_trial(trial)
             self.on_change()
-        return protos.get_service().EndTrialResponse()
+        return private.REQUESTS.EndTrialResponse()
 
     def GetTrial(self, request, context):  # noqa: N802
         """Hear that a worker lives and runs a trial."""
         owned = _owns(self.oracle, self._who(context), request.trial_id)
         status = TrialStatus.RUNNING if owned else TrialStatus.STOPPED
-        return protos.get_service().GetTrialResponse(trial=client.trial_message(request.trial_id, status))
+        return private.REQUESTS.GetTrialResponse(trial=client.trial_message(request.trial_id, status))
 
     def _who(self, context) -> str:
         """Return who calls, and note that it lives; refuse workers of another search."""
@@ -137,9 +137,9 @@ def _owns(oracle: Any, tuner: str, trial_id: str) -> bool:
 @keras_tuner.synchronized
 def _adopt(oracle: Any, tuner: str, trial_id: str) -> bool:
     """Give a trial back to the worker that was thought to be dead, if nobody has it."""
-    if trial_id not in oracle._retry_queue or tuner in oracle.ongoing_trials:
+    if trial_id not in oracle.waiting or tuner in oracle.ongoing_trials:
         return False
-    oracle._retry_queue.remove(trial_id)
+    oracle.waiting.remove(trial_id)
     oracle.ongoing_trials[tuner] = oracle.trials[trial_id]
     oracle.save()
     return True
@@ -150,7 +150,7 @@ def take_back(oracle: Any, tuner: str) -> None:
     """Take a trial from a worker; the next one that asks gets it."""
     trial = oracle.ongoing_trials.pop(tuner, None)
     if trial is not None:
-        oracle._retry_queue.append(trial.trial_id)
+        oracle.waiting.append(trial.trial_id)
         oracle.save()
 
 
@@ -164,10 +164,10 @@ def hold(oracle: Any, folder: Path) -> list[str]:
     held = {
         tuner: trial_id
         for tuner, trial_id in state["ongoing_trials"].items()
-        if "/" in tuner and trial_id in oracle._retry_queue
+        if "/" in tuner and trial_id in oracle.waiting
     }
     for tuner, trial_id in held.items():
-        oracle._retry_queue.remove(trial_id)
+        oracle.waiting.remove(trial_id)
         oracle.ongoing_trials[tuner] = oracle.trials[trial_id]
     return list(held)
 

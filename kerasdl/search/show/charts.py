@@ -3,19 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Column, Table, Text
+from kerasdl.report.charts import capital, words
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import (
-    INFEASIBLE,
-    MARKS,
-    capital,
-    counted,
-    hover,
-    kind,
-    points,
-    value_axis,
-    words,
-)
+from kerasdl.search.show.marks import INFEASIBLE, MARKS, counted, hover, kind, value_axis
 
 _MOST_POINTS = 30_000  # of all learning curves together
 
@@ -26,44 +18,23 @@ def history(record: SearchRecord) -> Block:
     scored = [trial for trial in record.trials if name in trial.figures]
     if not scored:
         return Text("No trial has a figure of the objective yet.")
-    axis = value_axis([trial.figures[name] for trial in scored], words(name))
-    layout = {
-        "height": 400,
-        "hovermode": "closest",
-        "showlegend": True,
-        "xaxis": {"title": {"text": "trial"}, **_numbers_axis(record)},
-        "yaxis": axis,
-    }
-    traces = [
-        *_best_line(record),
-        *_marked(record, _floor([trial.figures[name] for trial in scored], axis)),
-    ]
+    values = [trial.figures[name] for trial in scored]
+    last = max(trial.number for trial in record.trials)
+    numbers = charts.counting_axis("trial", 0, last, max(0.5, 0.02 * last)) | {"zeroline": False}
+    traces = [_best_line(record), *_marked(record, _floor(values))]
     return Chart(
         f"{capital(words(name))} of each trial",
-        {"data": traces, "layout": layout},
+        charts.figure(traces, charts.layout(400, numbers, value_axis(values, words(name)))),
         _history_summary(record, scored),
         _history_table(record),
     )
 
 
-def _numbers_axis(record: SearchRecord) -> dict[str, Any]:
-    last = max(trial.number for trial in record.trials)
-    room = max(0.5, 0.02 * last)  # on both sides, for the marks
-    return {"range": [-room, last + room], "tickformat": "d", "zeroline": False} | (
-        {"dtick": 1} if last <= 10 else {}
-    )
-
-
-def _best_line(record: SearchRecord) -> list[dict[str, Any]]:
-    known = [(number, value) for number, value in best_so_far(record).items() if value is not None]
-    if not known:
-        return []
-    return [{
-        "type": "scatter", "mode": "lines", "name": "best so far",
-        "x": [number for number, _ in known], "y": [value for _, value in known],
-        "line": {"color": "--chart-2", "width": 2, "shape": "hv"},
-        "hovertemplate": "best so far %{y:.4g}<extra></extra>",
-    }]  # fmt: skip
+def _best_line(record: SearchRecord) -> dict[str, Any]:
+    known = {number: value for number, value in best_so_far(record).items() if value is not None}
+    style = {"color": "--chart-2", "width": 2, "shape": "hv"}
+    hovered = "best so far %{y:.4g}<extra></extra>"
+    return charts.line("best so far", known.keys(), known.values(), style, hovered)
 
 
 def _marked(record: SearchRecord, floor: float) -> list[dict[str, Any]]:
@@ -74,22 +45,21 @@ def _marked(record: SearchRecord, floor: float) -> list[dict[str, Any]]:
         trials = [best] if shown == "best" and best else [t for t in record.trials if kind(t) == shown]
         places = [(trial, _value(trial, name, floor)) for trial in trials]
         places = [(trial, value) for trial, value in places if value is not None]
-        if places:
-            text = [hover(trial, name, values=list(trial.values)) for trial, _ in places]
-            x, y = [trial.number for trial, _ in places], [value for _, value in places]
-            traces.append(points(shown, x, y, text))
+        text = [hover(trial, name, values=list(trial.values)) for trial, _ in places]
+        x, y = [trial.number for trial, _ in places], [value for _, value in places]
+        traces.append(charts.points(shown, x, y, MARKS[shown], text=text))
     return traces
 
 
 def _value(trial: TrialRecord, name: str, floor: float) -> float | None:
-    """Return where a trial is drawn: at its figure, at that of its last epoch while it runs, or below all."""
+    """Return the height of a trial: its objective, that of its last epoch while it runs, or the floor."""
     if name not in trial.figures and trial.status == "running" and trial.history:
         return trial.history[-1][1]
     return trial.figures.get(name, floor if trial.status == "failed" else None)
 
 
 def best_so_far(record: SearchRecord) -> dict[int, float | None]:
-    """Return for each trial the best of those up to it that completed and keep to the constraints."""
+    """Return for each trial the best objective so far of completed trials that satisfy the constraints."""
     objective, best, found = record.objectives[0], None, {}
     for trial in record.trials:
         value = trial.figures.get(objective.name)
@@ -100,10 +70,10 @@ def best_so_far(record: SearchRecord) -> dict[int, float | None]:
     return found
 
 
-def _floor(values: Sequence[float], axis: dict[str, Any]) -> float:
-    """Return where the failed are drawn: below all that has a value."""
+def _floor(values: Sequence[float]) -> float:
+    """Return the height at which failed trials are drawn: below all values."""
     low, high = min(values), max(values)
-    if axis.get("type") == "log":
+    if charts.spans_decades(values):
         return low * (low / high) ** 0.08
     return low - 0.08 * ((high - low) or abs(high) or 1.0)
 
@@ -148,24 +118,15 @@ def learning_curves(record: SearchRecord) -> Block:
         shown = [
             t for t in curves if (t is best if status == "best" else t is not best and kind(t) == status)
         ]
-        if shown:
-            traces.append(_gapped(status, shown, most, style))
+        traces.append(_gapped(status, shown, most, style))
     values = [value for trial in curves for _, value in trial.history]
     epochs = max(epoch for trial in curves for epoch, _ in trial.history)
-    layout = {
-        "height": 400,
-        "hovermode": "closest",
-        "showlegend": True,
-        "xaxis": {"title": {"text": "epoch"}, "tickformat": "d", "range": [1 - 0.03 * epochs, 1.03 * epochs]}
-        | ({"dtick": 1} if epochs <= 10 else {}),
-        "yaxis": value_axis(values, words(name)),
-    }
+    numbers = charts.counting_axis("epoch", 1, epochs, 0.03 * epochs)
+    drawn = charts.figure(traces, charts.layout(400, numbers, value_axis(values, words(name))))
     said = f"{capital(words(name))} of {counted(curves)} over up to {epochs} epochs, {min(values):.4g} to "
     said += f"{max(values):.4g}"
     said += f"; the thick line is the best, trial {best.number}." if best in curves else "."
-    return Chart(
-        f"{capital(words(name))} over epochs", {"data": traces, "layout": layout}, said, _curve_table(curves)
-    )
+    return Chart(f"{capital(words(name))} over epochs", drawn, said, _curve_table(curves))
 
 
 _CURVES = {
@@ -189,12 +150,11 @@ def _gapped(name: str, trials: Sequence[TrialRecord], most: int, style: dict[str
         y += [float(f"{value:.5g}") for _, value in kept] + [None]
         text += [f"trial {trial.number}"] * len(kept) + [""]
     lone = any(len(trial.history) == 1 for trial in trials)  # a line of one point is not seen
-    return {
-        "type": "scatter", "mode": "lines+markers" if lone else "lines", "name": name, "x": x, "y": y,
-        "text": text, "line": style, "marker": {"color": style["color"], "size": 4},
-        "opacity": 1 if name in ("best", "running", "failed") else 0.55,
-        "hovertemplate": f"%{{text}}, {name}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-    }  # fmt: skip
+    return charts.line(
+        name, x, y, style, f"%{{text}}, {name}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        mode="lines+markers" if lone else "lines", text=text, marker={"color": style["color"], "size": 4},
+        opacity=1 if name in ("best", "running", "failed") else 0.55,
+    )  # fmt: skip
 
 
 def _curve_table(trials: Sequence[TrialRecord]) -> Table:

@@ -1,8 +1,9 @@
 """The importance of hyperparameters on the page of a search."""
 
+from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Column, Notice, Table, Text, label
+from kerasdl.report.charts import words
 from kerasdl.search.importance import METHOD, Importances
-from kerasdl.search.show.marks import words
 
 
 def importance(found: Importances, objective: str) -> list[Block]:
@@ -20,16 +21,13 @@ def importance(found: Importances, objective: str) -> list[Block]:
         "error_x": {"array": [item.spread for item in judged], "color": "--text", "thickness": 1, "width": 4},
         "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
     }  # fmt: skip
-    layout = {
-        "height": 90 + 30 * len(judged),
-        "showlegend": False,
-        "hovermode": "closest",
-        "xaxis": {"title": {"text": "loss of R^2 when shuffled"}, "rangemode": "tozero"},
-        "yaxis": {
-            "autorange": "reversed", "tickvals": bars["y"], "ticktext": names, "ticksuffix": " ",
-            "showgrid": False, "zeroline": False,
-        },
-    }  # fmt: skip
+    layout = charts.layout(
+        90 + 30 * len(judged),
+        {"title": {"text": "loss of R^2 when shuffled"}, "rangemode": "tozero"},
+        {"autorange": "reversed", "tickvals": bars["y"], "ticktext": names, "ticksuffix": " ",
+         "showgrid": False, "zeroline": False},
+        legend=False,
+    )  # fmt: skip
     said = (
         ", ".join(f"{words(item.name)} ({item.loss:.2f})" for item in clear[:4]) or "no single hyperparameter"
     )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from kerasdl.files import replacing
 from kerasdl.report.blocks import Block, Figure, Figures, Notice, Section, Text
+from kerasdl.report.charts import words
 from kerasdl.report.provenance import duration
 from kerasdl.report.render import render
 from kerasdl.search.importance import importances
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show import charts, parallel, pareto, slices, tables
 from kerasdl.search.show import importance as search_importance
-from kerasdl.search.show.marks import words
 
 FILE_NAME = "report.html"
 

@@ -9,10 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Text, label
+from kerasdl.report.charts import words
 from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import counted, words
+from kerasdl.search.show.marks import counted
 from kerasdl.search.show.tables import trial_table
 from kerasdl.search.space import Parameter
 
@@ -53,17 +55,15 @@ def parallel_coordinates(record: SearchRecord) -> Block:
     ]
     axes += [_objective_axis(objective.name, trials) for objective in record.objectives]
     groups = _grouped(record, trials)
-    layout = {
-        "height": 460,
-        "hovermode": "closest",
-        "showlegend": True,
-        "margin": {"l": 12, "r": 40, "t": 74, "b": 16},
-        "meta": {"least_width": _ROOM * len(axes)},
-        "xaxis": _titles(axes),
-        "yaxis": {"visible": False, "range": [_ABSENT - 0.06, 1.05], "fixedrange": True},
-        "shapes": [_drawn_axis(index, axis) for index, axis in enumerate(axes)],
-        "annotations": [tick for index, axis in enumerate(axes) for tick in _drawn_ticks(index, axis)],
-    }
+    layout = charts.layout(
+        460,
+        _titles(axes),
+        {"visible": False, "range": [_ABSENT - 0.06, 1.05], "fixedrange": True},
+        margin={"l": 12, "r": 40, "t": 74, "b": 16},
+        meta={"least_width": _ROOM * len(axes)},
+        shapes=[_drawn_axis(index) for index in range(len(axes))],
+        annotations=[tick for index, axis in enumerate(axes) for tick in _drawn_ticks(index, axis)],
+    )
     data = [_lines(group, trials, axes, groups[group[0]]) for group in _GROUPS if groups[group[0]]]
     best = record.best()
     said = f"A line for each of {counted(trials)}, by how it ranks in {words(name)}"
@@ -101,11 +101,8 @@ def _lines(group: tuple, trials: Sequence[TrialRecord], axes: Sequence[_Axis], s
         x, y, text = [*x, None], [*y, None], [*text, ""]
     if name != "best" and len(trials) > _MANY:
         line, opacity = line | {"width": 1}, opacity / 2
-    return {
-        "type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "text": text, "line": line,
-        "opacity": opacity, "hovertemplate": "%{text}<extra></extra>",
-        "legendrank": len(_GROUPS) - _GROUPS.index(group),
-    }  # fmt: skip
+    rank = len(_GROUPS) - _GROUPS.index(group)
+    return charts.line(name, x, y, line, text=text, opacity=opacity, legendrank=rank)
 
 
 def _titles(axes: Sequence[_Axis]) -> dict[str, Any]:
@@ -117,7 +114,7 @@ def _titles(axes: Sequence[_Axis]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _drawn_axis(index: int, axis: _Axis) -> dict[str, Any]:
+def _drawn_axis(index: int) -> dict[str, Any]:
     return {
         "type": "line", "x0": index, "x1": index, "y0": 0, "y1": 1, "layer": "below",
         "line": {"color": "--muted", "width": 1},

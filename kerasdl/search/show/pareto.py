@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from kerasdl.report.blocks import Block, Chart, Text, label
+from kerasdl.report import charts as drawing
+from kerasdl.report.blocks import Block, Chart, Text
+from kerasdl.report.charts import capital, words
 from kerasdl.search.objectives import Objective, is_dominated
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import INFEASIBLE, MARKS, capital, hover, kind, value_axis, words
+from kerasdl.search.show.marks import INFEASIBLE, MARKS, hover, kind, value_axis
 from kerasdl.search.show.tables import trial_table
 
 _DOMINATED = {"symbol": "circle", "color": "--muted", "size": 7, "opacity": 0.6}
@@ -44,20 +46,14 @@ def _chart(
     traces = [_scatter(INFEASIBLE, broken, pair, names, MARKS[INFEASIBLE] | {"opacity": 0.6})]
     traces += [_scatter("dominated", dominated, pair, names, _DOMINATED), _joined(front, pair)]
     traces.append(_scatter("front", front, pair, names, _FRONT))
-    layout = {
-        "height": 340 if half else 440,
-        "hovermode": "closest",
-        "showlegend": True,
-        "xaxis": value_axis([trial.figures[x.name] for trial in trials], _title(x)),
-        "yaxis": value_axis([trial.figures[y.name] for trial in trials], _title(y)),
-    }
+    axes = [value_axis([trial.figures[o.name] for trial in trials], _title(o)) for o in pair]
+    figure = drawing.figure(traces, drawing.layout(340 if half else 440, *axes))
     ends = [min(front, key=lambda t, o=o: o.sign * t.figures[o.name]) for o in pair]
     said = f"{len(front)} of {len(trials)} completed trials are on the front: "
     said += " to ".join(dict.fromkeys(_spelled(trial, pair) for trial in ends))
     table = trial_table("Pareto front", record, front)
     title = f"{capital(words(y.name))} against {words(x.name)}"
-    data = [trace for trace in traces if trace["x"]]
-    return Chart(title, {"data": data, "layout": layout}, f"{said}.", table, half=half)
+    return Chart(title, figure, f"{said}.", table, half=half)
 
 
 def _spelled(trial: TrialRecord, pair: tuple[Objective, Objective]) -> str:
@@ -76,22 +72,16 @@ def _scatter(
     names: Sequence[str],
     marker: dict[str, Any],
 ) -> dict[str, Any]:
-    return {
-        "type": "scatter", "mode": "markers", "name": name, "marker": marker,
-        "x": [trial.figures[pair[0].name] for trial in trials],
-        "y": [trial.figures[pair[1].name] for trial in trials],
-        "text": [hover(trial, *names, values=list(trial.values)) for trial in trials],
-        "hovertemplate": "%{text}<extra></extra>",
-    }  # fmt: skip
+    x, y = ([trial.figures[objective.name] for trial in trials] for objective in pair)
+    text = [hover(trial, *names, values=list(trial.values)) for trial in trials]
+    return drawing.points(name, x, y, marker, text=text)
 
 
 def _joined(front: Sequence[TrialRecord], pair: tuple[Objective, Objective]) -> dict[str, Any]:
-    """Return the edge of what was reached: between two points nothing better than the worse one is known."""
+    """Return the line along the front: a staircase, since nothing is known between two points."""
     rows = [[objective.sign * trial.figures[objective.name] for objective in pair] for trial in front]
     best = {tuple(row) for row in rows if not is_dominated(row, rows)}
     ordered = sorted((pair[0].sign * x, pair[1].sign * y) for x, y in best)
-    return {
-        "type": "scatter", "mode": "lines", "showlegend": False, "hoverinfo": "skip", "name": label("edge"),
-        "x": [x for x, _ in ordered], "y": [y for _, y in ordered],
-        "line": {"color": "--chart-2", "width": 1.5, "shape": "hv" if pair[0].direction == "min" else "vh"},
-    }  # fmt: skip
+    style = {"color": "--chart-2", "width": 1.5, "shape": "hv" if pair[0].direction == "min" else "vh"}
+    x, y = [x for x, _ in ordered], [y for _, y in ordered]
+    return drawing.line("edge", x, y, style, hover=None, showlegend=False)

@@ -5,10 +5,12 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Column, Table, Text, label
+from kerasdl.report.charts import capital, words
 from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import INFEASIBLE, capital, hover, kind, points, value_axis, words
+from kerasdl.search.show.marks import INFEASIBLE, MARKS, hover, kind, value_axis
 from kerasdl.search.space import Parameter
 
 _BINS = 5
@@ -23,12 +25,12 @@ def slices(record: SearchRecord) -> list[Block]:
     """Return a chart for each hyperparameter that can take more than one value."""
     name = record.objectives[0].name
     scored = [trial for trial in record.trials if name in trial.figures and kind(trial) in _SHOWN]
-    charts = [
+    drawn = [
         _slice(record, parameter, trials)
         for parameter in dimensions.by_name(record.space)
         if len(parameter.choices) != 1 and (trials := [t for t in scored if parameter.name in t.values])
     ]
-    return [Text(_LEGEND), *charts] if charts else [Text("No trial has a figure of the objective yet.")]
+    return [Text(_LEGEND), *drawn] if drawn else [Text("No trial has a figure of the objective yet.")]
 
 
 def _slice(record: SearchRecord, parameter: Parameter, trials: Sequence[TrialRecord]) -> Chart:
@@ -37,23 +39,17 @@ def _slice(record: SearchRecord, parameter: Parameter, trials: Sequence[TrialRec
     traces = []
     for shown in (*_SHOWN, "best"):
         part = [t for t in trials if (t is best if shown == "best" else t is not best and kind(t) == shown)]
-        if part:
-            x = [_place(parameter, known, trial) for trial in part]
-            text = [hover(trial, name, values=[parameter.name]) for trial in part]
-            traces.append(points(shown, x, [trial.figures[name] for trial in part], text))
-            traces[-1]["opacity"] = 1 if shown == "best" else 0.8
-    layout = {
-        "height": 280,
-        "hovermode": "closest",
-        "showlegend": False,
-        "xaxis": {"title": {"text": label(words(parameter.name))}, **_axis(parameter, known)},
-        "yaxis": value_axis([trial.figures[name] for trial in trials], words(name)),
-    }
+        x, y = [_place(parameter, known, trial) for trial in part], [trial.figures[name] for trial in part]
+        text = [hover(trial, name, values=[parameter.name]) for trial in part]
+        opacity = 1 if shown == "best" else 0.8
+        traces.append(charts.points(shown, x, y, MARKS[shown], text=text, opacity=opacity))
+    values = value_axis([trial.figures[name] for trial in trials], words(name))
+    figure = charts.figure(traces, charts.layout(280, _axis(parameter, known), values, legend=False))
     title = f"{capital(words(name))} against {words(parameter.name)}"
     table, groups = _table(parameter, known, trials, record)
     absent = sum(name in trial.figures for trial in record.trials) - len(trials)
     summary = _summary(record, parameter, groups, absent)
-    return Chart(title, {"data": traces, "layout": layout}, summary, table, half=True)
+    return Chart(title, figure, summary, table, half=True)
 
 
 def _place(parameter: Parameter, known: Sequence[Any], trial: TrialRecord) -> float:
@@ -65,16 +61,16 @@ def _place(parameter: Parameter, known: Sequence[Any], trial: TrialRecord) -> fl
 
 
 def _axis(parameter: Parameter, known: Sequence[Any]) -> dict[str, Any]:
+    title = words(parameter.name)
     if parameter.kind == "choice":
         ticks = {"tickvals": list(range(len(known))), "ticktext": [label(str(v), 14) for v in known]}
-        return ticks | {"range": [-0.5, len(known) - 0.5], "zeroline": False, "showgrid": False}
-    if dimensions.is_log(parameter):
-        few = parameter.high < 1000 * parameter.low
-        # "D2": 1, 2 and 5 of each decade; a narrow axis would have one tick otherwise.
-        return {"type": "log", "dtick": "D2" if few else 1, "tickformat": "~g" if few else None} | (
-            {} if few else {"exponentformat": "power"}
-        )
-    return {"exponentformat": "power", "zeroline": False}
+        shown = {"range": [-0.5, len(known) - 0.5], "zeroline": False, "showgrid": False}
+        return {"title": {"text": label(title)}} | ticks | shown
+    if not dimensions.is_log(parameter):
+        return charts.axis(title, limit=28, zeroline=False)
+    if parameter.high < 1000 * parameter.low:  # 1, 2 and 5 of each decade, or there might be one tick
+        return charts.axis(title, log=True, limit=28, dtick="D2")
+    return charts.axis(title, log=True, limit=28, tickformat=None, exponentformat="power")
 
 
 def _table(

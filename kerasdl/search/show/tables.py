@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasdl.report.blocks import Column, Table
+from kerasdl.report.charts import words
 from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import counted, kind, words
+from kerasdl.search.show.marks import counted, kind
 from kerasdl.search.space import Parameter
 
 _MOST_BEST = 10

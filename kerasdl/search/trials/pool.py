@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
@@ -20,12 +20,15 @@ class Pool:
 
     A trial that crashes, is killed or runs out of memory ends by itself. All trials end with this process,
     however it ends.
+
+    Args:
+        preload: modules that every trial needs, imported once before trials are forked.
     """
 
-    def __init__(self):
+    def __init__(self, preload: Sequence[str] = ()):
         self._context = multiprocessing.get_context(_METHOD)
         if _METHOD == "forkserver":
-            self._context.set_forkserver_preload(["kerasdl.search.trials.preload"])
+            self._context.set_forkserver_preload(["kerasdl.search.trials.preload", *preload])
             resource_tracker.ensure_running()  # it would unblock the signal
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:  # Ctrl-C during its imports would end it; it inherits what is blocked

@@ -12,7 +12,6 @@ environment.import_tensorflow(look_for_devices=False)
 
 from kerasdl.jobs import train  # noqa: E402, F401
 from kerasdl.search.trials import process  # noqa: E402, F401
-from kerasdl.tasks.classification import task  # noqa: E402, F401
 
 # Ctrl-C is for the search, which asks trials to stop. Until here the signal was blocked (`pool.py`).
 signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -148,7 +148,7 @@ def _run(job: Job, pipe: Connection) -> Outcome:
         )
     else:
         result = train.resume(run.path, **options)
-    outcome = _outcome(result.run, job, {*getattr(recipe.task, "columns", {}), "latency_ms"})
+    outcome = _outcome(result.run, job, {*recipe.task.columns, "latency_ms"})
     seconds = before + time.perf_counter() - begun
     outcome = dataclasses.replace(outcome, figures={**outcome.figures, "trial_seconds": round(seconds, 3)})
     result.run.write(OUTCOME, dataclasses.asdict(outcome))

@@ -35,6 +35,7 @@ class Plan:
         objectives: names of figures that a trial must have, constrained ones included.
         pruner: name of the rule; "none" asks nobody after an epoch.
         retries: how often a trial begins again whose process crashed.
+        preload: modules that every trial needs, imported once before trials are forked.
         data: folder where decoded data is kept. Defaults to one in `folder`.
     """
 
@@ -44,6 +45,7 @@ class Plan:
     names: tuple[str, ...]
     pruner: str
     retries: int
+    preload: tuple[str, ...] = ()
     data: Path | None = None
 
 
@@ -79,7 +81,7 @@ class Workers:
         self.begun: dict[str, float] = {}
         self.error: BaseException | None = None
         self.exhausted = False
-        self._pool = Pool()
+        self._pool = Pool(plan.preload)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -199,12 +201,13 @@ class Workers:
         return answer.message if answer.status == TrialStatus.STOPPED else None
 
     def _check_names(self, figures: Mapping[str, float]) -> None:
-        """Raise a UsageError, after the first epoch of the search, for a figure that there will never be."""
+        """Raise a UsageError, after the first epoch of the search, for a metric that no trial will have."""
         for name in self.plan.names:
             if name not in figures and name not in aims.LAST and aims.artefact_of(name) is None:
                 raise UsageError(
-                    f"Trials have no figure {name!r}. There are {', '.join(figures)}, and of exported files "
-                    f"{', '.join(aims.SHORT)}, int8_accuracy and the like." + did_you_mean(name, figures)
+                    f"Trials have no metric {name!r}. They have {', '.join((*figures, *aims.LAST))}, and of "
+                    f"exported files {', '.join(aims.SHORT)} or a kind and a metric: int8_kb."
+                    + did_you_mean(name, figures)
                 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.report import pictures
+from kerasdl.report import charts, pictures
 from kerasdl.report.blocks import (
     Chart,
     Column,
@@ -117,16 +117,15 @@ def _calibration(figures: Mapping[str, Any]) -> list[Any]:
 
 def _reliability(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counts = [bin_["count"] for bin_ in bins]
-    log = max(counts) > 100 * min(counts)
+    confidence, accuracy = ([bin_[name] for bin_ in bins] for name in ("confidence", "accuracy"))
+    log = {"type": "log", "dtick": 1, "tickformat": "~s"} if charts.spans_decades(counts) else {}
+    diagonal = {"color": "--muted", "width": 1.5, "dash": "dash"}
     hover = "confidence %{x:.1%}<br>accuracy %{y:.1%}<br>%{customdata:,} examples<extra></extra>"
     return {
         "data": [
-            {"type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "hoverinfo": "skip",
-             "name": "calibrated", "line": {"color": "--muted", "width": 1.5, "dash": "dash"}},
-            {"type": "scatter", "mode": "lines+markers", "name": "this network",
-             "x": [bin_["confidence"] for bin_ in bins], "y": [bin_["accuracy"] for bin_ in bins],
-             "customdata": counts, "hovertemplate": hover,
-             "line": {"color": "--chart-1", "width": 2}, "marker": {"color": "--chart-1", "size": 8}},
+            charts.line("calibrated", [0, 1], [0, 1], diagonal, hover=None),
+            charts.line("this network", confidence, accuracy, {"color": "--chart-1", "width": 2}, hover,
+                        mode="lines+markers", customdata=counts, marker={"color": "--chart-1", "size": 8}),
             {"type": "bar", "name": "examples", "showlegend": False, "yaxis": "y2", "y": counts,
              "x": [(bin_["low"] + bin_["high"]) / 2 for bin_ in bins],
              "width": [0.9 * (bin_["high"] - bin_["low"]) for bin_ in bins],
@@ -138,8 +137,7 @@ def _reliability(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                       "anchor": "y2", "zeroline": False},
             "yaxis": {"title": {"text": "accuracy"}, "range": [-0.03, 1.03], "tickformat": ".0%",
                       "domain": [0.36, 1], "zeroline": False},
-            "yaxis2": {"title": {"text": "examples"}, "domain": [0, 0.26],
-                       **({"type": "log", "dtick": 1, "tickformat": "~s"} if log else {})},
+            "yaxis2": {"title": {"text": "examples"}, "domain": [0, 0.26], **log},
         },
     }  # fmt: skip
 
