@@ -63,7 +63,7 @@ def test_a_difference_beyond_chance(runs):
         "The difference of 0.12 points (17 against 5 test examples) is beyond chance (p = 0.017)."
     )
     (turned,) = compare([second.path, first.path]).differences
-    assert turned.points == pytest.approx(-0.12)
+    assert turned.tested.figures["points"] == pytest.approx(-0.12)
     assert turned.p_value == difference.p_value
 
 

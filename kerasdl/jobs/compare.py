@@ -160,8 +160,10 @@ def _difference(first: Record, first_name: str, second: Record, second_name: str
     except KeyError as error:
         reason = f"predictions.npz of {first_name} or {second_name} lacks {error}"
         return Difference(second_name, reason=reason)
-    except (UsageError, ValueError) as error:
+    except UsageError as error:
         return Difference(second_name, reason=str(error).rstrip("."))
+    except ValueError as error:
+        return Difference(second_name, reason=f"{second_name} was {error} than {first_name}")
     if tested is None:
         return Difference(second_name, reason=f"{type(task).__name__} has no test for two runs")
     return Difference(second_name, tested)

@@ -14,7 +14,7 @@ def compare(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -
         ValueError: when they were made on other examples.
     """
     if not np.array_equal(first["labels"], second["labels"]):
-        raise ValueError("the test examples are not the same")
+        raise ValueError("tested on other examples")
     right = [found["class_ids"] == found["labels"] for found in (first, second)]
     first_only, second_only = (int(np.count_nonzero(a & ~b)) for a, b in (right, right[::-1]))
     examples = len(right[0])
