@@ -133,7 +133,7 @@ class Task:
             second: those of another run.
 
         Raises:
-            ValueError: when they cannot be compared; the message completes "the second was ... than the first".
+            ValueError: when they cannot be compared; the message completes "it was ... than the first".
         """
         return None
 
