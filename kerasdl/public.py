@@ -35,6 +35,7 @@ _MODULES = {
     "kerasdl.inference.endpoint": ("Endpoint",),
     "kerasdl.inference.answers": ("Answers",),
     "kerasdl.tasks.classification.task": ("Classification",),
+    "kerasdl.tasks.regression.task": ("Regression",),
     "kerasdl.tasks.task": ("Evaluation", "RunDifference", "Task"),
     "kerasdl.search.drawing": ("optimization", "own_choice"),
     "kerasdl.cli": ("train_file", "tune_file"),

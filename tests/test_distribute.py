@@ -41,8 +41,8 @@ def trained(
         network = case.build()
         network.compile(
             optimizer=make_optimizer(recipe, steps),
-            loss=case.task.loss(),
-            metrics=case.task.metrics(),
+            loss=case.task.loss(None),
+            metrics=case.task.metrics(None),
             steps_per_execution=steps_per_execution,
             seed=3,
             gradient_accumulation_steps=recipe.gradient_accumulation_steps,
@@ -113,7 +113,7 @@ def test_non_finite_update_is_left_out(strategy):
     with distribute.scope(distribute.choose(strategy)):
         network = case.build()
         recipe = Recipe(model=case.model, data=None, task=case.task, optimizer="sgd")
-        network.compile(optimizer=make_optimizer(recipe, 1), loss=case.task.loss())
+        network.compile(optimizer=make_optimizer(recipe, 1), loss=case.task.loss(None))
         network.optimizer.build(network.trainable_variables)
     images, labels = case.examples(16)
     weights = np.ones(16, np.float32)

@@ -106,7 +106,7 @@ def test_each_loss_is_that_of_its_own_batch():
     losses = []
     for rate, (features, labels) in zip(np.geomspace(1e-3, 1.0, 20), batches, strict=False):
         with tf.GradientTape() as tape:
-            loss = wanted.task.loss()(labels, network(features, training=True))
+            loss = wanted.task.loss(None)(labels, network(features, training=True))
         losses.append(float(loss))
         optimizer.learning_rate = rate
         optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)

@@ -21,8 +21,8 @@ def compiled(case, network, **fields):
     recipe = Recipe(model=case.model, data=None, task=case.task, **{"learning_rate": 1e-2, **fields})
     network.compile(
         optimizer=make_optimizer(recipe, steps_per_epoch=100),
-        loss=case.task.loss(),
-        metrics=case.task.metrics(),
+        loss=case.task.loss(None),
+        metrics=case.task.metrics(None),
     )
     network.optimizer.build(network.trainable_variables)  # made in the first step, they would trace it twice
     for layer in network._flatten_layers():

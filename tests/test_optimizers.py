@@ -172,7 +172,7 @@ def test_loss_scale_halves_on_an_infinity_of_the_last_replica(infinite):
         keras.config.set_dtype_policy("mixed_float16")
         network = PLAIN.build()
         optimizer = make_optimizer(recipe(precision="mixed_float16"), 1)
-        network.compile(optimizer=optimizer, loss=PLAIN.task.loss())
+        network.compile(optimizer=optimizer, loss=PLAIN.task.loss(None))
         optimizer.build(network.trainable_variables)
     images, labels = PLAIN.examples(16)
     weights = np.full(16, 0.01, np.float32)

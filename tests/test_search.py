@@ -164,19 +164,19 @@ from pathlib import Path
 class Unlucky(Classification):
     """Its first process dies."""
 
-    def loss(self):
+    def loss(self, data):
         flag = Path("{flag}")
         if not flag.exists():
             flag.touch()
             os.kill(os.getpid(), 9)
-        return super().loss()
+        return super().loss(data)
 '''
 
 BROKEN = '''
 class Broken(Classification):
     """Cannot be trained."""
 
-    def loss(self):
+    def loss(self, data):
         raise RuntimeError("no such kernel")
 '''
 
@@ -361,7 +361,7 @@ def test_a_place_that_cannot_be_written_to_stops_the_search(tmp_path, capsys):
 from kerasdl.errors import MachineError
 
 class Full(Classification):
-    def loss(self):
+    def loss(self, data):
         raise MachineError("The disk is full.")
 """
     path = write_space(tmp_path, task="Full", more=more)

@@ -19,11 +19,23 @@ class Spec:
         shape: without the batch axis; None where a length differs from example to example.
         dtype: "uint8", "float32", "string", ...
         class_names: name of each class where the tensor is the number of one, int32.
+        mean: mean over the training examples, where the tensor is a numeric target: one number, or one for
+            each place of its single axis.
+        std: standard deviation, likewise.
     """
 
     shape: tuple[int | None, ...]
     dtype: str
     class_names: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @classmethod
+    def of_numbers(cls, targets: np.ndarray) -> "Spec":
+        """Describe numeric training targets, (N,) or (N, K), with their mean and standard deviation."""
+        columns = targets.reshape(len(targets), -1).astype(np.float64)
+        mean, std = (tuple(part.tolist()) for part in (columns.mean(0), columns.std(0)))
+        return cls(targets.shape[1:], targets.dtype.name, mean=mean, std=std)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +77,14 @@ def _written(specs: Tree) -> dict[str, Any]:
     if isinstance(specs, Mapping):
         return {name: _written(spec) for name, spec in specs.items()}
     found = dataclasses.asdict(specs)
-    return found if specs.class_names else {name: found[name] for name in ("shape", "dtype")}
+    return {name: value for name, value in found.items() if value or name in ("shape", "dtype")}
 
 
 def _read(written: Mapping[str, Any]) -> Tree:
     if not isinstance(written.get("dtype"), str):
         return {name: _read(spec) for name, spec in written.items()}
-    return Spec(tuple(written["shape"]), written["dtype"], tuple(written.get("class_names", ())))
+    optional = {name: tuple(written.get(name, ())) for name in ("class_names", "mean", "std")}
+    return Spec(tuple(written["shape"]), written["dtype"], **optional)
 
 
 class Split(Protocol):

@@ -5,15 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasdl.data import from_text
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
 from kerasdl.export.card import read_card
 from kerasdl.files import hash_file
-from kerasdl.inference import runtimes
+from kerasdl.inference import reading, runtimes
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import verify
@@ -97,7 +95,7 @@ class Target:
                 "kerasdl.load(...).predict(features) in Python."
             )
         examples = [endpoint.reads(str(file)) for file in files]
-        answers = endpoint.describe(self.predict(_stacked(examples)))
+        answers = endpoint.describe(self.predict(reading.stack(examples)))
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
     def load_data(self, text: str | None = None, *, same: bool = False) -> Dataset:
@@ -203,12 +201,6 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
         recorded=card["data"],
         fitted=card.get("calibration", {}),
     )
-
-
-def _stacked(examples: Sequence[Tree]) -> Tree:
-    if isinstance(examples[0], Mapping):
-        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
-    return np.stack(examples)
 
 
 def _shapes(specs: Tree) -> str:

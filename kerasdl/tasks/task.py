@@ -68,7 +68,7 @@ class Task:
 
     # Training
 
-    def loss(self) -> Any:
+    def loss(self, data: DataSpec) -> Any:
         """Return what `compile(loss=...)` takes: a `keras.Loss`, or a dict of them by output."""
         raise NotImplementedError(f"{type(self).__name__} defines no loss().")
 
@@ -76,7 +76,7 @@ class Task:
         """Return the weight of each output's loss; None where all count the same."""
         return None
 
-    def metrics(self) -> Any:
+    def metrics(self, data: DataSpec) -> Any:
         """Return what `compile(metrics=...)` takes: metrics that training shows, or a dict by output."""
         return []
 

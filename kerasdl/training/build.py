@@ -180,8 +180,8 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int, seed: int 
     made = {name: make.make_optimizer(recipe, steps) for name in network.optimizer_names}
     network.compile(
         **made,
-        loss=recipe.task.loss(),
-        metrics=recipe.task.metrics(),
+        loss=recipe.task.loss(data),
+        metrics=recipe.task.metrics(data),
         seed=recipe.seed if seed is None else seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
     )

@@ -1,25 +1,11 @@
 """Endpoints of a classifier of images: raw pixels, and encoded files."""
 
 import dataclasses
-import functools
-from pathlib import Path
 
 import numpy as np
 
-from kerasdl.data.dataset import Spec, Tree
-from kerasdl.errors import UsageError
+from kerasdl.data.dataset import Spec
 from kerasdl.inference.endpoint import Arrays, Endpoint
-
-
-def are(inputs: Tree) -> bool:
-    """Tell whether examples are images: (height, width, 1 or 3) uint8."""
-    return (
-        isinstance(inputs, Spec)
-        and inputs.dtype == "uint8"
-        and len(inputs.shape) == 3
-        and inputs.shape[-1] in (1, 3)
-        and None not in inputs.shape
-    )
 
 
 def endpoints(default: Endpoint, inputs: Spec) -> tuple[Endpoint, Endpoint]:
@@ -39,7 +25,6 @@ def endpoints(default: Endpoint, inputs: Spec) -> tuple[Endpoint, Endpoint]:
     def classify_bytes(image_bytes):
         return default.function(tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8))
 
-    read = functools.partial(read_image, inputs)
     from_bytes = dataclasses.replace(
         default,
         name="serving_bytes",
@@ -48,27 +33,9 @@ def endpoints(default: Endpoint, inputs: Spec) -> tuple[Endpoint, Endpoint]:
         formats=("saved_model",),
         inputs_of=_encoded,
         judge=None,
+        reads=None,
     )
-    return dataclasses.replace(default, reads=read, reads_what="an image file"), from_bytes
-
-
-def read_image(inputs: Spec, file: str) -> np.ndarray:
-    """Read a JPEG, PNG, BMP or GIF file, brought to the trained size.
-
-    Raises:
-        UsageError: when there is no such image.
-    """
-    import tensorflow as tf
-
-    from kerasdl.preprocessing.image import decode_image
-
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"There is no image {file}.")
-    try:
-        return decode_image(path.read_bytes(), *inputs.shape).numpy()
-    except tf.errors.InvalidArgumentError as error:
-        raise UsageError(f"{file} is not a readable image. Give a JPEG, PNG, BMP or GIF.") from error
+    return default, from_bytes
 
 
 def _encoded(features: np.ndarray, seed: int) -> Arrays:

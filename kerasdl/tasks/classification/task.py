@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.errors import UsageError
+from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers, Batches, run_over
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.report.blocks import Section
@@ -47,13 +48,13 @@ class Classification(Task):
 
     # Training
 
-    def loss(self) -> "keras.Loss":
+    def loss(self, data: DataSpec) -> "keras.Loss":
         """Return the cross-entropy of (labels, logits)."""
         from kerasdl.tasks.classification.losses import SparseCrossentropy
 
         return SparseCrossentropy(label_smoothing=self.label_smoothing)
 
-    def metrics(self) -> "list[keras.Metric]":
+    def metrics(self, data: DataSpec) -> "list[keras.Metric]":
         """Return the accuracy."""
         from kerasdl.tasks.classification.losses import Accuracy
 
@@ -168,10 +169,8 @@ class Classification(Task):
         import tensorflow as tf
         from keras import ops
 
-        from kerasdl.tasks.classification import images
-
         single = not isinstance(data.inputs, Mapping)
-        only = "images" if images.are(data.inputs) else "inputs"
+        only = "images" if reading.are_images(data.inputs) else "inputs"
         specs = {only: data.inputs} if single else data.inputs
 
         def classify(*tensors):
@@ -184,6 +183,7 @@ class Classification(Task):
             "compare": compare,
             "tolerances": tolerances,
             "describe": functools.partial(describe, data.class_names),
+            **reading.reader(data.inputs),
         }
         default = Endpoint(
             "serving_default",
@@ -193,7 +193,9 @@ class Classification(Task):
             judge=self._judge,
             **shared,
         )
-        if images.are(data.inputs):
+        if reading.are_images(data.inputs):
+            from kerasdl.tasks.classification import images
+
             return images.endpoints(default, data.inputs)
         if any(spec.dtype == "string" for spec in specs.values()):
             default = dataclasses.replace(default, formats=("saved_model",))

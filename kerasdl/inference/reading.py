@@ -1,0 +1,78 @@
+"""Reads one raw example from what `kerasdl predict` is given: an image file, or numbers."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasdl.data.dataset import Spec, Tree
+from kerasdl.errors import UsageError
+
+
+def are_images(inputs: Tree) -> bool:
+    """Tell whether examples are images: (height, width, 1 or 3) uint8."""
+    return (
+        isinstance(inputs, Spec)
+        and inputs.dtype == "uint8"
+        and len(inputs.shape) == 3
+        and inputs.shape[-1] in (1, 3)
+        and None not in inputs.shape
+    )
+
+
+def reader(inputs: Tree) -> dict[str, Any]:
+    """Return `reads` and `reads_what` of an endpoint over examples of a kind; empty where none is known."""
+    if are_images(inputs):
+        return {"reads": functools.partial(read_image, inputs), "reads_what": "an image file"}
+    if isinstance(inputs, Spec) and inputs.shape == () and inputs.dtype == "string":
+        return {"reads": read_text, "reads_what": "a text"}
+    if isinstance(inputs, Spec) and len(inputs.shape) == 1 and inputs.dtype != "string":
+        return {"reads": functools.partial(read_numbers, inputs), "reads_what": "numbers with commas"}
+    return {}
+
+
+def read_image(inputs: Spec, file: str) -> np.ndarray:
+    """Read a JPEG, PNG, BMP or GIF file, brought to the trained size.
+
+    Raises:
+        UsageError: when there is no such image.
+    """
+    import tensorflow as tf
+
+    from kerasdl.preprocessing.image import decode_image
+
+    path = Path(file)
+    if not path.is_file():
+        raise UsageError(f"There is no image {file}.")
+    try:
+        return decode_image(path.read_bytes(), *inputs.shape).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        raise UsageError(f"{file} is not a readable image. Give a JPEG, PNG, BMP or GIF.") from error
+
+
+def read_text(text: str) -> np.ndarray:
+    """Return a text as an example."""
+    return np.array(text, object)
+
+
+def read_numbers(inputs: Spec, text: str) -> np.ndarray:
+    """Read numbers that are separated by commas.
+
+    Raises:
+        UsageError: for what is not a number, and for more or fewer numbers than the network takes.
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{text!r} is not a list of numbers. Give numbers with commas: 0.1,2,3.5.") from None
+    if len(values) != inputs.shape[0]:
+        raise UsageError(f"{text!r} has {len(values)} numbers, but the network takes {inputs.shape[0]}.")
+    return np.array(values, inputs.dtype)
+
+
+def stack(examples: list[Tree]) -> Tree:
+    """Stack examples, arrays or dicts of arrays, into a batch."""
+    if isinstance(examples[0], dict):
+        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+    return np.stack(examples)

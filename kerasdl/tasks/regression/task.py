@@ -1,0 +1,180 @@
+"""Regression: one number or several for each example."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from kerasdl.data.dataset import DataSpec
+from kerasdl.errors import UsageError
+from kerasdl.inference import reading
+from kerasdl.inference.answers import Answers
+from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint
+from kerasdl.report.blocks import Section
+from kerasdl.tasks.regression import comparison, figures
+from kerasdl.tasks.task import Evaluation, Task
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Regression(Task):
+    """Regression of numbers: targets (N,) or (N, num_outputs), float.
+
+    The network gives (batch_size, num_outputs), in units of the targets' standard deviation around their
+    mean over the training examples; every exported file gives the targets' own units.
+    """
+
+    # What is minimised: mse (mean squared error), mae (mean absolute error) or huber (between the two).
+    error: Literal["mse", "mae", "huber"] = "mse"
+    # Error above which huber grows linearly, in standard deviations of the targets.
+    huber_delta: float = 1.0
+    # Train on targets of mean 0 and standard deviation 1; without it on the targets as they are.
+    scale_targets: bool = True
+
+    columns: ClassVar = {
+        "mae": ("MAE", ".4g"),
+        "r2": ("R2", ".4f"),
+        "max_difference": ("max difference", ".1e"),
+    }
+    from_data: ClassVar = ("num_outputs",)
+
+    def __post_init__(self):
+        if not self.huber_delta > 0:
+            raise UsageError(f"huber_delta is {self.huber_delta}, but it has to be greater than 0.")
+
+    def network_arguments(self, data):
+        return {"num_outputs": data.targets.shape[0] if data.targets.shape else 1}
+
+    # Training
+
+    def loss(self, data: DataSpec) -> "keras.Loss":
+        from kerasdl.tasks.regression.losses import ScaledError
+
+        mean, std = self._scale(data)
+        return ScaledError(error=self.error, delta=self.huber_delta, mean=mean.tolist(), std=std.tolist())
+
+    def metrics(self, data: DataSpec) -> "list[keras.Metric]":
+        from kerasdl.tasks.regression.losses import MeanAbsoluteError
+
+        mean, std = self._scale(data)
+        return [MeanAbsoluteError(name="mae", mean=mean.tolist(), std=std.tolist())]
+
+    def _scale(self, data: DataSpec) -> tuple[np.ndarray, np.ndarray]:
+        """Return what targets are centred on and divided by, (num_outputs,) float32 each."""
+        num_outputs = self.network_arguments(data)["num_outputs"]
+        if not (self.scale_targets and data.targets.mean):
+            return np.zeros(num_outputs, np.float32), np.ones(num_outputs, np.float32)
+        std = np.array(data.targets.std, np.float32)
+        return np.array(data.targets.mean, np.float32), np.where(std > 0, std, 1).astype(np.float32)
+
+    # Judging
+
+    def evaluate(self, answers: Answers, data: DataSpec, fitted: Mapping[str, Any]) -> Evaluation:
+        """Return the figures of a split; see `figures.figures`.
+
+        Args:
+            answers: output `values` (N, num_outputs), float32; targets (N,) or (N, num_outputs).
+            data: what is in each example.
+            fitted: not used.
+        """
+        values, targets = answers.outputs["values"], figures.columns_of(answers.targets)
+        worst = figures.worst(values, targets)
+        predictions = {"targets": targets.astype(np.float32), "values": values.astype(np.float32)}
+        return Evaluation(
+            figures=figures.figures(values, targets),
+            predictions=predictions,
+            mistakes={"indices": worst, **{name: array[worst] for name, array in predictions.items()}},
+        )
+
+    def compare_runs(self, first, second):
+        return comparison.compare(first, second)
+
+    # Shipping
+
+    def endpoints(
+        self, network: "keras.Model | None", data: DataSpec, fitted: Mapping[str, Any]
+    ) -> tuple[Endpoint, ...]:
+        """Return the endpoint that takes raw examples and gives `values` in the targets' own units."""
+        import tensorflow as tf
+
+        mean, std = self._scale(data)
+        single = not isinstance(data.inputs, Mapping)
+        only = "images" if reading.are_images(data.inputs) else "inputs"
+        specs = {only: data.inputs} if single else data.inputs
+
+        def predict(*tensors):
+            outputs = network.infer(tensors[0] if single else dict(zip(specs, tensors, strict=True)))
+            return {"values": tf.cast(outputs, tf.float32) * std + mean}
+
+        texts = any(spec.dtype == "string" for spec in specs.values())
+        return (
+            Endpoint(
+                "serving_default",
+                predict,
+                {name: tf.TensorSpec((None, *spec.shape), spec.dtype, name) for name, spec in specs.items()},
+                formats=("saved_model",) if texts else ALL_FORMATS,
+                inputs_of=lambda features, seed: {only: features} if single else dict(features),
+                compare=functools.partial(compare, std),
+                tolerances=tolerances,
+                judge=lambda answers: self.evaluate(answers, data, fitted).figures["short"],
+                describe=describe,
+                **reading.reader(data.inputs),
+            ),
+        )
+
+    # Showing
+
+    def summary(self, figures: Mapping[str, Any]) -> str:
+        return (
+            f"Test mean absolute error {figures['mae']:.4g} (RMSE {figures['rmse']:.4g}, R2 "
+            f"{figures['r2']:.4f}) on {figures['examples']:,} examples."
+        )
+
+    def sections(self, figures, class_names, mistakes) -> Sequence[Section]:
+        from kerasdl.tasks.regression.page import sections
+
+        return sections(figures, mistakes)
+
+
+def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarray) -> dict[str, float]:
+    """Compare the values of a file with the reference's on the same examples.
+
+    Returns:
+        Differences in standard deviations of the training targets, the file's mean absolute error and R2, and
+        `error_rise`: by how much its mean absolute error is larger than the reference's, as a share of it.
+    """
+    difference = np.abs(expected["values"] - actual["values"]) / std
+    targets = figures.columns_of(targets)
+    before, after = (float(np.abs(part["values"] - targets).mean()) for part in (expected, actual))
+    return {
+        "max_difference": float(difference.max()),
+        "mean_difference": float(difference.mean()),
+        "mae": after,
+        "r2": figures.r2(actual["values"], targets),
+        "error_rise": max(0.0, after / max(before, 1e-6 * float(std.min())) - 1),
+    }
+
+
+def tolerances(kind: str) -> dict[str, tuple[str, float]]:
+    """Return the limits on the figures of `compare`, by kind of file."""
+    quantized = {"mean_difference": ("<=", 0.05), "error_rise": ("<=", 0.05)}
+    return {
+        "float16": {"max_difference": ("<=", 0.02)},
+        "dynamic": quantized,
+        "int8": quantized,
+        "int16x8": quantized,
+    }.get(kind, {"max_difference": ("<=", 1e-4)})
+
+
+def describe(outputs: Arrays) -> list[dict[str, Any]]:
+    """Return the value of each example, or its values by number."""
+    return [
+        {"value": float(row[0])}
+        if len(row) == 1
+        else {f"value {number}": float(value) for number, value in enumerate(row)}
+        for row in outputs["values"]
+    ]
