@@ -13,7 +13,7 @@ from kerasdl.errors import UsageError
 from kerasdl.layers import noise
 from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
-from kerasdl.training import distribute
+from kerasdl.training import devices
 from kerasdl.training.optimizers.make import make_optimizer, moving_averages
 from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES
 
@@ -36,7 +36,7 @@ def trained(
     recipe = Recipe(model=case.model, data=None, task=case.task, precision=precision, **fields)
     keras.utils.set_random_seed(1)
     images, labels = case.examples(examples)
-    with distribute.scope(distribute.choose(strategy)):
+    with devices.choose(strategy).scope():
         keras.config.set_dtype_policy(precision)
         network = case.build()
         network.compile(
@@ -110,7 +110,7 @@ def test_gradient_accumulation_is_the_same_update(strategy):
 def test_non_finite_update_is_left_out(strategy):
     """An infinity in one sample of the last replica spoils no weight on any."""
     case = NORMALIZED
-    with distribute.scope(distribute.choose(strategy)):
+    with devices.choose(strategy).scope():
         network = case.build()
         recipe = Recipe(model=case.model, data=None, task=case.task, optimizer="sgd")
         network.compile(optimizer=make_optimizer(recipe, 1), loss=case.task.loss())
@@ -147,9 +147,9 @@ def test_noise_differs_by_seed_step_and_draw():
 
 
 def test_one_strategy_object_per_process():
-    assert distribute.choose("cpu:2") is distribute.choose("cpu:2")
-    assert distribute.choose("mirrored") is distribute.choose("mirrored")
-    assert distribute.choose("auto") is None
+    assert devices.choose("cpu:2").strategy is devices.choose("cpu:2").strategy
+    assert devices.choose("mirrored").strategy is devices.choose("mirrored").strategy
+    assert devices.choose("auto").strategy is None
 
 
 def test_layers_that_differ_by_replica_are_named(caplog):
@@ -158,7 +158,7 @@ def test_layers_that_differ_by_replica_are_named(caplog):
             super().__init__()
             self.drop, self.norm = keras.layers.Dropout(0.5), keras.layers.BatchNormalization()
 
-    with distribute.scope(distribute.choose("cpu:2")):
+    with devices.choose("cpu:2").scope():
         Careless().compile(loss="mse")
         assert "dropout" in caplog.text and "batch_normalization" in caplog.text
         caplog.clear()
@@ -169,15 +169,15 @@ def test_layers_that_differ_by_replica_are_named(caplog):
 
 def test_batch_that_does_not_divide_names_both_numbers():
     with pytest.raises(UsageError, match=r"batch size 33 .* 2 replicas .* --batch-size 32"):
-        distribute.check_batch_size(33, 2, 1)
+        devices.check_batch_size(33, 2, 1)
     with pytest.raises(UsageError, match="3 gradient accumulation steps"):
-        distribute.check_batch_size(32, 2, 3)
-    distribute.check_batch_size(36, 2, 3)
+        devices.check_batch_size(32, 2, 3)
+    devices.check_batch_size(36, 2, 3)
 
 
 def test_unknown_strategy():
     with pytest.raises(UsageError, match=r"mirorred.*auto, mirrored, none or cpu:N"):
-        distribute.choose("mirorred")
+        devices.choose("mirorred")
 
 
 CPUINFO = {
@@ -200,7 +200,7 @@ def processor(monkeypatch):
     def use(name, details=()):
         gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(len(details))]
         devices = {"CPU": [tf.config.PhysicalDevice("/physical_device:CPU:0", "CPU")], "GPU": gpus}
-        monkeypatch.setattr(distribute.machine, "cpuinfo", lambda: CPUINFO[name])
+        monkeypatch.setattr(devices.machine, "cpuinfo", lambda: CPUINFO[name])
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind="CPU": devices[kind])
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: details[gpus.index(gpu)]
@@ -211,7 +211,7 @@ def processor(monkeypatch):
 
 def begin(strategy="none", **fields):
     case = ALL_CASES[1]
-    return distribute.begin(Recipe(model=case.model, data=None, task=case.task, strategy=strategy, **fields))
+    return devices.begin(Recipe(model=case.model, data=None, task=case.task, strategy=strategy, **fields))
 
 
 @pytest.mark.parametrize("strategy", ["none", "auto", "mirrored", "cpu:2"])
