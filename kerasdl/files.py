@@ -2,11 +2,14 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from kerasdl.errors import RunFailedError
 
 #: Begins the name of what is being written; one that is still there was left by a process that died.
 UNFINISHED = ".writing-"
@@ -52,6 +55,32 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def read_json(path: Path, repair: str = "Train again.") -> dict[str, Any]:
+    """Read an object from a JSON file; empty where there is no file.
+
+    Args:
+        path: the file.
+        repair: what to do when it is damaged, as a sentence.
+
+    Raises:
+        RunFailedError: when the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise damaged(path, error, repair) from error
+    if not isinstance(content, dict):
+        raise damaged(path, f"a {type(content).__name__} where an object is expected", repair)
+    return content
+
+
+def damaged(path: Path, reason: Exception | str, repair: str = "Train again.") -> RunFailedError:
+    """Return the error that says why a file cannot be read, and what to do."""
+    return RunFailedError(f"{path} is damaged ({reason}). {repair}")
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,13 @@ from kerasdl.errors import UsageError
 from kerasdl.layers import noise
 from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
+from kerasdl.runs.folder import Run
 from kerasdl.training import devices
+from kerasdl.training.callbacks.best import Best
+from kerasdl.training.callbacks.checkpoint_writer import CheckpointWriter
+from kerasdl.training.callbacks.position import Position
+from kerasdl.training.interruption import Interruptions
+from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers.make import make_optimizer, moving_averages
 from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES
 
@@ -199,9 +205,9 @@ def processor(monkeypatch):
 
     def use(name, details=()):
         gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(len(details))]
-        devices = {"CPU": [tf.config.PhysicalDevice("/physical_device:CPU:0", "CPU")], "GPU": gpus}
+        listed = {"CPU": [tf.config.PhysicalDevice("/physical_device:CPU:0", "CPU")], "GPU": gpus}
         monkeypatch.setattr(devices.machine, "cpuinfo", lambda: CPUINFO[name])
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind="CPU": devices[kind])
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind="CPU": listed[kind])
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: details[gpus.index(gpu)]
         )
@@ -271,3 +277,34 @@ def test_refusal_on_the_command_line(processor, command, tmp_path, capsys, monke
     assert main([command, "mlp", "--data", "digits", "--precision", "mixed_bfloat16"]) == 2
     assert "--precision float32" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["MultiWorkerMirroredStrategy", "TPUStrategy", "OneDeviceStrategy"])
+def test_a_strategy_that_is_not_dealt_with_is_refused(name):
+    kind = getattr(tf.distribute, name)
+    strategy = object.__new__(kind)  # not begun: some need a cluster
+    with pytest.raises(UsageError, match=rf"Training on a {kind.__name__} is not supported.*--strategy auto"):
+        devices.Devices(strategy)
+
+
+def test_a_network_on_such_a_strategy_is_not_trained_on_one_device():
+    with tf.distribute.OneDeviceStrategy("CPU:0").scope():
+        network = keras.Sequential([keras.layers.Dense(1)])
+    with pytest.raises(UsageError, match="OneDeviceStrategy is not supported"):
+        Loop(network, tf.data.Dataset.range(1))
+
+
+@pytest.mark.parametrize("is_chief", [True, False])
+def test_only_the_chief_writes(tmp_path, monkeypatch, is_chief):
+    monkeypatch.setattr(devices.Devices, "is_chief", is_chief)
+    case = ALL_CASES[0]
+    network, twin = case.build(), case.build()
+    network.compile("sgd")
+    run, position = Run(tmp_path), Position(1)
+    best = Best(run, twin, case.task.score, None, position)
+    best.set_model(network)
+    best.save()
+    keeper = CheckpointWriter(run, position, "1", dict, Interruptions(), lambda logs: None)
+    keeper.set_model(network)
+    keeper._save()
+    assert (run.model_file.is_file(), run.checkpoints.is_dir()) == (is_chief, is_chief)

@@ -284,3 +284,12 @@ def test_one_number_that_is_not_finite_leaves_the_update_out(bad, sparse):
     (weight, *_), _ = _updated(optimizer, [value])
     np.testing.assert_array_equal(weight, np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2))
     assert int(optimizer.num_skipped.numpy()) == 1
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_optimizers_survive_a_file(name, precision):
+    optimizer = make_optimizer(recipe(optimizer=name, precision=precision, weight_decay=0.1), 1)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert type(again) is type(optimizer)
+    assert again.get_config() == optimizer.get_config()

@@ -451,7 +451,7 @@ def test_without_any_checkpoint_the_run_begins_anew(stopped, finished, copy_of):
 
 
 def test_what_is_not_a_run(finished, tmp_path):
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not a run folder"):
         trainer.resume(tmp_path)
     with pytest.raises(UsageError, match=f"Give one of {finished}"):
         trainer.resume(finished.parent)

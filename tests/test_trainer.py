@@ -2,10 +2,12 @@
 
 import csv
 import dataclasses
+import gc
 import itertools
 import shlex
 import subprocess
 import sys
+import weakref
 
 import keras
 import numpy as np
@@ -21,7 +23,7 @@ from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
-from kerasdl.training import devices
+from kerasdl.training import build, devices
 from kerasdl.training.callbacks.best import Best
 from kerasdl.training.optimizers.make import moving_averages
 
@@ -240,3 +242,24 @@ def test_a_class_without_weight_is_never_learned(tmp_path):
     result = train(tmp_path, task=Classification(class_weights=weights), epochs=4)
     answers = np.load(result.run.path / "predictions.npz")
     assert set(answers["class_ids"]) == set(range(5))
+
+
+def test_nothing_of_the_trained_networks_is_held_after_training(tmp_path, monkeypatch):
+    """Evaluation and export have the memory of weights, twin and optimizer slots for themselves."""
+    make_pair, evaluate = build.make_pair, trainer.evaluate_network
+    built, alive = [], []
+
+    def watched(plan):
+        pair = make_pair(plan)
+        built.extend(weakref.ref(part) for part in (*pair, pair[0].optimizer))
+        return pair
+
+    def looking(*given):
+        gc.collect()
+        alive.extend(reference() for reference in built)
+        return evaluate(*given)
+
+    monkeypatch.setattr(build, "make_pair", watched)
+    monkeypatch.setattr(trainer, "evaluate_network", looking)
+    train(tmp_path, ema_momentum=0.9)
+    assert alive == [None, None, None]

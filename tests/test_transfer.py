@@ -219,11 +219,11 @@ def test_two_phases_on_two_replicas(tmp_path, transfer):
 def test_a_search_for_the_learning_rate_freezes_too(transfer, monkeypatch):
     held = {}
 
-    def spy(network, *_):
+    def spy(network, blocks):
         held["trained"] = len(network.optimizer._trainable_variables)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lr_find._RisingRate, "on_train_begin", lambda self, logs=None: spy(self.model))
+    monkeypatch.setattr(lr_find, "Loop", spy)
     with pytest.raises(KeyboardInterrupt):
         lr_find.range_test(make_recipe(**transfer), steps=20)
     assert held == {"trained": 2}

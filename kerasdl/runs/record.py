@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.errors import RunFailedError
+from kerasdl.files import damaged
 from kerasdl.recipe.document import leaves
 from kerasdl.runs.folder import Run, open_run
 
@@ -84,7 +84,7 @@ class Record:
             with np.load(path, allow_pickle=False) as file:
                 return {key: file[key] for key in (*needed, *file.files)}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise _damaged(path, error, repair) from error
+            raise damaged(path, error, repair) from error
 
 
 def read(path: str | Path) -> Record:
@@ -95,13 +95,13 @@ def read(path: str | Path) -> Record:
         RunFailedError: when a file is damaged.
     """
     run = open_run(path)
-    document = _json(run, "recipe.json")
+    document = run.read_json("recipe.json")
     return Record(
         run=run,
         recipe=document.get("fields", document),
-        receipt=_json(run, "receipt.json"),
-        status=_json(run, "status.json"),
-        metrics=_json(run, "metrics.json"),
+        receipt=run.read_json("receipt.json"),
+        status=run.read_json("status.json"),
+        metrics=run.read_json("metrics.json"),
         history=_history(run.path / "history.csv"),
         labels=run.labels() if (run.path / "labels.txt").is_file() else (),
     )
@@ -120,13 +120,6 @@ def _text(value: Any) -> str:
     return "none" if isinstance(value, Mapping) or value is None else str(value)
 
 
-def _json(run: Run, name: str) -> dict[str, Any]:
-    try:
-        return run.read_json(name)
-    except ValueError as error:
-        raise _damaged(run.path / name, error) from error
-
-
 def _history(path: Path) -> list[dict[str, float | None]]:
     if not path.is_file():
         return []
@@ -136,13 +129,9 @@ def _history(path: Path) -> list[dict[str, float | None]]:
                 {name: _finite(text) for name, text in row.items() if name} for row in csv.DictReader(file)
             ]
         except ValueError as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
 
 def _finite(text: str | None) -> float | None:
     value = float(text) if text else math.nan
     return value if math.isfinite(value) else None
-
-
-def _damaged(path: Path, error: Exception, repair: str = "Train again.") -> RunFailedError:
-    return RunFailedError(f"{path} is damaged ({error}). {repair}")
