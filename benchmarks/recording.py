@@ -21,20 +21,20 @@ from rich.console import Console  # noqa: E402
 import kerasdl  # noqa: E402
 from kerasdl.jobs import train  # noqa: E402
 from kerasdl.training import checkpoint, fit  # noqa: E402
-from kerasdl.training.callbacks import callbacks, checkpoint_writer, history  # noqa: E402
+from kerasdl.training.callbacks import best, checkpoint_writer, history, position, progress_bar, stops  # noqa: E402
 
 _METHODS = (
     "on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end",
     "on_train_end",
 )  # fmt: skip
 _TIMED = {
-    "checkpoints": (checkpoint_writer.Checkpoints,),
-    "best weights (model.keras)": (callbacks.Best,),
+    "checkpoints": (checkpoint_writer.CheckpointWriter,),
+    "best weights (model.keras)": (best.Best,),
     "history.csv": (history.History,),
     "TensorBoard": (history.TensorBoard,),
     "status.json": (history.Status,),
-    "progress bar": (history.ProgressBar,),
-    "position, divergence": (callbacks.Position, callbacks.Divergence),
+    "progress bar": (progress_bar.ProgressBar,),
+    "position, divergence": (position.Position, stops.Divergence),
 }
 _seconds: dict[str, float] = defaultdict(float)
 _validation = {"seconds": 0.0}  # between on_test_begin and on_test_end
@@ -69,8 +69,8 @@ def main() -> None:
             for method in _METHODS:
                 if method in vars(kind):
                     setattr(kind, method, timed(name, vars(kind)[method]))
-    callbacks.Position.on_test_begin = lambda *_: _validate(-time.perf_counter())
-    callbacks.Position.on_test_end = lambda *_: _validate(time.perf_counter())
+    position.Position.on_test_begin = lambda *_: _validate(-time.perf_counter())
+    position.Position.on_test_end = lambda *_: _validate(time.perf_counter())
     checkpoint.write = timed("written", checkpoint.write)
     counted, written = checkpoint.write, []
     checkpoint.write = lambda *arguments: written.append(1) or counted(*arguments)

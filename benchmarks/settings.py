@@ -71,7 +71,9 @@ def samples_per_second(
     from kerasdl.data import order
     from kerasdl.recipe import catalog, replace
     from kerasdl.training import build, loop
-    from kerasdl.training.optimizers import make
+    from kerasdl.training.devices import Devices
+    from kerasdl.training.optimizers import make, replica_safe
+    from kerasdl.training.plan import plan_run
 
     loop.CALL_SECONDS = call_seconds
     if block_steps is not None:
@@ -81,14 +83,14 @@ def samples_per_second(
         order._finish = lambda dataset, **_: finish(dataset, prefetch=prefetch)
     if stock_updates:
         for key, kind in make._CLASSES.items():
-            make._CLASSES[key] = getattr(keras.optimizers, kind.__name__)
+            make._CLASSES[key] = getattr(keras.optimizers, kind.__name__.removeprefix("ReplicaSafe"))
     if not test_finite:
-        make._all_finite = lambda gradients: tf.constant(True)
+        replica_safe._all_finite = lambda gradients: tf.constant(True)
     recipe = replace(catalog.load(name)[0], **changes)
     colour = recipe.preprocessing.channels == 3
     splits = data((32, 32, 3) if colour else (28, 28, 1), examples)
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
-    network, _ = build.make_pair(recipe, splits, None, steps)
+    network, _ = build.make_pair(plan_run(recipe, splits, Devices()))
     network.jit_compile = jit_compile
     augmentation = recipe.augmentation
     if augment_in_step:

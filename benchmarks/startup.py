@@ -101,17 +101,17 @@ def train(arguments: list[str]) -> None:
         mark("parsed")
         import_tensorflow()
         mark("keras")  # Keras comes with TensorFlow
-        from kerasdl.training.callbacks import callbacks
+        from kerasdl.training.callbacks.position import Position
 
-        callbacks.Position.on_train_batch_end = lambda *_, **__: end()
-        _before(callbacks.Position, "on_epoch_begin", "epoch")
+        Position.on_train_batch_end = lambda *_, **__: end()
+        _before(Position, "on_epoch_begin", "epoch")
 
     def watch(parsed):
         from kerasdl.jobs import train as trainer
         from kerasdl.training import build
 
         _before(trainer, "load_data", "imported")
-        _before(build, "resolve", "data")
+        _before(trainer, "plan_run", "data")
         _after(build, "make_pair", "built")
         return parsed
 

@@ -127,7 +127,7 @@ def train_kerasdl(settings: Settings) -> tuple[list[float], float]:
     from kerasdl.recipe import recipe as recipes
 
     recipe = networks.recipe(settings.network)  # imports TensorFlow, quietly
-    from kerasdl.training.callbacks import callbacks
+    from kerasdl.training.callbacks.position import Position
 
     recipe = recipes.replace(
         recipe,
@@ -145,16 +145,16 @@ def train_kerasdl(settings: Settings) -> tuple[list[float], float]:
         seed=settings.seed,
     )
     clock = Clock()
-    before = callbacks.Position.on_epoch_begin
+    before = Position.on_epoch_begin
 
     def epoch_begins(position, epoch, logs=None):
         clock.epoch()
         before(position, epoch, logs)
 
-    callbacks.Position.on_epoch_begin = epoch_begins  # the first callback: the clock stands before all others
-    callbacks.Position.on_train_end = lambda position, logs=None: clock.epoch()
-    callbacks.Position.on_test_begin = lambda position, logs=None: clock.test(-1)
-    callbacks.Position.on_test_end = lambda position, logs=None: clock.test(1)
+    Position.on_epoch_begin = epoch_begins  # the first callback: the clock stands before all others
+    Position.on_train_end = lambda position, logs=None: clock.epoch()
+    Position.on_test_begin = lambda position, logs=None: clock.test(-1)
+    Position.on_test_end = lambda position, logs=None: clock.test(1)
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         result = kerasdl.train(recipe, runs_dir=folder, export=False, console=Console(file=nowhere))
         lines = (result.run.path / "history.csv").read_text().splitlines()

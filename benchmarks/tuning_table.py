@@ -24,6 +24,8 @@ from kerasdl.data import order  # noqa: E402
 from kerasdl.data.images.digits import Digits  # noqa: E402
 from kerasdl.recipe import catalog  # noqa: E402
 from kerasdl.training import build, loop  # noqa: E402
+from kerasdl.training.devices import Devices  # noqa: E402
+from kerasdl.training.plan import plan_run  # noqa: E402
 
 EPOCHS = 5
 #: Name -> whether its values are ordered, and the values. The learning rate is last: it needs no new step.
@@ -50,7 +52,7 @@ def recipe_of(activation: str, pooling: str, optimizer: str, dropout: float, bat
 def errors(recipe, splits, learning_rates: list[float]) -> list[float]:
     """Train with each learning rate; return the share of the validation split that is wrong in the end."""
     steps = order.steps_per_epoch(splits.train, recipe.batch_size)
-    network, _ = build.make_pair(recipe, splits, None, steps)
+    network, _ = build.make_pair(plan_run(recipe, splits, Devices()))
     variables = [*network.variables, *network.optimizer.variables]
     first = [np.array(variable) for variable in variables]
     images, labels = splits.validation.features, splits.validation.labels

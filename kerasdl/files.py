@@ -57,30 +57,33 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def read_json(path: Path, repair: str) -> dict[str, Any]:
-    """Read a JSON object.
+def read_json(path: Path, repair: str = "Train again.", *, needed: bool = False) -> dict[str, Any]:
+    """Read an object from a JSON file; empty where there is no file.
 
     Args:
-        path: file to read.
-        repair: sentence that says how to get an intact file.
+        path: the file.
+        repair: what to do when it is damaged, as a sentence.
+        needed: whether a missing file is an error.
 
     Raises:
-        RunFailedError: when the file is missing or damaged.
+        RunFailedError: when the file is damaged, or needed and missing.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise damaged(path, "it is missing", repair) from None
+        if needed:
+            raise damaged(path, "it is missing", repair) from None
+        return {}
     except ValueError as error:
         raise damaged(path, error, repair) from error
-    if not isinstance(document, dict):
-        raise damaged(path, "it holds no JSON object", repair)
-    return document
+    if not isinstance(content, dict):
+        raise damaged(path, f"a {type(content).__name__} where an object is expected", repair)
+    return content
 
 
-def damaged(path: Path, why: object, repair: str) -> RunFailedError:
-    """Return the error for a file that cannot be read as what it should be."""
-    return RunFailedError(f"{path} is damaged: {why}. {repair}")
+def damaged(path: Path, reason: Exception | str, repair: str = "Train again.") -> RunFailedError:
+    """Return the error that says why a file cannot be read, and what to do."""
+    return RunFailedError(f"{path} is damaged ({reason}). {repair}")
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The machine and its software: versions, processor, GPUs, and the settings that decide speed."""
+"""The machine and its software: versions, processor, GPUs."""
 
 import contextlib
 import importlib.metadata
@@ -8,26 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kerasdl import environment
-
 _PACKAGES = (
     "kerasdl", "tensorflow", "keras", "numpy", "tensorflow-datasets", "tf2onnx", "onnx", "onnxruntime",
     "ai-edge-litert", "scikit-learn",
 )  # fmt: skip
-
-
-def settings() -> dict[str, Any]:
-    """Return what decides speed and is silent otherwise, as TensorFlow has it, not as it was asked for."""
-    import tensorflow as tf
-    from tensorflow.python.util import _pywrap_util_port
-
-    return {
-        "fast_cpu_kernels": bool(_pywrap_util_port.IsMklEnabled()),
-        "tf_data_autotuner": False,  # `data/order.py` turns it off
-        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or "default",
-        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or "default",
-        "environment": environment.describe(),
-    }
 
 
 def versions() -> dict[str, str]:

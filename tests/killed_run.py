@@ -28,7 +28,7 @@ from kerasdl.recipe import Config, Recipe  # noqa: E402
 from kerasdl.runs import folder as runs  # noqa: E402
 from kerasdl.tasks.classification.task import Classification  # noqa: E402
 from kerasdl.training import loop  # noqa: E402
-from kerasdl.training.callbacks.callbacks import Position  # noqa: E402
+from kerasdl.training.callbacks.position import Position  # noqa: E402
 from tests.cases import Normalized  # noqa: E402
 
 

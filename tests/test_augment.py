@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.dataset import ArraySplit
+from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
 from kerasdl.data.images.augment import ImageAugmentation
 from kerasdl.data.order import training_batches
 from kerasdl.errors import UsageError
 from kerasdl.tasks.classification.losses import Accuracy, SparseCrossentropy
+from kerasdl.tasks.classification.task import Classification
 
 COUNT, SIZE = 64, 12
 SEED = (3, 5)
@@ -185,12 +186,13 @@ def test_a_shift_that_loses_the_image_is_warned_of(caplog):
 
 
 def test_mixed_examples_weigh_what_their_classes_do():
-    from kerasdl.training.fit import _weights
-
-    of_class = np.array([1.0, 3.0, 10.0], np.float32)
+    classes = Spec((), "int32", ("a", "b", "c"))
+    split = ArraySplit(np.zeros((3, 1), np.uint8), np.arange(3))
+    data = Dataset(split, split, split, DataSpec(Spec((1,), "uint8"), classes), "")
+    weights = Classification(class_weights=(1.0, 3.0, 10.0)).sample_weights(data)
     blocks = np.array([[[0, 1, 0.25], [2, 0, 1.0]]], np.float32)  # (steps, B, 3)
-    np.testing.assert_allclose(_weights(of_class, tf.constant(blocks)), [[2.5, 10.0]])
-    np.testing.assert_allclose(_weights(of_class, tf.constant([[1, 2]])), [[3.0, 10.0]])
+    np.testing.assert_allclose(weights(tf.constant(blocks)), [[2.5, 10.0]])
+    np.testing.assert_allclose(weights(tf.constant([[1, 2]])), [[3.0, 10.0]])
 
 
 def test_mixed_labels_train():

@@ -13,7 +13,13 @@ from kerasdl.errors import UsageError
 from kerasdl.layers import noise
 from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
-from kerasdl.training import distribute
+from kerasdl.runs.folder import Run
+from kerasdl.training import devices
+from kerasdl.training.callbacks.best import Best
+from kerasdl.training.callbacks.checkpoint_writer import CheckpointWriter
+from kerasdl.training.callbacks.position import Position
+from kerasdl.training.interruption import Interruptions
+from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers.make import make_optimizer, moving_averages
 from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES
 
@@ -36,7 +42,7 @@ def trained(
     recipe = Recipe(model=case.model, data=None, task=case.task, precision=precision, **fields)
     keras.utils.set_random_seed(1)
     images, labels = case.examples(examples)
-    with distribute.scope(distribute.choose(strategy)):
+    with devices.choose(strategy).scope():
         keras.config.set_dtype_policy(precision)
         network = case.build()
         network.compile(
@@ -110,7 +116,7 @@ def test_gradient_accumulation_is_the_same_update(strategy):
 def test_non_finite_update_is_left_out(strategy):
     """An infinity in one sample of the last replica spoils no weight on any."""
     case = NORMALIZED
-    with distribute.scope(distribute.choose(strategy)):
+    with devices.choose(strategy).scope():
         network = case.build()
         recipe = Recipe(model=case.model, data=None, task=case.task, optimizer="sgd")
         network.compile(optimizer=make_optimizer(recipe, 1), loss=case.task.loss(None))
@@ -147,9 +153,9 @@ def test_noise_differs_by_seed_step_and_draw():
 
 
 def test_one_strategy_object_per_process():
-    assert distribute.choose("cpu:2") is distribute.choose("cpu:2")
-    assert distribute.choose("mirrored") is distribute.choose("mirrored")
-    assert distribute.choose("auto") is None
+    assert devices.choose("cpu:2").strategy is devices.choose("cpu:2").strategy
+    assert devices.choose("mirrored").strategy is devices.choose("mirrored").strategy
+    assert devices.choose("auto").strategy is None
 
 
 def test_layers_that_differ_by_replica_are_named(caplog):
@@ -158,7 +164,7 @@ def test_layers_that_differ_by_replica_are_named(caplog):
             super().__init__()
             self.drop, self.norm = keras.layers.Dropout(0.5), keras.layers.BatchNormalization()
 
-    with distribute.scope(distribute.choose("cpu:2")):
+    with devices.choose("cpu:2").scope():
         Careless().compile(loss="mse")
         assert "dropout" in caplog.text and "batch_normalization" in caplog.text
         caplog.clear()
@@ -169,15 +175,15 @@ def test_layers_that_differ_by_replica_are_named(caplog):
 
 def test_batch_that_does_not_divide_names_both_numbers():
     with pytest.raises(UsageError, match=r"batch size 33 .* 2 replicas .* --batch-size 32"):
-        distribute.check_batch_size(33, 2, 1)
+        devices.check_batch_size(33, 2, 1)
     with pytest.raises(UsageError, match="3 gradient accumulation steps"):
-        distribute.check_batch_size(32, 2, 3)
-    distribute.check_batch_size(36, 2, 3)
+        devices.check_batch_size(32, 2, 3)
+    devices.check_batch_size(36, 2, 3)
 
 
 def test_unknown_strategy():
     with pytest.raises(UsageError, match=r"mirorred.*auto, mirrored, none or cpu:N"):
-        distribute.choose("mirorred")
+        devices.choose("mirorred")
 
 
 CPUINFO = {
@@ -199,9 +205,9 @@ def processor(monkeypatch):
 
     def use(name, details=()):
         gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(len(details))]
-        devices = {"CPU": [tf.config.PhysicalDevice("/physical_device:CPU:0", "CPU")], "GPU": gpus}
-        monkeypatch.setattr(distribute.machine, "cpuinfo", lambda: CPUINFO[name])
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind="CPU": devices[kind])
+        listed = {"CPU": [tf.config.PhysicalDevice("/physical_device:CPU:0", "CPU")], "GPU": gpus}
+        monkeypatch.setattr(devices.machine, "cpuinfo", lambda: CPUINFO[name])
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind="CPU": listed[kind])
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: details[gpus.index(gpu)]
         )
@@ -211,7 +217,7 @@ def processor(monkeypatch):
 
 def begin(strategy="none", **fields):
     case = ALL_CASES[1]
-    return distribute.begin(Recipe(model=case.model, data=None, task=case.task, strategy=strategy, **fields))
+    return devices.begin(Recipe(model=case.model, data=None, task=case.task, strategy=strategy, **fields))
 
 
 @pytest.mark.parametrize("strategy", ["none", "auto", "mirrored", "cpu:2"])
@@ -271,3 +277,34 @@ def test_refusal_on_the_command_line(processor, command, tmp_path, capsys, monke
     assert main([command, "mlp", "--data", "digits", "--precision", "mixed_bfloat16"]) == 2
     assert "--precision float32" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["MultiWorkerMirroredStrategy", "TPUStrategy", "OneDeviceStrategy"])
+def test_a_strategy_that_is_not_dealt_with_is_refused(name):
+    kind = getattr(tf.distribute, name)
+    strategy = object.__new__(kind)  # not begun: some need a cluster
+    with pytest.raises(UsageError, match=rf"Training on a {kind.__name__} is not supported.*--strategy auto"):
+        devices.Devices(strategy)
+
+
+def test_a_network_on_such_a_strategy_is_not_trained_on_one_device():
+    with tf.distribute.OneDeviceStrategy("CPU:0").scope():
+        network = keras.Sequential([keras.layers.Dense(1)])
+    with pytest.raises(UsageError, match="OneDeviceStrategy is not supported"):
+        Loop(network, tf.data.Dataset.range(1))
+
+
+@pytest.mark.parametrize("is_chief", [True, False])
+def test_only_the_chief_writes(tmp_path, monkeypatch, is_chief):
+    monkeypatch.setattr(devices.Devices, "is_chief", is_chief)
+    case = ALL_CASES[0]
+    network, twin = case.build(), case.build()
+    network.compile("sgd")
+    run, position = Run(tmp_path), Position(1)
+    best = Best(run, twin, case.task.score, None, position)
+    best.set_model(network)
+    best.save()
+    keeper = CheckpointWriter(run, position, "1", dict, Interruptions(), lambda logs: None)
+    keeper.set_model(network)
+    keeper._save()
+    assert (run.model_file.is_file(), run.checkpoints.is_dir()) == (is_chief, is_chief)

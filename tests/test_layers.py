@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from kerasdl import layers
 from kerasdl.layers import BatchNormalization, convolution
-from kerasdl.training import distribute
+from kerasdl.training import devices
 from tests.cases import EXTRA_CASES
 
 TRAINING, INFERENCE = "training", "inference"
@@ -237,8 +237,8 @@ def test_small_batches_are_kerass(monkeypatch, shape, fused):
 def test_replicas(strategy, fused):
     """One replica takes the kernel; several share their statistics, unless told not to."""
     case = Layer((6, 5, 4, 3))
-    chosen = distribute.choose(strategy)
-    with distribute.scope(chosen):
+    chosen = devices.choose(strategy)
+    with chosen.scope():
         shared, own = BatchNormalization(), BatchNormalization(synchronized=False)
         for layer in (shared, own):
             layer.build((None, *case.shape[1:]))
@@ -248,7 +248,7 @@ def test_replicas(strategy, fused):
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             return layer(inputs + tf.cast(replica, "float32"), training=True)
 
-        run = (lambda x: train(x)) if chosen is None else lambda x: chosen.run(train, args=(x,))
+        run = train if chosen.strategy is None else lambda x: chosen.run(train, x)
         return operators(run, case.inputs())
 
     assert ("FusedBatchNormV3" in call(shared)) == fused
@@ -271,7 +271,7 @@ def test_networks_train_as_with_kerass_layer(monkeypatch, strategy, fields):
     for kernel in (False, True):
         monkeypatch.setattr(layers.normalization, "_FUSED_FROM", 0 if kernel else 2**62)
         keras.utils.set_random_seed(0)
-        with distribute.scope(distribute.choose(strategy)):
+        with devices.choose(strategy).scope():
             network = EXTRA_CASES[0].build()
             network.compile(keras.optimizers.SGD(0.1), EXTRA_CASES[0].task.loss(), seed=1, **fields)
         data = tf.data.Dataset.from_tensor_slices(EXTRA_CASES[0].examples(40)).batch(16)

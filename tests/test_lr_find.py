@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasdl.cli import main
 from kerasdl.cli.commands.lr_find import train_command
 from kerasdl.data import order
+from kerasdl.data.images.augment import ImageAugmentation
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.jobs import lr_find, train
@@ -20,6 +21,7 @@ from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.training import build
+from kerasdl.training.loop import Loop
 
 RATES = np.geomspace(1e-6, 10, 200)
 
@@ -111,6 +113,28 @@ def test_each_loss_is_that_of_its_own_batch():
         optimizer.learning_rate = rate
         optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
     assert found.losses == pytest.approx(losses, rel=1e-4)
+
+
+def test_mixed_labels_have_the_weights_of_their_classes(monkeypatch):
+    """Keras's `fit` would take the largest of a mixed label's three numbers for its class."""
+    task = Classification(class_weights=tuple(map(float, range(1, 11))))
+    wanted = recipe(task=task, augmentation=ImageAugmentation(mixup=0.4, cutmix=1.0))
+    given = {}
+
+    def watched(network, blocks):
+        features, labels, weights = (part[0] for part in next(iter(blocks)))
+        outputs = network(features, training=True)
+        given["loss"] = float(task.loss()(labels, outputs, sample_weight=weights))
+        given["labels"], given["weights"] = labels, weights
+        return Loop(network, blocks)
+
+    monkeypatch.setattr(lr_find, "Loop", watched)
+    found = lr_find.range_test(wanted, steps=20)
+    first, second, share = np.transpose(given["labels"])
+    assert np.any((share > 0) & (share < 1) & (first != second))
+    expected = share * (1 + first) + (1 - share) * (1 + second)
+    np.testing.assert_allclose(given["weights"], expected, rtol=1e-5)
+    assert found.losses[0] == pytest.approx(given["loss"], rel=1e-4)
 
 
 def test_two_replicas_and_micro_batches_see_what_one_sees():

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
-from kerasdl.training import distribute
-from kerasdl.training.optimizers.make import OneCycle, Warmup, make_optimizer, make_schedule
+from kerasdl.training import devices
+from kerasdl.training.optimizers.make import make_optimizer
+from kerasdl.training.optimizers.schedules import OneCycle, Warmup, make_schedule
 from tests.cases import ALL_CASES, EXTRA_CASES
 from tests.test_distribute import assert_same_update, trained
 
@@ -167,8 +168,8 @@ def replicas_of(variables, strategy):
 @pytest.mark.parametrize("infinite", [False, True])
 def test_loss_scale_halves_on_an_infinity_of_the_last_replica(infinite):
     """Without batch normalisation, which would carry the infinity to the other replica."""
-    strategy = distribute.choose("cpu:2")
-    with distribute.scope(strategy):
+    strategy = devices.choose("cpu:2").strategy
+    with strategy.scope():
         keras.config.set_dtype_policy("mixed_float16")
         network = PLAIN.build()
         optimizer = make_optimizer(recipe(precision="mixed_float16"), 1)
@@ -283,3 +284,12 @@ def test_one_number_that_is_not_finite_leaves_the_update_out(bad, sparse):
     (weight, *_), _ = _updated(optimizer, [value])
     np.testing.assert_array_equal(weight, np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2))
     assert int(optimizer.num_skipped.numpy()) == 1
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_optimizers_survive_a_file(name, precision):
+    optimizer = make_optimizer(recipe(optimizer=name, precision=precision, weight_decay=0.1), 1)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert type(again) is type(optimizer)
+    assert again.get_config() == optimizer.get_config()

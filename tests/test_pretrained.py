@@ -23,6 +23,8 @@ from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.training import build
+from kerasdl.training.devices import Devices
+from kerasdl.training.plan import plan_run
 from kerasdl.training.weights import published
 from kerasdl.training.weights import source as pretrained
 
@@ -322,4 +324,4 @@ def test_frozen_layers_without_weights_of_their_own_are_refused(tmp_path):
     splits = Digits(classes=("0", "1")).load()
     recipe = dataclasses.replace(recipe, preprocessing=Config(ImagePreprocessing, size=(32, 32), channels=3))
     with pytest.raises(UsageError, match=r"dense_1 is frozen.*--freeze 13 "):
-        build.make_pair(recipe, splits, None, 1)
+        build.make_pair(plan_run(recipe, splits, Devices()))

@@ -16,7 +16,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from kerasdl.recipe import Recipe
 from kerasdl.runs.folder import Run
-from kerasdl.training import distribute
+from kerasdl.training import devices
 from kerasdl.training.interruption import Interrupted
 from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.profiling import breakdown, operations, trace
@@ -34,7 +34,7 @@ def fit(folder, *more, case=MLP, strategy="none", epochs=2, steps=STEPS, profile
     """Train a tiny network for real, `steps` of 8 examples an epoch, four of them in a call."""
     recipe = Recipe(model=case.model, data=None, task=case.task, optimizer="sgd", learning_rate=0.1)
     keras.utils.set_random_seed(1)
-    with distribute.scope(distribute.choose(strategy)):
+    with devices.choose(strategy).scope():
         network = case.build()
         network.compile(
             optimizer=make_optimizer(recipe, steps),

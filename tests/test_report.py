@@ -395,7 +395,7 @@ def test_what_is_no_run_is_refused(tmp_path, capsys):
     for path, said in (
         ("runs/tiny", "tiny/1, {0}/runs/tiny/2, {0}/runs/tiny/10."),
         ("runs", "has runs in it"),
-        ("empty", "is no run"),
+        ("empty", "is not a run folder"),
         ("nowhere", "There is no"),
     ):
         assert main(["report", str(tmp_path / path)]) == 2

@@ -26,11 +26,14 @@ from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.classification.task import Classification
-from kerasdl.training import build, checkpoint
+from kerasdl.training import checkpoint
 from kerasdl.training import resume as resuming
 from kerasdl.training.callbacks import checkpoint_writer
-from kerasdl.training.callbacks.callbacks import Best, Position
+from kerasdl.training.callbacks.best import Best
+from kerasdl.training.callbacks.position import Position
+from kerasdl.training.devices import Devices
 from kerasdl.training.interruption import Interrupted, Interruptions
+from kerasdl.training.plan import plan_run
 
 QUIET = Console(quiet=True)
 
@@ -448,7 +451,7 @@ def test_without_any_checkpoint_the_run_begins_anew(stopped, finished, copy_of):
 
 
 def test_what_is_not_a_run(finished, tmp_path):
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not a run folder"):
         trainer.resume(tmp_path)
     with pytest.raises(UsageError, match=f"Give one of {finished}"):
         trainer.resume(finished.parent)
@@ -537,7 +540,7 @@ def test_another_time_limit_does_not_undo_early_stopping(tmp_path):
 @pytest.mark.parametrize(("limit", "steps"), [(3, 3), (0.5, 10), (1.0, 20), (1000, 20), (1e-6, 1)])
 def test_limited_batches(limit, steps):
     recipe, splits = make_recipe(limit_train_batches=limit), Digits().load()
-    assert build.resolve(recipe, splits)[2] == steps
+    assert plan_run(recipe, splits, Devices()).steps_per_epoch == steps
 
 
 def test_one_batch_is_learned_by_heart(tmp_path):
@@ -562,7 +565,7 @@ def test_spans_of_time_that_are_none(text):
     ("text", "steps", "seconds"), [("7", 7, np.inf), ("1h30m", np.inf, 5400), ("none", np.inf, np.inf)]
 )
 def test_how_often_checkpoints_are_written(text, steps, seconds):
-    keeper = checkpoint_writer.Checkpoints(None, None, text, dict, None, 1)
+    keeper = checkpoint_writer.CheckpointWriter(None, None, text, dict, None, 1)
     assert (keeper.every_steps, keeper.every_seconds) == (steps, seconds)
 
 

@@ -15,7 +15,8 @@ from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.recipe import catalog
 from kerasdl.runs import folder
-from kerasdl.training.callbacks import callbacks
+from kerasdl.training.callbacks.best import Best
+from kerasdl.training.callbacks.position import Position
 from tests.cases import EXTRA_CASES
 from tests.test_models import compiled
 from tests.test_recipe import OWN_RECIPE
@@ -103,7 +104,7 @@ def test_batch_statistics_that_are_not_finite_are_not_kept(tmp_path):
     case = EXTRA_CASES[0]
     network, twin = compiled(case, case.build()), case.build()
     network.set_weights(twin.get_weights())
-    best = callbacks.Best(folder.Run(tmp_path), twin, case.task.score, None, callbacks.Position(1))
+    best = Best(folder.Run(tmp_path), twin, case.task.score, None, Position(1))
     best.set_model(network)
     assert best.save()
     spoiled = [

@@ -2,10 +2,12 @@
 
 import csv
 import dataclasses
+import gc
 import itertools
 import shlex
 import subprocess
 import sys
+import weakref
 
 import keras
 import numpy as np
@@ -21,8 +23,8 @@ from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
-from kerasdl.training import distribute
-from kerasdl.training.callbacks import callbacks
+from kerasdl.training import build, devices
+from kerasdl.training.callbacks.best import Best
 from kerasdl.training.optimizers.make import moving_averages
 
 
@@ -71,7 +73,7 @@ def assert_saved_is_that_of_epoch(result, epoch):
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_averages_are_validated_and_saved(tmp_path, monkeypatch, precision):
     held = {}
-    save = callbacks.Best.save
+    save = Best.save
 
     def spy(self):
         pairs = moving_averages(self.model)
@@ -80,7 +82,7 @@ def test_averages_are_validated_and_saved(tmp_path, monkeypatch, precision):
         )
         save(self)
 
-    monkeypatch.setattr(callbacks.Best, "save", spy)
+    monkeypatch.setattr(Best, "save", spy)
     result = train(tmp_path, epochs=1, ema_momentum=0.9, precision=precision, schedule="constant")
     saved = keras.saving.load_model(result.run.model_file).trainable_variables
     for variable, trained, average in zip(saved, held["trained"], held["averages"], strict=True):
@@ -194,7 +196,7 @@ def test_changeable_learning_rates_on_two_replicas(tmp_path, schedule):
 
 
 def test_mixed_bfloat16_saves_float32_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(distribute.machine, "cpuinfo", lambda: "")  # of a machine that does not tell
+    monkeypatch.setattr(devices.machine, "cpuinfo", lambda: "")  # of a machine that does not tell
     result = train(tmp_path, precision="mixed_bfloat16", epochs=3)
     rows = history(result)
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
@@ -227,7 +229,7 @@ def test_statistics_that_cannot_follow_are_said(tmp_path, caplog, momentum, lags
     """In 20 batches; 0.89 ** 20 is 0.097: less than a tenth."""
     network = Config(ConvNet, filters=(4,), normalization_momentum=momentum)
     run = train(tmp_path, model=network, epochs=1).run
-    said = "momentum of 0.99: after the 20 batches of this run its moving statistics are still 82%"
+    said = "momentum of 0.99: after the 20 batches of this run, 82% of its moving statistics are still the"
     assert (said in caplog.text) == ("Batch normalisation has" in caplog.text) == lags
     caplog.clear()
     train(tmp_path, model=network, epochs=1, gradient_accumulation_steps=16)  # 0.99 ** 320 is 0.04
@@ -240,3 +242,24 @@ def test_a_class_without_weight_is_never_learned(tmp_path):
     result = train(tmp_path, task=Classification(class_weights=weights), epochs=4)
     answers = np.load(result.run.path / "predictions.npz")
     assert set(answers["class_ids"]) == set(range(5))
+
+
+def test_nothing_of_the_trained_networks_is_held_after_training(tmp_path, monkeypatch):
+    """Evaluation and export have the memory of weights, twin and optimizer slots for themselves."""
+    make_pair, evaluate = build.make_pair, trainer.evaluate_network
+    built, alive = [], []
+
+    def watched(plan):
+        pair = make_pair(plan)
+        built.extend(weakref.ref(part) for part in (*pair, pair[0].optimizer))
+        return pair
+
+    def looking(*given):
+        gc.collect()
+        alive.extend(reference() for reference in built)
+        return evaluate(*given)
+
+    monkeypatch.setattr(build, "make_pair", watched)
+    monkeypatch.setattr(trainer, "evaluate_network", looking)
+    train(tmp_path, ema_momentum=0.9)
+    assert alive == [None, None, None]

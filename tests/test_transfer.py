@@ -22,9 +22,11 @@ from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.classification.task import Classification
-from kerasdl.training import build, phases
-from kerasdl.training.callbacks.callbacks import Position
+from kerasdl.training import build
+from kerasdl.training.callbacks.position import Position
+from kerasdl.training.devices import Devices
 from kerasdl.training.interruption import Interrupted
+from kerasdl.training.plan import plan_run
 
 QUIET = Console(quiet=True)
 
@@ -122,7 +124,7 @@ def test_what_is_frozen_does_not_move_and_the_head_does(tmp_path, source, transf
 
 def test_frozen_batch_norm_takes_its_moving_statistics(source, transfer):
     recipe = make_recipe(**transfer)
-    network, _ = build.make_pair(recipe, recipe.data.load(), None, 1)
+    network, _ = build.make_pair(plan_run(recipe, recipe.data.load(), Devices()))
     (layer, *_) = (one for one in backbone.layers(network) if isinstance(one, BatchNormalization))
     inputs = np.random.default_rng(0).normal(3, 2, (4, 8, 8, layer.gamma.shape[0])).astype(np.float32)
     np.testing.assert_allclose(layer(inputs, training=True), layer(inputs, training=False), atol=1e-5)
@@ -130,10 +132,10 @@ def test_frozen_batch_norm_takes_its_moving_statistics(source, transfer):
 
 def test_optimizers_hold_only_what_trains(source, transfer):
     recipe = make_recipe(**transfer)
-    splits = recipe.data.load()
-    network, _ = build.make_pair(recipe, splits, None, 9)
+    plan = plan_run(recipe, recipe.data.load(), Devices())
+    network, _ = build.make_pair(plan)
     assert len(network.optimizer._trainable_variables) == 2
-    build.begin_phase(network, recipe, splits, 9, phases.of_recipe(recipe)[1])
+    build.begin_phase(network, plan, plan.phases[1])
     assert len(network.optimizer._trainable_variables) == 8
 
 
@@ -152,10 +154,12 @@ def test_fine_tuning_moves_all_from_a_lower_rate(tmp_path, source, transfer):
 @pytest.mark.parametrize("schedule", ["one_cycle", "plateau", "step"])
 def test_the_default_rate_of_fine_tuning_is_a_tenth(schedule):
     fields = {"weights": "x", "freeze": 2, "fine_tune_epochs": 3, "warmup_epochs": 0}
-    first, second = phases.of_recipe(make_recipe(schedule=schedule, **fields))
+    recipe = make_recipe(schedule=schedule, **fields)
+    plan = plan_run(recipe, recipe.data.load(), Devices(), has_begun=True)
+    first, second = plan.phases
     assert (first.recipe.epochs, second.recipe.epochs, second.first_epoch) == (3, 3, 3)
     assert second.recipe.learning_rate == pytest.approx(5e-4)
-    assert phases.at(first.recipe, 2).number == 0 and phases.at(first.recipe, 3).number == 1
+    assert plan.phase_at(2) is first and plan.phase_at(3) is second
 
 
 VARIANTS = {
@@ -215,11 +219,11 @@ def test_two_phases_on_two_replicas(tmp_path, transfer):
 def test_a_search_for_the_learning_rate_freezes_too(transfer, monkeypatch):
     held = {}
 
-    def spy(network, *_):
+    def spy(network, blocks):
         held["trained"] = len(network.optimizer._trainable_variables)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lr_find._RisingRate, "on_train_begin", lambda self, logs=None: spy(self.model))
+    monkeypatch.setattr(lr_find, "Loop", spy)
     with pytest.raises(KeyboardInterrupt):
         lr_find.range_test(make_recipe(**transfer), steps=20)
     assert held == {"trained": 2}

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasdl.private.keras import all_parts_of
+
 _PROBED = 4  # rows at each end of a map whose receptive fields are measured
 
 
@@ -49,7 +51,7 @@ class Call:
 def watching(network: keras.Model) -> Iterator[list[Call]]:
     """Note each call of each layer of a network, however deep it is nested; inner calls end first."""
     calls: list[Call] = []
-    layers = network._flatten_layers(include_self=False)
+    layers = all_parts_of(network, include_self=False)
     for layer in layers:
         vars(layer)["call"] = _noted(layer, layer.call, calls)
     try:
@@ -70,7 +72,7 @@ def _noted(layer: keras.Layer, call, calls: list[Call]):
 
 def kernel_of(layer: keras.Layer) -> keras.Variable | None:
     """Return the kernel of a convolution, (height, width, channels, filters); None for other layers."""
-    if len(layer._flatten_layers()) > 1:  # a block: its kernels are those of its layers
+    if len(all_parts_of(layer)) > 1:  # a block: its kernels are those of its layers
         return None
     return next((weight for weight in layer.weights if len(weight.shape) == 4), None)
 

@@ -11,6 +11,7 @@ import numpy as np
 from kerasdl import machine
 from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
 from kerasdl.data.source import Source
+from kerasdl.runs import receipt
 
 _NEEDED = (
     "tensorflow", "keras", "keras_tuner", "tensorflow_datasets", "importlib_resources", "tensorboard",
@@ -49,7 +50,7 @@ def check() -> dict[str, Any]:
     return {
         "versions": machine.versions(),
         "hardware": machine.hardware(),
-        "settings": machine.settings(),
+        "settings": receipt.settings(),
         "missing": [name for name in _NEEDED if importlib.util.find_spec(name) is None],
         "test_accuracy": accuracy,
         "trained": accuracy > 0.95,

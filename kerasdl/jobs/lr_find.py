@@ -13,12 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasdl.data import order
 from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.recipe import Recipe
-from kerasdl.training import build, distribute
-from kerasdl.training.optimizers import make
+from kerasdl.training import build, devices
+from kerasdl.training.fit import training_blocks
+from kerasdl.training.loop import Loop
+from kerasdl.training.optimizers import replica_safe
+from kerasdl.training.plan import Plan, plan_run
 
 # Of the smoothed loss. On LeNet-5 and MNIST, seeds 0 to 4, the suggestions were 2.0e-3 to 4.9e-3; with 0.95
 # they were 7.4e-3 to 1.4e-2, since a longer average lags behind (the recipe's own learning rate is 2e-3).
@@ -88,25 +90,54 @@ def range_test(
         raise UsageError(f"{steps} steps show nothing. Use --steps {_MIN_STEPS} or more; 200 are usual.")
     recipe = dataclasses.replace(
         recipe, learning_rate=min_learning_rate, schedule="constant", warmup_epochs=0.0, ema_momentum=None,
-        epochs=steps, min_steps=0,
+        overfit_batches=None,
     )  # fmt: skip
-    strategy = distribute.begin(recipe)
-    splits = train.load_data(recipe)
-    rising = _RisingRate(np.geomspace(min_learning_rate, max_learning_rate, steps).tolist())
-    network, _ = build.make_pair(recipe, splits, strategy, steps_per_epoch=1)
-    network.fit(
-        order.training_batches(
-            splits.train, batch_size=recipe.batch_size, seed=recipe.seed, augmentation=recipe.augmentation
-        ),
-        # Epochs of one step: their figures are those of one batch, and not a running mean.
-        epochs=steps,
-        steps_per_epoch=1,
-        shuffle=False,
-        class_weight=_class_weight(recipe, splits),
-        callbacks=[rising],
-        verbose=0,
-    )
-    return judge(rising.learning_rates[: len(rising.losses)], rising.losses, rising.stopped)
+    used = devices.begin(recipe)
+    plan = plan_run(recipe, train.load_data(recipe), used)
+    rates = np.geomspace(min_learning_rate, max_learning_rate, steps).tolist()
+    return judge(*_losses(plan, rates))
+
+
+def _losses(plan: Plan, learning_rates: list[float]) -> tuple[list[float], list[float], str]:
+    """Train by the trainer's own loop, each step at a higher learning rate.
+
+    Returns:
+        The learning rates of the steps that were done, their losses, and why there are no more.
+
+    Raises:
+        UsageError: when the network's training step reports no `loss`.
+    """
+    network, _ = build.make_pair(plan)
+    loop = Loop(network, training_blocks(plan))
+    losses: list[float] = []
+    stopped = None
+    while stopped is None and len(losses) < len(learning_rates):
+        for optimizer in network.optimizers.values():
+            optimizer.learning_rate = learning_rates[len(losses)]
+        network.reset_metrics()  # the loss is then that of one batch, and not a running mean
+        _, logs = loop.run(1)
+        if "loss" not in logs:
+            raise UsageError(
+                f"{type(network).__name__} reports no `loss` but {', '.join(logs)}: a range test needs it."
+            )
+        losses.append(float(logs["loss"]))
+        stopped = _reason_to_stop(network, losses, len(learning_rates))
+    if stopped is None:
+        return learning_rates, losses, f"after all {len(losses)} updates"
+    stopped = f"at update {len(losses)} of {len(learning_rates)}, where {stopped}"
+    return learning_rates[: len(losses)], losses, stopped
+
+
+def _reason_to_stop(network: keras.Model, losses: list[float], steps: int) -> str | None:
+    """Return why a range test ends after these losses; None where it goes on."""
+    smoothed = smooth(losses)
+    best = min(smoothed[skipped(steps) :], default=math.inf)
+    left_out = sum(replica_safe.num_skipped(optimizer) for optimizer in network.optimizers.values())
+    if not math.isfinite(smoothed[-1]) or left_out:
+        return f"the {'gradient' if math.isfinite(smoothed[-1]) else 'loss'} was no longer finite"
+    if smoothed[-1] > best + (_DIVERGED - 1) * abs(best):  # also right for losses below 0
+        return f"the smoothed loss was {_DIVERGED:g} times its best"
+    return None
 
 
 def judge(learning_rates: Sequence[float], losses: Sequence[float], stopped: str) -> RangeTest:
@@ -211,43 +242,5 @@ def text_plot(test: RangeTest, width: int = 50) -> list[str]:
     return lines
 
 
-class _RisingRate(keras.callbacks.Callback):
-    """Set the learning rate of each one-step epoch, note its loss, and stop when the loss has run away."""
-
-    def __init__(self, learning_rates: list[float]):
-        super().__init__()
-        self.learning_rates = learning_rates
-        self.losses: list[float] = []
-        self.stopped = f"after all {len(learning_rates)} updates"
-
-    def on_epoch_begin(self, epoch, logs=None):
-        for optimizer in self.model.optimizers.values():
-            optimizer.learning_rate = self.learning_rates[epoch]
-
-    def on_epoch_end(self, epoch, logs=None):
-        if "loss" not in logs:
-            raise UsageError(
-                f"{type(self.model).__name__} tells no `loss` but {', '.join(logs)}: a range test needs it."
-            )
-        self.losses.append(float(logs["loss"]))
-        smoothed = smooth(self.losses)
-        best = min(smoothed[skipped(len(self.learning_rates)) :], default=math.inf)
-        left_out = sum(make.num_skipped(optimizer) for optimizer in self.model.optimizers.values())
-        if not math.isfinite(smoothed[-1]) or left_out:
-            what = "gradient" if math.isfinite(smoothed[-1]) else "loss"
-            self._stop(f"the {what} was no longer finite")
-        elif smoothed[-1] > best + (_DIVERGED - 1) * abs(best):  # also right for losses below 0
-            self._stop(f"the smoothed loss was {_DIVERGED:g} times its best")
-
-    def _stop(self, why):
-        self.stopped = f"at update {len(self.losses)} of {len(self.learning_rates)}, where {why}"
-        self.model.stop_training = True
-
-
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _class_weight(recipe, splits):
-    weights = recipe.task.weights_of_classes(splits)
-    return None if weights is None else dict(enumerate(weights))

@@ -11,7 +11,7 @@ from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.runs import agreement, receipt
 from kerasdl.runs.folder import Run
-from kerasdl.training import distribute
+from kerasdl.training import devices
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,7 +97,7 @@ def reproduce(
         UsageError: for a run that never finished, or other data.
     """
     check_finished(run)
-    distribute.choose(run.recipe().strategy)  # before anything is computed: then devices cannot be divided
+    devices.choose(run.recipe().strategy)  # before anything is computed: then devices cannot be divided
     recipe = check_data(run, data)
     differs = differences_now(run)
     for line in differs:

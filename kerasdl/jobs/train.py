@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from keras.callbacks import LambdaCallback
 from rich.console import Console
 
@@ -22,13 +21,12 @@ from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.trial import Trial
 from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
-from kerasdl.training import build, distribute, faults
+from kerasdl.training import build, devices, faults
 from kerasdl.training import resume as resuming
 from kerasdl.training.fit import fit
 from kerasdl.training.interruption import Interrupted, Interruptions
-from kerasdl.training.plan import Training
+from kerasdl.training.plan import DRY_RUN_STEPS, plan_run
 from kerasdl.training.profiling.profile import Profile
-from kerasdl.training.weights import source as pretrained
 
 _log = logging.getLogger(__name__)
 
@@ -188,7 +186,7 @@ def _work(
     """
     with contextlib.ExitStack() as stack:
         interruptions = stack.enter_context(Interruptions())
-        strategy = distribute.begin(recipe)
+        used = devices.begin(recipe)
         converter = None
         hooks = []
         if options.export and recipe.overfit_batches is None:
@@ -197,30 +195,27 @@ def _work(
             # nor during steps that are recorded.
             if not profile:
                 hooks.append(LambdaCallback(on_train_batch_end=lambda batch, logs: converter.start()))
-        with _explained(recipe, strategy, dry_run) as working:
+        with _explained(recipe, used, dry_run) as working:
             splits = load_data(recipe) if trial is None else trial.load(recipe)
             if converter is not None:  # what cannot be published is said before hours of training, not after
                 check_destination(Path(options.exported_dir), recipe.name)
                 labels.assets(splits.spec)
-            recipe, seen, steps = build.resolve(recipe, splits, dry_run)
-            source = None if begun else pretrained.find(recipe)
-            recipe = recipe if source is None else source.adopt(recipe)
-            parts = dataclasses.replace(recipe, weights=None) if begun else recipe
+            observe = None if trial is None else trial.observe
+            plan = plan_run(recipe, splits, used, dry_run=dry_run, has_begun=begun, observe=observe)
             # Before the folder is made: what cannot be built leaves no run.
-            pair = build.make_pair(parts, seen, strategy, steps, source)
-            run, checkpoint = start(recipe, splits.fingerprint)
+            pair = build.make_pair(plan)
+            run, checkpoint = start(plan.recipe, splits.fingerprint)
             if begun and checkpoint is None:  # all are damaged, and the user insists
-                source = pretrained.find(recipe)
-                pair = build.make_pair(recipe, seen, strategy, steps, source)
-            weights = None if source is None else source.describe()
+                plan = plan_run(recipe, splits, used, dry_run=dry_run, observe=observe)
+                pair = build.make_pair(plan)
+            recipe = plan.recipe
             working.on(run)
             run.update_status(**options.status(), error=None)
-            observe = None if trial is None else trial.observe
-            training = Training(recipe, seen, steps, strategy, run, checkpoint, dry_run, observe, weights)
             with interruptions.deferred(), contextlib.ExitStack() as watching:
                 if profile:
                     hooks.insert(0, watching.enter_context(Profile(run, console)))
-                network = fit(training, pair, interruptions, console, hooks)
+                network = fit(plan, run, checkpoint, pair, interruptions, console, hooks)
+            del pair  # the memory of the trained network is free from here on
             if recipe.overfit_batches is not None:
                 run.update_status(stage="finished")
                 return _judge_overfitting(run, recipe, console)
@@ -230,7 +225,7 @@ def _work(
                     run, splits, converter, exported_dir=folder, embed_samples=samples
                 )
                 return Result(run, recipe, figures, bundle)
-            limit = build.DRY_RUN_STEPS if dry_run else None
+            limit = DRY_RUN_STEPS if dry_run else None
             run.update_status(stage="evaluating")
             metrics = evaluate_network(run, network, recipe.task, splits, limit)
             console.print(recipe.task.summary(metrics), highlight=False)
@@ -263,9 +258,9 @@ class _Working:
 
 
 @contextlib.contextmanager
-def _explained(recipe: Recipe, strategy: tf.distribute.Strategy | None, dry_run: bool):
+def _explained(recipe: Recipe, used: devices.Devices, dry_run: bool):
     """Say of what ends a run early what is kept and how to go on, and note it in the run."""
-    num_replicas, working = 1 if strategy is None else strategy.num_replicas_in_sync, _Working()
+    working = _Working()
     try:
         yield working
     except Interrupted as error:
@@ -275,7 +270,7 @@ def _explained(recipe: Recipe, strategy: tf.distribute.Strategy | None, dry_run:
         working.note(str(error))
         raise
     except Exception as error:
-        parts = num_replicas * recipe.gradient_accumulation_steps
+        parts = used.num_replicas * recipe.gradient_accumulation_steps
         explained = faults.explain(error, working.run, recipe.batch_size, parts)
         working.note(str(explained or f"{type(error).__name__}: {error}"))
         if explained is None:

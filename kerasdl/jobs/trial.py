@@ -10,7 +10,7 @@ from kerasdl.jobs import export
 from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
 from kerasdl.runs import record
-from kerasdl.training.callbacks.callbacks import PRUNED
+from kerasdl.training.callbacks.stops import PRUNED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

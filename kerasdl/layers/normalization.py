@@ -5,7 +5,8 @@ import math
 import keras
 import tensorflow as tf
 from keras import ops
-from tensorflow.python.framework.config import is_op_determinism_enabled  # it has no public name
+
+from kerasdl.private.tensorflow import is_op_determinism_enabled
 
 #: Elements from which a training step gains by the fused kernel; below, its fixed cost of 0.2 to 0.4 ms
 #: (forward and backward, 2 cores) is more than it saves: benchmarks/normalization.py --small.

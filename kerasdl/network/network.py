@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from kerasdl.layers import Dropout, noise
+from kerasdl.private.keras import all_parts_of, compiled_loss
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Network(keras.Model):
         self.noise_seed = seed
         self.gradient_accumulation_steps = gradient_accumulation_steps
         num_replicas = self.distribute_strategy.num_replicas_in_sync
-        if num_replicas > 1 and (odd := [layer.name for layer in self._flatten_layers() if _differs(layer)]):
+        if num_replicas > 1 and (odd := [layer.name for layer in all_parts_of(self) if _differs(layer)]):
             _log.warning(
                 f"On {num_replicas} replicas these layers train otherwise than on one: {', '.join(odd)}. "
                 "Use Dropout and BatchNormalization of kerasdl.layers."
@@ -109,7 +110,7 @@ class Network(keras.Model):
         if training and answer is not y_pred:
             for name, weight in self.auxiliary_outputs.items():
                 # The compiled loss alone: what `add_loss` gave is in the sum already.
-                loss += weight * self._compile_loss(y, y_pred[name], sample_weight)
+                loss += weight * compiled_loss(self, y, y_pred[name], sample_weight)
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras
 
 from kerasdl.errors import UsageError
+from kerasdl.private.keras import own_trainable_weights, own_weights, parts_of
 
 
 def layers(network: keras.Model) -> list[keras.Layer]:
@@ -20,16 +21,11 @@ def layers(network: keras.Model) -> list[keras.Layer]:
         seen.add(id(layer))
         if own_weights(layer):
             found.append(layer)
-        for part in layer._layers:
+        for part in parts_of(layer):
             visit(part)
 
     visit(network)
     return found
-
-
-def own_weights(layer: keras.Layer) -> list[keras.Variable]:
-    """Return the weights of a layer without those of its parts: kernel, bias; gamma, beta, mean, variance."""
-    return layer._trainable_variables + layer._non_trainable_variables
 
 
 def head_names(network: keras.Model) -> Sequence[str]:
@@ -68,7 +64,7 @@ def set_trainable(network: keras.Model, freeze: str | int, trainable: bool) -> N
             )
         frozen = found[:freeze]
     for layer in frozen:
-        if not layer._layers:
+        if not parts_of(layer):
             layer.trainable = trainable
-        for weight in layer._trainable_variables:  # alone, where its parts may train
+        for weight in own_trainable_weights(layer):  # alone, where its parts may train
             weight.trainable = trainable

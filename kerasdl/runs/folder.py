@@ -1,13 +1,11 @@
-"""The run folder: made once, never overwritten, every file written whole or not at all."""
+"""The run folder: created once, never overwritten, with every file written whole or not at all."""
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import shlex
 import shutil
-import time
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.files import UNFINISHED, next_version, replacing
+from kerasdl.files import UNFINISHED, next_version, read_json, replacing
 from kerasdl.recipe import Recipe, python_file, type_of
 from kerasdl.recipe.document import from_json, to_json
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 _LOCK = ".lock"
+_OWNER = ".owner"  # the number of the process that holds the lock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,12 +105,19 @@ class Run:
 
     def is_active(self) -> bool:
         """Tell whether a living process works on this run."""
-        with contextlib.suppress(FileNotFoundError), (self.path / _LOCK).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        from filelock import FileLock, Timeout
+
+        if not (self.path / _LOCK).is_file():
+            return False
+        try:
+            with FileLock(self.path / _LOCK, blocking=False):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # somebody else's folder, which this process may only read
+            import psutil
+
+            return psutil.pid_exists(int(self._owner() or -1))
 
     @contextlib.contextmanager
     def locked(self):
@@ -122,43 +128,41 @@ class Run:
         Raises:
             UsageError: when another process holds it.
         """
-        with self._lock_file() as file:
-            if not _lock(file):
-                time.sleep(0.1)  # a look of `is_active` is no owner
-                if not _lock(file):
-                    file.seek(0)
-                    raise UsageError(
-                        f"Another process works on {self.path}: process {file.read() or '?'}. Wait until it "
-                        "ends, or stop it."
-                    )
-            for unfinished in self.path.glob(f"{UNFINISHED}*"):  # of an owner that died
-                shutil.rmtree(unfinished)
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            try:
-                yield
-            finally:
-                file.truncate(0)
+        from filelock import FileLock, Timeout
 
-    def _lock_file(self):
+        lock = FileLock(self.path / _LOCK, timeout=0.2)  # longer than `is_active` holds it
         try:
-            return (self.path / _LOCK).open("a+")
+            lock.acquire(poll_interval=0.02)
+        except Timeout:
+            raise UsageError(
+                f"Another process works on {self.path}: process {self._owner() or '?'}. Wait until it ends, "
+                "or stop it."
+            ) from None
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written to: {error.strerror}.") from error
+        try:
+            for unfinished in self.path.glob(f"{UNFINISHED}*"):  # of an owner that died
+                shutil.rmtree(unfinished)
+            (self.path / _OWNER).write_text(str(os.getpid()))
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # the folder may be gone
+                (self.path / _OWNER).unlink()
+            lock.release()
+
+    def _owner(self) -> str:
+        """Return the process that holds the lock, as a number; empty where that is not known."""
+        with contextlib.suppress(OSError):
+            return (self.path / _OWNER).read_text()
+        return ""
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON file of the run; empty where it was not written."""
-        path = self.path / name
-        return json.loads(path.read_text()) if path.is_file() else {}
+        """Read a JSON file of the run; empty where it was not written.
 
-
-def _lock(file) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        Raises:
+            RunFailedError: when it is damaged.
+        """
+        return read_json(self.path / name)
 
 
 def open_run(path: str | Path) -> Run:
@@ -176,8 +180,8 @@ def open_run(path: str | Path) -> Run:
     if inside:
         inside.sort(key=lambda found: (found.parent, len(found.name), found.name))
         named = ", ".join(map(str, inside[-8:])) + (f" ({len(inside)} in all)" if len(inside) > 8 else "")
-        raise UsageError(f"{path} is not one run, but has runs in it. Give one of {named}.")
-    raise UsageError(f"{path} is no run (no recipe.json in it). Give a folder like runs/lenet5/1.")
+        raise UsageError(f"{path} is not a run folder, but contains some. Give one of {named}.")
+    raise UsageError(f"{path} is not a run folder (no recipe.json in it). Give one like runs/lenet5/1.")
 
 
 def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **status: Any) -> Run:

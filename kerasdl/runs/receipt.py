@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasdl import machine
+from kerasdl import environment, machine
+from kerasdl.private.tensorflow import has_mkl_kernels
 from kerasdl.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -26,12 +27,25 @@ def make(recipe: Recipe, data: Mapping[str, Any], devices: str, parameters: int)
         "git_revision": _git_revision(),
         "hardware": machine.hardware(),
         "devices": devices,
-        "settings": machine.settings(),
+        "settings": settings(),
         "seed": recipe.seed,
         "deterministic": recipe.deterministic,
         "pinned": _pinned(recipe),
         "data": data,
         "parameters": parameters,
+    }
+
+
+def settings() -> dict[str, Any]:
+    """Return the settings that decide speed, as TensorFlow has them and not as they were asked for."""
+    import tensorflow as tf
+
+    return {
+        "fast_cpu_kernels": has_mkl_kernels(),
+        "tf_data_autotuner": False,  # `data/order.py` turns it off
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or "default",
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or "default",
+        "environment": environment.describe(),
     }
 
 

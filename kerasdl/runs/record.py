@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.files import damaged, read_json
+from kerasdl.files import damaged
 from kerasdl.recipe.document import leaves
 from kerasdl.runs.folder import Run, open_run
 
@@ -97,13 +97,13 @@ def read(path: str | Path) -> Record:
         RunFailedError: when a file is damaged.
     """
     run = open_run(path)
-    document = _json(run, "recipe.json")
+    document = run.read_json("recipe.json")
     return Record(
         run=run,
         recipe=document.get("fields", document),
-        receipt=_json(run, "receipt.json"),
-        status=_json(run, "status.json"),
-        metrics=_json(run, "metrics.json"),
+        receipt=run.read_json("receipt.json"),
+        status=run.read_json("status.json"),
+        metrics=run.read_json("metrics.json"),
         history=_history(run.path / "history.csv"),
         labels=run.labels() if (run.path / "labels.txt").is_file() else (),
     )
@@ -122,11 +122,6 @@ def _text(value: Any) -> str:
     return "none" if isinstance(value, Mapping) or value is None else str(value)
 
 
-def _json(run: Run, name: str) -> dict[str, Any]:
-    path = run.path / name
-    return read_json(path, _REPAIR) if path.is_file() else {}
-
-
 def _history(path: Path) -> list[dict[str, float | None]]:
     if not path.is_file():
         return []
@@ -136,7 +131,7 @@ def _history(path: Path) -> list[dict[str, float | None]]:
                 {name: _finite(text) for name, text in row.items() if name} for row in csv.DictReader(file)
             ]
         except ValueError as error:
-            raise damaged(path, error, _REPAIR) from error
+            raise damaged(path, error) from error
 
 
 def _finite(text: str | None) -> float | None:

@@ -127,4 +127,4 @@ def keep_sources(folder: Run, recipe: Recipe, recipe_source: Path | None, space_
 def read_document(path: Path) -> dict[str, Any]:
     """Read the settings of a search; empty where the folder is not a search folder."""
     file = path / FILE_NAME
-    return read_json(file, "Start another search with --new.") if file.is_file() else {}
+    return read_json(file, "Start another search with --new.")

@@ -1,144 +1,83 @@
-"""The parts that a training is made of: steps, preprocessing, network, optimizers, sized for the data."""
+"""Builds the networks of a plan, with their preprocessing, optimizers and metrics, sized for the data."""
 
 import contextlib
-import dataclasses
 import warnings
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasdl.data import order
-from kerasdl.data.dataset import ArraySplit, Dataset
+from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.errors import UsageError
-from kerasdl.network import parts as backbone
+from kerasdl.network import parts
 from kerasdl.recipe import Recipe
-from kerasdl.training import distribute, phases
-from kerasdl.training.optimizers import make
-from kerasdl.training.weights import source as pretrained
-
-DRY_RUN_STEPS = 2
-_OVERFITTING_STEPS = 50  # between two looks whether the network has learned its batches
-_OVERFITTING_EPOCHS = 10
+from kerasdl.training.optimizers.make import make_optimizer
+from kerasdl.training.phases import Phase
+from kerasdl.training.plan import Plan
+from kerasdl.training.weights.source import check_frozen
 
 
-def resolve(recipe: Recipe, splits: Dataset, dry_run: bool = False) -> tuple[Recipe, Dataset, int]:
-    """Settle what depends on the data; resolving twice changes nothing.
+def make_pair(plan: Plan) -> tuple[keras.Model, keras.Model]:
+    """Build the network that is trained, compiled, and its twin that is saved: float32, on one device.
 
-    Returns:
-        The recipe with its real number of epochs, the splits to train and validate on, and the steps of an
-        epoch.
-    """
-    if recipe.overfit_batches is not None:
-        recipe, splits = _overfitting(recipe, splits)
-        return recipe, splits, max(_OVERFITTING_STEPS, recipe.overfit_batches)
-    steps = order.steps_per_epoch(splits.train, recipe.batch_size)
-    limit = DRY_RUN_STEPS if dry_run else recipe.limit_train_batches
-    if isinstance(limit, float):
-        steps = max(1, round(steps * limit))
-    elif limit is not None:
-        steps = min(steps, limit)
-    epochs = max(recipe.epochs, -(-recipe.min_steps // steps))
-    return dataclasses.replace(recipe, epochs=epochs, min_steps=0), splits, steps
-
-
-def _overfitting(recipe: Recipe, splits: Dataset) -> tuple[Recipe, Dataset]:
-    """Return a recipe and data that show whether a network can learn: a few batches, never changed."""
-    batches = order.training_batches(splits.train, batch_size=recipe.batch_size, seed=recipe.seed)
-    parts = zip(*batches.take(recipe.overfit_batches).as_numpy_iterator(), strict=True)
-    few = ArraySplit(*map(np.concatenate, parts))
-    recipe = dataclasses.replace(
-        recipe,
-        epochs=max(recipe.epochs, _OVERFITTING_EPOCHS),
-        min_steps=0,
-        fine_tune_epochs=0,
-        fine_tune_learning_rate=None,
-        augmentation=None,
-        schedule="constant",
-        warmup_epochs=0.0,
-        early_stopping=None,
-    )
-    return recipe, dataclasses.replace(splits, train=few, validation=few)
-
-
-def make_pair(
-    recipe: Recipe,
-    splits: Dataset,
-    strategy: tf.distribute.Strategy | None,
-    steps_per_epoch: int,
-    source: pretrained.Source | None = None,
-) -> tuple[keras.Model, keras.Model]:
-    """Build the network that is trained, compiled, and its twin that is saved: float32, on no strategy.
-
-    Both have the same weights: those that the recipe names, else those of its seed, on any number of
-    replicas. What is frozen is so in the network alone, so that no file tells of it.
-
-    Args:
-        recipe: as `resolve` returns it; its `weights` are read, unless they are None.
-        splits: as `resolve` returns them.
-        strategy: None for one device.
-        steps_per_epoch: updates of an epoch.
-        source: what `pretrained.find` returns for the recipe, where it was asked already.
+    Both have the same weights: the plan's initial ones, else those of the recipe's seed, on any number of
+    replicas. Only the trained network has frozen layers; the saved twin does not.
 
     Raises:
         UsageError: when network, preprocessing, augmentation or weights do not suit the data.
     """
-    if recipe.weights is not None:
-        source = source or pretrained.find(recipe)
-        recipe = source.adopt(recipe)
+    recipe, data = plan.recipe, plan.data
     if hasattr(recipe.augmentation, "check"):  # a user's own need not have it
-        recipe.augmentation.check(splits.spec.inputs.shape)
+        recipe.augmentation.check(data.spec.inputs.shape)
     keras.utils.set_random_seed(recipe.seed)
-    preprocessing = make_preprocessing(recipe, splits)
-    twin = make_network(recipe, splits, preprocessing)
-    left = [] if recipe.weights is None else source.load(twin, splits.spec.class_names)
-    with distribute.scope(strategy), precision(recipe.precision):
-        network = make_network(recipe, splits, preprocessing)
+    preprocessing = make_preprocessing(recipe, data)
+    twin = make_network(recipe, data, preprocessing)
+    left = [] if plan.weights is None else plan.weights.load(twin, data.spec.class_names)
+    with plan.devices.scope(), precision(recipe.precision):
+        network = make_network(recipe, data, preprocessing)
         network.set_weights(twin.get_weights())
-    begin_phase(network, recipe, splits, steps_per_epoch, phases.of_recipe(recipe)[0])
-    pairs = zip(backbone.layers(twin), backbone.layers(network), strict=True)
-    pretrained.check_frozen(network, [layer for other, layer in pairs if other in left])
+    begin_phase(network, plan, plan.phases[0])
+    pairs = zip(parts.layers(twin), parts.layers(network), strict=True)
+    check_frozen(network, [layer for other, layer in pairs if other in left])
     return network, twin
 
 
-def begin_phase(
-    network: keras.Model, recipe: Recipe, splits: Dataset, steps_per_epoch: int, phase: phases.Phase
-) -> None:
-    """Freeze of a network what a phase freezes, and compile it with the phase's optimizers.
+def begin_phase(network: keras.Model, plan: Plan, phase: Phase) -> None:
+    """Freeze the layers that a phase freezes, and compile the network with the phase's optimizers.
 
     Args:
-        network: built; its weights stay.
-        recipe: of the run.
-        splits: whose examples it takes.
-        steps_per_epoch: updates of an epoch.
-        phase: one of `phases.of_recipe(recipe)`.
+        network: a built network; its weights stay.
+        plan: the plan of the run.
+        phase: one of the plan's phases.
 
     Raises:
-        UsageError: when what is to be frozen is not there, or nothing would train.
+        UsageError: when the layers to freeze do not exist, or nothing would train.
     """
-    with network.distribute_strategy.scope():
-        backbone.set_trainable(network, recipe.freeze, trainable=phase.number > 0)
+    recipe = plan.recipe
+    with plan.devices.scope():
+        parts.set_trainable(network, recipe.freeze, trainable=phase.number > 0)
         # Another seed: the optimizer counts its steps anew, and dropout would be that of the first phase.
-        compile_network(network, phase.recipe, steps_per_epoch, seed=recipe.seed + phase.number * 2**31)
-        make_metrics(network, splits)
+        seed = recipe.seed + phase.number * 2**31
+        compile_network(network, phase.recipe, plan.data.spec, plan.steps_per_epoch, seed)
+        make_metrics(network, plan.data)
 
 
-def make_preprocessing(recipe: Recipe, splits: Dataset) -> keras.Layer | None:
+def make_preprocessing(recipe: Recipe, data: Dataset) -> keras.Layer | None:
     """Build the recipe's preprocessing and let it measure what it needs on the training split."""
     if recipe.preprocessing is None:
         return None
     layer = recipe.preprocessing.build()
 
     def examples():
-        batches = order.evaluation_batches(splits.train, batch_size=recipe.batch_size)
+        batches = order.evaluation_batches(data.train, batch_size=recipe.batch_size)
         return (features for features, _ in batches.as_numpy_iterator())
 
-    layer.compute_output_shape((None, *splits.spec.inputs.shape))  # says what does not fit this data
+    layer.compute_output_shape((None, *data.spec.inputs.shape))  # says what does not fit this data
     layer.fit(examples)
     return layer
 
 
-def make_network(recipe: Recipe, splits: Dataset, preprocessing: keras.Layer | None) -> keras.Model:
+def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | None) -> keras.Model:
     """Build the recipe's network for this data, with its weights made.
 
     All that a preprocessing layer has learned is in its config, so that each network gets a copy.
@@ -147,11 +86,11 @@ def make_network(recipe: Recipe, splits: Dataset, preprocessing: keras.Layer | N
         UsageError: when the network is too deep for examples as small as these.
     """
     layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
-    network = recipe.model.build(**recipe.task.network_arguments(splits.spec), preprocessing=layer)
-    shape = (None, *splits.spec.inputs.shape)
+    network = recipe.model.build(**recipe.task.network_arguments(data.spec), preprocessing=layer)
+    shape = (None, *data.spec.inputs.shape)
     try:
         with warnings.catch_warnings(record=True) as said:  # before an error they only announce it
-            network(keras.KerasTensor(shape, dtype=splits.spec.inputs.dtype))
+            network(keras.KerasTensor(shape, dtype=data.spec.inputs.dtype))
     except ValueError as error:
         if "egative dimension" not in str(error):  # TensorFlow's words for what a layer leaves of too little
             raise
@@ -168,34 +107,38 @@ def make_network(recipe: Recipe, splits: Dataset, preprocessing: keras.Layer | N
     return network
 
 
-def compile_network(network: keras.Model, recipe: Recipe, steps: int, seed: int | None = None) -> None:
+def compile_network(
+    network: keras.Model, recipe: Recipe, data: DataSpec, steps_per_epoch: int, seed: int
+) -> None:
     """Give a network its optimizers, built, and the task's loss and metrics.
 
     Args:
-        network: built; what does not train in it takes no memory in an optimizer.
-        recipe: that of the run, or of a phase of it.
-        steps: updates of an epoch.
-        seed: of the noise within steps. Defaults to the recipe's.
+        network: a built network; its frozen weights take no memory in an optimizer.
+        recipe: the recipe of the run, or of one of its phases.
+        data: what is in each example.
+        steps_per_epoch: number of updates in an epoch.
+        seed: seed of the noise within steps.
     """
-    made = {name: make.make_optimizer(recipe, steps) for name in network.optimizer_names}
+    made = {name: make_optimizer(recipe, steps_per_epoch) for name in network.optimizer_names}
     network.compile(
         **made,
         loss=recipe.task.loss(data),
         metrics=recipe.task.metrics(data),
-        seed=recipe.seed if seed is None else seed,
+        loss_weights=recipe.task.loss_weights(),
+        seed=seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
     )
     for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
         optimizer.build(network.variables_of(name))
 
 
-def make_metrics(network: keras.Model, splits: Dataset) -> None:
-    """Make the variables of a compiled network's metrics, for a checkpoint to be put into them.
+def make_metrics(network: keras.Model, data: Dataset) -> None:
+    """Make the variables of a compiled network's metrics, so that a checkpoint can be restored into them.
 
-    Keras makes them in the first step. To be called in the scope of the network's strategy.
+    Keras makes them in the first step. Call this in the scope of the network's devices.
     """
     features, labels = (
-        tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (splits.spec.inputs, splits.spec.targets)
+        tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (data.spec.inputs, data.spec.targets)
     )
 
     @tf.function(autograph=False)  # traced, never run

@@ -26,6 +26,7 @@ import tensorflow as tf
 
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import UNFINISHED, flush_to_disk, hash_file, link_or_copy
+from kerasdl.training.devices import Devices
 
 _log = logging.getLogger(__name__)
 
@@ -184,8 +185,9 @@ def _variables(network: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
 
 def _values(network: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
     """Return the value of every variable; of those that differ by replica (running metrics), each value."""
+    devices = Devices.of(network)
     for key, variable in _variables(network):
-        copies = network.distribute_strategy.experimental_local_results(variable.value)
+        copies = devices.local_results(variable.value)
         for replica, copy in enumerate(copies if _differs_by_replica(variable) else copies[:1]):
             value = copy.numpy()
             yield f"{key}/{replica:05}", value.view(np.uint16) if value.dtype == tf.bfloat16 else value
@@ -198,7 +200,7 @@ def _assign(network: keras.Model, variable: keras.Variable, values: list[np.ndar
     if not _differs_by_replica(variable):
         variable.assign(values[0])
         return
-    copies = network.distribute_strategy.experimental_local_results(variable.value)
+    copies = Devices.of(network).local_results(variable.value)
     if len(copies) != len(values):  # other devices now: their sum is what counts
         values = [sum(values), *(np.zeros_like(values[0]) for _ in copies[1:])]
     for copy, value in zip(copies, values, strict=True):

@@ -122,7 +122,7 @@ def _accumulation(run: Run | None) -> int:
 
 def _read(run: Run | None, name: str) -> dict:
     """Read a file of the run; empty where that does not work either: the disk may be what is broken."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, RunFailedError):
         return {} if run is None else run.read_json(name)
     return {}
 

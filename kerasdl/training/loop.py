@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasdl.training.devices import Devices
+
 #: Seconds between two looks of the callbacks: what a progress bar, Ctrl-C and checkpoints may wait for.
 CALL_SECONDS = 0.1
 
@@ -28,8 +30,8 @@ class Loop:
 
     def __init__(self, network: keras.Model, blocks: tf.data.Dataset):
         self._network = network
-        self._strategy = network.distribute_strategy
-        self._elements: Iterator = iter(self._dealt(blocks))
+        self._devices = Devices.of(network)
+        self._elements: Iterator = iter(self._devices.deal(blocks))
         self._block: Any = None
         self._size = self._next = 0  # batches of the block, and which comes next
         self._seconds: float | None = None  # of a step; None until one was measured
@@ -44,7 +46,7 @@ class Loop:
         """
         if self._next == self._size:
             self._block = next(self._elements)
-            first = self._strategy.experimental_local_results(self._block)[0]
+            first = self._devices.local_results(self._block)[0]
             self._size, self._next = len(tf.nest.flatten(first)[0]), 0
         count = min(limit, self._size - self._next, self._wanted())
         began = time.perf_counter()
@@ -64,33 +66,24 @@ class Loop:
             before = seconds if self._seconds is None else self._seconds
             self._seconds = (before + seconds) / 2
 
-    def _dealt(self, blocks: tf.data.Dataset):
-        if isinstance(self._strategy, tf.distribute.MirroredStrategy):
-            return self._strategy.distribute_datasets_from_function(lambda context: blocks)
-        return blocks
-
     def _steps(self, block, first, end):
         """Run the steps `first` to `end - 1` of a block; return the logs of the last one."""
         step = tf.function(self._step, autograph=False, jit_compile=self._network.jit_compile)
-        specs = step.get_concrete_function(_batch(self._strategy, block, first)).structured_outputs
+        specs = step.get_concrete_function(self._batch(block, first)).structured_outputs
         nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), specs)
         _, logs = tf.while_loop(
             lambda number, logs: number < end,
-            lambda number, logs: (number + 1, step(_batch(self._strategy, block, number))),
+            lambda number, logs: (number + 1, step(self._batch(block, number))),
             (first, nothing),
         )
         return logs
 
     def _step(self, batch):
-        logs = self._strategy.run(self._network.train_step, (batch,))
-        return tf.nest.map_structure(self._mean, logs)
+        logs = self._devices.run(self._network.train_step, batch)
+        return tf.nest.map_structure(self._devices.mean, logs)
 
-    def _mean(self, value):
-        """Return the mean over replicas, as Keras does."""
-        values = self._strategy.experimental_local_results(value)
-        return tf.convert_to_tensor(values[0]) if len(values) == 1 else tf.reduce_mean(tf.stack(values), 0)
-
-
-def _batch(strategy: tf.distribute.Strategy, block, number):
-    """Return a batch of a block, on each replica its own part."""
-    return strategy.run(lambda block: tf.nest.map_structure(lambda tensor: tensor[number], block), (block,))
+    def _batch(self, block, number):
+        """Return a batch of a block, on each replica its own part."""
+        return self._devices.run(
+            lambda block: tf.nest.map_structure(lambda tensor: tensor[number], block), block
+        )

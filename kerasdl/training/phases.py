@@ -1,6 +1,6 @@
-"""The phases of a training: with a part of the network frozen, then with all of it.
+"""The phases of a training run: first with a part of the network frozen, then with all of it.
 
-Each phase has a new optimizer, whose schedule goes over the epochs of the phase alone.
+Each phase has a new optimizer, with a schedule over the epochs of that phase alone.
 """
 
 import dataclasses
@@ -12,12 +12,12 @@ _FINE_TUNING_FACTOR = 0.1  # on the learning rate, where the recipe names none
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A part of a training with one optimizer.
+    """A part of a training run with an optimizer of its own.
 
     Attributes:
         number: 0, then 1.
-        first_epoch: epochs of the run before it.
-        recipe: what its optimizer and schedule are made of: epochs and learning rate are those of the phase.
+        first_epoch: number of epochs before the phase.
+        recipe: the recipe with the phase's own epochs and learning rate, for its optimizer and schedule.
     """
 
     number: int
@@ -41,8 +41,3 @@ def of_recipe(recipe: Recipe) -> tuple[Phase, ...]:
         warmup_epochs=0.0,
     )
     return (first, Phase(1, recipe.epochs, fine_tuning))
-
-
-def at(recipe: Recipe, epoch: int) -> Phase:
-    """Return the phase that an epoch, counted from 0 on, belongs to."""
-    return [phase for phase in of_recipe(recipe) if phase.first_epoch <= epoch][-1]

@@ -1,38 +1,110 @@
-"""One training, with everything about it settled."""
+"""The plan of a training run: its recipe resolved against the data, its steps, phases and devices."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 
-import tensorflow as tf
+import numpy as np
 
-from kerasdl.data.dataset import Dataset
+from kerasdl.data import order
+from kerasdl.data.dataset import ArraySplit, Dataset
 from kerasdl.recipe import Recipe
-from kerasdl.runs.folder import Run
-from kerasdl.training import checkpoint as checkpoints
+from kerasdl.training import phases
+from kerasdl.training.devices import Devices
+from kerasdl.training.weights import source
+
+#: Batches of an epoch and of a validation in a dry run.
+DRY_RUN_STEPS = 2
+_OVERFITTING_STEPS = 50  # between two looks whether the network has learned its batches
+_OVERFITTING_EPOCHS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
-    """What a training is to do, on what and where.
+class Plan:
+    """All that is settled before a network is built.
 
     Attributes:
-        recipe: as `building.resolve` returns it.
-        splits: as `building.resolve` returns them.
-        steps_per_epoch: updates of an epoch.
-        strategy: None for one device.
-        run: the folder, locked.
-        checkpoint: where to go on; None to begin.
-        dry_run: validate on two batches only.
-        observe: gets the figures of each epoch; a reason that it returns ends the training.
-        weights: what the receipt says of the weights it begins with; None where they are of the seed.
+        recipe: the recipe with its number of epochs and the preprocessing of its initial weights.
+        data: examples to train and validate on.
+        steps_per_epoch: number of updates in an epoch.
+        phases: one phase, or two where the recipe fine-tunes.
+        devices: the devices to train on.
+        weights: the initial weights; None where the seed or a checkpoint gives them.
+        dry_run: whether only two batches are trained and validated on.
+        observe: gets the metrics of each epoch; a reason that it returns ends the training.
     """
 
     recipe: Recipe
-    splits: Dataset
+    data: Dataset
     steps_per_epoch: int
-    strategy: tf.distribute.Strategy | None
-    run: Run
-    checkpoint: checkpoints.Checkpoint | None = None
+    phases: tuple[phases.Phase, ...]
+    devices: Devices
+    weights: source.Source | None = None
     dry_run: bool = False
     observe: Callable[[Mapping[str, float]], str | None] | None = None
-    weights: Mapping[str, str] | None = None
+
+    def phase_at(self, epoch: int) -> phases.Phase:
+        """Return the phase of an epoch, counted from 0."""
+        return [phase for phase in self.phases if phase.first_epoch <= epoch][-1]
+
+
+def plan_run(
+    recipe: Recipe,
+    data: Dataset,
+    devices: Devices,
+    *,
+    dry_run: bool = False,
+    has_begun: bool = False,
+    observe: Callable[[Mapping[str, float]], str | None] | None = None,
+) -> Plan:
+    """Resolve a recipe against its data; resolving twice changes nothing.
+
+    Args:
+        recipe: the recipe of the run.
+        data: its data.
+        devices: the devices to train on.
+        dry_run: train and validate on two batches only.
+        has_begun: a checkpoint has the weights, so that the recipe's initial ones are not looked for.
+        observe: the observer of a trial; see `Plan`.
+
+    Raises:
+        UsageError: when the initial weights are not there, or the data has fewer examples than a batch.
+    """
+    recipe, data, steps = _sized(recipe, data, dry_run)
+    weights = None if has_begun else source.find(recipe)
+    if weights is not None:
+        recipe = weights.adopt(recipe)
+    return Plan(recipe, data, steps, phases.of_recipe(recipe), devices, weights, dry_run, observe)
+
+
+def _sized(recipe: Recipe, data: Dataset, dry_run: bool) -> tuple[Recipe, Dataset, int]:
+    """Return the recipe with its number of epochs, the data to train on and the steps of an epoch."""
+    if recipe.overfit_batches is not None:
+        recipe, data = _overfitting(recipe, data)
+        return recipe, data, max(_OVERFITTING_STEPS, recipe.overfit_batches)
+    steps = order.steps_per_epoch(data.train, recipe.batch_size)
+    limit = DRY_RUN_STEPS if dry_run else recipe.limit_train_batches
+    if isinstance(limit, float):
+        steps = max(1, round(steps * limit))
+    elif limit is not None:
+        steps = min(steps, limit)
+    epochs = max(recipe.epochs, -(-recipe.min_steps // steps))
+    return dataclasses.replace(recipe, epochs=epochs, min_steps=0), data, steps
+
+
+def _overfitting(recipe: Recipe, data: Dataset) -> tuple[Recipe, Dataset]:
+    """Return a recipe and data that show whether a network can learn: a few batches, never changed."""
+    batches = order.training_batches(data.train, batch_size=recipe.batch_size, seed=recipe.seed)
+    parts = zip(*batches.take(recipe.overfit_batches).as_numpy_iterator(), strict=True)
+    few = ArraySplit(*map(np.concatenate, parts))
+    recipe = dataclasses.replace(
+        recipe,
+        epochs=max(recipe.epochs, _OVERFITTING_EPOCHS),
+        min_steps=0,
+        fine_tune_epochs=0,
+        fine_tune_learning_rate=None,
+        augmentation=None,
+        schedule="constant",
+        warmup_epochs=0.0,
+        early_stopping=None,
+    )
+    return recipe, dataclasses.replace(data, train=few, validation=few)

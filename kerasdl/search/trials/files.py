@@ -22,7 +22,7 @@ def read_oracle(path: Path) -> dict[str, Any]:
     file = path / "oracle.json"
     if not file.is_file() and not list(path.glob("trial_*/trial.json")):
         return {}
-    oracle = read_json(file, _REPAIR)
+    oracle = read_json(file, _REPAIR, needed=True)
     if not {"start_order", "end_order", "hyperparameters"} <= oracle.keys():
         raise damaged(file, "it lacks what Keras Tuner writes", _REPAIR)
     return oracle
@@ -36,7 +36,8 @@ def read_states(path: Path) -> dict[str, dict[str, Any]]:
     """
     oracle = read_oracle(path)
     states = {
-        key: read_json(path / f"trial_{key}" / "trial.json", _REPAIR) for key in oracle.get("start_order", ())
+        key: read_json(path / f"trial_{key}" / "trial.json", _REPAIR, needed=True)
+        for key in oracle.get("start_order", ())
     }
     for key, folder in folders(path).items():
         file = folder / "trial.json"

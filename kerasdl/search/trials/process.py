@@ -182,7 +182,7 @@ def _recorded(run) -> Outcome | None:
 def _outcome(run, job: Job, columns: set[str]) -> Outcome:
     """Read how a run ended from its files: it may have ended before an interruption."""
     from kerasdl.runs import record
-    from kerasdl.training.callbacks.callbacks import PRUNED
+    from kerasdl.training.callbacks.stops import PRUNED
 
     read = record.read(run.path)
     best = read.metrics["best_epoch"]

@@ -1,63 +1,92 @@
-"""The callbacks of a training: who they are, in which order they act, and what a checkpoint keeps of them."""
+"""The callbacks of a training run, in order, and the state they save in checkpoints."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+from rich.console import Console
 
 from kerasdl.recipe import time_spans
-from kerasdl.training import checkpoint as checkpoints
-from kerasdl.training import phases, resume
-from kerasdl.training.callbacks import callbacks, history
-from kerasdl.training.interruption import Interrupted
-from kerasdl.training.plan import Training
+from kerasdl.runs.folder import Run
+from kerasdl.training import resume
+from kerasdl.training.callbacks import best, history, stops
+from kerasdl.training.callbacks.checkpoint_writer import CheckpointWriter
+from kerasdl.training.callbacks.position import Position
+from kerasdl.training.callbacks.progress_bar import ProgressBar
+from kerasdl.training.checkpoint import Checkpoint
+from kerasdl.training.interruption import Interrupted, Interruptions
+from kerasdl.training.phases import Phase
+from kerasdl.training.plan import Plan
 
 
-class Crew:
-    """The callbacks of a training, and what they have to know in one that goes on."""
+class CallbackAssembly:
+    """The callbacks of a training run, with what they restore when it is resumed.
 
-    def __init__(self, training: Training, twin: keras.Model):
-        recipe, run = training.recipe, training.run
-        self.training = training
-        self.position = callbacks.Position(training.steps_per_epoch)
-        self.identity = resume.identity(run, recipe, training.splits.fingerprint)
-        self.best = callbacks.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position)
-        self.divergence = callbacks.Divergence(self.best, self.position)
-        self.plateau = callbacks.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
+    Args:
+        plan: the plan of the run.
+        run: the run folder.
+        twin: float32 network of the same weights that is saved.
+        interruptions: the signals that stop training.
+        console: where progress is drawn.
+    """
+
+    def __init__(
+        self, plan: Plan, run: Run, twin: keras.Model, interruptions: Interruptions, console: Console
+    ):
+        recipe = plan.recipe
+        self.plan, self.run = plan, run
+        self.phase = plan.phases[0]
+        self.identity = resume.identity(run, recipe, plan.data.fingerprint)
+        self.position = Position(plan.steps_per_epoch)
+        self.best = best.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position)
+        self.divergence = stops.Divergence(self.best, self.position)
+        self.plateau = best.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
         self.history = history.History(run, self.position)
         self.board = history.TensorBoard(run, self.history)
         self.status = history.Status(run, self.position, recipe.total_epochs)
-        self.phase = phases.of_recipe(recipe)[0]
+        self.bar = ProgressBar(console, recipe.batch_size, self.position, recipe.total_epochs)
+        self.writer = CheckpointWriter(
+            run, self.position, recipe.checkpoint_every, self.state, interruptions, self.divergence.check
+        )
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return the callbacks in the order they have to act."""
-        recipe = self.training.recipe
+        """Return the callbacks in the order in which they act; only the chief's write records."""
+        recipe = self.plan.recipe
         chosen = [self.position, self.divergence]
         if recipe.ema_momentum is not None:
-            chosen.append(callbacks.AveragedWeights())
+            chosen.append(best.AveragedWeights())
         chosen.append(self.best)
         if recipe.schedule == "plateau":
             chosen.append(self.plateau)
+        chosen += self._stops()
+        if self.plan.devices.is_chief:
+            chosen += [self.history, self.board, self.status, self.bar]
+        return [*chosen, self.writer]
+
+    def _stops(self) -> Sequence[keras.callbacks.Callback]:
+        """Return the callbacks that end training where the recipe or an observer asks for it."""
+        recipe, chosen = self.plan.recipe, []
         if recipe.max_time is not None:
-            chosen.append(callbacks.MaxTime(self.position, time_spans.to_seconds(recipe.max_time)))
+            chosen.append(stops.MaxTime(self.position, time_spans.to_seconds(recipe.max_time)))
         if recipe.overfit_batches is not None:
-            chosen.append(callbacks.Learned(recipe.task, self.position))
-        if self.training.observe is not None:
+            chosen.append(stops.Learned(recipe.task, self.position, self.history.rows))
+        if self.plan.observe is not None:
             rows = self.history.rows
-            chosen.append(callbacks.Observer(self.training.observe, recipe.total_epochs, self.position, rows))
-        return [*chosen, self.history, self.board, self.status]
+            chosen.append(stops.Observer(self.plan.observe, recipe.total_epochs, self.position, rows))
+        return chosen
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps besides variables."""
+        """Return the state that a checkpoint keeps besides variables."""
         parts = {name: part.state() for name, part in self._parts().items()}
         return {**parts, "phase": self.phase.number, "identity": self.identity}
 
-    def begin(self, phase: phases.Phase) -> None:
-        """Be in another phase than before."""
+    def begin(self, phase: Phase) -> None:
+        """Enter the next phase."""
         self.phase, self.best.began = phase, phase.first_epoch
 
-    def restore(self, checkpoint: checkpoints.Checkpoint, phase: phases.Phase) -> None:
-        """Go on from a checkpoint, in the phase it was written in."""
+    def restore(self, checkpoint: Checkpoint, phase: Phase) -> None:
+        """Restore the state of a checkpoint, in the phase in which it was written."""
         self.begin(phase)
         for name, part in self._parts().items():
             part.restore(checkpoint.state[name])
@@ -66,15 +95,15 @@ class Crew:
         if resume.stopper(self.position.stopped) in changed:
             self.position.stopped = None  # the user wants more
 
-    def start_records(self) -> None:
-        """Make the records say what the position says, whatever a training after it has left."""
+    @contextlib.contextmanager
+    def recording(self):
+        """Rewrite history, TensorBoard and status to match the position, and close them at the end."""
+        if not self.plan.devices.is_chief:
+            yield
+            return
         self.history.write()
         self.board.begin()
         self.status.write()
-
-    @contextlib.contextmanager
-    def closing(self):
-        """Leave the records as they are in the end, also when the training is interrupted."""
         try:
             yield
         except Interrupted:
@@ -82,6 +111,7 @@ class Crew:
             raise
         finally:
             self.board.close()
+            self.bar.close()
 
     def _parts(self) -> dict[str, Any]:
         return {

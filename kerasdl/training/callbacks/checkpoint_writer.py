@@ -1,4 +1,4 @@
-"""When a training writes checkpoints, and what it takes back from one."""
+"""Callback that writes checkpoints on schedule, or when training is interrupted."""
 
 import math
 import time
@@ -10,21 +10,22 @@ import keras
 from kerasdl.recipe import time_spans
 from kerasdl.runs.folder import Run
 from kerasdl.training import checkpoint
-from kerasdl.training.callbacks.callbacks import Position
+from kerasdl.training.callbacks.position import Position
+from kerasdl.training.devices import Devices
 from kerasdl.training.interruption import Interrupted, Interruptions
 
 
-class Checkpoints(keras.callbacks.Callback):
-    """Write checkpoints when they are due, and stop at the first chance when asked to.
+class CheckpointWriter(keras.callbacks.Callback):
+    """Write checkpoints when they are due, and stop training after a signal.
 
     Args:
-        run: where they are written.
-        position: where the training is.
+        run: the run folder.
+        position: where training stands.
         every: "500" (steps), "10m" (time), "none", or "auto": at most every 5 seconds, and not before
             150 times the last one's cost has passed, so that they take less than 1 % of the time.
-        state: returns what a checkpoint keeps besides the variables.
-        interruptions: says whether to stop.
-        check: raises when the network is not worth keeping; it is given the logs.
+        state: returns the state that a checkpoint keeps besides the variables.
+        interruptions: the signals that stop training.
+        check: gets the logs, and raises when the network is not worth keeping.
     """
 
     _LONGEST_SHARE = 1 / 150
@@ -75,7 +76,7 @@ class Checkpoints(keras.callbacks.Callback):
         )
 
     def _save_and_stop_if_asked(self, is_due: bool, logs: dict[str, float]):
-        signum = self.interruptions.signum
+        signum = Devices.of(self.model).agree(self.interruptions.signum)
         if is_due or signum is not None:
             self.check(logs)
             self._save()
@@ -86,9 +87,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self):
         began = time.perf_counter()
-        checkpoint.write(
-            self.run.checkpoints, self.position.num_updates, self.model, self.state(), self.run.model_file
-        )
+        if Devices.of(self.model).is_chief:
+            checkpoint.write(
+                self.run.checkpoints, self.position.num_updates, self.model, self.state(), self.run.model_file
+            )
         self._saved_at, self._saved_updates = time.perf_counter(), self.position.num_updates
         if self.is_automatic:
             self.every_seconds = max(self._LEAST_SECONDS, (self._saved_at - began) / self._LONGEST_SHARE)

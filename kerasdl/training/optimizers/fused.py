@@ -14,33 +14,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-
-class _DecayAtOneRate:
-    """Mixed in before a Keras optimizer: its weight decay asks for the learning rate once."""
-
-    def _apply_weight_decay(self, variables):
-        if self.weight_decay is None:
-            return
-        decayed = [
-            variable.value if isinstance(variable, keras.Variable) else variable
-            for variable in variables
-            if self._use_weight_decay(variable)
-        ]
-
-        def decay(variable, rate):
-            factor, rate = (tf.cast(value, variable.dtype) for value in (self.weight_decay, rate))
-            variable.assign_sub(variable * factor * rate)
-
-        def decay_all(strategy, rate):
-            for variable in decayed:
-                strategy.extended.update(variable, decay, args=(rate,), group=False)
-
-        tf.__internal__.distribute.interim.maybe_merge_call(
-            decay_all, self._distribution_strategy, self.learning_rate
-        )
+from kerasdl.private.keras import DecayAtOneRate, OneSharedValue, slot
 
 
-class SGD(_DecayAtOneRate, keras.optimizers.SGD):
+class SGD(DecayAtOneRate, keras.optimizers.SGD):
     """`keras.optimizers.SGD`; arguments are those of Keras."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -53,7 +30,7 @@ class SGD(_DecayAtOneRate, keras.optimizers.SGD):
             return
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,
-            accum=_slot(self, self.momentums, variable),
+            accum=slot(self, "momentums", variable),
             lr=rate,
             grad=gradient,
             momentum=ops.cast(self.momentum, variable.dtype),
@@ -62,23 +39,22 @@ class SGD(_DecayAtOneRate, keras.optimizers.SGD):
 
 
 class _OfAllWeights(NamedTuple):
-    """What an update by Adam takes besides the gradient: a number each, as tensors or a variable."""
+    """Numbers that every weight's update by Adam takes, as tensors or a variable."""
 
     learning_rate: Any
     beta_1_power: Any
     beta_2_power: Any
 
 
-class Adam(_DecayAtOneRate, keras.optimizers.Adam):
+class Adam(OneSharedValue, DecayAtOneRate, keras.optimizers.Adam):
     """`keras.optimizers.Adam`; arguments are those of Keras."""
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+    def shared(self, learning_rate):
         step = ops.cast(self.iterations + 1, "float32")
         powers = (ops.cast(beta, "float32") ** step for beta in (self.beta_1, self.beta_2))
-        super()._backend_update_step(grads, trainable_variables, _OfAllWeights(learning_rate, *powers))
+        return _OfAllWeights(learning_rate, *powers)
 
     def update_step(self, gradient, variable, shared):
-        # `shared` is an _OfAllWeights: `_backend_update_step` has it in the learning rate's place.
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             super().update_step(gradient, variable, shared.learning_rate)
             return
@@ -88,8 +64,8 @@ class Adam(_DecayAtOneRate, keras.optimizers.Adam):
         )
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=_slot(self, self._momentums, variable),
-            v=_slot(self, self._velocities, variable),
+            m=slot(self, "_momentums", variable),
+            v=slot(self, "_velocities", variable),
             beta1_power=power_1,
             beta2_power=power_2,
             lr=rate,
@@ -104,7 +80,7 @@ class AdamW(Adam, keras.optimizers.AdamW):
     """`keras.optimizers.AdamW`; arguments are those of Keras."""
 
 
-class RMSprop(_DecayAtOneRate, keras.optimizers.RMSprop):
+class RMSprop(DecayAtOneRate, keras.optimizers.RMSprop):
     """`keras.optimizers.RMSprop`; arguments are those of Keras."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -117,16 +93,11 @@ class RMSprop(_DecayAtOneRate, keras.optimizers.RMSprop):
         )
         tf.raw_ops.ResourceApplyRMSProp(
             var=variable.handle,
-            ms=_slot(self, self._velocities, variable),
-            mom=_slot(self, self._momentums, variable),
+            ms=slot(self, "_velocities", variable),
+            mom=slot(self, "_momentums", variable),
             lr=rate,
             rho=rho,
             momentum=momentum,
             epsilon=epsilon,
             grad=gradient,
         )
-
-
-def _slot(optimizer: keras.Optimizer, slots: list, variable):
-    """Return the handle of what an optimizer keeps for a weight."""
-    return slots[optimizer._get_variable_index(variable)].value.handle

@@ -21,6 +21,7 @@ import numpy as np
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.network import parts as backbone
 from kerasdl.preprocessing.image import ImagePreprocessing
+from kerasdl.private.keras import own_weights
 from kerasdl.recipe import Config
 
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -161,7 +162,7 @@ def load(file: h5py.File, path: Path, network: keras.Model) -> list[keras.Layer]
     loaded, left = [], []
     for layer, name in zip(layers, names, strict=False):
         values = _fitted(arrays, name, layer)
-        shapes = [tuple(weight.shape) for weight in backbone.own_weights(layer)]
+        shapes = [tuple(weight.shape) for weight in own_weights(layer)]
         if values is None or (id(layer) in heads and [value.shape for value in values] != shapes):
             left.append(layer)
         elif [value.shape for value in values] != shapes:
@@ -173,7 +174,7 @@ def load(file: h5py.File, path: Path, network: keras.Model) -> list[keras.Layer]
         else:
             loaded.append((layer, values))
     for layer, values in loaded:
-        for weight, value in zip(backbone.own_weights(layer), values, strict=True):
+        for weight, value in zip(own_weights(layer), values, strict=True):
             weight.assign(value)
     return left + layers[len(names) :]
 

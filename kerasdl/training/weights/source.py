@@ -15,6 +15,7 @@ import keras
 from kerasdl.errors import UsageError
 from kerasdl.files import hash_file
 from kerasdl.network import parts
+from kerasdl.private.keras import own_trainable_weights, own_weights
 from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.runs.folder import Run, open_run
 from kerasdl.training.weights import published
@@ -161,8 +162,8 @@ def check_frozen(network: keras.Model, left: list[keras.Layer]) -> None:
         UsageError: names the first one.
     """
     for layer in left:
-        weights = parts.own_weights(layer)
-        if layer._trainable_variables and not any(weight.trainable for weight in weights):
+        weights = own_weights(layer)
+        if own_trainable_weights(layer) and not any(weight.trainable for weight in weights):
             found = parts.layers(network)
             count = min(index for index, one in enumerate(found) if one in left)
             raise UsageError(

@@ -1,11 +1,13 @@
-"""Which devices a run uses: all GPUs, one device, or logical CPU devices that stand in for GPUs."""
+"""The devices of a run: all GPUs, one device, or logical CPU devices that stand in for GPUs."""
 
 import contextlib
 import functools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from kerasdl import machine
@@ -21,31 +23,108 @@ _INSTRUCTIONS = {
 }
 
 
-def choose(name: str) -> tf.distribute.Strategy | None:
-    """Make the strategy of a run.
+class Devices:
+    """The devices that one training run uses, with everything that depends on how many there are.
+
+    Loop, checkpoints, callbacks, the run folder and interruptions ask here and nowhere else, so that several
+    machines would change this class alone.
+
+    Args:
+        strategy: a `tf.distribute.MirroredStrategy`. Defaults to None: one device.
+
+    Raises:
+        UsageError: for any other strategy, whose data would not be divided among its replicas.
+    """
+
+    #: Whether this process writes files: of several machines only the first one would.
+    is_chief = True
+
+    def __init__(self, strategy: tf.distribute.Strategy | None = None):
+        if not isinstance(strategy, tf.distribute.MirroredStrategy | None):
+            raise UsageError(
+                f"Training on a {type(strategy).__name__} is not supported, only on one device or on several "
+                "of one machine (tf.distribute.MirroredStrategy). Use --strategy auto."
+            )
+        self.strategy = strategy
+        self._used = _default_strategy() if strategy is None else strategy
+
+    @classmethod
+    def of(cls, network: keras.Model) -> "Devices":
+        """Return the devices that a network was built on."""
+        strategy = network.distribute_strategy
+        return cls(None if strategy is _default_strategy() else strategy)
+
+    @property
+    def num_replicas(self) -> int:
+        """Number of copies of the network, each of which gets an equal part of every batch."""
+        return self._used.num_replicas_in_sync
+
+    def scope(self):
+        """Return the context in which the variables of a network are made."""
+        return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
+
+    def describe(self) -> str:
+        """Return the devices as text, for the log and the receipt."""
+        if self.strategy is None:
+            gpus = tf.config.list_physical_devices("GPU")
+            return f"one device ({'GPU' if gpus else 'CPU'}), no strategy"
+        names = self.strategy.extended.worker_devices
+        devices = ", ".join(name.rpartition("device:")[2] for name in names)
+        count = self.num_replicas
+        return f"MirroredStrategy on {count} replica{'s' if count > 1 else ''} ({devices})"
+
+    def run(self, function: Callable, *arguments) -> Any:
+        """Call a TensorFlow function on every replica; the result is `local_results` for all of them."""
+        return self._used.run(function, arguments)
+
+    def local_results(self, value: Any) -> tuple:
+        """Return the values of this machine's replicas."""
+        return self._used.experimental_local_results(value)
+
+    def mean(self, value: Any) -> tf.Tensor:
+        """Return the mean of a tensor over all replicas."""
+        values = self.local_results(value)
+        return tf.convert_to_tensor(values[0]) if len(values) == 1 else tf.reduce_mean(tf.stack(values), 0)
+
+    def deal(self, blocks: tf.data.Dataset) -> Any:
+        """Return an iterable of blocks, one element for each replica."""
+        if self.strategy is None:
+            return blocks
+        return self.strategy.distribute_datasets_from_function(lambda context: blocks)
+
+    def agree(self, signum: int | None) -> int | None:
+        """Return the signal that all machines act on after this step; one machine acts on its own."""
+        return signum
+
+
+@functools.cache
+def _default_strategy() -> tf.distribute.Strategy:
+    with tf.Graph().as_default():  # outside every scope
+        return tf.distribute.get_strategy()
+
+
+def choose(name: str) -> Devices:
+    """Choose the devices of a run.
 
     Args:
         name: "auto" (all GPUs where there are two or more, else one device), "mirrored" (all GPUs, or the
             CPU where there is none), "none" (one device), or "cpu:N" (N logical CPU devices).
 
-    Returns:
-        A `tf.distribute.MirroredStrategy`, or None for one device, where any strategy only costs time.
-
     Raises:
         UsageError: for another name, or when TensorFlow has begun with another number of CPU devices.
     """
     if cpus := re.fullmatch(r"cpu:([1-9]\d*)", name):
-        return _mirrored_cpus(int(cpus[1]))
+        return Devices(_mirrored_cpus(int(cpus[1])))
     if name not in ("auto", "mirrored", "none"):
         raise UsageError(f"strategy is {name!r}, but it has to be auto, mirrored, none or cpu:N (cpu:2).")
     num_gpus = len(tf.config.list_physical_devices("GPU"))
     if name == "none" or (name == "auto" and num_gpus < 2):
-        return None
-    return _mirrored(tuple(f"GPU:{index}" for index in range(num_gpus)) or ("CPU:0",))
+        return Devices()  # any strategy only costs time there
+    return Devices(_mirrored(tuple(f"GPU:{index}" for index in range(num_gpus)) or ("CPU:0",)))
 
 
-def begin(recipe: Recipe) -> tf.distribute.Strategy | None:
-    """Settle determinism and devices, which has to happen before TensorFlow computes anything.
+def begin(recipe: Recipe) -> Devices:
+    """Set determinism and choose the devices, before TensorFlow computes anything.
 
     Raises:
         UsageError: as `choose`, `check_batch_size` and `check_precision` do.
@@ -54,10 +133,9 @@ def begin(recipe: Recipe) -> tf.distribute.Strategy | None:
     check_precision(recipe.precision, gpus, machine.processor_flags(machine.cpuinfo()))
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = choose(recipe.strategy)
-    num_replicas = 1 if strategy is None else strategy.num_replicas_in_sync
-    check_batch_size(recipe.batch_size, num_replicas, recipe.gradient_accumulation_steps)
-    return strategy
+    devices = choose(recipe.strategy)
+    check_batch_size(recipe.batch_size, devices.num_replicas, recipe.gradient_accumulation_steps)
+    return devices
 
 
 @functools.cache  # one strategy object a process: a second one's collectives collide with the first's
@@ -66,21 +144,6 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     several_gpus = len(devices) > 1 and devices[0].startswith("GPU")
     operations = tf.distribute.NcclAllReduce() if several_gpus else tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=operations)
-
-
-def scope(strategy: tf.distribute.Strategy | None):
-    """Return the context in which variables of this strategy are made."""
-    return contextlib.nullcontext() if strategy is None else strategy.scope()
-
-
-def describe(strategy: tf.distribute.Strategy | None) -> str:
-    """Say in words which devices are used."""
-    if strategy is None:
-        gpus = tf.config.list_physical_devices("GPU")
-        return f"one device ({'GPU' if gpus else 'CPU'}), no strategy"
-    devices = ", ".join(device.rpartition("device:")[2] for device in strategy.extended.worker_devices)
-    count = strategy.num_replicas_in_sync
-    return f"MirroredStrategy on {count} replica{'s' if count > 1 else ''} ({devices})"
 
 
 def check_batch_size(batch_size: int, num_replicas: int, gradient_accumulation_steps: int) -> None:

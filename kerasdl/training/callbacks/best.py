@@ -1,0 +1,141 @@
+"""The best network by validation: it is kept, averaged where asked for, and lowers the learning rate."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasdl.files import link_or_copy, replacing
+from kerasdl.runs.folder import Run
+from kerasdl.training.callbacks.position import Position
+from kerasdl.training.devices import Devices
+from kerasdl.training.optimizers import make
+from kerasdl.training.optimizers.make import moving_averages
+
+
+class Best(keras.callbacks.Callback):
+    """Keep the network with the best validation score in the run, and stop when it gets no better.
+
+    Args:
+        run: where `model.keras` is written.
+        twin: float32 network of the same weights, without strategy, that is saved.
+        score: ranks the logs of an epoch; larger is better.
+        patience: epochs without a better score before training stops; None to never stop.
+        position: is told to stop.
+    """
+
+    def __init__(
+        self, run: Run, twin: keras.Model, score: Callable, patience: int | None, position: Position
+    ):
+        super().__init__()
+        self.run = run
+        self.twin = twin
+        self.score = score
+        self.patience = patience
+        self.position = position
+        self.best_score: tuple[float, ...] | None = None
+        self.best_epoch: int | None = None
+        self.began = 0  # first epoch of the present phase: patience begins anew with it
+
+    def on_epoch_end(self, epoch, logs=None):
+        score = self.score(logs)
+        if self.best_score is None or score > self.best_score:
+            self.best_score, self.best_epoch = score, epoch
+            self.save()
+        elif self.patience is not None and epoch - self.last_good_epoch >= self.patience:
+            self.position.stop(f"early stopping: no better score in {self.patience} epochs")
+
+    @property
+    def last_good_epoch(self) -> int:
+        """The epoch that patience counts from: the best one, or the last before the present phase."""
+        return max(self.best_epoch, self.began - 1)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps; the weights are in its `model.keras`."""
+        score = None if self.best_score is None else [float(part) for part in self.best_score]
+        return {"best_epoch": self.best_epoch, "best_score": score}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to the best epoch of a checkpoint."""
+        self.best_epoch = state["best_epoch"]
+        self.best_score = None if state["best_score"] is None else tuple(state["best_score"])
+
+    def restore_file(self, model_file: Path) -> None:
+        """Go back to the best network of a checkpoint; that in the run may be of an epoch after it."""
+        if not model_file.is_file():
+            self.run.model_file.unlink(missing_ok=True)
+            return
+        with replacing(self.run.model_file) as temporary:
+            link_or_copy(model_file, temporary)
+        self.twin.load_weights(self.run.model_file)
+
+    def save(self) -> bool:
+        """Write the present weights, averaged where the recipe says so.
+
+        Weights that are not finite are not kept: those of the save before stay, or the initial ones.
+
+        Returns:
+            Whether the present weights were finite.
+        """
+        averages = {id(variable): average for variable, average in moving_averages(self.model)}
+        values = [
+            keras.ops.convert_to_numpy(averages.get(id(weight), weight)) for weight in self.model.weights
+        ]
+        finite = all(np.isfinite(value).all() for value in values)
+        if finite:
+            self.twin.set_weights(values)
+        if Devices.of(self.model).is_chief:
+            with replacing(self.run.model_file) as temporary:
+                self.twin.save(temporary)
+        return finite
+
+
+class Plateau(keras.callbacks.Callback):
+    """Lower every learning rate when the validation score gets no better.
+
+    (`keras.callbacks.ReduceLROnPlateau` knows one optimizer and one figure.)
+
+    Args:
+        best: knows which epoch was the best.
+        factor: factor on the learning rates, 0 to 1.
+        patience: epochs since the best one, or since the last drop, before a drop.
+    """
+
+    def __init__(self, best: Best, factor: float, patience: int):
+        super().__init__()
+        self.best = best
+        self.factor = factor
+        self.patience = patience
+        self.last_drop = -1
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps; the learning rate is a variable of the optimizer."""
+        return {"last_drop": self.last_drop}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.last_drop = state["last_drop"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch - max(self.best.last_good_epoch, self.last_drop) >= self.patience:
+            self.last_drop = epoch
+            for optimizer in self.model.optimizers.values():
+                optimizer.learning_rate = make.learning_rate(optimizer) * self.factor
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Validate the moving average of the weights, then put the trained ones back, bit for bit.
+
+    (`keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, which rounds the weights each time.)
+    """
+
+    def on_test_begin(self, logs=None):
+        self._trained = [variable.numpy() for variable, _ in moving_averages(self.model)]
+        for variable, average in moving_averages(self.model):
+            variable.assign(average.numpy())
+
+    def on_test_end(self, logs=None):
+        for (variable, _), value in zip(moving_averages(self.model), self._trained, strict=True):
+            variable.assign(value)

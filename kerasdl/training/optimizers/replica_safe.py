@@ -1,0 +1,130 @@
+"""Optimizers that update alike on any number of replicas, and leave out updates that are not finite."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from kerasdl.private.keras import AlreadySummed
+from kerasdl.training.optimizers import fused
+
+
+class _AlreadySummed(AlreadySummed):
+    """Mixed in before a Keras optimizer under a loss scale, whose `apply` sums the gradients."""
+
+    def finalize_variable_values(self, var_list):
+        """Leave the weights as they are: `fit` would end by putting the averages in their place."""
+
+
+class _ReplicaSafe(_AlreadySummed):
+    """Sum gradients over replicas before anything else looks at them, and leave out non-finite updates.
+
+    Keras clips and tests for infinities each replica's own gradient: clipping then differs silently from
+    one device, and an infinity on any replica but the first becomes NaN weights.
+    """
+
+    def build(self, variables):
+        super().build(variables)
+        #: Updates left out because a gradient was not finite. Training stops when this is not 0.
+        self.num_skipped = self.add_variable((), initializer="zeros", dtype="int64", name="num_skipped")
+
+    def apply(self, grads, trainable_variables=None):
+        grads, variables = _summed(grads, trainable_variables)
+        if not self.built:
+            self.build(list(trainable_variables))
+        tf.distribute.get_replica_context().merge_call(
+            self._apply_if_finite, args=(_all_finite(grads), grads, variables)
+        )
+
+    def _apply_if_finite(self, strategy, finite, grads, variables):
+        """Branch across replicas: a branch inside a replica could not update mirrored variables."""
+        finite = strategy.experimental_local_results(finite)[0]  # the same on all: the gradients are summed
+        update = functools.partial(
+            strategy.extended.call_for_each_replica, super().apply, args=(grads, variables)
+        )
+        tf.cond(finite, lambda: _for_effect(update), lambda: _for_effect(self._skip))
+
+    def _skip(self):
+        self.num_skipped.assign_add(1)
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ReplicaSafeSGD(_ReplicaSafe, fused.SGD):
+    """`keras.optimizers.SGD` for any number of replicas."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ReplicaSafeAdam(_ReplicaSafe, fused.Adam):
+    """`keras.optimizers.Adam` for any number of replicas."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ReplicaSafeAdamW(_ReplicaSafe, fused.AdamW):
+    """`keras.optimizers.AdamW` for any number of replicas."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ReplicaSafeRMSprop(_ReplicaSafe, fused.RMSprop):
+    """`keras.optimizers.RMSprop` for any number of replicas."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class AlreadySummedSGD(_AlreadySummed, fused.SGD):
+    """`keras.optimizers.SGD` within a `ReplicaSafeLossScale`."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class AlreadySummedAdam(_AlreadySummed, fused.Adam):
+    """`keras.optimizers.Adam` within a `ReplicaSafeLossScale`."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class AlreadySummedAdamW(_AlreadySummed, fused.AdamW):
+    """`keras.optimizers.AdamW` within a `ReplicaSafeLossScale`."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class AlreadySummedRMSprop(_AlreadySummed, fused.RMSprop):
+    """`keras.optimizers.RMSprop` within a `ReplicaSafeLossScale`."""
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ReplicaSafeLossScale(keras.optimizers.LossScaleOptimizer):
+    """Keras's dynamic loss scale, over gradients that are summed first: a step with an infinity is retried
+    at half the scale on all replicas or on none.
+    """
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply(*_summed(grads, trainable_variables))
+
+
+def _summed(grads, variables):
+    """Drop the weights without a gradient and sum the others over replicas."""
+    pairs = [pair for pair in zip(grads, variables, strict=True) if pair[0] is not None]
+    if not pairs:
+        raise ValueError("No weight of the network has a gradient: the loss does not depend on any.")
+    grads, variables = map(list, zip(*pairs, strict=True))
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync > 1:
+        grads = list(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
+    return grads, variables
+
+
+def _all_finite(grads):
+    """Say whether gradients are finite: their sum is not, where one number is not. (One pass, no copy.)"""
+    values = [grad.values if isinstance(grad, tf.IndexedSlices) else grad for grad in grads]
+    return tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.cast(value, tf.float32)) for value in values]))
+
+
+def _for_effect(function):
+    """Run `function` for its effects; a branch of `tf.cond` has to return a tensor."""
+    function()
+    return tf.constant(True)
+
+
+def num_skipped(optimizer: keras.Optimizer) -> int:
+    """Return how many updates an optimizer has left out because they were not finite.
+
+    0 under a loss scale, which leaves updates out in the ordinary course of its work.
+    """
+    return int(optimizer.num_skipped.numpy()) if isinstance(optimizer, _ReplicaSafe) else 0
