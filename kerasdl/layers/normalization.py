@@ -7,6 +7,8 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.python.framework.config import is_op_determinism_enabled  # it has no public name
 
+from kerasdl.layers.config import config_of
+
 #: Elements from which a training step gains by the fused kernel; below, its fixed cost of 0.2 to 0.4 ms
 #: (forward and backward, 2 cores) is more than it saves: benchmarks/normalization.py --small.
 _FUSED_FROM = 2**17
@@ -137,5 +139,4 @@ class LocalResponseNormalization(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def get_config(self):
-        names = ("radius", "bias", "alpha", "beta")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, "radius", "bias", "alpha", "beta")}

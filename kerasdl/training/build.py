@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import warnings
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -148,13 +149,20 @@ def make_network(recipe: Recipe, splits: Dataset, preprocessing: keras.Layer | N
     """
     layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
     network = recipe.model.build(**recipe.task.network_arguments(splits.spec), preprocessing=layer)
-    shape = (None, *splits.spec.inputs.shape)
     try:
         with warnings.catch_warnings(record=True) as said:  # before an error they only announce it
-            network(keras.KerasTensor(shape, dtype=splits.spec.inputs.dtype))
+            network.create_weights(
+                keras.tree.map_structure(
+                    lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), splits.spec.inputs
+                )
+            )
     except ValueError as error:
-        if "egative dimension" not in str(error):  # TensorFlow's words for what a layer leaves of too little
+        too_small = "egative dimension" in str(
+            error
+        )  # TensorFlow's words for what a layer leaves of too little
+        if not too_small or isinstance(splits.spec.inputs, Mapping):
             raise
+        shape = (None, *splits.spec.inputs.shape)
         given, seen = (
             "x".join(map(str, sizes[1:]))
             for sizes in (shape, shape if layer is None else layer.compute_output_shape(shape))
@@ -177,10 +185,13 @@ def compile_network(network: keras.Model, recipe: Recipe, steps: int, seed: int 
         steps: updates of an epoch.
         seed: of the noise within steps. Defaults to the recipe's.
     """
-    made = {name: make.make_optimizer(recipe, steps) for name in network.optimizer_names}
+    made = {
+        name: make.make_optimizer(network.recipe_for(name, recipe), steps) for name in network.optimizer_names
+    }
     network.compile(
         **made,
         loss=recipe.task.loss(),
+        loss_weights=recipe.task.loss_weights(),
         metrics=recipe.task.metrics(),
         seed=recipe.seed if seed is None else seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,

@@ -96,8 +96,9 @@ def _restore(training: Training, network: keras.Model, crew: Crew) -> None:
             "the learning rate is not what it was."
         )
     if then.learning_rate != now.learning_rate:
-        for optimizer in network.optimizers.values():
-            make.change_learning_rate(optimizer, now.learning_rate / then.learning_rate)
+        for name, optimizer in network.optimizers.items():
+            rates = [network.recipe_for(name, one).learning_rate for one in (now, then)]
+            make.change_learning_rate(optimizer, rates[0] / rates[1])
     checkpoints.remove_after(training.run.checkpoints, int(checkpoint.path.name))
     done = crew.position
     _log.info(
