@@ -72,6 +72,13 @@ def compiled_loss(model: keras.Model, y, y_pred, sample_weight):
     return attribute(model, "_compile_loss")(y, y_pred, sample_weight)
 
 
+def take_losses_apart(model: keras.Model) -> dict[str, Any]:
+    """Return the loss of each output that a model was compiled with; its own is then of `add_loss` alone."""
+    single = type(attribute(model, "_compile_loss"))  # takes names of losses and functions too
+    model._compile_loss = None
+    return {name: single(loss) for name, loss in model.loss.items() if loss is not None}
+
+
 def moving_averages(optimizer: keras.Optimizer) -> list[tuple[keras.Variable, keras.Variable]]:
     """Return each weight of an optimizer with its moving average."""
     weights = attribute(optimizer, "_trainable_variables")
