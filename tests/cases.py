@@ -88,8 +88,8 @@ class Normalized(Network):
         self.flatten = keras.layers.Flatten()
         self.head = keras.layers.Dense(num_classes, dtype="float32", name="head")
 
-    def call(self, images, training=False):
-        x = keras.ops.relu(self.normalization(self.convolution(self.preprocess(images)), training=training))
+    def forward(self, x, training=False):
+        x = keras.ops.relu(self.normalization(self.convolution(x), training=training))
         logits = self.head(self.drop(self.flatten(x), training=training))
         return {"logits": logits, "maps": x} if self.as_dict else logits
 

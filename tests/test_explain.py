@@ -59,8 +59,8 @@ class Nested(Network):
         self.auxiliary = keras.layers.Conv2D(num_classes, 3, name="auxiliary")
         self.head = keras.layers.Dense(num_classes)
 
-    def call(self, images, training=False):
-        x = self.stem(self.preprocess(images))
+    def forward(self, x, training=False):
+        x = self.stem(x)
         for block in self.blocks:
             x = block(self.pool(x))
         auxiliary = ops.mean(self.auxiliary(x), (1, 2))
@@ -177,7 +177,7 @@ def test_integrated_gradients_sum_to_the_difference_of_the_logits(trained):
 
 def test_integrated_gradients_of_squares_are_exact_in_one_step():
     class Squares(Network):
-        def call(self, images, training=False):
+        def forward(self, images, training=False):
             return ops.sum(images**2, (1, 2))  # (B, C)
 
     images = np.random.default_rng(0).integers(1, 256, (2, 3, 5, 2)).astype(np.uint8)
@@ -238,7 +238,7 @@ def test_maps_are_put_where_their_cells_look():
 
 def test_occlusion_measures_the_fall_of_the_logit():
     class Sum(Network):
-        def call(self, images, training=False):
+        def forward(self, images, training=False):
             return ops.stack([ops.sum(images[:, :4, :4], (1, 2, 3)), ops.zeros(len(images))], -1)
 
     image = np.full((1, 16, 16, 1), 200, np.uint8)
@@ -263,7 +263,7 @@ def test_a_grad_cam_that_shows_nothing_is_said():
 
 def test_a_network_that_lets_no_gradient_through_is_said():
     class Rounded(Network):
-        def call(self, images, training=False):
+        def forward(self, images, training=False):
             return ops.cast(ops.cast(images, "int32"), "float32")[:, 0, 0, :]
 
     images = np.zeros((1, 4, 4, 3), np.uint8)
@@ -418,7 +418,7 @@ def test_a_run_without_mistakes_asks_for_images(copied, capsys):
 
 def test_what_does_not_classify_is_refused():
     class Picture(Network):
-        def call(self, images, training=False):
+        def forward(self, images, training=False):
             return ops.cast(images, "float32")
 
     examples = explanations.Examples(np.zeros((1, 4, 4, 1), np.uint8), ["a"])

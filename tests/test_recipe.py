@@ -43,8 +43,8 @@ class Mine(Network):
         self.num_classes, self.width = num_classes, width
         self.head = keras.layers.Dense(num_classes)
 
-    def call(self, images, training=False):
-        return self.head(keras.ops.reshape(self.preprocess(images) / 255, (-1, 64)))
+    def forward(self, x, training=False):
+        return self.head(keras.ops.reshape(x / 255, (-1, 64)))
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes, "width": self.width}

@@ -7,7 +7,6 @@ what is explained. Maps have the height and width of the images.
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -15,15 +14,14 @@ import tensorflow as tf
 
 from kerasdl.errors import RunFailedError
 from kerasdl.explain import feature_maps
+from kerasdl.network import network as deployed
 
 BATCH = 32  # images in a call
 
 
 def logits(network: keras.Model, images):
     """Return the logits (N, num_classes), float32, that a deployed network gives."""
-    outputs = network.infer(images)
-    answer = outputs["logits"] if isinstance(outputs, Mapping) else outputs
-    return tf.cast(answer, tf.float32)
+    return tf.cast(deployed.logits(network, images), tf.float32)
 
 
 def logits_of(network: keras.Model, images: np.ndarray) -> np.ndarray:

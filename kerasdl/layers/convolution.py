@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from kerasdl.layers.config import config_of
 from kerasdl.layers.maxout import Maxout
 from kerasdl.layers.normalization import BatchNormalization
 
@@ -157,6 +158,8 @@ class ConvolutionBlock(keras.layers.Layer):
         return self.activate(x)
 
     def get_config(self):
-        names = ("filters", "kernel_size", "strides", "padding", "pooling", "activation")
-        names += ("batch_normalization", "use_bias", "normalization_momentum")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        names = (
+            "filters", "kernel_size", "strides", "padding", "pooling", "activation", "batch_normalization",
+            "use_bias", "normalization_momentum",
+        )  # fmt: skip
+        return {**super().get_config(), **config_of(self, *names)}

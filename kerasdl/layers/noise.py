@@ -10,6 +10,7 @@ that for nothing: a replica begins to count where the samples of the replicas be
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -22,23 +23,24 @@ _active = threading.local()
 class _Scope:
     """One forward pass: its key, the place of its first sample, and how many draws it has made."""
 
-    def __init__(self, seed, step, place):
+    def __init__(self, seed, step, place, num_draws):
         self.seed = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
         self.place = tf.cast(place, tf.uint64)
-        self.num_draws = 0
+        self.num_draws = num_draws
 
 
 @contextlib.contextmanager
-def scope(seed, step, place):
+def scope(seed, step, place, num_draws=0):
     """Key all draws of a forward pass.
 
     Args:
         seed: seed of the run, integer.
         step: number of the update, integer scalar.
         place: place of this pass's first sample in the global batch, integer scalar.
+        num_draws: number of the first draw. Defaults to 0.
     """
     outer = getattr(_active, "scope", None)
-    _active.scope = _Scope(seed, step, place)
+    _active.scope = _Scope(seed, step, place, num_draws)
     try:
         yield
     finally:
@@ -46,7 +48,7 @@ def scope(seed, step, place):
 
 
 def is_keyed() -> bool:
-    """Say whether a scope is open, so that `uniform` may be called."""
+    """Tell whether a scope is open, so that numbers can be drawn."""
     return getattr(_active, "scope", None) is not None
 
 
@@ -56,6 +58,20 @@ def uniform(shape):
     Args:
         shape: integer tensor or tuple, (B, ...); the first axis counts samples.
     """
+    return _draw(tf.raw_ops.StatelessRandomUniformV2, shape)
+
+
+def normal(shape):
+    """Draw float32 numbers of mean 0 and variance 1; the shape as of `uniform`."""
+    return _draw(tf.raw_ops.StatelessRandomNormalV2, shape)
+
+
+def bernoulli(shape, probability: float):
+    """Draw booleans that are true with a probability; the shape as of `uniform`."""
+    return uniform(shape) < probability
+
+
+def _draw(operator: Callable, shape):
     active = _active.scope
     seed = tf.random.experimental.stateless_fold_in(active.seed, active.num_draws)
     active.num_draws += 1
@@ -64,7 +80,6 @@ def uniform(shape):
     blocks = (size + _NUMBERS_PER_COUNT - 1) // _NUMBERS_PER_COUNT  # per sample, so that samples are aligned
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
     counter += tf.stack([active.place * tf.cast(blocks, tf.uint64), tf.constant(0, tf.uint64)])
-    drawn = tf.raw_ops.StatelessRandomUniformV2(
-        shape=tf.stack([shape[0], blocks * _NUMBERS_PER_COUNT]), key=key, counter=counter, alg=_PHILOX
-    )
+    shape_of_blocks = tf.stack([shape[0], blocks * _NUMBERS_PER_COUNT])
+    drawn = operator(shape=shape_of_blocks, key=key, counter=counter, alg=_PHILOX)
     return tf.reshape(drawn[:, :size], shape)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kerasdl.layers.config import config_of
 from kerasdl.private.tensorflow import is_op_determinism_enabled
 
 #: Elements from which a training step gains by the fused kernel; below, its fixed cost of 0.2 to 0.4 ms
@@ -138,5 +139,4 @@ class LocalResponseNormalization(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def get_config(self):
-        names = ("radius", "bias", "alpha", "beta")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, "radius", "bias", "alpha", "beta")}

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kerasdl.layers import Dropout, LocalResponseNormalization
+from kerasdl.layers.config import config_of
 from kerasdl.network.network import Network
 
 
@@ -92,15 +93,14 @@ class AlexNet(Network):
         ]
         self.head = keras.layers.Dense(num_classes, name="head", dtype="float32")
 
-    def call(self, images, training=False):
-        """Return the logits of images."""
-        return self.head(self.features(images, training=training))  # (B, num_classes)
+    def forward(self, x, training=False):
+        """Return the logits of preprocessed inputs."""
+        return self.head(self.forward_features(x, training=training))  # (B, num_classes)
 
-    def features(self, images, training=False):
-        """Return what precedes the head, (batch_size, last of head_units), float."""
-        x = self.preprocess(images)  # (B, 224, 224, C), and so below
+    def forward_features(self, x, training=False):
+        """Return the inputs of the head, (batch_size, last of head_units), float."""
         if self.stem == "imagenet":
-            x = ops.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+            x = ops.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))  # (B, 228, 228, C), and so below
         x = self.pool(self.normalize(self.conv1(x)))  # (B, 27, 27, 64)
         x = self.pool(self.normalize(self.conv2(x)))  # (B, 13, 13, 192)
         x = self.conv4(self.conv3(x))  # (B, 13, 13, 256)
@@ -112,4 +112,4 @@ class AlexNet(Network):
 
     def get_config(self):
         names = ("num_classes", "width", "stem", "head_units", "response_normalization", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, *names)}

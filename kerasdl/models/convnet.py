@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 
 from kerasdl.layers import POOLS, ConvolutionBlock, Dropout
+from kerasdl.layers.config import config_of
 from kerasdl.network.network import Network
 
 
@@ -101,27 +102,21 @@ class ConvNet(Network):
         self.drop = Dropout(dropout)
         self.head = keras.layers.Dense(num_classes, name="head", dtype="float32")
 
-    def call(self, images, training=False):
-        """Return the logits of images."""
-        return self.head(self.features(images, training=training))  # (B, num_classes)
+    def forward(self, x, training=False):
+        """Return the logits of preprocessed inputs."""
+        return self.head(self.forward_features(x, training=training))  # (B, num_classes)
 
-    def features(self, images, training=False):
-        """Return what precedes the head, (batch_size, last of filters), float."""
-        x = self.preprocess(images)  # (B, H, W, C)
+    def forward_features(self, x, training=False):
+        """Return the inputs of the head, (batch_size, last of filters), float."""
         for number, block in enumerate(self.blocks, 1):
-            x = block(x, training=training)
+            x = block(x, training=training)  # (B, H, W, filters)
             if self.pool is not None and number % self.convolutions == 0:
                 x = self.pool(x)  # (B, H/2**stage, W/2**stage, filters)
         return self.drop(self.mean(x), training=training)
 
     def get_config(self):
-        names = ("num_classes", "filters", "convolutions", "kernel_size", "activation")
-        names += (
-            "batch_normalization",
-            "normalization_momentum",
-            "pooling",
-            "early_pooling",
-            "padding",
-            "dropout",
-        )
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        names = (
+            "num_classes", "filters", "convolutions", "kernel_size", "activation", "batch_normalization",
+            "normalization_momentum", "pooling", "early_pooling", "padding", "dropout",
+        )  # fmt: skip
+        return {**super().get_config(), **config_of(self, *names)}

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from kerasdl.layers import ConvolutionBlock, Dropout, LocalResponseNormalization
+from kerasdl.layers.config import config_of
 from kerasdl.network.network import Network
 
 #: Module -> filters of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection: the paper's table 1.
@@ -64,8 +65,7 @@ class Inception(keras.layers.Layer):
         return ops.concatenate(views, axis=-1)
 
     def get_config(self):
-        names = ("filters", "wide_size", "batch_normalization")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, "filters", "wide_size", "batch_normalization")}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -106,7 +106,7 @@ class AuxiliaryClassifier(keras.layers.Layer):
 
     def get_config(self):
         names = ("num_classes", "filters", "units", "batch_normalization")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, *names)}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -202,9 +202,9 @@ class GoogLeNet(Network):
             for name in (self.auxiliary_outputs if auxiliary else ())
         ]
 
-    def call(self, images, training=False):
-        """Return the logits of images; with auxiliary classifiers a dict of logits."""
-        features, middle = self._features(images, training)
+    def forward(self, x, training=False):
+        """Return logits; with auxiliary classifiers a dict of logits."""
+        features, middle = self._features(x, training)
         logits = self.head(features)  # (B, num_classes)
         if not self.auxiliary:
             return logits
@@ -214,17 +214,17 @@ class GoogLeNet(Network):
         }
         return {"logits": logits, **outputs}
 
-    def infer(self, images):
-        """Return the logits of images; the auxiliary classifiers take no part."""
-        return self.head(self.features(images))
+    def forward_deployed(self, x):
+        """Return logits without the auxiliary classifiers."""
+        return self.head(self.forward_features(x))
 
-    def features(self, images, training=False):
-        """Return what precedes the head, (batch_size, 16 width), float."""
-        return self._features(images, training)[0]
+    def forward_features(self, x, training=False):
+        """Return the inputs of the head, (batch_size, 16 width), float."""
+        return self._features(x, training)[0]
 
-    def _features(self, images, training):
-        """Return the features, and what the auxiliary classifiers look at."""
-        x = self.conv1(self.preprocess(images), training=training)  # (B, 112, 112, 64), and so below
+    def _features(self, x, training):
+        """Return the features, and the inputs of the auxiliary classifiers."""
+        x = self.conv1(x, training=training)  # (B, 112, 112, 64), and so below
         if self.stem == "imagenet":
             x = self.pool(x)  # (B, 56, 56, 64)
         x = self.conv2_reduce(self.normalize(x), training=training)
@@ -244,4 +244,4 @@ class GoogLeNet(Network):
 
     def get_config(self):
         names = ("num_classes", "width", "form", "stem", "auxiliary", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, *names)}

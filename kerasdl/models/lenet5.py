@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kerasdl.layers import Dropout
+from kerasdl.layers.config import config_of
 from kerasdl.network.network import Network
 
 
@@ -70,13 +71,13 @@ class LeNet5(Network):
         self.drop6 = Dropout(dropout)
         self.head = keras.layers.Dense(num_classes, name="head", dtype="float32")
 
-    def call(self, images, training=False):
-        """Return the logits of images."""
-        return self.head(self.features(images, training=training))  # (B, num_classes)
+    def forward(self, x, training=False):
+        """Return the logits of preprocessed inputs."""
+        return self.head(self.forward_features(x, training=training))  # (B, num_classes)
 
-    def features(self, images, training=False):
-        """Return what precedes the head, (batch_size, 84), float."""
-        x = _centre(self.preprocess(images), 32)  # (B, 32, 32, C)
+    def forward_features(self, x, training=False):
+        """Return the inputs of the head, (batch_size, 84), float."""
+        x = _centre(x, 32)  # (B, 32, 32, C)
         x = self.s2(self.c1(x))  # (B, 14, 14, 6)
         x = self.s4(self.c3(x))  # (B, 5, 5, 16)
         x = self.flatten(x)  # (B, 400)
@@ -84,13 +85,7 @@ class LeNet5(Network):
         return self.drop6(self.f6(x), training=training)  # (B, 84)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "activation": self.activation,
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-        }
+        return {**super().get_config(), **config_of(self, "num_classes", "activation", "pooling", "dropout")}
 
 
 def _centre(images, size: int):

@@ -3,6 +3,7 @@
 import keras
 
 from kerasdl.layers import Dropout
+from kerasdl.layers.config import config_of
 from kerasdl.network.network import Network
 
 
@@ -56,22 +57,17 @@ class MLP(Network):
         self.drops = [Dropout(dropout) for _ in self.hidden_units]
         self.head = keras.layers.Dense(num_classes, name="head", dtype="float32")
 
-    def call(self, inputs, training=False):
-        """Return the logits of inputs."""
-        return self.head(self.features(inputs, training=training))  # (B, num_classes)
+    def forward(self, x, training=False):
+        """Return the logits of preprocessed inputs."""
+        return self.head(self.forward_features(x, training=training))  # (B, num_classes)
 
-    def features(self, inputs, training=False):
-        """Return what precedes the head, (batch_size, hidden_units[-1]), float."""
-        x = self.flatten(self.preprocess(inputs))  # (B, D)
+    def forward_features(self, x, training=False):
+        """Return the inputs of the head, (batch_size, hidden_units[-1]), float."""
+        x = self.flatten(x)  # (B, D)
         for dense, drop in zip(self.hidden, self.drops, strict=True):
             x = drop(dense(x), training=training)  # (B, units)
         return x
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "hidden_units": self.hidden_units,
-            "activation": self.activation,
-            "dropout": self.dropout,
-        }
+        names = ("num_classes", "hidden_units", "activation", "dropout")
+        return {**super().get_config(), **config_of(self, *names)}

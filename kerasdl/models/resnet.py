@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from kerasdl.layers import BatchNormalization, Conv2D, Dropout
+from kerasdl.layers.config import config_of
 from kerasdl.network.network import Network
 
 #: Depth -> kind of block, and the blocks of each stage. The first five are table 1 of the paper, the others
@@ -128,7 +129,7 @@ class ResidualBlock(keras.layers.Layer):
 
     def get_config(self):
         names = ("filters", "strides", "kind", "version", "shortcut")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, *names)}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -222,13 +223,12 @@ class ResNet(Network):
                 channels = out
         return blocks
 
-    def call(self, images, training=False):
-        """Return the logits of images."""
-        return self.head(self.features(images, training=training))  # (B, num_classes)
+    def forward(self, x, training=False):
+        """Return the logits of preprocessed inputs."""
+        return self.head(self.forward_features(x, training=training))  # (B, num_classes)
 
-    def features(self, images, training=False):
-        """Return what precedes the head, (batch_size, channels of the last block), float."""
-        x = self.preprocess(images)  # (B, H, W, C)
+    def forward_features(self, x, training=False):
+        """Return the inputs of the head, (batch_size, channels of the last block), float."""
         x = self.convolution(_padded(x, self.convolution))  # (B, H/2, W/2, width), or as large as the image
         x = ops.relu(self.normalization(x, training=training))
         if self.pool is not None:
@@ -241,4 +241,4 @@ class ResNet(Network):
 
     def get_config(self):
         names = ("num_classes", "depth", "width", "stem", "shortcut", "version", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, *names)}

@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 
 from kerasdl.layers import ConvolutionBlock, Dropout
+from kerasdl.layers.config import config_of
 from kerasdl.network.network import Network
 
 #: Depth -> convolutions of each of the five stages: columns A, B, D and E of the paper's table 1.
@@ -90,13 +91,12 @@ class VGG(Network):
         self.drops = [Dropout(dropout) for _ in self.head_units]
         self.head = keras.layers.Dense(num_classes, name="head", dtype="float32")
 
-    def call(self, images, training=False):
-        """Return the logits of images."""
-        return self.head(self.features(images, training=training))  # (B, num_classes)
+    def forward(self, x, training=False):
+        """Return the logits of preprocessed inputs."""
+        return self.head(self.forward_features(x, training=training))  # (B, num_classes)
 
-    def features(self, images, training=False):
-        """Return what precedes the head, (batch_size, last of head_units), float."""
-        x = self.preprocess(images)  # (B, H, W, C)
+    def forward_features(self, x, training=False):
+        """Return the inputs of the head, (batch_size, last of head_units), float."""
         convolutions = iter(self.convolutions)
         for count in STAGES[self.depth]:
             for _ in range(count):
@@ -109,4 +109,4 @@ class VGG(Network):
 
     def get_config(self):
         names = ("num_classes", "depth", "width", "batch_normalization", "head_units", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **config_of(self, *names)}

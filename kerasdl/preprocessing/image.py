@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasdl.errors import UsageError
+from kerasdl.layers.config import config_of
 
 _NUM_PATCHES = 5_000_000  # that whitening is measured on: some 5,000 images of 32x32
 
@@ -171,9 +172,11 @@ class ImagePreprocessing(keras.layers.Layer):
             self.directions = _directions(map(self._standardized, batches()), self.whiten)
 
     def get_config(self):
-        names = ("size", "channels", "channel_order", "scale", "mean", "std", "standardize")
-        names += ("whiten", "directions")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        names = (
+            "size", "channels", "channel_order", "scale", "mean", "std", "standardize", "whiten",
+            "directions",
+        )  # fmt: skip
+        return {**super().get_config(), **config_of(self, *names)}
 
     def _standardized(self, images):
         """Return (B, H, W, C) float32, all done but the whitening."""

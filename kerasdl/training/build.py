@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
@@ -87,13 +88,18 @@ def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | Non
     """
     layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
     network = recipe.model.build(**recipe.task.network_arguments(data.spec), preprocessing=layer)
-    shape = (None, *data.spec.inputs.shape)
     try:
         with warnings.catch_warnings(record=True) as said:  # before an error they only announce it
-            network(keras.KerasTensor(shape, dtype=data.spec.inputs.dtype))
+            network.create_weights(
+                keras.tree.map_structure(
+                    lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs
+                )
+            )
     except ValueError as error:
-        if "egative dimension" not in str(error):  # TensorFlow's words for what a layer leaves of too little
+        too_small = "egative dimension" in str(error)  # TensorFlow's words for an output without pixels
+        if not too_small or isinstance(data.spec.inputs, Mapping):
             raise
+        shape = (None, *data.spec.inputs.shape)
         given, seen = (
             "x".join(map(str, sizes[1:]))
             for sizes in (shape, shape if layer is None else layer.compute_output_shape(shape))
@@ -119,7 +125,10 @@ def compile_network(
         steps_per_epoch: number of updates in an epoch.
         seed: seed of the noise within steps.
     """
-    made = {name: make_optimizer(recipe, steps_per_epoch) for name in network.optimizer_names}
+    made = {
+        name: make_optimizer(network.recipe_for(name, recipe), steps_per_epoch)
+        for name in network.optimizer_names
+    }
     network.compile(
         **made,
         loss=recipe.task.loss(data),

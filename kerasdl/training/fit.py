@@ -93,8 +93,9 @@ def _restore(assembly: CallbackAssembly, checkpoint: Checkpoint, network: keras.
             "the learning rate is not what it was."
         )
     if then.learning_rate != now.learning_rate:
-        for optimizer in network.optimizers.values():
-            make.change_learning_rate(optimizer, now.learning_rate / then.learning_rate)
+        for name, optimizer in network.optimizers.items():
+            rates = [network.recipe_for(name, one).learning_rate for one in (now, then)]
+            make.change_learning_rate(optimizer, rates[0] / rates[1])
     if plan.devices.is_chief:
         checkpoints.remove_after(run.checkpoints, int(checkpoint.path.name))
     done = assembly.position

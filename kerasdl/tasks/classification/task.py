@@ -272,10 +272,9 @@ def describe(class_names: Sequence[str], outputs: Arrays) -> list[dict[str, Any]
 
 def _logits(network: "keras.Model", features):
     """Return the logits that a deployed network, of ours or any other, answers with."""
-    from kerasdl.network.network import Network
+    from kerasdl.network.network import logits
 
-    outputs = network.infer(features) if isinstance(network, Network) else network(features, training=False)
-    return outputs["logits"] if isinstance(outputs, Mapping) else outputs
+    return logits(network, features)
 
 
 def _class_ids(outputs: Arrays) -> np.ndarray:

@@ -22,13 +22,13 @@ def change_learning_rate(optimizer: keras.Optimizer, factor: float) -> None:
 
 
 def moving_averages(model) -> list[tuple]:
-    """Return (weight, its moving average) of every optimizer of a network that keeps averages."""
-    pairs = []
+    """Return each averaged weight of a network with its moving average, of all optimizers."""
+    pairs, averaged = [], {id(variable) for variable in model.averaged}
     for optimizer in model.optimizers.values():
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         if optimizer.use_ema and optimizer.iterations.numpy() > 0:  # until then the averages are zeros
             pairs += private.moving_averages(optimizer)
-    return pairs
+    return [pair for pair in pairs if id(pair[0]) in averaged]
 
 
 _CLASSES = {
