@@ -128,7 +128,7 @@ class TrainingStep(keras.Model):
         Args:
             data: this replica's part of the batch, (x, y[, sample_weight]).
             loss: function (x, y, sample_weight) of a micro-batch. It returns the loss, a mean over samples by
-                losses of Keras, and the outputs for `compute_metrics`, or None for no metrics.
+                losses of Keras, and the outputs, or None where the metrics of `compile` are not updated.
             names: names of the optimizers. Defaults to all.
             metric: name of the running mean that shows the loss: Keras's "loss", or a metric that the network
                 has made in its constructor. Defaults to "loss".
@@ -175,7 +175,8 @@ class TrainingStep(keras.Model):
         else:
             gradients = [tape.gradient(*pair) for pair in zip(scaled, weights, strict=True)]
         if outputs is None:
-            return gradients, self.get_metrics_result()
+            means = [each for each in self.metrics if each is not compiled_metrics(self)]
+            return gradients, {each.name: each.result() for each in means}
         return gradients, self.compute_metrics(x, y, outputs, sample_weight)
 
     def place_in_batch(self, data):
