@@ -11,7 +11,9 @@ import keras
 import numpy as np
 import pytest
 
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.layers import BatchNormalization, Dropout
+from kerasdl.layers.config import config_of
 from kerasdl.models.alexnet import AlexNet
 from kerasdl.models.convnet import ConvNet
 from kerasdl.models.googlenet import GoogLeNet
@@ -19,10 +21,13 @@ from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
 from kerasdl.models.resnet import ResNet
 from kerasdl.models.vgg import VGG
-from kerasdl.network.network import Network
+from kerasdl.network.network import Network, main_output
 from kerasdl.preprocessing.image import ImagePreprocessing
-from kerasdl.recipe import Config
+from kerasdl.preprocessing.preprocessing import Preprocessing
+from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.task import Task
+from kerasdl.training.build import compile_network
 
 NUM_CLASSES = 3
 
@@ -33,13 +38,14 @@ class Case:
 
     Args:
         model: the network with its arguments.
-        input_shape: of one raw image.
-        parameters: all weights, the moving statistics of batch normalisation too (`count_params`).
-        default_input_shape: of one image, for a network with the default arguments.
-        default_parameters: its trainable weights: the number that papers and docstrings give.
+        input_shape: shape of one raw image.
+        parameters: number of all weights, the moving statistics of batch normalisation too (`count_params`).
+        default_input_shape: shape of one image, for a network with the default arguments.
+        default_parameters: number of its trainable weights, as in papers and docstrings.
         idle: regular expression of the paths of weights that move nothing.
         learning_rate: with which Adam learns one batch by heart.
-        task: what it is trained for.
+        task: the task that it is trained for.
+        heads: names of the layers that stay float32 in mixed precision.
     """
 
     model: Config
@@ -49,21 +55,42 @@ class Case:
     default_parameters: int | None = None
     idle: str = "$^"
     learning_rate: float = 1e-2
-    task: Any = dataclasses.field(default_factory=Classification)
+    task: Task = dataclasses.field(default_factory=Classification)
+    heads: frozenset[str] = frozenset({"head"})
 
     def __str__(self) -> str:
         return self.model.target.__name__
 
-    def build(self, **more: Any) -> keras.Model:
-        """Make the network over raw images, with its weights."""
-        network = self.model.build(num_classes=NUM_CLASSES, preprocessing=ImagePreprocessing(), **more)
-        network(keras.KerasTensor((None, *self.input_shape), dtype="uint8"))
+    @property
+    def spec(self) -> DataSpec:
+        """What is in the examples."""
+        return DataSpec(
+            inputs=Spec(self.input_shape, "uint8"), targets=Spec((), "int32", ("ant", "bee", "cat"))
+        )
+
+    def preprocessing(self) -> keras.Layer:
+        """Make the layer from raw examples to the inputs of the network."""
+        return ImagePreprocessing()
+
+    def build(self, **more: Any) -> Network:
+        """Make the network over raw examples, with its weights."""
+        network = self.model.build(num_classes=NUM_CLASSES, preprocessing=self.preprocessing(), **more)
+        network.create_weights(
+            keras.tree.map_structure(
+                lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), self.spec.inputs
+            )
+        )
         return network
 
-    def logits(self, network, images, training=False):
-        """Call a network that answers with logits or with a dict of them."""
-        outputs = network(images, training=training)
-        return outputs["logits"] if isinstance(outputs, dict) else outputs
+    def compile(self, network: Network, *, steps: int = 100, seed: int = 0, **fields: Any) -> Network:
+        """Compile a network as a run does, with these fields of the recipe."""
+        recipe = Recipe(model=self.model, data=None, task=self.task, **fields)
+        compile_network(network, recipe, self.spec, steps, seed=seed)
+        return network
+
+    def logits(self, network, features, training=False):
+        """Return the main output of a call."""
+        return main_output(network, network(features, training=training))
 
     def examples(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Draw raw images, uint8, and labels, int32; each class is brighter than the one before."""
@@ -71,6 +98,42 @@ class Case:
         labels = rng.integers(0, NUM_CLASSES, count).astype(np.int32)
         images = rng.integers(0, 120, (count, *self.input_shape)) + 60 * labels.reshape(-1, 1, 1, 1)
         return images.astype(np.uint8), labels
+
+    def batch(self, count: int) -> tuple:
+        """Return what a network is trained on: features, targets, and sample weights where it has any."""
+        return self.examples(count)
+
+    def labels(self, targets) -> np.ndarray:
+        """Return the classes among the targets."""
+        return targets
+
+
+class TreeCase(Case):
+    """A network with two inputs and two outputs, each with sample weights of its own."""
+
+    @property
+    def spec(self):
+        inputs = {"image": Spec(self.input_shape, "uint8"), "vector": Spec((4,), "float32")}
+        return DataSpec(
+            inputs, {"kind": Spec((), "int32", ("ant", "bee", "cat")), "size": Spec((), "float32")}
+        )
+
+    def preprocessing(self):
+        return OfImage()
+
+    def examples(self, count, seed=0):
+        rng = np.random.default_rng(seed)
+        images, labels = super().examples(count, seed)
+        vectors = rng.normal(size=(count, 4)).astype(np.float32)
+        return {"image": images, "vector": vectors}, {"kind": labels, "size": vectors.sum(1)}
+
+    def batch(self, count):
+        rng = np.random.default_rng(1)
+        weights = {name: rng.uniform(0.5, 1.5, count).astype(np.float32) for name in ("kind", "size")}
+        return *self.examples(count), weights
+
+    def labels(self, targets):
+        return targets["kind"]
 
 
 @keras.saving.register_keras_serializable("kerasdl_tests")
@@ -94,12 +157,110 @@ class Normalized(Network):
         return {"logits": logits, "maps": x} if self.as_dict else logits
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "dropout": self.dropout,
-            "as_dict": self.as_dict,
-        }
+        return {**super().get_config(), **config_of(self, "num_classes", "dropout", "as_dict")}
+
+
+@keras.saving.register_keras_serializable("kerasdl_tests")
+class TwoOptimizers(Network):
+    """A network with a step of its own and an optimizer for each layer.
+
+    Args:
+        num_classes: number of classes.
+        together: update both layers by one loss, as the training step of every network does.
+        dropout: fraction of the hidden units left out in training.
+        head_rate: learning rate of the head, as a multiple of the recipe's.
+        **kwargs: arguments of `Network`.
+    """
+
+    optimizer_names = ("first", "second")
+
+    def __init__(self, *, num_classes=10, together=False, dropout=0.2, head_rate=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes, self.together = num_classes, together
+        self.dropout, self.head_rate = dropout, head_rate
+        self.flatten = keras.layers.Flatten()
+        self.body = keras.layers.Dense(16, activation="relu")
+        self.drop = Dropout(dropout)
+        self.head = keras.layers.Dense(num_classes, dtype="float32", name="head")
+        self.body_mean = keras.metrics.Mean(name="body_loss")
+
+    def compile(self, *, first, second, **kwargs):
+        super().compile(optimizer=first, **kwargs)
+        self.first, self.second = first, second
+
+    def recipe_for(self, name, recipe):
+        factor = self.head_rate if name == "second" else 1.0
+        return dataclasses.replace(recipe, learning_rate=recipe.learning_rate * factor)
+
+    def variables_of(self, name):
+        return (self.body if name == "first" else self.head).trainable_variables
+
+    def forward(self, x, training=False):
+        return self.head(self.drop(self.body(self.flatten(x)), training=training))
+
+    def train_step(self, data):
+        if self.together:
+            return super().train_step(data)
+        self.update(data, self.body_loss, "first", metric="body_loss")
+        return self.update(data, self.training_loss, "second")
+
+    def body_loss(self, x, y, sample_weight):
+        return self.training_loss(x, y, sample_weight)[0], None
+
+    def get_config(self):
+        names = ("num_classes", "together", "dropout", "head_rate")
+        return {**super().get_config(), **config_of(self, *names)}
+
+
+@keras.saving.register_keras_serializable("kerasdl_tests")
+class OfImage(Preprocessing):
+    """Brings the image of two inputs to 0..1; the other input stays as it is."""
+
+    def call(self, inputs):
+        return {**inputs, "image": keras.ops.cast(inputs["image"], "float32") / 255}
+
+
+@keras.saving.register_keras_serializable("kerasdl_tests")
+class TwoHeads(Network):
+    """A network with an image and a vector as inputs, a class and a number as outputs."""
+
+    main_output = "kind"
+    head_names = ("kind", "size")
+
+    def __init__(self, *, num_classes=5, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes, self.dropout = num_classes, dropout
+        self.flatten = keras.layers.Flatten()
+        self.see = keras.layers.Dense(16, activation="relu")
+        self.drop = Dropout(dropout)
+        self.kind = keras.layers.Dense(num_classes, dtype="float32", name="kind")
+        self.size = keras.layers.Dense(1, dtype="float32", name="size")
+
+    def forward(self, x, training=False):
+        seen = self.drop(self.see(self.flatten(x["image"])), training=training)
+        both = keras.ops.concatenate([seen, keras.ops.cast(x["vector"], seen.dtype)], -1)
+        return {"kind": self.kind(both), "size": self.size(both)[:, 0]}
+
+    def get_config(self):
+        return {**super().get_config(), **config_of(self, "num_classes", "dropout")}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KindAndSize(Task):
+    """A class and a number, the number with half the weight."""
+
+    def network_arguments(self, data):
+        return {"num_classes": len(data.targets["kind"].class_names)}
+
+    def loss(self, data):
+        kind = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return {"kind": kind, "size": "mean_squared_error"}
+
+    def loss_weights(self):
+        return {"size": 0.5}
+
+    def metrics(self, data):
+        return {"kind": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
 
 
 CASES = (
@@ -178,6 +339,18 @@ EXTRA_CASES = tuple(
     )
     for as_dict in (False, True)
 )
+TWO_OPTIMIZERS = Case(
+    Config(TwoOptimizers, head_rate=0.5), input_shape=(5, 5, 1), parameters=26 * 16 + 17 * 3
+)
+TWO_HEADS = TreeCase(
+    Config(TwoHeads, dropout=0.2),
+    input_shape=(4, 4, 1),
+    parameters=17 * 16 + 21 * 4,
+    learning_rate=3e-2,
+    task=KindAndSize(),
+    heads=frozenset({"kind", "size"}),
+)
+EXTRA_CASES += (TWO_OPTIMIZERS, TWO_HEADS)
 ALL_CASES = CASES + EXTRA_CASES
 #: The same for tests that train or export. GoogLeNet's graph takes many times as long there as the others'.
 LONG_CASES = tuple(

@@ -201,7 +201,7 @@ def test_mixed_labels_train():
 
     case = ALL_CASES[0]
     network = case.build()
-    network.compile(optimizer="sgd", loss=case.task.loss(), metrics=case.task.metrics())
+    network.compile(optimizer="sgd", loss=case.task.loss(None), metrics=case.task.metrics(None))
     pixels, labels = case.examples(16)
     mixed, soft = ImageAugmentation(mixup=0.2)(pixels, tf.constant(labels), tf.constant(SEED, tf.int64))
     data = tf.data.Dataset.from_tensors((mixed, soft))

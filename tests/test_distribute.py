@@ -1,5 +1,6 @@
 """The update on two replicas equals that on one, whatever the recipe asks of it (SGD: nothing hides)."""
 
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -21,9 +22,12 @@ from kerasdl.training.callbacks.position import Position
 from kerasdl.training.interruption import Interruptions
 from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers.make import make_optimizer, moving_averages
-from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES
+from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES, TWO_HEADS, TWO_OPTIMIZERS
 
 NORMALIZED = EXTRA_CASES[0]
+TOGETHER = dataclasses.replace(TWO_OPTIMIZERS, model=TWO_OPTIMIZERS.model.replace(together=True))
+#: Batch normalisation; two optimizers with a step of their own, and with one loss; dicts.
+SENTINELS = (NORMALIZED, TWO_OPTIMIZERS, TOGETHER, TWO_HEADS)
 
 
 def trained(
@@ -39,22 +43,12 @@ def trained(
 ):
     """Train from fixed weights; return weights (and their averages) and the logs."""
     fields = {"optimizer": "sgd", "learning_rate": 0.1, **fields}
-    recipe = Recipe(model=case.model, data=None, task=case.task, precision=precision, **fields)
     keras.utils.set_random_seed(1)
-    images, labels = case.examples(examples)
     with devices.choose(strategy).scope():
         keras.config.set_dtype_policy(precision)
-        network = case.build()
-        network.compile(
-            optimizer=make_optimizer(recipe, steps),
-            loss=case.task.loss(None),
-            metrics=case.task.metrics(None),
-            steps_per_execution=steps_per_execution,
-            seed=3,
-            gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-        )
-        network.optimizer.build(network.trainable_variables)
-        data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size)
+        network = case.compile(case.build(), steps=steps, seed=3, precision=precision, **fields)
+        network.steps_per_execution = steps_per_execution
+        data = tf.data.Dataset.from_tensor_slices(case.batch(examples)).batch(batch_size)
         history = network.fit(data, epochs=2, shuffle=False, verbose=0).history
     weights = [np.asarray(weight) for weight in network.get_weights()]
     return weights + [average.numpy() for _, average in moving_averages(network)], history, network
@@ -92,20 +86,22 @@ def test_features_on_two_replicas(fields):
     assert_same_update(NORMALIZED, **fields)
 
 
+@pytest.mark.parametrize("case", SENTINELS, ids=str)
 @pytest.mark.parametrize("examples", [41, 34])
-def test_partial_last_batch(examples):
+def test_partial_last_batch(case, examples):
     """41 and 34 leave 9 and 2 for the last batch: parts of unequal and of single samples."""
-    assert_same_update(NORMALIZED, examples=examples)
+    assert_same_update(case, examples=examples)
 
 
-def test_mixed_float16_on_two_replicas():
-    assert_same_update(NORMALIZED, tolerance=5e-3, precision="mixed_float16")
+@pytest.mark.parametrize("case", SENTINELS, ids=str)
+def test_mixed_float16_on_two_replicas(case):
+    assert_same_update(case, tolerance=5e-3, precision="mixed_float16")
 
 
+@pytest.mark.parametrize("case", [ALL_CASES[1], *SENTINELS[1:]], ids=str)
 @pytest.mark.parametrize("strategy", ["none", "cpu:2"])
-def test_gradient_accumulation_is_the_same_update(strategy):
+def test_gradient_accumulation_is_the_same_update(case, strategy):
     """Without batch normalisation, whose statistics are those of a micro-batch."""
-    case = ALL_CASES[1]
     whole, _, _ = trained(case, "none")
     parts, _, _ = trained(case, strategy, gradient_accumulation_steps=4)
     for left, right in zip(whole, parts, strict=True):

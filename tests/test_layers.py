@@ -273,7 +273,7 @@ def test_networks_train_as_with_kerass_layer(monkeypatch, strategy, fields):
         keras.utils.set_random_seed(0)
         with devices.choose(strategy).scope():
             network = EXTRA_CASES[0].build()
-            network.compile(keras.optimizers.SGD(0.1), EXTRA_CASES[0].task.loss(), seed=1, **fields)
+            network.compile(keras.optimizers.SGD(0.1), EXTRA_CASES[0].task.loss(None), seed=1, **fields)
         data = tf.data.Dataset.from_tensor_slices(EXTRA_CASES[0].examples(40)).batch(16)
         network.fit(data, epochs=3, shuffle=False, verbose=0)
         weights.append(network.get_weights())

@@ -10,10 +10,8 @@ import tensorflow as tf
 from kerasdl.data.dataset import ArraySplit
 from kerasdl.data.order import steps_per_epoch, training_batches, training_blocks
 from kerasdl.network.network import Network
-from kerasdl.recipe import Recipe
 from kerasdl.training import devices, loop
 from kerasdl.training.loop import Loop
-from kerasdl.training.optimizers.make import make_optimizer
 from tests.cases import EXTRA_CASES
 
 CASE = EXTRA_CASES[0]  # batch normalisation and dropout
@@ -27,12 +25,8 @@ def make_split():
 
 def compiled(strategy):
     keras.utils.set_random_seed(1)
-    recipe = Recipe(model=CASE.model, data=None, task=CASE.task, optimizer="sgd", learning_rate=0.1)
     with devices.choose(strategy).scope():
-        network = CASE.build()
-        network.compile(make_optimizer(recipe, STEPS), CASE.task.loss(), metrics=CASE.task.metrics(), seed=3)
-        network.optimizer.build(network.trainable_variables)
-    return network
+        return CASE.compile(CASE.build(), steps=STEPS, seed=3, optimizer="sgd", learning_rate=0.1)
 
 
 def blocks(strategy="none", **arguments):

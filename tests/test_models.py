@@ -9,8 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.layers import BatchNormalization
-from kerasdl.recipe import Recipe
-from kerasdl.training.optimizers.make import make_optimizer
+from kerasdl.network.network import logits
 from tests.cases import ALL_CASES, CASES, LONG_CASES, NUM_CLASSES
 
 each_case = pytest.mark.parametrize("case", ALL_CASES, ids=str)
@@ -18,13 +17,7 @@ each_trained_case = pytest.mark.parametrize("case", LONG_CASES, ids=str)
 
 
 def compiled(case, network, **fields):
-    recipe = Recipe(model=case.model, data=None, task=case.task, **{"learning_rate": 1e-2, **fields})
-    network.compile(
-        optimizer=make_optimizer(recipe, steps_per_epoch=100),
-        loss=case.task.loss(None),
-        metrics=case.task.metrics(None),
-    )
-    network.optimizer.build(network.trainable_variables)  # made in the first step, they would trace it twice
+    case.compile(network, **{"learning_rate": 1e-2, **fields})
     for layer in network._flatten_layers():
         if isinstance(layer, BatchNormalization):
             layer.momentum = 0.8  # tests train for few steps, after which 0.99 leaves the initial statistics
@@ -41,9 +34,9 @@ def set_distinct_weights(network):
 def test_shape_and_parameters(case):
     network = case.build()
     images, _ = case.examples(4)
-    logits = case.logits(network, images)
-    assert logits.shape == (4, NUM_CLASSES)
-    assert logits.dtype == tf.float32
+    answer = case.logits(network, images)
+    assert answer.shape == (4, NUM_CLASSES)
+    assert answer.dtype == tf.float32
     assert network.count_params() == case.parameters
 
 
@@ -71,17 +64,15 @@ def test_head_follows_features(case):
 def test_inference_is_the_answer(case):
     network = case.build()
     images, _ = case.examples(4)
-    answer = network.infer(images)
-    logits = answer["logits"] if isinstance(answer, dict) else answer
-    np.testing.assert_allclose(logits, case.logits(network, images), atol=1e-6)
+    np.testing.assert_allclose(logits(network, images), case.logits(network, images), atol=1e-6)
 
 
 @each_case
 def test_every_weight_has_a_gradient(case):
     network = compiled(case, case.build())
-    images, labels = case.examples(16)
+    batch = case.batch(16)
     with tf.GradientTape() as tape:
-        loss = network.compute_loss(images, labels, network(images, training=True), training=True)
+        loss, _ = network.training_loss(*batch, *[None] * (3 - len(batch)))
     for weight, gradient in zip(
         network.trainable_variables, tape.gradient(loss, network.trainable_variables), strict=True
     ):
@@ -94,12 +85,10 @@ def test_every_weight_has_a_gradient(case):
 @each_trained_case
 def test_overfits_one_batch(case):
     network = compiled(case, case.build(), learning_rate=case.learning_rate)
-    images, labels = case.examples(16)
-    batch = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    batch = tf.data.Dataset.from_tensors(case.batch(16)).repeat()
     network.fit(batch, steps_per_epoch=60, epochs=1, shuffle=False, verbose=0)
-    assert case.task.evaluate(
-        {"probabilities": keras.ops.softmax(case.logits(network, images)).numpy()}, labels
-    )["accuracy"] == pytest.approx(1.0)
+    images, targets = case.examples(16)
+    np.testing.assert_array_equal(np.argmax(case.logits(network, images), -1), case.labels(targets))
 
 
 @each_case
@@ -127,16 +116,16 @@ def test_reduced_precision(case, policy):
     """Layers compute in the reduced type, logits and weights stay float32, and a step moves the weights."""
     keras.config.set_dtype_policy(policy)
     network = compiled(case, case.build(), precision=policy)
-    images, labels = case.examples(16)
+    images, _ = case.examples(16)
     before = network.get_weights()
-    batch = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    batch = tf.data.Dataset.from_tensors(case.batch(16)).repeat()
     history = network.fit(batch, steps_per_epoch=3, epochs=1, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"][-1])
     assert case.logits(network, images).dtype == tf.float32
     kernels = [layer for layer in network._flatten_layers() if hasattr(layer, "kernel")]
     assert all(layer.kernel.dtype == "float32" for layer in kernels)
     reduced = [layer for layer in kernels if layer.compute_dtype == policy.removeprefix("mixed_")]
-    assert {layer.name for layer in kernels if layer not in reduced} == {"head"}
+    assert {layer.name for layer in kernels if layer not in reduced} == case.heads
     assert any(not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
 
 

@@ -14,11 +14,9 @@ import tensorflow as tf
 from rich.console import Console
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from kerasdl.recipe import Recipe
 from kerasdl.runs.folder import Run
 from kerasdl.training import devices
 from kerasdl.training.interruption import Interrupted
-from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.profiling import breakdown, operations, trace
 from kerasdl.training.profiling import profile as profiling
 from kerasdl.training.profiling.breakdown import BETWEEN, EXECUTION
@@ -32,17 +30,10 @@ STEPS = 12  # of an epoch
 
 def fit(folder, *more, case=MLP, strategy="none", epochs=2, steps=STEPS, profile=True, console=None):
     """Train a tiny network for real, `steps` of 8 examples an epoch, four of them in a call."""
-    recipe = Recipe(model=case.model, data=None, task=case.task, optimizer="sgd", learning_rate=0.1)
     keras.utils.set_random_seed(1)
     with devices.choose(strategy).scope():
-        network = case.build()
-        network.compile(
-            optimizer=make_optimizer(recipe, steps),
-            loss=case.task.loss(),
-            metrics=case.task.metrics(),
-            steps_per_execution=min(4, steps),
-        )
-        network.optimizer.build(network.trainable_variables)
+        network = case.compile(case.build(), steps=steps, optimizer="sgd", learning_rate=0.1)
+        network.steps_per_execution = min(4, steps)
     data = tf.data.Dataset.from_tensor_slices(case.examples(8 * steps)).batch(8, drop_remainder=True).repeat()
     recorder = Profile(Run(folder), console or Console(quiet=True)) if profile else contextlib.nullcontext()
     with recorder:

@@ -163,7 +163,8 @@ def test_auxiliary_classifiers_count_in_training_alone(network, sample_weight):
     outputs = network(images)
     assert list(outputs) == ["logits", "auxiliary_1", "auxiliary_2"]
     main, *middle = (
-        float(GOOGLENET.task.loss()(labels, outputs[name], sample_weight=sample_weight)) for name in outputs
+        float(GOOGLENET.task.loss(None)(labels, outputs[name], sample_weight=sample_weight))
+        for name in outputs
     )
     losses = [
         float(network.compute_loss(images, labels, outputs, sample_weight, training=training))
@@ -185,7 +186,7 @@ def test_auxiliary_classifiers_do_not_count_other_losses_again(network, monkeypa
 def test_evaluation_has_the_loss_of_the_logits(network):
     images, labels = examples()
     found = network.evaluate(images, labels, verbose=0, return_dict=True)
-    expected = float(GOOGLENET.task.loss()(labels, network.infer(images)))
+    expected = float(GOOGLENET.task.loss(None)(labels, network.infer(images)))
     assert found["loss"] == pytest.approx(expected, rel=1e-5)
 
 

@@ -72,7 +72,7 @@ class Network(TrainingStep):
 
     def create_weights(self, inputs) -> None:
         """Make all weights by `build_on`, and record the inputs, so that a file does the same."""
-        self._inputs = inputs
+        self._inputs = keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), inputs)
         self.build_on(inputs)
         self.built = True
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasdl.layers import Dropout, noise
 from kerasdl.network.losses import OutputLosses, matched
-from kerasdl.private.keras import all_parts_of, compiled_loss, take_losses_apart
+from kerasdl.private.keras import all_parts_of, compiled_loss, compiled_metrics, take_losses
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +69,7 @@ class TrainingStep(keras.Model):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self._output_losses = None
         if isinstance(self.loss, Mapping):
-            losses = take_losses_apart(self)
-            self._output_losses = OutputLosses(losses, kwargs.get("loss_weights") or {})
+            self._output_losses = OutputLosses(take_losses(self), kwargs.get("loss_weights") or {})
         num_replicas = self.distribute_strategy.num_replicas_in_sync
         if num_replicas > 1 and (odd := [layer.name for layer in all_parts_of(self) if _differs(layer)]):
             _log.warning(
@@ -129,7 +128,7 @@ class TrainingStep(keras.Model):
         Args:
             data: this replica's part of the batch, (x, y[, sample_weight]).
             loss: function (x, y, sample_weight) of a micro-batch. It returns the loss, a mean over samples by
-                losses of Keras, and the outputs for `compute_metrics`, or None for no metrics.
+                losses of Keras, and the outputs, or None where the metrics of `compile` are not updated.
             names: names of the optimizers. Defaults to all.
             metric: name of the running mean that shows the loss: Keras's "loss", or a metric that the network
                 has made in its constructor. Defaults to "loss".
@@ -176,7 +175,8 @@ class TrainingStep(keras.Model):
         else:
             gradients = [tape.gradient(*pair) for pair in zip(scaled, weights, strict=True)]
         if outputs is None:
-            return gradients, self.get_metrics_result()
+            means = [each for each in self.metrics if each is not compiled_metrics(self)]
+            return gradients, {each.name: each.result() for each in means}
         return gradients, self.compute_metrics(x, y, outputs, sample_weight)
 
     def place_in_batch(self, data):

@@ -1,5 +1,6 @@
 """The private names of Keras that kerasdl uses: an upgrade of Keras is one look here."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ OVERRIDDEN = ("_all_reduce_sum_gradients", "_apply_weight_decay", "_backend_upda
 #: Attributes of a built layer.
 OF_LAYERS = ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers")
 #: Attributes of a compiled model.
-OF_MODELS = ("_compile_loss",)
+OF_MODELS = ("_compile_loss", "_compile_metrics")
 #: Attributes of every built optimizer, of one with averages, and of those with the slots of Adam.
 OF_OPTIMIZERS = (
     "_use_weight_decay", "_distribution_strategy", "_get_variable_index", "_trainable_variables",
@@ -72,11 +73,16 @@ def compiled_loss(model: keras.Model, y, y_pred, sample_weight):
     return attribute(model, "_compile_loss")(y, y_pred, sample_weight)
 
 
-def take_losses_apart(model: keras.Model) -> dict[str, Any]:
-    """Return the loss of each output that a model was compiled with; its own is then of `add_loss` alone."""
-    single = type(attribute(model, "_compile_loss"))  # takes names of losses and functions too
+def take_losses(model: keras.Model) -> dict[str, Callable]:
+    """Return the loss of each output that a model was compiled with, and leave it the `add_loss` terms."""
+    kind = type(attribute(model, "_compile_loss"))  # it takes names of losses and functions too
     model._compile_loss = None
-    return {name: single(loss) for name, loss in model.loss.items() if loss is not None}
+    return {name: kind(loss) for name, loss in model.loss.items() if loss is not None}
+
+
+def compiled_metrics(model: keras.Model) -> keras.Metric | None:
+    """Return the metric that holds those which a model was compiled with."""
+    return attribute(model, "_compile_metrics")
 
 
 def moving_averages(optimizer: keras.Optimizer) -> list[tuple[keras.Variable, keras.Variable]]:

@@ -96,8 +96,8 @@ def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | Non
                 )
             )
     except ValueError as error:
-        # TensorFlow's words for what a layer leaves of too little.
-        if "egative dimension" not in str(error) or isinstance(data.spec.inputs, Mapping):
+        too_small = "egative dimension" in str(error)  # TensorFlow's words for an output without pixels
+        if not too_small or isinstance(data.spec.inputs, Mapping):
             raise
         shape = (None, *data.spec.inputs.shape)
         given, seen = (
@@ -132,8 +132,8 @@ def compile_network(
     network.compile(
         **made,
         loss=recipe.task.loss(data),
-        loss_weights=recipe.task.loss_weights(),
         metrics=recipe.task.metrics(data),
+        loss_weights=recipe.task.loss_weights(),
         seed=seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
     )

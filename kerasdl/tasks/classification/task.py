@@ -110,10 +110,9 @@ class Classification(Task):
             return {}
         import tensorflow as tf
 
-        from kerasdl.network.network import logits as logits_of
         from kerasdl.tasks.classification.temperature import fit_temperature
 
-        logits = tf.function(functools.partial(logits_of, network), autograph=False)
+        logits = tf.function(functools.partial(_logits, network), autograph=False)
 
         def call(features: Tree) -> Arrays:
             return {"logits": logits(tf.nest.map_structure(tf.constant, features)).numpy()}
@@ -170,14 +169,12 @@ class Classification(Task):
         import tensorflow as tf
         from keras import ops
 
-        from kerasdl.network.network import logits as logits_of
-
         single = not isinstance(data.inputs, Mapping)
         only = "images" if reading.are_images(data.inputs) else "inputs"
         specs = {only: data.inputs} if single else data.inputs
 
         def classify(*tensors):
-            logits = logits_of(network, tensors[0] if single else dict(zip(specs, tensors, strict=True)))
+            logits = _logits(network, tensors[0] if single else dict(zip(specs, tensors, strict=True)))
             scaled = logits / fitted["temperature"] if fitted else logits
             class_ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
@@ -271,6 +268,13 @@ def describe(class_names: Sequence[str], outputs: Arrays) -> list[dict[str, Any]
         {"class": class_names[index], "probability": float(row[index])}
         for index, row in zip(_class_ids(outputs), outputs["probabilities"], strict=True)
     ]
+
+
+def _logits(network: "keras.Model", features):
+    """Return the logits that a deployed network, of ours or any other, answers with."""
+    from kerasdl.network.network import logits
+
+    return logits(network, features)
 
 
 def _class_ids(outputs: Arrays) -> np.ndarray:

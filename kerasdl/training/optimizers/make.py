@@ -22,7 +22,7 @@ def change_learning_rate(optimizer: keras.Optimizer, factor: float) -> None:
 
 
 def moving_averages(model) -> list[tuple]:
-    """Return (weight, its moving average) of every weight of a network whose average is kept."""
+    """Return each averaged weight of a network with its moving average, of all optimizers."""
     pairs, averaged = [], {id(variable) for variable in model.averaged}
     for optimizer in model.optimizers.values():
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
