@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras.callbacks import LambdaCallback
 from rich.console import Console
@@ -18,15 +18,20 @@ from kerasdl.export.tflite import Converter
 from kerasdl.inference import labels
 from kerasdl.jobs import export, report
 from kerasdl.jobs.evaluate import evaluate_network
+from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
 from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
-from kerasdl.training import build, devices, faults
+from kerasdl.training import build, devices
 from kerasdl.training import resume as resuming
+from kerasdl.training.checkpoint import Checkpoint
 from kerasdl.training.fit import fit
-from kerasdl.training.interruption import Interrupted, Interruptions
+from kerasdl.training.interruption import Interruptions
 from kerasdl.training.plan import DRY_RUN_STEPS, plan_run
 from kerasdl.training.profiling.profile import Profile
+
+if TYPE_CHECKING:
+    import keras
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +117,15 @@ def train(
             return run, None
 
         console = console or Console(soft_wrap=True)
-        return _work(recipe, options, start, console, dry_run=dry_run, profile=profile, trial=trial)
+        return _Stages(
+            recipe=recipe,
+            options=options,
+            start=start,
+            console=console,
+            dry_run=dry_run,
+            profile=profile,
+            trial=trial,
+        ).work()
 
 
 def resume(
@@ -162,120 +175,125 @@ def resume(
 
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
-        options = _Options(**{**kept, **options})
-        console = console or Console(soft_wrap=True)
-        begun = any(run.checkpoints.glob("[0-9]*"))
-        return _work(recipe, options, start, console, begun=begun, profile=profile, trial=trial)
+        return _Stages(
+            recipe=recipe,
+            options=_Options(**{**kept, **options}),
+            start=start,
+            console=console or Console(soft_wrap=True),
+            begun=any(run.checkpoints.glob("[0-9]*")),
+            profile=profile,
+            trial=trial,
+        ).work()
 
 
-def _work(
-    recipe: Recipe,
-    options: _Options,
-    start: Callable,
-    console: Console,
-    *,
-    begun: bool = False,
-    dry_run: bool = False,
-    profile: bool = False,
-    trial: Trial | None = None,
-) -> Result:
-    """Do all that a run does, stage by stage.
+@dataclasses.dataclass(kw_only=True)
+class _Stages:
+    """The stages of a run, in the order of the methods.
 
-    `start` gives the run folder and the checkpoint. What has `begun` has one: its weights are there, and the
-    file that they came from need not be any more.
+    Attributes:
+        recipe: what to train, as it was given.
+        options: what to do besides training.
+        start: makes or opens the run folder; takes the resolved recipe and the fingerprint of the data, and
+            returns the run and the checkpoint to continue from.
+        console: where progress is drawn.
+        begun: whether the run has a checkpoint; the file that its weights came from may be gone then.
+        dry_run: whether two batches of each stage are enough.
+        profile: whether to record some steps.
+        trial: what is different because the run is a trial of a search.
     """
-    with contextlib.ExitStack() as stack:
-        interruptions = stack.enter_context(Interruptions())
-        used = devices.begin(recipe)
-        converter = None
-        hooks = []
-        if options.export and recipe.overfit_batches is None:
-            converter = stack.enter_context(Converter())
-            # Its imports take seconds. They pass while the network trains, but not before its first steps,
-            # nor during steps that are recorded.
-            if not profile:
-                hooks.append(LambdaCallback(on_train_batch_end=lambda batch, logs: converter.start()))
-        with _explained(recipe, used, dry_run) as working:
-            splits = load_data(recipe) if trial is None else trial.load(recipe)
-            if converter is not None:  # what cannot be published is said before hours of training, not after
-                check_destination(Path(options.exported_dir), recipe.name)
-                labels.assets(splits.spec)
-            observe = None if trial is None else trial.observe
-            plan = plan_run(recipe, splits, used, dry_run=dry_run, has_begun=begun, observe=observe)
-            # Before the folder is made: what cannot be built leaves no run.
+
+    recipe: Recipe
+    options: _Options
+    start: Callable[[Recipe, str], tuple[runs.Run, Checkpoint | None]]
+    console: Console
+    begun: bool = False
+    dry_run: bool = False
+    profile: bool = False
+    trial: Trial | None = None
+
+    def work(self) -> Result:
+        """Do all that a run does."""
+        with contextlib.ExitStack() as stack:
+            interruptions = stack.enter_context(Interruptions())
+            used = devices.begin(self.recipe)
+            exports = self.options.export and self.recipe.overfit_batches is None
+            converter = stack.enter_context(Converter()) if exports else None
+            with explained(self.recipe, used, self.dry_run) as working:
+                dataset = self._load(converter)
+                plan, run, checkpoint, pair = self._prepare(dataset, used)
+                working.on(run)
+                run.update_status(**self.options.status(), error=None)
+                with interruptions.deferred(), self._hooks(run, converter) as hooks:
+                    network = fit(plan, run, checkpoint, pair, interruptions, self.console, hooks)
+                del pair  # the memory of the trained network is free from here on
+                if plan.recipe.overfit_batches is not None:
+                    run.update_status(stage="finished")
+                    return _judge_overfitting(run, plan.recipe, self.console)
+                if self.trial is not None:
+                    settings = self._export_settings()
+                    found = self.trial.finish(run, dataset, converter, settings, network)
+                    return Result(run, plan.recipe, *found)
+                return self._finish(run, plan.recipe, network, dataset, converter)
+
+    def _load(self, converter: Converter | None) -> Dataset:
+        """Load the data; what cannot be published is said before hours of training, not after."""
+        dataset = load_data(self.recipe) if self.trial is None else self.trial.load(self.recipe)
+        if converter is not None:
+            check_destination(Path(self.options.exported_dir), self.recipe.name)
+            labels.assets(dataset.spec)
+        return dataset
+
+    def _prepare(self, dataset: Dataset, used: devices.Devices):
+        """Plan the run, build its networks, and open its folder: what cannot be built leaves none."""
+        observe = None if self.trial is None else self.trial.observe
+        options = {"dry_run": self.dry_run, "observe": observe}
+        plan = plan_run(self.recipe, dataset, used, has_begun=self.begun, **options)
+        pair = build.make_pair(plan)
+        run, checkpoint = self.start(plan.recipe, dataset.fingerprint)
+        if self.begun and checkpoint is None:  # all are damaged, and the user insists
+            plan = plan_run(self.recipe, dataset, used, **options)
             pair = build.make_pair(plan)
-            run, checkpoint = start(plan.recipe, splits.fingerprint)
-            if begun and checkpoint is None:  # all are damaged, and the user insists
-                plan = plan_run(recipe, splits, used, dry_run=dry_run, observe=observe)
-                pair = build.make_pair(plan)
-            recipe = plan.recipe
-            working.on(run)
-            run.update_status(**options.status(), error=None)
-            with interruptions.deferred(), contextlib.ExitStack() as watching:
-                if profile:
-                    hooks.insert(0, watching.enter_context(Profile(run, console)))
-                network = fit(plan, run, checkpoint, pair, interruptions, console, hooks)
-            del pair  # the memory of the trained network is free from here on
-            if recipe.overfit_batches is not None:
-                run.update_status(stage="finished")
-                return _judge_overfitting(run, recipe, console)
-            if trial is not None:
-                folder, samples = options.exported_dir, options.embed_samples
-                figures, bundle = trial.finish(
-                    run, splits, converter, exported_dir=folder, embed_samples=samples
-                )
-                return Result(run, recipe, figures, bundle)
-            limit = DRY_RUN_STEPS if dry_run else None
-            run.update_status(stage="evaluating")
-            metrics = evaluate_network(run, network, recipe.task, splits, limit)
-            console.print(recipe.task.summary(metrics), highlight=False)
-            bundle = None
-            if converter is not None:
-                run.update_status(stage="exporting")
-                settings = export.Settings(
-                    exported_dir=options.exported_dir, embed_samples=options.embed_samples, limit=limit
-                )
-                bundle = export.export_run(run, splits, converter, settings, network)
-            run.update_status(stage="finished")
-            _write_report(run)
-            return Result(run, recipe, metrics, bundle)
+        return plan, run, checkpoint, pair
 
+    @contextlib.contextmanager
+    def _hooks(self, run: runs.Run, converter: Converter | None):
+        """Give the callbacks that record steps, and that start the converter while the network trains."""
+        with contextlib.ExitStack() as stack:
+            hooks = [stack.enter_context(Profile(run, self.console))] if self.profile else []
+            if converter is not None and not self.profile:
+                # Its imports take seconds. They pass while the network trains, but not before its first
+                # steps, nor during steps that are recorded.
+                hooks.append(LambdaCallback(on_train_batch_end=lambda batch, logs: converter.start()))
+            yield hooks
 
-class _Working:
-    """What is worked on, as far as it is known yet."""
+    def _finish(
+        self,
+        run: runs.Run,
+        recipe: Recipe,
+        network: "keras.Model",
+        dataset: Dataset,
+        converter: Converter | None,
+    ) -> Result:
+        """Evaluate, export and report."""
+        run.update_status(stage="evaluating")
+        metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
+        self.console.print(recipe.task.summary(metrics), highlight=False)
+        bundle = None
+        if converter is not None:
+            run.update_status(stage="exporting")
+            bundle = export.export_run(run, dataset, converter, self._export_settings(), network)
+        run.update_status(stage="finished")
+        _write_report(run)
+        return Result(run, recipe, metrics, bundle)
 
-    run: runs.Run | None = None
+    def _export_settings(self) -> export.Settings:
+        options = self.options
+        return export.Settings(
+            exported_dir=options.exported_dir, embed_samples=options.embed_samples, limit=self._limit()
+        )
 
-    def on(self, run: runs.Run) -> None:
-        """Name the run, once it has a folder."""
-        self.run = run
-
-    def note(self, error: str) -> None:
-        """Note in the run why it ended early."""
-        if self.run is not None:
-            with contextlib.suppress(OSError):  # the disk may be full, the folder gone
-                self.run.update_status(error=error)
-
-
-@contextlib.contextmanager
-def _explained(recipe: Recipe, used: devices.Devices, dry_run: bool):
-    """Say of what ends a run early what is kept and how to go on, and note it in the run."""
-    working = _Working()
-    try:
-        yield working
-    except Interrupted as error:
-        again = "" if working.run is None or dry_run else f" Go on with\n  {working.run.resume_command}"
-        raise Interrupted(f"{error}{again}", error.signum) from None
-    except (UsageError, RunFailedError) as error:
-        working.note(str(error))
-        raise
-    except Exception as error:
-        parts = used.num_replicas * recipe.gradient_accumulation_steps
-        explained = faults.explain(error, working.run, recipe.batch_size, parts)
-        working.note(str(explained or f"{type(error).__name__}: {error}"))
-        if explained is None:
-            raise
-        raise explained from error
+    def _limit(self) -> int | None:
+        return DRY_RUN_STEPS if self.dry_run else None
 
 
 def load_data(recipe: Recipe) -> Dataset:

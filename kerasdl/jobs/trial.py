@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasdl.data.dataset import Dataset
 from kerasdl.export.tflite import Converter
@@ -11,6 +11,9 @@ from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
 from kerasdl.runs import record
 from kerasdl.training.callbacks.stops import PRUNED
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,13 +39,19 @@ class Trial:
     def finish(
         self,
         run: runs.Run,
-        splits: Dataset,
+        dataset: Dataset,
         converter: Converter | None,
-        *,
-        exported_dir: str,
-        embed_samples: bool,
+        settings: export.Settings,
+        network: "keras.Model",
     ) -> tuple[dict[str, Any], Any]:
         """End a trial.
+
+        Args:
+            run: the run of the trial.
+            dataset: its data.
+            converter: converts to TFLite; None where nothing is exported.
+            settings: of an export; the formats are those of the trial.
+            network: its best network.
 
         Returns:
             The figures of the epoch that it kept, and the bundle where files are exported to be measured.
@@ -52,14 +61,8 @@ class Trial:
         bundle = None
         if converter is not None and not str(run.read_json("status.json")["stopped"]).startswith(PRUNED):
             run.update_status(stage="exporting")
-            settings = export.Settings(
-                exported_dir=exported_dir,
-                formats=self.formats,
-                tflite_modes=self.tflite_modes,
-                embed_samples=embed_samples,
-            )
-            bundle = export.export_run(
-                run, dataclasses.replace(splits, test=splits.validation), converter, settings
-            )
+            judged = dataclasses.replace(dataset, test=dataset.validation)
+            settings = dataclasses.replace(settings, formats=self.formats, tflite_modes=self.tflite_modes)
+            bundle = export.export_run(run, judged, converter, settings, network)
         run.update_status(stage="finished")
         return figures, bundle
