@@ -1,0 +1,46 @@
+"""Explains what ends a run early, and notes it in the run."""
+
+import contextlib
+
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.recipe import Recipe
+from kerasdl.runs import folder as runs
+from kerasdl.training import devices, faults
+from kerasdl.training.interruption import Interrupted
+
+
+class _Working:
+    """What is worked on, as far as it is known yet."""
+
+    run: runs.Run | None = None
+
+    def on(self, run: runs.Run) -> None:
+        """Name the run, once it has a folder."""
+        self.run = run
+
+    def note(self, error: str) -> None:
+        """Note in the run why it ended early."""
+        if self.run is not None:
+            with contextlib.suppress(OSError):  # the disk may be full, the folder gone
+                self.run.update_status(error=error)
+
+
+@contextlib.contextmanager
+def explained(recipe: Recipe, used: devices.Devices, dry_run: bool):
+    """Explain what ends a run early: what is kept and how to resume; and note it in the run."""
+    working = _Working()
+    try:
+        yield working
+    except Interrupted as error:
+        again = "" if working.run is None or dry_run else f" Go on with\n  {working.run.resume_command}"
+        raise Interrupted(f"{error}{again}", error.signum) from None
+    except (UsageError, RunFailedError) as error:
+        working.note(str(error))
+        raise
+    except Exception as error:
+        parts = used.num_replicas * recipe.gradient_accumulation_steps
+        explained = faults.explain(error, working.run, recipe.batch_size, parts)
+        working.note(str(explained or f"{type(error).__name__}: {error}"))
+        if explained is None:
+            raise
+        raise explained from error
