@@ -1,4 +1,4 @@
-"""What a trial is worth before it is run, and the search for the values that are worth most.
+"""The acquisition function of a trial, and its maximisation.
 
 References:
     S. Ament, S. Daulton, D. Eriksson, M. Balandat, E. Bakshy, "Unexpected Improvements to Expected
@@ -20,9 +20,9 @@ _SAMPLES = 1024  # a power of two, as a Sobol sequence wants
 _PERTURBED = 512
 _CLIMBS = 6
 _ROUNDS = 3
-_CAUTION = 4.0  # how much nearer, squared, a good trial has to be than a failed one
-_FEAR = 10.0  # what is taken from the logarithm where it is not
-_FEW = 16  # values of a number that are all tried in a climb; of more it is first taken as continuous
+_CAUTION = 4.0  # squared distance to a failed trial over that to a good one, below which points are avoided
+_PENALTY = 10.0  # subtracted from the logarithm at such points
+_FEW = 16  # largest number of values that are all tried; a parameter with more is first taken as continuous
 
 
 def log_improvement(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -46,13 +46,13 @@ def log_probability(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class Acquisition:
-    """The logarithm of the expected improvement, weighed with the probability that all limits are kept.
+    """The log expected improvement, weighted with the probability that all limits are satisfied.
 
     Attributes:
-        objective: what becomes smaller.
-        best: the value to improve on; None where only the probability counts, as nothing keeps the limits.
-        limited: processes, each with the limit that it must not exceed.
-        failed: which of the first trials of `objective` failed.
+        objective: model of the objective, which is minimised.
+        best: value to improve on; None where no trial satisfies the limits and only the probability counts.
+        limited: models of the constrained metrics, each with its upper limit.
+        failed: mask of the trials of `objective` that failed.
     """
 
     objective: GaussianProcess
@@ -61,7 +61,7 @@ class Acquisition:
     failed: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Return the worth of points, (points,)."""
+        """Return the value at points, (points,)."""
         worth = np.zeros(len(features))
         for process, limit, function in self._parts():
             mean, deviation = process.predict(features)
@@ -70,13 +70,13 @@ class Acquisition:
                 worth += np.log(deviation)
         if self.failed.any():
             distances = self.objective.squared_distances(features)[:, : len(self.failed)]
-            worth -= _FEAR * near_failed(distances, self.failed)
+            worth -= _PENALTY * near_failed(distances, self.failed)
         return worth
 
     def with_gradient(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the worth of points, (points,), and its gradient, (points, features).
+        """Return the value at points, (points,), and its gradient, (points, features).
 
-        That failed trials are near is left out, since it is a step.
+        The penalty near failed trials is left out: it is a step.
         """
         worth, gradient = np.zeros(len(features)), np.zeros(features.shape)
         for process, limit, function in self._parts():
@@ -98,11 +98,11 @@ class Acquisition:
 
 
 def near_failed(squared_distances: np.ndarray, failed: np.ndarray) -> np.ndarray:
-    """Tell which points are not much nearer to a good trial than to a failed one.
+    """Tell which points are about as near to a failed trial as to a good one.
 
     Args:
-        squared_distances: (points, trials).
-        failed: which trials failed, (trials,).
+        squared_distances: squared distances, (points, trials).
+        failed: mask of failed trials, (trials,).
     """
     if not failed.any() or failed.all():
         return np.zeros(len(squared_distances), bool)
@@ -113,13 +113,13 @@ def near_failed(squared_distances: np.ndarray, failed: np.ndarray) -> np.ndarray
 def maximise(
     acquisition: Acquisition, encoding: Encoding, good: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return positions that are worth much, the best first, where real values are.
+    """Return positions of real values, those with the highest acquisition first.
 
     Args:
-        acquisition: what they are worth.
-        encoding: the space.
-        good: positions of the best trials, near which it looks more closely.
-        rng: where its points are drawn from.
+        acquisition: function to maximise.
+        encoding: encoding of the space.
+        good: positions of the best trials, whose neighbourhood is sampled more densely.
+        rng: generator of the candidates.
     """
     pool = np.concatenate([sobol(encoding, _SAMPLES, rng), _perturb(encoding, good, rng)])
     worth = acquisition(encoding.features(pool))
@@ -138,7 +138,7 @@ def sobol(encoding: Encoding, count: int, rng: np.random.Generator) -> np.ndarra
 
 
 def _perturb(encoding: Encoding, good: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Change some coordinates of good positions, numbers a little or much."""
+    """Change some coordinates of good positions, by small and large steps."""
     parents = np.clip(np.nan_to_num(good[rng.integers(len(good), size=_PERTURBED)], nan=0.5), 0.0, 1.0)
     size = parents.shape
     redrawn = encoding.sample(rng.random(size))
@@ -153,7 +153,7 @@ def _perturb(encoding: Encoding, good: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _apart(ranked: np.ndarray, count: int) -> list[np.ndarray]:
-    """Return the first points that are not all in one place."""
+    """Return the first points that are apart from each other."""
     chosen = [ranked[0]]
     for point in ranked[1:]:
         if len(chosen) == count:
@@ -164,7 +164,7 @@ def _apart(ranked: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def _climb(acquisition: Acquisition, encoding: Encoding, start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Climb by gradients along numbers and from value to value along the rest, in turns."""
+    """Maximise by gradients along numbers and value by value along the rest, in turns."""
     position, worth = start, float(acquisition(encoding.features(start[None]))[0])
     for _ in range(_ROUNDS):
         before = worth

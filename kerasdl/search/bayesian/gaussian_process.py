@@ -23,7 +23,7 @@ _BOUNDS = ((-5.0, 6.0), (-4.0, 4.0), (-14.0, 1.0))  # of log length scales, vari
 
 @dataclasses.dataclass(frozen=True)
 class Hyperparameters:
-    """Of the kernel: one length scale for each group of features, the signal's and the noise's variance."""
+    """Length scale of each group of features, variance of the signal and of the noise."""
 
     scales: np.ndarray
     variance: float
@@ -43,13 +43,13 @@ def matern(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class GaussianProcess:
-    """The posterior of a function, given noisy values of it whose mean is about 0 and variance about 1.
+    """Posterior of a function, given noisy values with a mean of about 0 and a variance of about 1.
 
     Args:
-        features: (points, features).
-        targets: (points,).
-        groups: which length scale each feature has, (features,).
-        hyperparameters: as `fit` finds them.
+        features: observed points, (points, features).
+        targets: observed values, (points,).
+        groups: index of the length scale of each feature, (features,).
+        hyperparameters: hyperparameters of the kernel, as found by `fit`.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class GaussianProcess:
         self._alpha = linalg.cho_solve((self._factor, True), targets)
 
     def squared_distances(self, features: np.ndarray) -> np.ndarray:
-        """Return how far points are from the observed ones, in length scales, (points, observed)."""
+        """Return squared distances to the observed points, in length scales, (points, observed)."""
         scaled, mine = features * np.sqrt(self._weights), self.features * np.sqrt(self._weights)
         squared = (scaled**2).sum(1)[:, None] + (mine**2).sum(1) - 2.0 * scaled @ mine.T
         return np.maximum(squared, 0.0)
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of the function, without noise, (points,)."""
+        """Return mean and standard deviation of the noiseless function, (points,)."""
         cross = self.hyperparameters.variance * matern(self.squared_distances(features))[0]
         half = linalg.solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         variance = self.hyperparameters.variance - (half**2).sum(0)
@@ -100,7 +100,7 @@ class GaussianProcess:
         )
 
     def believe(self, features: np.ndarray) -> "GaussianProcess":
-        """Return the process that has seen its own means at points whose values are not known yet.
+        """Return the process conditioned on its own means at points whose values are not known yet.
 
         Reference: D. Ginsbourger, R. Le Riche, L. Carraro, "Kriging Is Well-Suited to Parallelize
         Optimization", 2010 (the kriging believer).
@@ -114,7 +114,7 @@ class GaussianProcess:
 
 
 def fit(features: np.ndarray, targets: np.ndarray, groups: np.ndarray, num_groups: int) -> GaussianProcess:
-    """Find the hyperparameters that are most probable given the values (maximum a posteriori)."""
+    """Fit the hyperparameters (maximum a posteriori)."""
     objective = Evidence(features, targets, groups, num_groups)
     bounds = [_BOUNDS[0]] * num_groups + [*_BOUNDS[1:]]
     centre = objective.prior_means

@@ -1,7 +1,7 @@
-"""Bayesian optimisation of hyperparameters: which values to try next, given what was tried.
+"""Bayesian optimisation of hyperparameters: the next values to try, given those that were tried.
 
-A Gaussian process (`gaussian_process`) over an encoding of the conditional space (`space.Encoding`) says how
-good untried values may be; the expected improvement (`acquisition`) picks the next ones.
+A Gaussian process (`gaussian_process`) over an encoding of the conditional space (`encoding`) predicts how
+good untried values are; the expected improvement (`acquisition`) chooses the next ones.
 
 References:
     J. Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 10(1), 2006: several objectives.
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from scipy import special, stats
+from threadpoolctl import threadpool_limits
 
 from kerasdl.search.bayesian import gaussian_process
 from kerasdl.search.bayesian.acquisition import Acquisition, maximise, near_failed, sobol
@@ -34,14 +35,15 @@ class Observation:
     """A trial that has ended.
 
     Attributes:
-        values: its active hyperparameters.
-        figures: finite, by name; None where it failed (diverged, crashed).
+        values: active hyperparameters by name.
+        figures: finite metrics by name; None where the trial failed.
     """
 
     values: dict[str, Any]
     figures: dict[str, float] | None
 
 
+@threadpool_limits.wrap(1, "blas")  # of small matrices; more threads would only wait for each other
 def suggest(
     space: tuple[Parameter, ...],
     observations: Sequence[Observation],
@@ -51,15 +53,15 @@ def suggest(
     constraints: Sequence[Constraint] = (),
     seed: int,
 ) -> dict[str, Any] | None:
-    """Return values for the next trial: a function of nothing but the arguments.
+    """Return values for the next trial; equal arguments give equal values.
 
     Args:
-        space: the hyperparameters; parents come before what depends on them.
-        observations: the trials that have ended, in the order of their numbers.
-        pending: values of the trials that run.
-        objectives: figures to make better; with several, each suggestion aims at another balance of them.
-        constraints: limits on figures.
-        seed: of what is drawn, 0 or more.
+        space: hyperparameters; parents come before those that depend on them.
+        observations: trials that have ended, in the order of their numbers.
+        pending: values of running trials.
+        objectives: metrics to improve; with several, each suggestion weighs them differently.
+        constraints: limits on metrics.
+        seed: seed of the draws, 0 or more.
 
     Returns:
         The active values, never those of another trial; None where every value of a finite space was tried.
@@ -90,7 +92,7 @@ def _key(values: dict[str, Any]) -> frozenset:
 
 
 def _initial(encoding: Encoding, trials: "_Trials", taken: set, seed: int) -> dict[str, Any] | None:
-    """Return the next new point of a Sobol sequence, one that is near no failed trial if there is one."""
+    """Return the next new point of a Sobol sequence, away from failed trials where there is one."""
     points = sobol(encoding, 2 ** (len(taken) + 64).bit_length(), np.random.default_rng(seed))
     near, avoided = trials.near_failed(points), None
     for point, shunned in zip(points, near, strict=True):
@@ -103,7 +105,7 @@ def _initial(encoding: Encoding, trials: "_Trials", taken: set, seed: int) -> di
 
 
 class _Trials:
-    """The trials that have ended, as numbers; smaller is better."""
+    """The trials that have ended, as arrays; smaller is better."""
 
     def __init__(
         self,
@@ -126,16 +128,16 @@ class _Trials:
         self.failed = np.isnan(self._scores).any(axis=1)
 
     def near_failed(self, positions: np.ndarray) -> np.ndarray:
-        """Tell which points are not much nearer to a good trial than to a failed one."""
+        """Tell which points are about as near to a failed trial as to a good one."""
         apart = self._encoding.features(positions)[:, None] - self._features
         return near_failed((apart**2).sum(2), self.failed)
 
     def good(self) -> np.ndarray:
-        """Return the positions of the best trials, once `acquisition` was asked what is good."""
+        """Return the positions of the best trials; call `acquisition` first."""
         return self._positions[np.argsort(self._losses, kind="stable")[:_GOOD]]
 
     def acquisition(self, pending: np.ndarray, rng: np.random.Generator) -> Acquisition:
-        """Fit the models and say what a next trial is worth."""
+        """Fit the models and return the acquisition function."""
         running = self._encoding.features(pending)
         feasible, may_be = ~self.failed, np.full(len(pending), True)
         limited = []
@@ -177,7 +179,7 @@ def chebyshev(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def warp(losses: np.ndarray) -> np.ndarray:
-    """Replace the bad half by its ranks, so that disasters do not flatten what is worth knowing.
+    """Replace the bad half of the losses by ranks, so that outliers do not hide differences of good ones.
 
     Beyond the median, the k-th of n bad losses becomes that quantile of a half-normal distribution which is
     as wide as the good half. Failed trials are infinite and come right after the worst loss.

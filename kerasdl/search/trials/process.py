@@ -1,4 +1,4 @@
-"""One trial in a process of its own: an ordinary run by the one trainer, from its last checkpoint on."""
+"""One trial in its own process: an ordinary training run, continued from its last checkpoint."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,28 +23,30 @@ from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.search.objectives import SHORT
 from kerasdl.training.interruption import Interrupted
 
-#: File of a run that says how the trial ended.
+#: File of a run with the outcome of its trial.
 OUTCOME = "trial.json"
+#: Gets the metrics of an epoch; returns a reason to stop, or None.
+Observer = Callable[[Mapping[str, float]], str | None]
 
 
 class _NoDataError(UsageError):
-    """The data cannot be loaded; no trial could."""
+    """The data cannot be loaded, in no trial."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a trial's process is told.
+    """The work of a trial's process.
 
     Attributes:
-        folder: of the trial; its runs are made in it.
-        recipe: as JSON.
+        folder: folder of the trial; its runs are made in it.
+        recipe: recipe as JSON.
         types: folder with the `recipe.py` that defines types of the recipe.
         data: folder where decoded data is kept while the search runs.
-        formats: what to export of it, to measure it.
+        formats: formats to export and measure.
         tflite_modes: modes of the TFLite files.
-        asks: after each epoch it waits for an answer: a reason to stop, or None.
-        num_threads: of TensorFlow's pools; None leaves it to TensorFlow.
-        gpus: what `CUDA_VISIBLE_DEVICES` is to be; None leaves it as it is.
+        asks: whether the trial waits after each epoch for a reason to stop, or None.
+        num_threads: size of TensorFlow's thread pools; None for TensorFlow's default.
+        gpus: value of `CUDA_VISIBLE_DEVICES`; None leaves it unchanged.
     """
 
     folder: Path
@@ -60,14 +62,14 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a trial ended.
+    """The end of a trial.
 
     Attributes:
-        status: "completed", "pruned", "failed" (by its own doing: it would fail again), "crashed",
-            "interrupted"; and where all others would end so too: "misused" (no data), "halted" (a full disk).
+        status: "completed", "pruned", "failed" (it would fail again), "crashed", "interrupted"; and, where
+            all trials would end the same way, "misused" (no data) or "halted" (a full disk).
         reason: why it did not complete.
         step: epoch whose network its run kept, from 1 on.
-        figures: of that network, those of exported files among them (`int8_accuracy`, `int8_kb`).
+        figures: metrics of that network, those of exported files included (`int8_accuracy`, `int8_kb`).
     """
 
     status: str
@@ -77,12 +79,12 @@ class Outcome:
 
 
 def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
-    """Run a trial; what happens is sent through `pipe`: figures of each epoch (dict), then the `Outcome`.
+    """Run a trial; send the metrics of each epoch (dict), then the `Outcome`, through `pipe`.
 
     Args:
-        job: what to do.
-        pipe: to the search.
-        lifeline: never says anything; it closes when the search is gone, however that happened.
+        job: work of the trial.
+        pipe: connection to the search.
+        lifeline: connection that carries nothing; it closes when the search's process ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which asks trials to stop
     threading.Thread(target=_die_with_the_search, args=(lifeline,), daemon=True).start()
@@ -92,22 +94,31 @@ def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
     environment.limit(job.num_threads, job.gpus)
+    pipe.send(run(job, functools.partial(_observe, job, pipe)))
+
+
+def run(job: Job, observe: Observer) -> Outcome:
+    """Run a trial in this process; no exception leaves it.
+
+    Args:
+        job: work of the trial.
+        observe: function that gets the metrics of each epoch and returns a reason to stop, or None.
+    """
     try:
         job.data.mkdir(exist_ok=True)
         tempfile.tempdir = tempfile.mkdtemp(dir=job.data)  # what TensorFlow leaves there goes with the search
-        outcome = _run(job, pipe)
+        return _run(job, observe)
     except Interrupted as error:
-        outcome = Outcome(status="interrupted", reason=str(error))
+        return Outcome(status="interrupted", reason=str(error))
     except (_NoDataError, MachineError) as error:
-        outcome = Outcome(status="misused" if isinstance(error, UsageError) else "halted", reason=str(error))
+        return Outcome(status="misused" if isinstance(error, UsageError) else "halted", reason=str(error))
     except (UsageError, RunFailedError) as error:
-        outcome = Outcome(status="failed", reason=str(error))
+        return Outcome(status="failed", reason=str(error))
     except OSError as error:  # before the run has a folder
-        outcome = Outcome(status="halted", reason=f"{job.folder} cannot be written to: {error}.")
+        return Outcome(status="halted", reason=f"{job.folder} cannot be written to: {error}.")
     except Exception as error:
         logging.exception("The trial crashed.")
-        outcome = Outcome(status="crashed", reason=f"{type(error).__name__}: {error}")
-    pipe.send(outcome)
+        return Outcome(status="crashed", reason=f"{type(error).__name__}: {error}")
 
 
 def _die_with_the_search(lifeline: Connection) -> None:
@@ -117,7 +128,7 @@ def _die_with_the_search(lifeline: Connection) -> None:
         os.kill(os.getpid(), signal.SIGKILL)  # the last checkpoint is whole; there is nobody to tell
 
 
-def _run(job: Job, pipe: Connection) -> Outcome:
+def _run(job: Job, observe: Observer) -> Outcome:
     from rich.console import Console
 
     from kerasdl.jobs import train
@@ -130,7 +141,7 @@ def _run(job: Job, pipe: Connection) -> Outcome:
         return outcome
     trial = train.Trial(
         load=functools.partial(_load, job.data),
-        observe=functools.partial(_observe, job, pipe),
+        observe=observe,
         formats=job.formats,
         tflite_modes=job.tflite_modes,
     )
@@ -158,7 +169,7 @@ def _run(job: Job, pipe: Connection) -> Outcome:
 
 
 def _unfinished(folder: Path):
-    """Return a trial's run that can go on, or is done, and the seconds it has trained; None to begin anew."""
+    """Return a run that can be resumed or is done, and its seconds of training; None to start anew."""
     from kerasdl.runs.folder import Run
 
     if not folder.is_dir():
@@ -174,13 +185,13 @@ def _unfinished(folder: Path):
 
 
 def _recorded(run) -> Outcome | None:
-    """Return how a run ended whose search did not live to hear it."""
+    """Return the outcome of a run that ended after its search was killed."""
     kept = run.read_json(OUTCOME)
     return Outcome(**kept) if kept else None
 
 
 def _outcome(run, job: Job, columns: set[str]) -> Outcome:
-    """Read how a run ended from its files: it may have ended before an interruption."""
+    """Read the outcome of a run from its files: it may have ended before an interruption."""
     from kerasdl.runs import record
     from kerasdl.training.callbacks.stops import PRUNED
 
@@ -197,7 +208,7 @@ def _outcome(run, job: Job, columns: set[str]) -> Outcome:
 
 
 def _of_artefacts(job: Job, columns: set[str]) -> dict[str, float]:
-    """Return the figures of a trial's exported files: `int8_accuracy`, `int8_kb`, `onnx_latency_ms`, ..."""
+    """Return the metrics of a trial's exported files: `int8_accuracy`, `int8_kb`, `onnx_latency_ms`, ..."""
     if not job.formats:
         return {}
     cards = sorted((job.folder / "exported").glob("*/*/card.json"), key=lambda path: int(path.parent.name))
@@ -217,7 +228,7 @@ def _observe(job: Job, pipe: Connection, figures: Mapping[str, float]) -> str | 
 
 
 def _load(folder: Path, recipe: Any):
-    """Load a recipe's data; what was decoded into memory is kept for the other trials of the search."""
+    """Load a recipe's data; data in memory is cached on disk for the other trials of the search."""
     from kerasdl.data.dataset import ArraySplit
     from kerasdl.files import replacing
     from kerasdl.jobs import train
