@@ -115,10 +115,11 @@ def test_each_loss_is_that_of_its_own_batch():
     assert found.losses == pytest.approx(losses, rel=1e-4)
 
 
-def test_mixed_labels_have_the_weights_of_their_classes(monkeypatch):
+@pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}], ids=str)
+def test_mixed_labels_have_the_weights_of_their_classes(monkeypatch, mixing):
     """Keras's `fit` would take the largest of a mixed label's three numbers for its class."""
     task = Classification(class_weights=tuple(map(float, range(1, 11))))
-    wanted = recipe(task=task, augmentation=ImageAugmentation(mixup=0.4, cutmix=1.0))
+    wanted = recipe(task=task, augmentation=ImageAugmentation(**mixing))
     given = {}
 
     def watched(network, blocks):

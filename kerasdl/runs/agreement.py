@@ -1,4 +1,4 @@
-"""What agrees between a run and its repetition: data, weights, history, figures."""
+"""Compares a run with its repetition: data, weights, history and metrics."""
 
 import csv
 import dataclasses
@@ -16,9 +16,9 @@ _RELATIVE = 0.05  # tolerance of a figure without an interval, such as older run
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One thing that was compared: what it is in each run, and whether it agrees.
+    """One comparison: the value in each run, and whether they agree.
 
-    `agrees` is None for what only describes, and does not decide.
+    `agrees` is None for values that are shown without deciding.
     """
 
     what: str
@@ -29,19 +29,19 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What agrees between a run and its repetition.
+    """The comparison of a run with its repetition.
 
     Attributes:
         first: folder of the run.
         second: folder of the repetition.
         same_weights: whether the weights agree bit for bit.
-        agrees: whether that is as good as could be expected: the same weights, or, of a run that was not
-            deterministic, figures within their tolerance.
-        rows: what was compared.
-        differs_now: what differs between the machines and the programs, in words.
-        largest_difference: between two weights; None where the networks are not alike.
-        reasons: why a difference is to be expected; empty where none is known.
-        verdict: all of it in a sentence or two.
+        agrees: whether the run was reproduced: the same weights, or, of a run that was not deterministic,
+            metrics within their tolerance.
+        rows: the single comparisons.
+        differs_now: differences between the machines and the programs, in words.
+        largest_difference: largest difference between two weights; None where the networks are not alike.
+        reasons: known reasons for a difference; empty where none is known.
+        verdict: the result in a sentence or two.
     """
 
     first: str
@@ -60,8 +60,8 @@ def compare(first: Run, second: Run, differs: list[str]) -> Comparison:
 
     Args:
         first: the run.
-        second: its repetition.
-        differs: what differs between the machines and the programs, in words.
+        second: the repetition of the run.
+        differs: differences between the machines and the programs, in words.
     """
     rows, hashes = [_data_row(first, second)], [_weights_hash(run) for run in (first, second)]
     same_weights = hashes[0] == hashes[1]
@@ -110,7 +110,7 @@ def _reasons(first: Run, second: Run, deterministic: bool, differs: list[str]) -
 
 
 def _weights_hash(run: Run) -> str:
-    """Return the hash that the receipt has, or that of the saved network of an older run."""
+    """Return the hash in the receipt, or that of the saved network for older runs."""
     return run.read_json("receipt.json").get("weights_sha256") or receipt.hash_weights(run.network())
 
 
@@ -163,7 +163,7 @@ def _distance(left: Mapping[str, str], right: Mapping[str, str], name: str) -> f
 
 
 def _figure_rows(first: Run, second: Run) -> list[Row]:
-    """Compare the test figures; those that have an interval decide, and else those that tables show."""
+    """Compare the test metrics; those with an interval decide, or else those that tables show."""
     left, right = (run.read_json("metrics.json")["test"] for run in (first, second))
     intervals = [name for name in left if _is_number(left[name]) and left.get(f"{name}_interval")]
     decide = intervals or [name for name in first.recipe().task.columns if _is_number(left.get(name))]

@@ -26,7 +26,7 @@ _OWNER = ".owner"  # the number of the process that holds the lock
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One folder of `runs/<pipeline>/<n>/`, and the names of the files in it."""
+    """A run folder, `runs/<pipeline>/<n>/`, and the files in it."""
 
     path: Path
 
@@ -42,23 +42,23 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of what a training needs to go on (`kerasdl.training.checkpoint`)."""
+        """Folder of the checkpoints (`kerasdl.training.checkpoint`)."""
         return self.path / "checkpoints"
 
     @property
     def resume_command(self) -> str:
-        """What to type to go on with this run."""
+        """Command that resumes this run."""
         return shlex.join(["kerasdl", "train", "--resume", str(self.path)])
 
     def recipe(self) -> Recipe:
-        """Read the recipe back, types of the user's own recipe file included."""
+        """Read the recipe, with the classes of the user's own recipe file."""
         try:
             return from_json(self.recipe_file.read_text(), folder=self.path)
         except UsageError as error:
             raise UsageError(f"{self.recipe_file}: {error}") from error
 
     def network(self) -> "keras.Model":
-        """Load the best network; classes of the user's recipe file are those of this run's copy of it.
+        """Load the best network, with the classes in this run's copy of the recipe file.
 
         Raises:
             UsageError: when the run has none.
@@ -94,12 +94,12 @@ class Run:
             np.savez_compressed(temporary, **arrays)
 
     def update_status(self, **fields: Any) -> None:
-        """Change fields of `status.json`: stage, epoch, step, ..., and the time of the change."""
+        """Update fields of `status.json`: stage, epoch, step, ..., and the time."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.write("status.json", {"started": now, **self.read_json("status.json"), **fields, "updated": now})
 
     def is_finished(self) -> bool:
-        """Tell whether all that the run was to do is done: training, evaluation and export."""
+        """Tell whether training, evaluation and export are done."""
         status = self.read_json("status.json")  # older runs have none
         return status.get("stage") == "finished" or (not status and "test" in self.read_json("metrics.json"))
 
@@ -169,7 +169,7 @@ def open_run(path: str | Path) -> Run:
     """Return the run in a folder.
 
     Raises:
-        UsageError: when the folder is no run; the runs that are in it are named.
+        UsageError: when the path is not a run folder; those inside it are named.
     """
     run = Run(Path(path))
     if run.recipe_file.is_file():
@@ -185,13 +185,13 @@ def open_run(path: str | Path) -> Run:
 
 
 def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **status: Any) -> Run:
-    """Make the next free folder of a pipeline, with its recipe and a copy of the recipe's file.
+    """Create the next run folder of a pipeline, with its recipe and recipe file.
 
     Args:
-        runs_dir: of all pipelines.
-        recipe: what is to be run.
-        recipe_source: file the recipe came from.
-        **status: fields of `status.json`; it is there before the recipe, which makes the folder a run.
+        runs_dir: folder of the runs of all pipelines.
+        recipe: the recipe to run.
+        recipe_source: the file that the recipe came from.
+        **status: fields of `status.json`, which is written before the recipe, which makes the folder a run.
 
     Raises:
         UsageError: when the folder cannot be made.
@@ -210,7 +210,7 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **
 
 
 def keep_source(run: Run, recipe: Recipe, recipe_source: Path | None) -> None:
-    """Write a copy of the file that a recipe came from, or that defines its types, as `recipe.py`.
+    """Copy the file that a recipe or its classes came from, as `recipe.py`.
 
     Raises:
         UsageError: when its types come from several files.
@@ -223,7 +223,7 @@ def keep_source(run: Run, recipe: Recipe, recipe_source: Path | None) -> None:
 
 
 def _own_source(recipe: Recipe) -> str | None:
-    """Return the text of the recipe file that defines types of this recipe; they have to come from one file.
+    """Return the text of the one recipe file that defines classes of this recipe.
 
     Raises:
         UsageError: when they come from several.

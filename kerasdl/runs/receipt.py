@@ -1,4 +1,4 @@
-"""The receipt of a run: what is needed to judge it and to repeat it."""
+"""The receipt of a run: command, versions, hardware and seeds, to judge and repeat it."""
 
 import hashlib
 import subprocess
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def make(recipe: Recipe, data: Mapping[str, Any], devices: str, parameters: int) -> dict[str, Any]:
-    """Return what is needed to judge and repeat a run: command, versions, hardware, seed, data."""
+    """Return the receipt: command, versions, hardware, settings, seed and data."""
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -50,7 +50,7 @@ def settings() -> dict[str, Any]:
 
 
 def _pinned(recipe: Recipe) -> dict[str, str]:
-    """Return what is the same in a repetition, and what may not be."""
+    """Describe which parts of a run its repetition repeats exactly."""
     seeded = f"by seed {recipe.seed}"
     operations = "deterministic" if recipe.deterministic else "not pinned: GPUs may round otherwise each time"
     return {

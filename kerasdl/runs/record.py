@@ -1,4 +1,4 @@
-"""All that is written in a run folder, as plain values: no Keras and no data are needed to read it."""
+"""Reads the files of a run folder as plain values, without Keras and data."""
 
 import csv
 import dataclasses
@@ -20,15 +20,15 @@ _REPAIR = "Train again."
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What the files of a run say; what was not written is empty.
+    """The content of a run's files; files that were not written are empty.
 
     Attributes:
         run: the folder.
         recipe: fields of the resolved recipe, encoded.
         receipt: versions, hardware, data, exported files.
-        status: where the training stands.
-        metrics: best epoch and test figures.
-        history: a row for each ended epoch, None for what is not finite.
+        status: stage, position and error of the run.
+        metrics: best epoch and test metrics.
+        history: a row for each ended epoch, None for values that are not finite.
         labels: class names.
     """
 
@@ -48,12 +48,12 @@ class Record:
 
     @property
     def test(self) -> dict[str, Any]:
-        """Figures on the test split; empty before there are any."""
+        """Metrics on the test split; empty before there are any."""
         return self.metrics.get("test") or {}
 
     @property
     def num_epochs(self) -> int:
-        """Epochs that have ended."""
+        """Number of epochs that have ended."""
         return int(self.history[-1]["epoch"]) if self.history else 0
 
     @property
@@ -93,7 +93,7 @@ def read(path: str | Path) -> Record:
     """Read a run folder.
 
     Raises:
-        UsageError: when `path` is none; the runs that are in it are named.
+        UsageError: when the path is not a run folder; those inside it are named.
         RunFailedError: when a file is damaged.
     """
     run = open_run(path)

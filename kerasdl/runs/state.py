@@ -13,7 +13,7 @@ class State:
     Attributes:
         name: one word.
         text: one sentence; empty when all is well.
-        command: what to type next, where there is something to type.
+        command: the command to run next; empty where there is none.
     """
 
     name: Literal["finished", "active", "interrupted", "failed"]
@@ -22,7 +22,7 @@ class State:
 
 
 def of(record: Record) -> State:
-    """Say where a run stands, by its status file and by the lock that a training holds."""
+    """Return where a run stands, from its status file and its lock."""
     status = record.status
     if record.run.is_finished():
         return State("finished", _stopped(record))
@@ -35,7 +35,7 @@ def of(record: Record) -> State:
 
 
 def num_epochs(record: Record) -> int | None:
-    """Return the number of epochs that were asked for."""
+    """Return the number of epochs to train."""
     return record.status.get("epochs") or record.recipe.get("epochs")
 
 

@@ -1,14 +1,14 @@
-"""Everything a training needs to go on as if it had never stopped, in folders that are whole or not there.
+"""The files of a checkpoint: everything that a resumed run needs to end as an uninterrupted one.
 
     checkpoints/00001234/      named by the number of updates
         variables.npz          weights, optimizers, moving averages, running metrics
-        state.json             position, history, early stopping, ..., and what was trained on what
+        state.json             position, history, early stopping, ..., and the run's identity
         model.keras            the best network so far, where there is one
         SHA256SUMS             of these files; `sha256sum -c` reads it
 
 A checkpoint is written beside the others, flushed to the disk and then renamed; the one before stays until
-the next one is there. `keras.callbacks.BackupAndRestore` keeps weights, optimizer and epoch only, and begins
-an interrupted epoch anew; what is kept here is what Lightning keeps.
+the next one is there. (`keras.callbacks.BackupAndRestore` keeps weights, optimizer and epoch only, and
+restarts an interrupted epoch; these checkpoints keep the same as those of Lightning.)
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ class Checkpoint:
     """A checkpoint whose checksums are right.
 
     Attributes:
-        path: its folder.
+        path: the folder of the checkpoint.
         state: content of `state.json`.
     """
 
@@ -49,14 +49,14 @@ class Checkpoint:
 
     @property
     def model_file(self) -> Path:
-        """The best network at that time; absent before the first epoch has ended."""
+        """File of the best network so far; absent before the first epoch has ended."""
         return self.path / "model.keras"
 
     def restore(self, network: keras.Model) -> None:
-        """Put the saved values into the variables of a network and of its optimizers.
+        """Restore the variables of a network and of its optimizers.
 
         Args:
-            network: built and compiled as it was when it was saved, its optimizers built.
+            network: network that is built and compiled as when it was saved, with its optimizers built.
 
         Raises:
             UsageError: when it or an optimizer has other variables; nothing is restored then.
@@ -77,14 +77,14 @@ class Checkpoint:
             _assign(network, variable, values[key])
 
     def restore_metrics(self, network: keras.Model) -> None:
-        """Put the running metrics back; those without variables when they were saved stay as they are."""
+        """Restore the running metrics, but for those without saved variables."""
         values = self._values(metrics=True)
         for key, variable in _variables(network):
             if key in values:
                 _assign(network, variable, values[key])
 
     def _values(self, *, metrics: bool) -> dict[str, list[np.ndarray]]:
-        """Read the values of the metrics or of all else, one for each replica where they differ."""
+        """Read the values of the metrics or of all others, one for each replica where they differ."""
         found: dict[str, list[np.ndarray]] = {}
         with np.load(self.path / "variables.npz", allow_pickle=False) as saved:
             for name in sorted(name for name in saved.files if name.startswith(_METRICS) == metrics):
@@ -93,13 +93,13 @@ class Checkpoint:
 
 
 def write(folder: Path, number: int, network: keras.Model, state: Mapping[str, Any], best: Path) -> None:
-    """Write a checkpoint, and remove all but it and the one before it.
+    """Write a checkpoint, and remove all but the last two.
 
     Args:
-        folder: of all checkpoints of a run.
-        number: updates done so far.
-        network: whose variables are saved, with those of its optimizers and metrics.
-        state: what else is kept; JSON values.
+        folder: folder of all checkpoints of a run.
+        number: number of updates done so far.
+        network: network whose variables are saved, with those of its optimizers and metrics.
+        state: further state, as JSON values.
         best: file of the best network; it may not exist yet.
 
     Raises:
@@ -127,7 +127,7 @@ def write(folder: Path, number: int, network: keras.Model, state: Mapping[str, A
 
 
 def newest(folder: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole, and say which ones are not; None where there is none.
+    """Return the newest undamaged checkpoint, or None; warn of damaged ones.
 
     Raises:
         RunFailedError: when one cannot be read just now; that is no damage.
@@ -159,7 +159,7 @@ def _numbered(folder: Path) -> list[Path]:
 
 
 def _damage(path: Path) -> str | None:
-    """Say what is wrong with a checkpoint; None where each file has its checksum."""
+    """Return why a checkpoint is damaged; None where all checksums are right."""
     try:
         lines = (path / _SUMS).read_text().splitlines()
         named = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
@@ -174,7 +174,7 @@ def _damage(path: Path) -> str | None:
 
 
 def _variables(network: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
-    """Name every variable of a training: of the network (seed generators included), optimizers, metrics."""
+    """Give every variable of network (seed generators included), optimizers and metrics, with a name."""
     groups = {"network": network.variables}
     groups |= {name: optimizer.variables for name, optimizer in network.optimizers.items()}
     groups["metrics"] = network.metrics_variables
@@ -184,7 +184,7 @@ def _variables(network: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
 
 
 def _values(network: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
-    """Return the value of every variable; of those that differ by replica (running metrics), each value."""
+    """Give the value of every variable; of those that differ by replica (running metrics), each value."""
     devices = Devices.of(network)
     for key, variable in _variables(network):
         copies = devices.local_results(variable.value)

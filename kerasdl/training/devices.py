@@ -162,17 +162,17 @@ def check_batch_size(batch_size: int, num_replicas: int, gradient_accumulation_s
 
 
 def check_precision(precision: str, gpus: Sequence[tf.config.PhysicalDevice], flags: set[str]) -> None:
-    """Say where a training in reduced precision would be slower than in float32, and refuse the worst of it.
+    """Warn of mixed precision on hardware that emulates it, and refuse the worst case.
 
     A processor without instructions for bfloat16 emulates them: a training step of LeNet-5 or ResNet-8 takes
     1.9 to 5.7 times as long as in float32 (2 cores of an EPYC, kept from using its own). float16 takes 5 to 7
     times as long on the same machine (an MLP 2), but stays allowed: to look on a CPU into what ran on a GPU.
 
     Args:
-        precision: that of the recipe.
+        precision: the precision of the recipe.
         gpus: the GPUs that the run may use; empty where it trains on the CPU.
-        flags: those of the processor, from `processor_flags`; empty where they are not known, as on macOS.
-            Nothing is said then.
+        flags: flags of the processor, from `processor_flags`; empty where they are unknown, as on macOS,
+            without any warning then.
 
     Raises:
         UsageError: for mixed_bfloat16 on a processor that is known not to have it.

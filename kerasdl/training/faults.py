@@ -1,7 +1,7 @@
-"""What stops a run from outside, said in one clear message: full disks, vanished files, no more memory.
+"""Clear messages for faults of the machine: full disks, missing files, out of memory.
 
-The texts that are looked for are those that TensorFlow 2.21, Keras 3.15 and h5py 3 were seen to raise
-(`tests/test_faults.py` provokes them). What is not known here is a bug, and keeps its traceback.
+The error texts are those of TensorFlow 2.21, Keras 3.15 and h5py 3 (`tests/test_faults.py` provokes them).
+Any other error is a bug and keeps its traceback.
 """
 
 import contextlib
@@ -40,13 +40,13 @@ _MAX_LOOKED_AT = 200_000
 
 
 def explain(error: BaseException, run: Run | None, batch_size: int, parts: int) -> RunFailedError | None:
-    """Return the message for a fault of the machine or the data, or None for what is not known.
+    """Return the error to raise for a fault of machine or data; None for others.
 
     Args:
-        error: what was raised; those that it was raised from are looked at too.
-        run: the run that was worked on; None where it has no folder yet.
-        batch_size: examples of an update.
-        parts: equal parts a batch is divided into: replicas x gradient accumulation steps.
+        error: the error that was raised, with those that caused it.
+        run: the run folder; None before there is one.
+        batch_size: number of examples in an update.
+        parts: number of equal parts of a batch: replicas x gradient accumulation steps.
     """
     if isinstance(error, (UsageError, RunFailedError)):
         return None  # says it already
@@ -106,7 +106,7 @@ def _is_no_memory(error: BaseException) -> bool:
 
 
 def _smaller(batch_size: int, parts: int, accumulation: int) -> tuple[str, str]:
-    """Say which settings need less memory and divide the batch equally, and the flags of the best."""
+    """Return advice on settings that need less memory, and the flags of the best one."""
     share = batch_size // parts  # examples that are worked on at once
     more = next((factor for factor in range(2, share + 1) if share % factor == 0), None)
     if more is None:
@@ -174,7 +174,7 @@ def _unwritable(error: BaseException, run: Run | None) -> str | None:
         return None
     why = found[2] if found else error.strerror
     return (
-        f"{found[1] if found else _place(error, run)} cannot be written or read ({why}). Give it the rights."
+        f"{found[1] if found else _place(error, run)} cannot be read or written ({why}). Fix its permissions."
     )
 
 

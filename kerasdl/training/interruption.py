@@ -9,10 +9,10 @@ _log = logging.getLogger(__name__)
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user or the system asked this process to stop; the message says what is kept and how to go on.
+    """The user or the system asked this process to stop; the message says how to resume.
 
     Attributes:
-        signum: the signal.
+        signum: number of the signal.
     """
 
     def __init__(self, message: str, signum: int = signal.SIGINT):
@@ -21,15 +21,15 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """The exit code that shells expect: 130 after SIGINT, 143 after SIGTERM."""
+        """Exit code that shells expect: 130 after SIGINT, 143 after SIGTERM."""
         return 128 + self.signum
 
 
 class Interruptions:
-    """Notes SIGINT and SIGTERM while a training runs.
+    """Catch SIGINT and SIGTERM during a training run.
 
     Outside `deferred` a signal raises `Interrupted` at once; inside it the first one only sets `signum`, and
-    the training stops where it can go on again. A second one always raises. A signal that was set to be
+    training stops after a checkpoint. A second one always raises. A signal that was set to be
     ignored (a job in the background) stays ignored; in other threads than the main one nothing is changed.
     """
 
@@ -52,7 +52,7 @@ class Interruptions:
 
     @contextlib.contextmanager
     def deferred(self):
-        """Let the first signal wait until the block looks at `signum`, or at the latest until it ends."""
+        """Let the block act on the first signal by `signum`; raise at its end otherwise."""
         self._deferring = True
         try:
             yield

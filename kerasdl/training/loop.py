@@ -1,8 +1,8 @@
-"""The loop around the training step: as many steps in one call as take a tenth of a second.
+"""The loop around the training step: about a tenth of a second of steps in one device call.
 
 Keras's `fit` runs a fixed number of steps a call, which the user has to choose and which has to divide the
-epoch. Here it is an argument of the compiled loop: it follows the measured length of a step, an epoch may
-have any number of steps, and a training may begin at any of them.
+epoch. Here the number is an argument of the compiled loop: it follows the measured length of a step, an epoch
+may have any number of steps, and training may begin at any of them.
 """
 
 import time
@@ -14,15 +14,15 @@ import tensorflow as tf
 
 from kerasdl.training.devices import Devices
 
-#: Seconds between two looks of the callbacks: what a progress bar, Ctrl-C and checkpoints may wait for.
+#: Seconds between two calls of the callbacks: the longest delay of progress bar, Ctrl-C and checkpoints.
 CALL_SECONDS = 0.1
 
 
 class Loop:
-    """Runs the training steps of a compiled network over blocks of batches.
+    """Run the training steps of a compiled network over blocks of batches.
 
     Args:
-        network: compiled, its optimizers built.
+        network: compiled network with its optimizers built.
         blocks: dataset of blocks as `kerasdl.data.order.training_blocks` makes them: (steps, batch_size, ...)
             of features and labels, and of sample weights where there are any; on several replicas a block is
             as many elements, one for each.
@@ -60,7 +60,7 @@ class Loop:
         return 1 if self._seconds is None else max(1, round(CALL_SECONDS / self._seconds))
 
     def _learn(self, seconds: float) -> None:
-        """Take in what a step took; the first call compiled the steps, which says nothing."""
+        """Average the time of a step, without the first call, which compiled the steps."""
         self._calls += 1
         if self._calls > 1:
             before = seconds if self._seconds is None else self._seconds

@@ -1,4 +1,4 @@
-"""Whether a run may go on: the same recipe, data and versions as its checkpoint, or a user who insists."""
+"""Whether a run may be resumed: with the recipe, data and versions of its checkpoint, or with --force."""
 
 import hashlib
 import logging
@@ -15,21 +15,21 @@ from kerasdl.training import checkpoint as checkpoints
 
 _log = logging.getLogger(__name__)
 
-#: Settings that may change without another result, and parts of the data's place: its content is compared.
+#: Settings that do not change the result, and the place of the data, whose content is compared.
 _FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
-#: File of a run that says what it was begun as; `identity`.
+#: File of a run with its `identity` at the beginning.
 IDENTITY = "identity.json"
 #: Packages that a training computes with.
 _PACKAGES = ("kerasdl", "tensorflow", "keras", "numpy")
 
 
 def identity(run: Run, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
-    """Return what has to be the same for a run to go on; a checkpoint keeps it.
+    """Return recipe, data and versions that a resumed run must share with its checkpoint.
 
     Args:
-        run: its copy of the recipe's file counts, where it has one.
-        recipe: as it is run, all resolved.
-        fingerprint: of the data.
+        run: the run folder, whose copy of the recipe file counts.
+        recipe: the resolved recipe.
+        fingerprint: the fingerprint of the data.
     """
     source = run.path / "recipe.py"
     versions = machine.versions()
@@ -44,20 +44,20 @@ def identity(run: Run, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
 def open_checkpoint(
     run: Run, recipe: Recipe, fingerprint: str, *, force: bool
 ) -> checkpoints.Checkpoint | None:
-    """Return the newest whole checkpoint of a run that is to go on; nothing in the run is changed.
+    """Return the newest undamaged checkpoint of a run to resume, changing nothing.
 
     Args:
-        run: locked by this process.
-        recipe: as it is to be run, all resolved.
-        fingerprint: of the data.
-        force: go on although something differs.
+        run: the run folder, locked by this process.
+        recipe: the resolved recipe to train.
+        fingerprint: the fingerprint of the data.
+        force: resume although something differs.
 
     Returns:
-        None when there is no checkpoint: the run begins anew.
+        None when there is no checkpoint, so that the run starts over.
 
     Raises:
-        UsageError: when something differs, and what; when the run has trained longer than it is asked to;
-            or when it has trained, but has nothing to go on from.
+        UsageError: when something differs; when the run has trained longer than it is asked to; or when it
+            has trained, but has no undamaged checkpoint.
     """
     checkpoint = checkpoints.newest(run.checkpoints)
     now = identity(run, recipe, fingerprint)
@@ -95,13 +95,13 @@ def open_checkpoint(
 
 
 def stopper(stopped: str | None) -> str | None:
-    """Return the setting that ended a training, from what `Position.stopped` says; None where none did."""
+    """Return the setting that ended training, from `Position.stopped`; None where none did."""
     causes = {"early stopping": "early_stopping", "max time": "max_time"}
     return next((name for words, name in causes.items() if (stopped or "").startswith(words)), None)
 
 
 def _check_something_is_left(run: Run, changed: Set[str], stopped: str | None) -> None:
-    """Refuse changes after which a run that has ended would end again where it is."""
+    """Refuse changes after which an ended run would end again at once."""
     name = stopper(stopped)
     if name is not None and name not in changed and {"epochs", "fine_tune_epochs"} & changed:
         raise UsageError(
@@ -116,7 +116,7 @@ def _check_something_is_left(run: Run, changed: Set[str], stopped: str | None) -
 
 
 def _check_nothing_is_lost(run: Run, force: bool) -> None:
-    """Refuse to begin a run anew that has more to lose than the time before its first checkpoint."""
+    """Refuse to start over a run that has been trained beyond its first checkpoint."""
     has_trained = run.is_finished() or "epochs" in run.read_json("metrics.json")
     if (has_trained or any(run.checkpoints.glob("[0-9]*"))) and not force:
         raise UsageError(
@@ -126,12 +126,12 @@ def _check_nothing_is_lost(run: Run, force: bool) -> None:
 
 
 def same_work(before: Recipe, after: Recipe) -> bool:
-    """Tell whether a finished run of one recipe is all that another one asks for."""
+    """Tell whether a finished run of one recipe is also one of the other."""
     return not changes({"recipe": encode(before)}, {"recipe": encode(after)})
 
 
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """Say in words which settings differ between two results of `identity`, by name."""
+    """Return a sentence for each setting that differs between two identities, by name."""
     before, after = dict(leaves(then["recipe"])), dict(leaves(now["recipe"]))
     return {
         name: f"{name} was {before.get(name)}, now it is {after.get(name)}"
@@ -141,7 +141,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in words what differs between two results of `identity`, more epochs and other limits aside."""
+    """Return a sentence for each difference of two identities, but for longer training."""
     before, after = dict(leaves(then["recipe"])), dict(leaves(now["recipe"]))
     found = [
         text
@@ -159,7 +159,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _is_free(name: str, old: Any, new: Any) -> bool:
-    """Tell whether a setting may change as it does: the run goes further, or as long as the user says."""
+    """Tell whether a setting may change so: longer training, or another time limit."""
     if name in ("epochs", "fine_tune_epochs"):
         return new > (old or 0)
     if name == "early_stopping":

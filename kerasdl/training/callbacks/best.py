@@ -1,4 +1,4 @@
-"""The best network by validation: it is kept, averaged where asked for, and lowers the learning rate."""
+"""Callbacks that follow the best validation score: model.keras, early stopping, learning-rate drops."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,14 +16,14 @@ from kerasdl.training.optimizers.make import moving_averages
 
 
 class Best(keras.callbacks.Callback):
-    """Keep the network with the best validation score in the run, and stop when it gets no better.
+    """Save the network with the best validation score, and stop early without a better one.
 
     Args:
-        run: where `model.keras` is written.
-        twin: float32 network of the same weights, without strategy, that is saved.
-        score: ranks the logs of an epoch; larger is better.
-        patience: epochs without a better score before training stops; None to never stop.
-        position: is told to stop.
+        run: the run folder, whose `model.keras` is written.
+        twin: float32 network of the same weights, on one device, that is saved.
+        score: function from the metrics of an epoch to its score; larger is better.
+        patience: number of epochs without a better score before training stops; None to never stop.
+        position: the position, which stops training.
     """
 
     def __init__(
@@ -49,21 +49,21 @@ class Best(keras.callbacks.Callback):
 
     @property
     def last_good_epoch(self) -> int:
-        """The epoch that patience counts from: the best one, or the last before the present phase."""
+        """Epoch that patience counts from: the best one, or the last one before the present phase."""
         return max(self.best_epoch, self.began - 1)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps; the weights are in its `model.keras`."""
+        """Return the state for a checkpoint, whose `model.keras` has the weights."""
         score = None if self.best_score is None else [float(part) for part in self.best_score]
         return {"best_epoch": self.best_epoch, "best_score": score}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to the best epoch of a checkpoint."""
+        """Restore the best epoch and its score."""
         self.best_epoch = state["best_epoch"]
         self.best_score = None if state["best_score"] is None else tuple(state["best_score"])
 
     def restore_file(self, model_file: Path) -> None:
-        """Go back to the best network of a checkpoint; that in the run may be of an epoch after it."""
+        """Restore the best network of a checkpoint over that of a later epoch."""
         if not model_file.is_file():
             self.run.model_file.unlink(missing_ok=True)
             return
@@ -93,14 +93,14 @@ class Best(keras.callbacks.Callback):
 
 
 class Plateau(keras.callbacks.Callback):
-    """Lower every learning rate when the validation score gets no better.
+    """Lower all learning rates when the validation score stops improving.
 
-    (`keras.callbacks.ReduceLROnPlateau` knows one optimizer and one figure.)
+    (`keras.callbacks.ReduceLROnPlateau` is limited to one optimizer and one metric.)
 
     Args:
-        best: knows which epoch was the best.
+        best: the callback that knows the best epoch.
         factor: factor on the learning rates, 0 to 1.
-        patience: epochs since the best one, or since the last drop, before a drop.
+        patience: number of epochs since the best one, or since the last drop, before a drop.
     """
 
     def __init__(self, best: Best, factor: float, patience: int):
@@ -111,11 +111,11 @@ class Plateau(keras.callbacks.Callback):
         self.last_drop = -1
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps; the learning rate is a variable of the optimizer."""
+        """Return the state for a checkpoint; optimizers keep their learning rates as variables."""
         return {"last_drop": self.last_drop}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the epoch of the last drop."""
         self.last_drop = state["last_drop"]
 
     def on_epoch_end(self, epoch, logs=None):
@@ -126,7 +126,7 @@ class Plateau(keras.callbacks.Callback):
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Validate the moving average of the weights, then put the trained ones back, bit for bit.
+    """Validate the moving average of the weights, then restore the weights bit for bit.
 
     (`keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, which rounds the weights each time.)
     """

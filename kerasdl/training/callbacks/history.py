@@ -1,4 +1,4 @@
-"""What a training tells while it runs: history.csv, TensorBoard's files, status.json, the progress bar."""
+"""Callbacks that record progress: history.csv, TensorBoard and status.json."""
 
 import csv
 import io
@@ -14,11 +14,11 @@ from kerasdl.training.optimizers import make
 
 
 class History(keras.callbacks.Callback):
-    """Write `history.csv`: one line an epoch, every figure of the logs, learning rates and seconds.
+    """Write `history.csv`: metrics, learning rates and seconds, one line an epoch.
 
     Args:
-        run: where the file is written.
-        position: counts the seconds of an epoch, those before an interruption included.
+        run: the run folder.
+        position: where training stands, with the seconds of the epoch.
     """
 
     def __init__(self, run: Run, position: Position):
@@ -28,11 +28,11 @@ class History(keras.callbacks.Callback):
         self.rows: list[dict[str, float]] = []
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"rows": self.rows}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to the epochs of a checkpoint; later ones are trained again."""
+        """Restore the epochs of a checkpoint; later ones are trained again."""
         self.rows = [dict(row) for row in state["rows"]]
 
     def on_epoch_end(self, epoch, logs=None):
@@ -44,7 +44,7 @@ class History(keras.callbacks.Callback):
         self.write()
 
     def write(self) -> None:
-        """Write all rows; without any there is no file."""
+        """Write all rows; without rows the file is removed."""
         if not self.rows:
             (self.run.path / "history.csv").unlink(missing_ok=True)
             return
@@ -61,14 +61,14 @@ _PARTS = ("train", "validation")  # of the logs
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Write the history as TensorBoard's files: `epoch_<figure>` by epoch, training and validation apart.
+    """Write the history for TensorBoard: `epoch_<metric>`, training and validation apart.
 
-    (`keras.callbacks.TensorBoard` in a resumed run adds to what the interrupted one has written, so that
-    epochs are there twice. This one writes the epochs of the checkpoint anew.)
+    (`keras.callbacks.TensorBoard` in a resumed run appends to the files of the interrupted one, so that
+    epochs appear twice. This one rewrites the epochs of the checkpoint.)
 
     Args:
-        run: its folder `logs` is written.
-        history: the rows to write.
+        run: the run folder, whose `logs` are written.
+        history: the callback with the rows to write.
     """
 
     def __init__(self, run: Run, history: History):
@@ -78,8 +78,8 @@ class TensorBoard(keras.callbacks.Callback):
         self._writers: dict[str, Any] = {}
 
     def begin(self) -> None:
-        """Begin the files anew, with the epochs that the history has."""
-        for part in _PARTS:  # what else is there (a profile) stays
+        """Rewrite the files from the epochs in the history."""
+        for part in _PARTS:  # other files (a profile) stay
             shutil.rmtree(self.folder / part, ignore_errors=True)
         for row in self.history.rows:
             self._write(row)
@@ -106,11 +106,11 @@ class TensorBoard(keras.callbacks.Callback):
 
 
 class Status(keras.callbacks.Callback):
-    """Keep `status.json` up to date, for the report of a training that still runs or has crashed.
+    """Keep `status.json` up to date, for reports of unfinished runs.
 
     Args:
-        run: where it is written.
-        position: where the training is.
+        run: the run folder.
+        position: where training stands.
         epochs: number of epochs of the run.
     """
 
@@ -121,7 +121,7 @@ class Status(keras.callbacks.Callback):
         self.epochs = epochs
 
     def write(self) -> None:
-        """Write where the training is."""
+        """Write where training stands."""
         self.run.update_status(
             stage="training",
             epoch=self.position.epoch,

@@ -8,14 +8,15 @@ import keras
 
 
 class Position(keras.callbacks.Callback):
-    """Where a training is, also in the first epoch of one that goes on in the middle of it.
+    """Keep count of epochs, steps and seconds, also when resumed within an epoch.
 
     Attributes:
-        epoch: epochs that have ended.
-        step: steps done in the present epoch.
-        num_updates: steps done in all.
-        seconds: of training so far, those before interruptions included.
-        epoch_seconds: of the present epoch.
+        steps_per_epoch: number of updates in an epoch.
+        epoch: number of epochs that have ended.
+        step: number of steps done in the present epoch.
+        num_updates: number of steps done in all.
+        seconds: time of training so far, the time before interruptions included.
+        epoch_seconds: time of the present epoch.
         stopped: why training ended before its last epoch; None while it has not.
     """
 
@@ -27,7 +28,7 @@ class Position(keras.callbacks.Callback):
         self.stopped: str | None = None
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {
             "steps_per_epoch": self.steps_per_epoch,
             "epoch": self.epoch,
@@ -39,7 +40,7 @@ class Position(keras.callbacks.Callback):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint; an epoch that has another number of steps now is begun again."""
+        """Restore a state; an epoch of another number of steps begins again."""
         same_steps = state["steps_per_epoch"] == self.steps_per_epoch
         self.epoch, self.step = state["epoch"], state["step"] if same_steps else 0
         self.num_updates, self.stopped = state["num_updates"], state["stopped"]
@@ -62,7 +63,7 @@ class Position(keras.callbacks.Callback):
         self._look()
 
     def stop(self, reason: str) -> None:
-        """End the training with the present epoch."""
+        """End training with the present epoch."""
         self.stopped = reason
         self.model.stop_training = True
 

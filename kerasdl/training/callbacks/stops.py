@@ -1,4 +1,4 @@
-"""Reasons to end training early: divergence, a time limit, an observer, a few batches that are learned."""
+"""Callbacks that end training early: divergence, a time limit, an observer, batches that are learned."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,20 +11,20 @@ from kerasdl.training.callbacks.best import Best
 from kerasdl.training.callbacks.position import Position
 from kerasdl.training.optimizers.replica_safe import num_skipped
 
-#: Begins the reason for which a training ended where an observer ended it.
+#: First word of the reason to stop where an observer ended training.
 PRUNED = "pruned"
 
 
 class Divergence(keras.callbacks.Callback):
-    """Stop a run whose loss or gradients are not finite any more.
+    """Stop a run when its loss or gradients become NaN or infinite.
 
-    The optimizer has left such updates out (`kerasdl.training.optimizers`), so the weights are the last
+    The optimizer skips such updates (`kerasdl.training.optimizers`), so that the weights are the last
     good ones.
 
     Args:
-        best: keeps those weights when no epoch has ended yet.
-        position: knows the number of the step.
-        every: steps between two looks; looking makes the host wait for the device.
+        best: the callback that saves those weights when no epoch has ended yet.
+        position: where training stands.
+        every: number of steps between two checks; a check makes the host wait for the device.
     """
 
     def __init__(self, best: Best, position: Position, every: int = 50):
@@ -44,7 +44,7 @@ class Divergence(keras.callbacks.Callback):
         self.check(logs)
 
     def check(self, logs: Mapping[str, float]) -> None:
-        """Raise a RunFailedError if an update was left out or a loss is not finite."""
+        """Raise a RunFailedError if an update was skipped or a loss is not finite."""
         skipped = sum(num_skipped(optimizer) for optimizer in self.model.optimizers.values())
         losses = [float(value) for name, value in logs.items() if name.endswith("loss")]
         if not skipped and all(map(math.isfinite, losses)):
@@ -65,11 +65,11 @@ class Divergence(keras.callbacks.Callback):
 
 
 class MaxTime(keras.callbacks.Callback):
-    """End the training after a time; the epoch ends there too, and is validated.
+    """End training after a time; the epoch ends there too, and is validated.
 
     Args:
-        position: counts the seconds.
-        seconds: of training, those before interruptions included.
+        position: where training stands, with its seconds.
+        seconds: time limit, the time before interruptions included.
     """
 
     def __init__(self, position: Position, seconds: float):
@@ -86,13 +86,14 @@ class MaxTime(keras.callbacks.Callback):
 
 
 class Observer(keras.callbacks.Callback):
-    """Tell the figures of each epoch, and end the training where the answer is a reason to.
+    """Report the metrics of each epoch to an observer, which may end training.
 
     Args:
-        observe: gets `epoch` (from 1 on), `epochs` of the run and figures by name; returns a reason, or None.
-        epochs: of the run.
-        position: is told to stop.
-        earlier: the same of the epochs before an interruption.
+        observe: gets `epoch` (from 1 on), `epochs` of the run and metrics by name; returns a reason to stop,
+            or None.
+        epochs: number of epochs of the run.
+        position: the position, which stops training.
+        earlier: metrics of the epochs before an interruption.
     """
 
     def __init__(
@@ -110,13 +111,13 @@ class Observer(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         for row in self.earlier:
-            self._tell(row)
+            self._report(row)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._tell({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
+        self._report({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
 
-    def _tell(self, figures: Mapping[str, float]):
-        reason = self.observe({**figures, "epochs": self.epochs})
+    def _report(self, metrics: Mapping[str, float]):
+        reason = self.observe({**metrics, "epochs": self.epochs})
         if reason is not None and self.position.stopped is None:
             self.position.stop(f"{PRUNED}: {reason}")
 

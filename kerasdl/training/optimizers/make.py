@@ -1,4 +1,4 @@
-"""The optimizer that a recipe describes, and what callbacks read from and change in an optimizer."""
+"""Makes a recipe's optimizer, and reads and changes learning rates and averages."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ def learning_rate(optimizer: keras.Optimizer) -> float:
 
 
 def change_learning_rate(optimizer: keras.Optimizer, factor: float) -> None:
-    """Multiply the present learning rate of an optimizer; that of a schedule is the schedule's own."""
+    """Multiply the learning rate of an optimizer, unless it follows a schedule."""
     with contextlib.suppress(TypeError):  # what Keras raises where there is a schedule
         optimizer.learning_rate = learning_rate(optimizer) * factor
 

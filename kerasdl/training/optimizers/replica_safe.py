@@ -25,7 +25,7 @@ class _ReplicaSafe(_AlreadySummed):
 
     def build(self, variables):
         super().build(variables)
-        #: Updates left out because a gradient was not finite. Training stops when this is not 0.
+        #: Updates skipped because a gradient was not finite. Training stops when this is not 0.
         self.num_skipped = self.add_variable((), initializer="zeros", dtype="int64", name="num_skipped")
 
     def apply(self, grads, trainable_variables=None):
@@ -111,7 +111,7 @@ def _summed(grads, variables):
 
 
 def _all_finite(grads):
-    """Say whether gradients are finite: their sum is not, where one number is not. (One pass, no copy.)"""
+    """Tell whether all gradients are finite: otherwise their sum is not. (One pass, no copy.)"""
     values = [grad.values if isinstance(grad, tf.IndexedSlices) else grad for grad in grads]
     return tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.cast(value, tf.float32)) for value in values]))
 
@@ -123,8 +123,8 @@ def _for_effect(function):
 
 
 def num_skipped(optimizer: keras.Optimizer) -> int:
-    """Return how many updates an optimizer has left out because they were not finite.
+    """Return how many updates an optimizer has skipped because they were not finite.
 
-    0 under a loss scale, which leaves updates out in the ordinary course of its work.
+    0 under a loss scale, which skips updates in its normal course.
     """
     return int(optimizer.num_skipped.numpy()) if isinstance(optimizer, _ReplicaSafe) else 0

@@ -1,4 +1,4 @@
-"""`kerasdl train --profile`: record some calls of the training step, and say where their time went."""
+"""Profiles some calls of the training step, for `kerasdl train --profile`."""
 
 import logging
 import os
@@ -99,7 +99,7 @@ class Profile(keras.callbacks.Callback):
         self._stop()
 
     def _is_warm(self, step: int) -> bool:
-        """Say whether calls take what they will take, and enough of the epoch is left."""
+        """Tell whether the calls have warmed up, and enough of the epoch is left."""
         steps = self.params["steps"]
         warm = self._calls >= WARM_UP_CALLS and self._steps >= WARM_UP_STEPS
         return warm and steps - step >= min(STEPS, steps)
@@ -189,7 +189,7 @@ def _free(path: Path) -> Path:
 
 
 def _described(threads):
-    """Return the function that says how an event is shown in the trace: operations by their short names."""
+    """Return a function from an event to its name in the trace: short for operations."""
     on_devices = has_devices(threads)
 
     def describe(thread: trace.Thread, event: trace.Event) -> dict[str, Any]:

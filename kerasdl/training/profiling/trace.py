@@ -158,7 +158,7 @@ def _with_regions(line, names: dict[int, str]) -> list[tuple[Any, int]]:
 
 
 def _stats(plane, raw) -> dict[str, Any]:
-    """Return what an event says besides its name and time."""
+    """Return the properties of an event besides its name and time."""
     found = {}
     for stat in raw.stats:
         value = getattr(stat, stat.WhichOneof("value"))

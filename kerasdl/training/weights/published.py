@@ -138,7 +138,7 @@ def is_published(file: h5py.File) -> bool:
 
 
 def load(file: h5py.File, path: Path, network: keras.Model) -> list[keras.Layer]:
-    """Put the weights of a published file into a network.
+    """Load the weights of a published file into a network.
 
     Args:
         file: for which `is_published` is true.
@@ -213,7 +213,7 @@ def _named(arrays: Mapping[str, Any], path: Path) -> Published:
 
 
 def _fitted(arrays: Mapping[str, list[np.ndarray]], name: str, layer: keras.Layer) -> list[np.ndarray] | None:
-    """Return what a layer of ours makes of the file's layer; None where the file does not have it."""
+    """Return the file's values in the layout of a layer; None where it has none."""
     if name not in arrays:
         return None
     if name.endswith("_conv"):
@@ -226,7 +226,7 @@ def _fitted(arrays: Mapping[str, list[np.ndarray]], name: str, layer: keras.Laye
 
 
 def _misfit(published: Published, network: str, arguments: Any) -> str | None:
-    """Say in which argument a network is another one than the published one; None where in none."""
+    """Return the argument in which a network differs from the published one, or None."""
     if network != published.network:
         return f"this network is a {network}"
     for name, value in published.arguments.items():

@@ -1,4 +1,4 @@
-"""Weights to begin a training with, of a run, a file of Keras or a published file; what belongs to them."""
+"""Initial weights, from another run, a Keras file or published weights, with their preprocessing."""
 
 import dataclasses
 import json
@@ -29,24 +29,24 @@ _FREE_ARGUMENTS = ("num_classes", "dropout", "preprocessing", "name", "dtype", "
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Weights that a recipe begins with.
+    """Initial weights of a recipe.
 
     Attributes:
         path: the file.
-        run: whose network it is; None for a file of its own.
+        run: the run whose network it is; None for a file of its own.
     """
 
     path: Path
     run: Run | None = None
 
     def describe(self) -> dict[str, str]:
-        """Return what a receipt says of it."""
+        """Return path and hash for the receipt."""
         return {"path": str(self.path), "sha256": hash_file(self.path)}
 
     def adopt(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with the preprocessing that the weights were trained behind; twice is once.
+        """Return the recipe with the preprocessing that the weights were trained with.
 
-        Size and channels stay the recipe's own where it gives them.
+        Size and channels stay the recipe's own where it gives them. Adopting twice changes nothing.
         """
         theirs = self._preprocessing()
         if theirs is None or recipe.preprocessing == (adopted := _adopted(recipe.preprocessing, theirs)):
@@ -56,14 +56,14 @@ class Source:
         return dataclasses.replace(recipe, preprocessing=adopted)
 
     def load(self, network: keras.Model, class_names: tuple[str, ...]) -> list[keras.Layer]:
-        """Put the weights into a network, and say which layers were left as initialised.
+        """Load the weights into a network, and return the layers they do not cover.
 
         Args:
-            network: built, on no strategy.
-            class_names: of its head; that of a run with others is not loaded.
+            network: built network, on one device.
+            class_names: names of its classes; the head of a run with others is not loaded.
 
         Returns:
-            The layers that were left.
+            The layers that stay as initialised.
 
         Raises:
             UsageError: when the weights are not those of such a network, or the file is damaged.
@@ -124,7 +124,7 @@ class Source:
 
 
 def find(recipe: Recipe) -> Source | None:
-    """Return the weights that a recipe begins with; None where it names none.
+    """Return the initial weights that a recipe names; None where it names none.
 
     Raises:
         UsageError: when there are none, or something is frozen that would stay random.
@@ -156,7 +156,7 @@ def find(recipe: Recipe) -> Source | None:
 
 
 def check_frozen(network: keras.Model, left: list[keras.Layer]) -> None:
-    """Check that no layer is frozen that was left as initialised.
+    """Check that no frozen layer would stay as initialised.
 
     Raises:
         UsageError: names the first one.
@@ -173,7 +173,7 @@ def check_frozen(network: keras.Model, left: list[keras.Layer]) -> None:
 
 
 def _adopted(ours: Config | None, theirs: Config) -> Config:
-    """Return the preprocessing of the weights, with what suits the data from the recipe's own."""
+    """Return the preprocessing of the weights, with the recipe's own size and channels."""
     if "standardize" in theirs.values:  # what it measured is in its mean and std
         theirs = theirs.replace(standardize=False)
     if ours is None or ours.target is not theirs.target:
@@ -184,7 +184,7 @@ def _adopted(ours: Config | None, theirs: Config) -> Config:
 
 
 def _changes(ours: Config | None, adopted: Config) -> str:
-    """Say in short what the preprocessing of weights changes in a recipe's own."""
+    """Describe the changes of a recipe's preprocessing, for the log."""
     if ours is None or ours.target is not adopted.target:
         return f" ({adopted.target.__name__})"
     before, after = ours.values, adopted.values
@@ -222,7 +222,7 @@ def _load_by_path(
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Give the weights in a file by name, without an optimizer's and the state of random numbers."""
+    """Give the weights in a file by name, without optimizers and random seeds."""
     found: list[str] = []
     file.visititems(lambda name, part: found.append(name) if isinstance(part, h5py.Dataset) else None)
     for name in found:
@@ -250,7 +250,7 @@ def _misfit(
 
 
 def _warn_of_other_arguments(path: Path, config: Mapping[str, Any], network: keras.Model) -> None:
-    """Say which arguments differ that shapes do not tell, such as an activation."""
+    """Warn of different arguments that shapes do not show, such as an activation."""
     ours = json.loads(json.dumps(keras.saving.serialize_keras_object(network)["config"]))
     for name in ours.keys() & config.keys() - set(_FREE_ARGUMENTS):
         if ours[name] != config[name]:
