@@ -13,7 +13,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Data: Digits, ImageFolder, Npz, Tfds; Source, Dataset, DataSpec, Spec, ArraySplit to write your own.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing; Preprocessing to write your own.
-* Tasks: Classification; Task, Evaluation, Endpoint, Answers to write your own.
+* Tasks: Classification, Regression; Task, Evaluation, RunDifference, Endpoint, Answers to write your own.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
 
@@ -62,7 +62,8 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.search.drawing import optimization, own_choice
     from kerasdl.search.record import SearchRecord
     from kerasdl.tasks.classification.task import Classification
-    from kerasdl.tasks.task import Evaluation, Task
+    from kerasdl.tasks.regression.task import Regression
+    from kerasdl.tasks.task import Evaluation, RunDifference, Task
 
 __version__ = "0.1.0"
 
