@@ -63,7 +63,8 @@ def _loaded_once():
 def here(tmp_path, monkeypatch):
     """An empty folder but for the recipe and the space of the documentation."""
     monkeypatch.chdir(tmp_path)
-    for page, name in (("docs/own-network.md", "my_recipe.py"), ("docs/tuning.md", "my_space.py")):
+    files = {"own-network": "my_recipe.py", "tuning": "my_space.py", "own-task": "my_task.py"}
+    for page, name in ((f"docs/{page}.md", name) for page, name in files.items()):
         (tmp_path / name).write_text(python_block(page, f"# {name}"), encoding="utf-8")
     return tmp_path
 
@@ -77,6 +78,12 @@ def test_own_recipe(here):
     }
     network = keras.saving.load_model(here / "runs/my_recipe/1/model.keras")
     assert network.convolution.filters == 4
+
+
+def test_own_task(here):
+    assert cli.main(["train", "./my_task.py", "--no-export"]) == 0
+    test = json.loads((here / "runs/my_task/1/metrics.json").read_text())["test"]
+    assert test["examples"] == 170 and test["mean_error"] < 0.2
 
 
 def test_own_space(here):
