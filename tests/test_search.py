@@ -290,7 +290,7 @@ def test_several_objectives_leave_a_pareto_front(tmp_path, stand_in):
 def test_a_limit_that_nothing_keeps_to(tmp_path, stand_in, capsys):
     path = write_space(tmp_path)
     assert tune(path, "--max-trials", "1", "--subject-to", "weights<=10") == 1
-    assert "keeps to weights<=10" in capsys.readouterr().err
+    assert "satisfies weights<=10" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

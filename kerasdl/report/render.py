@@ -1,5 +1,6 @@
 """Blocks as one HTML file: style, script, plotly and figures are all in it, and nothing is fetched."""
 
+import functools
 import json
 import re
 from collections.abc import Sequence
@@ -68,6 +69,7 @@ def _described(block: Block) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _plotly() -> Markup:
     from plotly.offline import get_plotlyjs
 

@@ -1,4 +1,4 @@
-"""What a search leaves behind: the best recipe, the Pareto front, the page, TensorBoard's HParams."""
+"""The results of a search: best recipe, Pareto front, page, TensorBoard's HParams."""
 
 import logging
 from typing import Any
@@ -9,7 +9,7 @@ from kerasdl.runs.folder import Run
 from kerasdl.search import record
 from kerasdl.search.keras_tuner.tuner import recipe_of_trial
 from kerasdl.search.record import SearchRecord
-from kerasdl.search.show import page, tensorboard
+from kerasdl.search.show import page
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ PARETO = "pareto.json"
 
 
 def write(folder: Run) -> SearchRecord:
-    """Write what is known of a search: the best recipe, the Pareto front, the page, TensorBoard's HParams."""
+    """Write the best recipe, the Pareto front, the page and TensorBoard's HParams."""
     found = record.read(folder.path)
     write_best(folder, found)
     if len(found.objectives) > 1:
@@ -34,10 +34,13 @@ def write(folder: Run) -> SearchRecord:
         directions = {aim.name: aim.direction for aim in found.objectives}
         folder.write(PARETO, {"directions": directions, "front": front})
     try:
+        from kerasdl.search.show import tensorboard
+
         tensorboard.write(found)
         page.write(found)
-    except Exception as error:  # whatever may be wrong with a page, the search itself is done
-        _log.warning(f"No report was written: {error}", exc_info=not isinstance(error, (UsageError, OSError)))
+    except Exception as error:  # a page that fails must not fail the search
+        known = isinstance(error, (UsageError, RunFailedError, OSError))
+        _log.warning(f"No report was written: {error}", exc_info=not known)
     return found
 
 
@@ -49,22 +52,22 @@ def write_best(folder: Run, found: SearchRecord) -> None:
 
 
 def judge(found: SearchRecord, oracle: Any) -> SearchRecord:
-    """Return what was found.
+    """Return the record of a search that has a best trial.
 
     Raises:
-        RunFailedError: when nothing was.
+        RunFailedError: when it has none.
     """
     if found.best() is not None:
         return found
     failed = [trial for trial in found.trials if trial.status == "failed"]
     if failed and len(failed) == len(found.trials):
-        stopped = " The search stopped for that." if oracle.has_failed() else ""
+        stopped = " The search stopped early because of that." if oracle.has_failed() else ""
         raise RunFailedError(
-            f"No trial of {found.path} completed.{stopped} The last one failed because: {failed[-1].reason}"
+            f"No trial of {found.path} completed.{stopped} The last one failed: {failed[-1].reason}"
         )
     limits = " and ".join(map(str, found.constraints))
     raise RunFailedError(
-        f"No trial of {found.path} keeps to {limits}. Raise --max-trials, or give another limit."
+        f"No trial of {found.path} satisfies {limits}. Raise --max-trials, or change the limit."
         if limits
         else f"No trial of {found.path} was trained to its end. Raise --max-trials, or use --pruner none."
     )

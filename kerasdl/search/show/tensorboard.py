@@ -1,8 +1,7 @@
 """A search in TensorBoard's HParams tab: `tensorboard --logdir searches/lenet5/1`.
 
-Written with TensorBoard's own protocol buffers and without TensorFlow. All times are counted from 0, so that
-the same trials always give the same bytes; a file that would not change is not touched, because a TensorBoard
-that has it open reads on where it was.
+Written with TensorBoard's protocol buffers, without TensorFlow. Times start at 0, so equal trials give equal
+bytes. Unchanged files are not written again: a TensorBoard that has them open reads on from its position.
 """
 
 import contextlib
@@ -12,23 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue
-from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-from tensorboard.summary.writer.record_writer import RecordWriter
 
+from kerasdl.errors import missing_name
 from kerasdl.files import replacing
 from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.space import Parameter
 
+try:  # private: `tests/test_private_names.py` lists what is used of these
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+    from tensorboard.summary.writer.record_writer import RecordWriter
+except ImportError as error:
+    raise missing_name("tensorboard", str(error), ">=2.20,<2.22") from error
+
 _FILE = "events.out.tfevents.0.kerasdl"
 
 
 def write(record: SearchRecord) -> Path:
-    """Write the search and each trial that has ended; trials that are no longer there are removed.
+    """Write the search and each trial that has ended; remove trials that no longer exist.
 
-    A trial's figures are single points under their names; `epochs/<name>` is the first objective's curve.
+    A trial's metrics are single points under their names; `epochs/<name>` is the first objective's curve.
 
     Returns:
         The folder, `<search>/logs/hparams`.
@@ -66,7 +70,7 @@ def _event(summary: summary_pb2.Summary, step: int = 0, seconds: float = 0.0) ->
 
 
 def _plugin_data(tag: str, **part: Any) -> summary_pb2.Summary:
-    """Return a summary that holds nothing but a message of the HParams plugin."""
+    """Return a summary with a message of the HParams plugin."""
     message = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **part)
     about = summary_pb2.SummaryMetadata.PluginData(
         plugin_name=metadata.PLUGIN_NAME, content=message.SerializeToString(deterministic=True)
