@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasdl.data.images.digits import Digits
 from kerasdl.network.network import Network
 from kerasdl.recipe import Recipe
 from kerasdl.training import devices
@@ -23,7 +24,7 @@ PLAIN = ALL_CASES[1]  # no batch normalisation
 
 def recipe(**fields):
     fields = {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.0, "schedule": "constant", **fields}
-    return Recipe(model=PLAIN.model, data=None, task=PLAIN.task, **fields)
+    return Recipe(model=PLAIN.model, data=Digits(), task=PLAIN.task, **fields)
 
 
 def values(schedule, steps):
