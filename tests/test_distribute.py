@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasdl import machine
 from kerasdl.cli import main
+from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.layers import noise
 from kerasdl.network.network import Network
@@ -114,7 +115,7 @@ def test_non_finite_update_is_left_out(strategy):
     case = NORMALIZED
     with devices.choose(strategy).scope():
         network = case.build()
-        recipe = Recipe(model=case.model, data=None, task=case.task, optimizer="sgd")
+        recipe = Recipe(model=case.model, data=Digits(), task=case.task, optimizer="sgd")
         network.compile(optimizer=make_optimizer(recipe, 1), loss=case.task.loss(None))
         network.optimizer.build(network.trainable_variables)
     images, labels = case.examples(16)
@@ -213,7 +214,7 @@ def processor(monkeypatch):
 
 def begin(strategy="none", **fields):
     case = ALL_CASES[1]
-    return devices.begin(Recipe(model=case.model, data=None, task=case.task, strategy=strategy, **fields))
+    return devices.begin(Recipe(model=case.model, data=Digits(), task=case.task, strategy=strategy, **fields))
 
 
 @pytest.mark.parametrize("strategy", ["none", "auto", "mirrored", "cpu:2"])

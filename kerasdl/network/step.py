@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasdl.layers import Dropout, noise
 from kerasdl.network.losses import OutputLosses, matched
-from kerasdl.private.keras import all_parts_of, compiled_loss, take_losses
+from kerasdl.private.keras import all_parts_of, compiled_loss, compiled_metrics, take_losses
 
 _log = logging.getLogger(__name__)
 
