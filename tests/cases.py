@@ -174,6 +174,7 @@ class TwoOptimizers(Network):
     """
 
     optimizer_names = ("first", "second")
+    kind_of_dropout = Dropout
 
     def __init__(self, *, num_classes=10, together=False, dropout=0.2, head_rate=1.0, **kwargs):
         super().__init__(**kwargs)
@@ -181,7 +182,7 @@ class TwoOptimizers(Network):
         self.dropout, self.head_rate = dropout, head_rate
         self.flatten = keras.layers.Flatten()
         self.body = keras.layers.Dense(16, activation="relu")
-        self.drop = Dropout(dropout)
+        self.drop = self.kind_of_dropout(dropout)
         self.head = keras.layers.Dense(num_classes, dtype="float32", name="head")
         self.body_mean = keras.metrics.Mean(name="body_loss")
 

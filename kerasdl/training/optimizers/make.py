@@ -1,70 +1,85 @@
-"""The optimizer that a recipe describes, and what callbacks read from and change in an optimizer."""
+"""The pipeline and the flags of its recipe, with which every command that trains begins."""
 
-import contextlib
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import keras
+from kerasdl import environment
+from kerasdl.cli.parser import Parser
+from kerasdl.errors import UsageError
+from kerasdl.recipe import catalog
 
-from kerasdl.private import keras as private
-from kerasdl.recipe import Recipe
-from kerasdl.training.optimizers import replica_safe
-from kerasdl.training.optimizers.schedules import make_schedule
+if TYPE_CHECKING:
+    from kerasdl.recipe import Recipe
 
-
-def learning_rate(optimizer: keras.Optimizer) -> float:
-    """Return the present learning rate of an optimizer, with a schedule or without."""
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-
-
-def change_learning_rate(optimizer: keras.Optimizer, factor: float) -> None:
-    """Multiply the present learning rate of an optimizer; that of a schedule is the schedule's own."""
-    with contextlib.suppress(TypeError):  # what Keras raises where there is a schedule
-        optimizer.learning_rate = learning_rate(optimizer) * factor
+    Load = Callable[[argparse.Namespace], tuple["Recipe", Path | None]]
 
 
-def moving_averages(model) -> list[tuple]:
-    """Return each averaged weight of a network with its moving average, of all optimizers."""
-    pairs, averaged = [], {id(variable) for variable in model.averaged}
-    for optimizer in model.optimizers.values():
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if optimizer.use_ema and optimizer.iterations.numpy() > 0:  # until then the averages are zeros
-            pairs += private.moving_averages(optimizer)
-    return [pair for pair in pairs if id(pair[0]) in averaged]
+def ahead(parser: Parser, arguments: list[str], *options: str) -> argparse.Namespace:
+    """Parse what decides which flags there are: the pipeline, --data, and some options of the command.
+
+    Args:
+        parser: parser of the command, which messages name.
+        arguments: all that follows the command's name; a pipeline comes first.
+        options: further options to read ahead: "--resume", "--from-trial".
+    """
+    first = Parser(prog=parser.prog, add_help=False)
+    for option in ("--data", *options):
+        first.add_argument(option)
+    named = bool(arguments) and not arguments[0].startswith("-")
+    known = argparse.Namespace(pipeline=arguments[0] if named else None, resume=None)
+    return first.parse_known_args(arguments, known)[0]
 
 
-_CLASSES = {
-    "sgd": replica_safe.ReplicaSafeSGD,
-    "adam": replica_safe.ReplicaSafeAdam,
-    "adamw": replica_safe.ReplicaSafeAdamW,
-    "rmsprop": replica_safe.ReplicaSafeRMSprop,
-}
-#: Those of a run with a loss scale, which sums the gradients itself.
-_CLASSES_UNDER_LOSS_SCALE = {
-    "sgd": replica_safe.AlreadySummedSGD,
-    "adam": replica_safe.AlreadySummedAdam,
-    "adamw": replica_safe.AlreadySummedAdamW,
-    "rmsprop": replica_safe.AlreadySummedRMSprop,
-}
+def parse(
+    parser: Parser,
+    arguments: list[str],
+    first: argparse.Namespace | None = None,
+    load: "Load" = lambda first: catalog.load(first.pipeline),
+) -> tuple["Recipe", Path | None, dict[str, Any]]:
+    """Parse the command's own options and a flag for each field of the recipe.
+
+    Args:
+        parser: parser with the command's own options; the others are added here.
+        arguments: all that follows the command's name.
+        first: result of `ahead`. Defaults to calling it.
+        load: function from `first` to the recipe and the file that it came from.
+
+    Returns:
+        The recipe with the flags applied, the file that it came from, and the command's own options by name.
+
+    Raises:
+        UsageError: when the pipeline is missing or not first, or an argument is not understood.
+    """
+    first = first or ahead(parser, arguments)
+    if first.resume is None:
+        _expect_pipeline(parser, arguments, first)
+    environment.import_tensorflow()  # only now: --help alone answers without it
+    from kerasdl.cli import flags
+
+    recipe, source = load(first)
+    if first.data is not None:
+        from kerasdl.data import from_text
+
+        given = from_text(first.data)
+        data = given if first.resume is None else recipe.data.moved_to(given)
+        recipe = dataclasses.replace(recipe, data=data)
+    flags.add_to(parser, recipe)
+    values = vars(parser.parse(arguments))
+    own = {name: value for name, value in values.items() if "." not in name and name not in vars(first)}
+    return flags.apply(recipe, values), source, own
 
 
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
-    """Build the optimizer of a recipe, with its schedule, clipping, decay, average and loss scale."""
-    arguments = {
-        "learning_rate": make_schedule(recipe, steps_per_epoch),
-        "weight_decay": recipe.weight_decay or None,
-        "clipnorm": recipe.clip_norm,
-        "global_clipnorm": recipe.global_clip_norm,
-    }
-    if recipe.ema_momentum is not None:
-        arguments |= {"use_ema": True, "ema_momentum": recipe.ema_momentum}
-    if recipe.optimizer in ("sgd", "rmsprop"):
-        arguments["momentum"] = recipe.momentum
-    if recipe.optimizer == "sgd":
-        arguments["nesterov"] = recipe.nesterov
-    if recipe.optimizer == "adamw":
-        arguments["weight_decay"] = recipe.weight_decay  # None is not a value that AdamW takes
-    private.check_overridden()
-    scaled = recipe.precision == "mixed_float16"
-    optimizer = (_CLASSES_UNDER_LOSS_SCALE if scaled else _CLASSES)[recipe.optimizer](**arguments)
-    if recipe.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return replica_safe.ReplicaSafeLossScale(optimizer) if scaled else optimizer
+def _expect_pipeline(parser: Parser, arguments: list[str], first: argparse.Namespace) -> None:
+    """Add PIPELINE and --data; without a pipeline print the help that there is, or raise a UsageError."""
+    parser.usage = f"{parser.prog} PIPELINE [--data DATA] [flags]"
+    parser.add_argument("pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a run")
+    parser.add_data("digits, a tensorflow-datasets name, a folder, an .npz file")
+    if first.pipeline is None:
+        parser.epilog = f"{parser.prog} PIPELINE --help shows the flags of that pipeline's recipe too."
+        if "--help" not in arguments and "-h" not in arguments:
+            raise UsageError(f"The pipeline comes first, as in {parser.prog} lenet5 --data digits.")
+        parser.parse(arguments)
+    parser.prog = f"{parser.prog} {first.pipeline}"  # whose --help shows its flags
