@@ -116,7 +116,7 @@ class TreeCase(Case):
     def spec(self):
         inputs = {"image": Spec(self.input_shape, "uint8"), "vector": Spec((4,), "float32")}
         return DataSpec(
-            inputs, {"kind": Spec((), "int32", ("ant", "bee", "cat")), "size": Spec((), "float32")}
+            inputs, {"kind": Spec((), "int32", ("ant", "bee", "cat")), "size": Spec((1,), "float32")}
         )
 
     def preprocessing(self):
@@ -126,7 +126,7 @@ class TreeCase(Case):
         rng = np.random.default_rng(seed)
         images, labels = super().examples(count, seed)
         vectors = rng.normal(size=(count, 4)).astype(np.float32)
-        return {"image": images, "vector": vectors}, {"kind": labels, "size": vectors.sum(1)}
+        return {"image": images, "vector": vectors}, {"kind": labels, "size": vectors.sum(1, keepdims=True)}
 
     def batch(self, count):
         rng = np.random.default_rng(1)
@@ -174,6 +174,7 @@ class TwoOptimizers(Network):
     """
 
     optimizer_names = ("first", "second")
+    kind_of_dropout = Dropout
 
     def __init__(self, *, num_classes=10, together=False, dropout=0.2, head_rate=1.0, **kwargs):
         super().__init__(**kwargs)
@@ -181,7 +182,7 @@ class TwoOptimizers(Network):
         self.dropout, self.head_rate = dropout, head_rate
         self.flatten = keras.layers.Flatten()
         self.body = keras.layers.Dense(16, activation="relu")
-        self.drop = Dropout(dropout)
+        self.drop = self.kind_of_dropout(dropout)
         self.head = keras.layers.Dense(num_classes, dtype="float32", name="head")
         self.body_mean = keras.metrics.Mean(name="body_loss")
 
@@ -240,7 +241,7 @@ class TwoHeads(Network):
     def forward(self, x, training=False):
         seen = self.drop(self.see(self.flatten(x["image"])), training=training)
         both = keras.ops.concatenate([seen, keras.ops.cast(x["vector"], seen.dtype)], -1)
-        return {"kind": self.kind(both), "size": self.size(both)[:, 0]}
+        return {"kind": self.kind(both), "size": self.size(both)}
 
     def get_config(self):
         return {**super().get_config(), **config_of(self, "num_classes", "dropout")}
@@ -345,8 +346,8 @@ TWO_OPTIMIZERS = Case(
 )
 TWO_HEADS = TreeCase(
     Config(TwoHeads, dropout=0.2),
-    input_shape=(4, 4, 1),
-    parameters=17 * 16 + 21 * 4,
+    input_shape=(8, 8, 1),
+    parameters=65 * 16 + 21 * 4,
     learning_rate=3e-2,
     task=KindAndSize(),
     heads=frozenset({"kind", "size"}),

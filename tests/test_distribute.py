@@ -130,15 +130,25 @@ def test_non_finite_update_is_left_out(strategy):
 
 
 @pytest.mark.parametrize("shape", [(8, 5), (8, 3, 3, 2), (8, 4)])
-def test_noise_goes_by_place(shape):
+@pytest.mark.parametrize("draw", [noise.uniform, noise.normal])
+def test_noise_goes_by_place(draw, shape):
     """The later half of a batch draws what the later half of the whole would have drawn."""
     with noise.scope(1, 2, place=0):
-        whole = noise.uniform(shape).numpy()
+        whole = draw(shape).numpy()
     with noise.scope(1, 2, place=4):
-        half = noise.uniform((4, *shape[1:])).numpy()
+        half = draw((4, *shape[1:])).numpy()
     np.testing.assert_array_equal(whole[4:], half)
     assert len(np.unique(whole)) == whole.size
-    assert 0.3 < whole.mean() < 0.7
+
+
+def test_noise_has_its_distribution():
+    with noise.scope(1, 2, place=0):
+        uniform, normal = noise.uniform((1000, 20)).numpy(), noise.normal((1000, 20)).numpy()
+        true = noise.bernoulli((1000, 20), 0.3).numpy()
+    assert uniform.min() >= 0 and uniform.max() < 1
+    assert uniform.mean() == pytest.approx(0.5, abs=0.01)
+    assert [normal.mean(), normal.std()] == pytest.approx([0, 1], abs=0.03)
+    assert true.mean() == pytest.approx(0.3, abs=0.01)
 
 
 def test_noise_differs_by_seed_step_and_draw():
@@ -146,6 +156,8 @@ def test_noise_differs_by_seed_step_and_draw():
     for seed, step in [(1, 1), (1, 2), (2, 1)]:
         with noise.scope(seed, step, place=0):
             drawn += [noise.uniform((4, 4)).numpy(), noise.uniform((4, 4)).numpy()]
+        with noise.scope(seed, step, place=0, num_draws=2):
+            drawn.append(noise.uniform((4, 4)).numpy())
     assert len({array.tobytes() for array in drawn}) == len(drawn)
 
 

@@ -21,7 +21,6 @@ from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.jobs import train as trainer
 from kerasdl.models.mlp import MLP
-from kerasdl.network.network import Network
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.runs.folder import Run
@@ -34,6 +33,7 @@ from kerasdl.training.callbacks.position import Position
 from kerasdl.training.devices import Devices
 from kerasdl.training.interruption import Interrupted, Interruptions
 from kerasdl.training.plan import plan_run
+from tests.cases import TwoOptimizers
 
 QUIET = Console(quiet=True)
 
@@ -118,43 +118,10 @@ class FirstIsBest(Classification):
 
 
 @keras.saving.register_keras_serializable("kerasdl_tests")
-class TwoOptimizers(Network):
-    """A network with a step of its own and an optimizer for each layer."""
+class WithSeedGenerator(TwoOptimizers):
+    """A network with a step of its own, and with Keras's dropout, whose seed generator is a variable."""
 
-    optimizer_names = ("first", "second")
-
-    def __init__(self, *, num_classes: int = 10, **kwargs):
-        super().__init__(**kwargs)
-        self.num_classes = num_classes
-        self.flatten = keras.layers.Flatten()
-        self.body = keras.layers.Dense(16, activation="relu")
-        self.drop = keras.layers.Dropout(0.2)  # Keras's: its seed generator is a variable
-        self.head = keras.layers.Dense(num_classes)
-
-    def compile(self, *, first, second, **kwargs):
-        super().compile(optimizer=first, **kwargs)
-        self.first, self.second = first, second
-
-    def variables_of(self, name):
-        return (self.body if name == "first" else self.head).trainable_variables
-
-    def call(self, images, training=False):
-        return self.head(self.drop(self.body(self.flatten(self.preprocess(images))), training=training))
-
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(x, y, y_pred, training=True)
-        parts = [self.variables_of(name) for name in self.optimizer_names]
-        gradients = tape.gradient(loss, parts)
-        for name, part, values in zip(self.optimizer_names, parts, gradients, strict=True):
-            self.optimizers[name].apply(values, part)
-        self.metrics[0].update_state(loss)
-        return self.compute_metrics(x, y, y_pred)
-
-    def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes}
+    kind_of_dropout = keras.layers.Dropout
 
 
 VARIANTS = {
@@ -165,7 +132,7 @@ VARIANTS = {
         "schedule": "one_cycle",
         "optimizer": "rmsprop",
     },
-    "two optimizers": {"model": Config(TwoOptimizers), "schedule": "plateau"},
+    "two optimizers": {"model": Config(WithSeedGenerator), "schedule": "plateau"},
 }
 
 
