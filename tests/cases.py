@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.data.images.digits import Digits
 from kerasdl.layers import BatchNormalization, Dropout
 from kerasdl.layers.config import config_of
 from kerasdl.models.alexnet import AlexNet
@@ -84,7 +85,7 @@ class Case:
 
     def compile(self, network: Network, *, steps: int = 100, seed: int = 0, **fields: Any) -> Network:
         """Compile a network as a run does, with these fields of the recipe."""
-        recipe = Recipe(model=self.model, data=None, task=self.task, **fields)
+        recipe = Recipe(model=self.model, data=Digits(), task=self.task, **fields)
         compile_network(network, recipe, self.spec, steps, seed=seed)
         return network
 

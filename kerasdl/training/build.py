@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from kerasdl.data import order
+from kerasdl.data import batches
 from kerasdl.data.dataset import Dataset, DataSpec
+from kerasdl.data.trees import map_leaves
 from kerasdl.errors import UsageError
 from kerasdl.network import parts
+from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.recipe import Recipe
 from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.phases import Phase
@@ -28,8 +30,8 @@ def make_pair(plan: Plan) -> tuple[keras.Model, keras.Model]:
         UsageError: when network, preprocessing, augmentation or weights do not suit the data.
     """
     recipe, data = plan.recipe, plan.data
-    if hasattr(recipe.augmentation, "check"):  # a user's own need not have it
-        recipe.augmentation.check(data.spec.inputs.shape)
+    if recipe.augmentation is not None:
+        recipe.augmentation.check(data.spec.inputs)
     keras.utils.set_random_seed(recipe.seed)
     preprocessing = make_preprocessing(recipe, data)
     twin = make_network(recipe, data, preprocessing)
@@ -64,16 +66,25 @@ def begin_phase(network: keras.Model, plan: Plan, phase: Phase) -> None:
 
 
 def make_preprocessing(recipe: Recipe, data: Dataset) -> keras.Layer | None:
-    """Build the recipe's preprocessing and let it measure what it needs on the training split."""
+    """Build the recipe's preprocessing and fit it to the training split.
+
+    Raises:
+        UsageError: when it does not suit the data.
+    """
     if recipe.preprocessing is None:
         return None
     layer = recipe.preprocessing.build()
 
     def examples():
-        batches = order.evaluation_batches(data.train, batch_size=recipe.batch_size)
-        return (features for features, _ in batches.as_numpy_iterator())
+        dataset = batches.evaluation_batches(data.train, batch_size=recipe.batch_size)
+        return (features for features, *_ in dataset.as_numpy_iterator())
 
-    layer.compute_output_shape((None, *data.spec.inputs.shape))  # says what does not fit this data
+    if not isinstance(layer, Preprocessing):
+        raise UsageError(
+            f"{type(layer).__name__} is not a Preprocessing. Let it inherit kerasdl.Preprocessing, which is "
+            "a keras.Layer."
+        )
+    layer.check(data.spec.inputs)
     layer.fit(examples)
     return layer
 
@@ -91,9 +102,7 @@ def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | Non
     try:
         with warnings.catch_warnings(record=True) as said:  # before an error they only announce it
             network.create_weights(
-                keras.tree.map_structure(
-                    lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs
-                )
+                map_leaves(lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs)
             )
     except ValueError as error:
         too_small = "egative dimension" in str(error)  # TensorFlow's words for an output without pixels
@@ -146,15 +155,16 @@ def make_metrics(network: keras.Model, data: Dataset) -> None:
 
     Keras makes them in the first step. Call this in the scope of the network's devices.
     """
-    features, labels = (
-        tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (data.spec.inputs, data.spec.targets)
+    features, targets = (
+        map_leaves(lambda spec: tf.TensorSpec((None, *spec.shape), spec.dtype), specs)
+        for specs in (data.spec.inputs, data.spec.targets)
     )
 
     @tf.function(autograph=False)  # traced, never run
-    def update(features, labels):
-        return network.compute_metrics(features, labels, network(features, training=False))
+    def update(features, targets):
+        return network.compute_metrics(features, targets, network(features, training=False))
 
-    update.get_concrete_function(features, labels)
+    update.get_concrete_function(features, targets)
 
 
 @contextlib.contextmanager
