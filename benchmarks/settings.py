@@ -38,7 +38,8 @@ ARMS = {
 def data(shape: tuple[int, int, int], examples: int):
     import numpy as np
 
-    from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
+    from kerasdl.data.dataset import Dataset, DataSpec, Spec
+    from kerasdl.data.splits import ArraySplit
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (examples, *shape)).astype(np.uint8)

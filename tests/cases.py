@@ -240,7 +240,7 @@ class TwoHeads(Network):
     def forward(self, x, training=False):
         seen = self.drop(self.see(self.flatten(x["image"])), training=training)
         both = keras.ops.concatenate([seen, keras.ops.cast(x["vector"], seen.dtype)], -1)
-        return {"kind": self.kind(both), "size": self.size(both)[:, 0]}
+        return {"kind": self.kind(both), "size": self.size(both)}
 
     def get_config(self):
         return {**super().get_config(), **config_of(self, "num_classes", "dropout")}
