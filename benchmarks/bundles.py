@@ -29,8 +29,8 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
 
     import keras
 
-    from kerasdl.data.dataset import ArraySplit
-    from kerasdl.data.images.npz import Npz
+    from kerasdl.data.npz.source import Npz
+    from kerasdl.data.splits import ArraySplit
     from kerasdl.export.tflite import Converter
     from kerasdl.inference.labels import to_text
     from kerasdl.jobs import export

@@ -66,7 +66,7 @@ def recipe(name: str):
         found = kerasdl.load_recipe(name)
         plain = found.preprocessing.replace(mean=(0.0,), std=(1.0,))
         return replace(found, preprocessing=plain, augmentation=None, nesterov=False)
-    from kerasdl.data.images.npz import Npz
+    from kerasdl.data.npz.source import Npz
     from kerasdl.models.resnet import ResNet
     from kerasdl.preprocessing.image import ImagePreprocessing
     from kerasdl.recipe import Config, Recipe

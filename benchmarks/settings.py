@@ -38,7 +38,8 @@ ARMS = {
 def data(shape: tuple[int, int, int], examples: int):
     import numpy as np
 
-    from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
+    from kerasdl.data.dataset import Dataset, DataSpec, Spec
+    from kerasdl.data.splits import ArraySplit
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (examples, *shape)).astype(np.uint8)
@@ -68,7 +69,7 @@ def samples_per_second(
     import keras
     import tensorflow as tf
 
-    from kerasdl.data import order
+    from kerasdl.data import batches
     from kerasdl.recipe import catalog, replace
     from kerasdl.training import build, loop
     from kerasdl.training.devices import Devices
@@ -77,10 +78,10 @@ def samples_per_second(
 
     loop.CALL_SECONDS = call_seconds
     if block_steps is not None:
-        order._BLOCK_STEPS = block_steps
+        batches._BLOCK_STEPS = block_steps
     if prefetch is not None:
-        finish = order._finish
-        order._finish = lambda dataset, **_: finish(dataset, prefetch=prefetch)
+        finish = batches._finish
+        batches._finish = lambda dataset, **_: finish(dataset, prefetch=prefetch)
     if stock_updates:
         for key, kind in make._CLASSES.items():
             make._CLASSES[key] = getattr(keras.optimizers, kind.__name__.removeprefix("ReplicaSafe"))
@@ -89,7 +90,7 @@ def samples_per_second(
     recipe = replace(catalog.load(name)[0], **changes)
     colour = recipe.preprocessing.channels == 3
     splits = data((32, 32, 3) if colour else (28, 28, 1), examples)
-    steps = order.steps_per_epoch(splits.train, recipe.batch_size)
+    steps = batches.steps_per_epoch(splits.train, recipe.batch_size)
     network, _ = build.make_pair(plan_run(recipe, splits, Devices()))
     network.jit_compile = jit_compile
     augmentation = recipe.augmentation
@@ -100,7 +101,7 @@ def samples_per_second(
             return step(recipe.augmentation(*batch, tf.stack([0, network.optimizer.iterations.value])))
 
         network.train_step = train_step
-    blocks = order.training_blocks(
+    blocks = batches.training_blocks(
         splits.train, batch_size=recipe.batch_size, seed=0, augmentation=augmentation
     )
     training = loop.Loop(network, blocks)

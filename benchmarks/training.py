@@ -183,7 +183,7 @@ def load_data(network: str, folder: Path, multiple: int, most: int) -> tuple[Pat
 
         try:
             train = Tfds(name="mnist").load().train
-            images, labels, source = train.features, train.labels, "MNIST"
+            images, labels, source = train.features, train.targets, "MNIST"
         except UsageError:  # it is not prepared here
             images, labels = networks.random_images(network, 54_001, seed=0)
     count = min(len(images) - held_out, most) // multiple * multiple

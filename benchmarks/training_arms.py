@@ -123,7 +123,7 @@ def train_kerasdl(settings: Settings) -> tuple[list[float], float]:
     from rich.console import Console
 
     import kerasdl
-    from kerasdl.data.images.npz import Npz
+    from kerasdl.data.npz.source import Npz
     from kerasdl.recipe import recipe as recipes
 
     recipe = networks.recipe(settings.network)  # imports TensorFlow, quietly

@@ -28,9 +28,9 @@ def make_subset(file: Path) -> None:
     splits = kerasdl.load_recipe("lenet5").data.load()
     np.savez(
         file,
-        x_train=splits.train.features[::10], y_train=splits.train.labels[::10],
-        x_val=splits.validation.features, y_val=splits.validation.labels,
-        x_test=splits.test.features, y_test=splits.test.labels,
+        x_train=splits.train.features[::10], y_train=splits.train.targets[::10],
+        x_val=splits.validation.features, y_val=splits.validation.targets,
+        x_test=splits.test.features, y_test=splits.test.targets,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ environment.import_tensorflow()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from kerasdl.data import order  # noqa: E402
+from kerasdl.data import batches  # noqa: E402
 from kerasdl.data.images.digits import Digits  # noqa: E402
 from kerasdl.recipe import catalog  # noqa: E402
 from kerasdl.training import build, loop  # noqa: E402
@@ -51,12 +51,12 @@ def recipe_of(activation: str, pooling: str, optimizer: str, dropout: float, bat
 
 def errors(recipe, splits, learning_rates: list[float]) -> list[float]:
     """Train with each learning rate; return the share of the validation split that is wrong in the end."""
-    steps = order.steps_per_epoch(splits.train, recipe.batch_size)
+    steps = batches.steps_per_epoch(splits.train, recipe.batch_size)
     network, _ = build.make_pair(plan_run(recipe, splits, Devices()))
     variables = [*network.variables, *network.optimizer.variables]
     first = [np.array(variable) for variable in variables]
-    images, labels = splits.validation.features, splits.validation.labels
-    blocks = order.training_blocks(splits.train, batch_size=recipe.batch_size, seed=recipe.seed)
+    images, labels = splits.validation.features, splits.validation.targets
+    blocks = batches.training_blocks(splits.train, batch_size=recipe.batch_size, seed=recipe.seed)
     training, found = loop.Loop(network, blocks), []
     for learning_rate in learning_rates:
         for variable, value in zip(variables, first, strict=True):

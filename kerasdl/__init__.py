@@ -10,7 +10,8 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
 * Networks: AlexNet, ConvNet, GoogLeNet, LeNet5, MLP, ResNet, VGG; Network to write your own.
 * Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
-* Data: Digits, ImageFolder, Npz, Tfds; Source, Dataset, DataSpec, Spec, ArraySplit to write your own.
+* Data: Digits, ImageFolder, Npz, Tfds.
+* Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing; Preprocessing to write your own.
 * Tasks: Classification, Regression; Task, Evaluation, RunDifference, Endpoint, Answers to write your own.
@@ -28,12 +29,13 @@ from kerasdl.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.cli import train_file, tune_file
-    from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
+    from kerasdl.data.dataset import Dataset, DataSpec, Spec
     from kerasdl.data.images.augment import ImageAugmentation, RandomAffine
     from kerasdl.data.images.digits import Digits
     from kerasdl.data.images.folder import ImageFolder
-    from kerasdl.data.images.npz import Npz
+    from kerasdl.data.npz.source import Npz
     from kerasdl.data.source import Augmentation, Source
+    from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
     from kerasdl.data.tfds.source import Tfds
     from kerasdl.errors import RunFailedError, UsageError
     from kerasdl.inference.answers import Answers

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
-from kerasdl.data.images.augment import ImageAugmentation
-from kerasdl.data.order import training_batches
+from kerasdl.data.batches import training_batches
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.images.augment import ImageAugmentation, RandomAffine
+from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
 from kerasdl.tasks.classification.losses import Accuracy, SparseCrossentropy
 from kerasdl.tasks.classification.task import Classification
@@ -174,13 +175,20 @@ def test_fields_are_checked(fields, words):
 @pytest.mark.parametrize("name", ["crop", "cutout"])
 def test_shifts_and_covers_as_large_as_the_image_are_refused(name):
     with pytest.raises(UsageError, match=f"{name} is 12, .* images of 12x12 .*--{name} 11"):
-        ImageAugmentation(**{name: SIZE}).check((SIZE, SIZE, 3))
+        ImageAugmentation(**{name: SIZE}).check(Spec((SIZE, SIZE, 3), "uint8"))
+
+
+@pytest.mark.parametrize("augmentation", [RandomAffine(), ImageAugmentation(flip=True)])
+@pytest.mark.parametrize("inputs", [Spec((5,), "float32"), {"image": Spec((SIZE, SIZE, 3), "uint8")}])
+def test_other_features_than_an_image_are_refused(augmentation, inputs):
+    with pytest.raises(UsageError, match=r"changes images .* other features"):
+        augmentation.check(inputs)
 
 
 def test_a_shift_that_loses_the_image_is_warned_of(caplog):
-    ImageAugmentation(crop=3).check((SIZE, SIZE, 3))
+    ImageAugmentation(crop=3).check(Spec((SIZE, SIZE, 3), "uint8"))
     assert not caplog.messages
-    ImageAugmentation(crop=4).check((SIZE, SIZE, 3))
+    ImageAugmentation(crop=4).check(Spec((SIZE, SIZE, 3), "uint8"))
     assert "crop is 4: it moves images of 12x12 by up to 33% " in caplog.text
     assert "--crop 1." in caplog.text
 

@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.cli import main
-from kerasdl.data import order, passes
-from kerasdl.data.dataset import ArraySplit
+from kerasdl.data import batches, passes
 from kerasdl.data.images.digits import Digits
+from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
@@ -79,7 +79,7 @@ def benchmark(capsys, *arguments, code=0):
 def test_every_artefact_of_a_bundle_is_measured(bundle, capsys):
     found, _ = benchmark(capsys, bundle, *QUICK)
     assert [row["file"] for row in found["artefacts"]] == list(FILES)
-    images, labels = Digits().load().test.features, Digits().load().test.labels
+    images, labels = Digits().load().test.features, Digits().load().test.targets
     for row in found["artefacts"]:
         assert [(cell["threads"], cell["batch_size"]) for cell in row["speed"]] == [
             (1, 1),
@@ -294,7 +294,7 @@ def test_arrays_are_evaluated_in_batches_of_about_as_many_bytes(bytes_each, size
     split = ArraySplit(features, np.arange(2100, dtype=np.int32))
     batches = list(passes.split_batches(split)())
     assert {len(labels) for _, labels in batches[:-1]} == {size}
-    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), split.labels)
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), split.targets)
     assert all((images[:, 0] == labels.astype(np.uint8)).all() for images, labels in batches)
     again = passes.split_batches(split, limit=1)
     assert [len(labels) for _, labels in again()] == [len(labels) for _, labels in again()] == [size]
@@ -302,7 +302,7 @@ def test_arrays_are_evaluated_in_batches_of_about_as_many_bytes(bytes_each, size
 
 def test_arrays_are_evaluated_in_the_order_of_tf_data():
     test = Digits().load().test
-    theirs = list(order.evaluation_batches(test, batch_size=100).as_numpy_iterator())
+    theirs = list(batches.evaluation_batches(test, batch_size=100).as_numpy_iterator())
     ours = list(passes.split_batches(test)())
     for part in (0, 1):
         left, right = (np.concatenate([batch[part] for batch in batches]) for batches in (ours, theirs))

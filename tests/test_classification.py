@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
 from kerasdl.inference.answers import Answers
 from kerasdl.tasks.classification.losses import SparseCrossentropy

@@ -1,6 +1,7 @@
 """Sources of data: what they give, and what they say about input that cannot be used."""
 
 import dataclasses
+import json
 import socket
 import zipfile
 
@@ -9,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 from kerasdl import data
+from kerasdl.data.batches import evaluation_batches
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.labelled.carving import carve
-from kerasdl.data.order import evaluation_batches
 from kerasdl.errors import UsageError
 
 
@@ -74,7 +76,7 @@ def test_digits():
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (1295, 143, 359)
     assert splits.spec.inputs.shape == (8, 8, 1) and splits.spec.class_names == tuple("0123456789")
     assert splits.train.features.dtype == np.uint8 and splits.train.features.max() == 255
-    assert splits.train.labels.dtype == np.int32
+    assert splits.train.targets.dtype == np.int32
     assert splits.fingerprint == data.Digits().load().fingerprint
     assert splits.fingerprint != data.Digits(split_seed=1).load().fingerprint
 
@@ -116,7 +118,7 @@ def test_npz_with_its_own_validation_grey_and_column_labels(tmp_path):
     )
     splits = source.load()
     assert (len(splits.train), len(splits.validation)) == (20, 6)
-    assert splits.spec.inputs.shape == (6, 5, 1) and splits.train.labels.shape == (20,)
+    assert splits.spec.inputs.shape == (6, 5, 1) and splits.train.targets.shape == (20,)
 
 
 @pytest.mark.parametrize("scale", [1, 1 / 255])
@@ -174,6 +176,93 @@ def objects(count):
 def test_npz_that_cannot_be_used(tmp_path, changes, words):
     with pytest.raises(UsageError, match=f"(?s){words}"):
         saved(tmp_path, **changes).load()
+
+
+def numbers(count, *shape):
+    return np.random.default_rng(count).normal(size=(count, *shape))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_npz_with_numbers_to_predict(tmp_path, shape):
+    changes = {"x_train": numbers(20, 4), "x_test": numbers(4, 4)}
+    splits = saved(tmp_path, **changes, y_train=numbers(20, *shape), y_test=numbers(4, *shape)).load()
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (18, 2, 4)
+    assert splits.spec.inputs == Spec((4,), "float32") and splits.spec.class_names == ()
+    assert splits.test.features.dtype == splits.test.targets.dtype == np.float32
+    np.testing.assert_array_equal(splits.test.targets, numbers(4, *shape).astype(np.float32))
+    spec = splits.spec.targets
+    assert (spec.shape, spec.dtype) == (shape, "float32")
+    np.testing.assert_allclose(spec.mean, splits.train.targets.reshape(18, -1).mean(0), rtol=1e-5)
+    others = numbers(20, *shape)
+    others[7] += 1e-3
+    other = saved(tmp_path, **changes, y_train=others, y_test=numbers(4, *shape)).load()
+    assert other.fingerprint != splits.fingerprint
+
+
+def test_npz_features_of_any_kind_with_numbers(tmp_path):
+    words = np.array(["a", "longer text"] * 10)
+    for x, dtype in ((words, "string"), (pictures(20), "uint8"), (np.arange(20) > 5, "bool")):
+        splits = saved(tmp_path, x_train=x, x_test=x[:4], y_train=numbers(20), y_test=numbers(4)).load()
+        assert splits.spec.inputs == Spec(x.shape[1:], dtype)
+        np.testing.assert_array_equal(splits.test.features, x[:4])
+
+
+def test_npz_says_what_its_targets_are(tmp_path):
+    path = saved(tmp_path, y_train=np.arange(20.0), y_test=np.arange(4.0)).path
+    with pytest.raises(UsageError, match=r"y_train has the dtype float64.* --targets numbers"):
+        data.Npz(path=path).load()
+    assert data.Npz(path=path, targets="numbers").load().spec.targets.dtype == "float32"
+    path = saved(tmp_path).path
+    assert data.Npz(path=path).load().spec.class_names == ("0", "1")
+    assert data.Npz(path=path, targets="numbers").load().spec.class_names == ()
+    with pytest.raises(UsageError, match="choose by class"):
+        data.Npz(path=path, targets="numbers", images_per_class=3)
+    with pytest.raises(UsageError, match="y_train has the dtype float64"):
+        data.Npz(path=saved(tmp_path, y_train=numbers(20), y_test=numbers(4)).path, targets="classes").load()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"y_train": np.full(20, np.nan)}, "y_train holds NaN"),
+        ({"x_test": np.full((4, 6, 5, 3), np.inf), "x_train": numbers(20, 6, 5, 3)}, "x_test holds NaN"),
+        ({"x_test": pictures(4, height=7)}, r"x_train has examples \(6, 5, 3\) of uint8, x_test \(7, 5, 3\)"),
+        ({"y_test": numbers(4, 2)}, r"y_train has examples \(\) of float32, y_test \(2,\)"),
+        ({"y_train": numbers(20, 2, 2), "y_test": numbers(4, 2, 2)}, r"numbers of shape \(N,\) or \(N, K\)"),
+        ({"x_train": numbers(20).astype(complex), "x_test": numbers(4).astype(complex)}, "dtype complex128"),
+        ({"y_train": numbers(19)}, "20 examples but y_train has 19 targets"),
+        ({"x_train": pictures(1), "y_train": numbers(1)}, "too few training examples to split: 1"),
+    ],
+)
+def test_npz_numbers_that_cannot_be_used(tmp_path, changes, words):
+    path = saved(tmp_path, **({"y_train": numbers(20), "y_test": numbers(4)} | changes)).path
+    with pytest.raises(UsageError, match=f"(?s){words}"):
+        data.Npz(path=path, targets="numbers").load()
+
+
+def test_npz_in_any_order_in_memory(tmp_path):
+    x = np.asfortranarray(pictures(20))
+    splits = saved(tmp_path, x_train=x, x_test=np.asfortranarray(pictures(4))).load()
+    assert splits.fingerprint == saved(tmp_path, x_test=pictures(4)).load().fingerprint
+    assert (splits.test.features == pictures(4)).all()
+
+
+def test_descriptions_of_data_are_read_again():
+    image, size = Spec((4, 4, 1), "uint8"), Spec((None,), "string")
+    kind = Spec((), "int32", ("a", "b"))
+    amount = Spec((2,), "float32", mean=(1.0, 2.0), std=(0.5, 1.5))
+    for spec in (
+        DataSpec(image, kind),
+        DataSpec(image, amount),
+        DataSpec({"image": image, "size": size}, {"kind": kind, "amount": amount}),
+    ):
+        written = json.loads(json.dumps(spec.describe()))
+        assert DataSpec.from_description(written) == spec
+    # Single classes are written as they always were, so that receipts can be compared.
+    assert json.loads(json.dumps(DataSpec(image, kind).describe())) == {
+        "features": {"shape": [4, 4, 1], "dtype": "uint8"},
+        "class_names": ["a", "b"],
+    }
 
 
 def test_npz_files_that_are_none(tmp_path):
@@ -325,15 +414,15 @@ def test_grey_bmp_and_gif_stay_grey(tmp_path):
 
 def test_channels_follow_the_images(tmp_path):
     fill(tmp_path / "grey", channels=1), fill(tmp_path / "colour")
-    assert folder(tmp_path / "grey").load().features.shape == (6, 5, 1)
-    assert folder(tmp_path / "grey", image_channels=3).load().features.shape == (6, 5, 3)
-    assert folder(tmp_path / "colour", image_channels=1).load().features.shape == (6, 5, 1)
+    assert folder(tmp_path / "grey").load().spec.inputs.shape == (6, 5, 1)
+    assert folder(tmp_path / "grey", image_channels=3).load().spec.inputs.shape == (6, 5, 3)
+    assert folder(tmp_path / "colour", image_channels=1).load().spec.inputs.shape == (6, 5, 1)
     # Grey that is stored as colour is grey too; one colour image makes all colour.
     image = np.repeat(pictures(1, channels=1)[0], 3, axis=-1)
     (tmp_path / "grey/cat/rgb.png").write_bytes(tf.io.encode_png(image).numpy())
-    assert folder(tmp_path / "grey").load().features.shape == (6, 5, 1)
+    assert folder(tmp_path / "grey").load().spec.inputs.shape == (6, 5, 1)
     (tmp_path / "grey/dog/rgb.png").write_bytes(tf.io.encode_png(pictures(1)[0]).numpy())
-    assert folder(tmp_path / "grey").load().features.shape == (6, 5, 3)
+    assert folder(tmp_path / "grey").load().spec.inputs.shape == (6, 5, 3)
 
 
 def test_images_of_different_sizes_are_brought_to_the_first_ones(tmp_path):
@@ -342,7 +431,7 @@ def test_images_of_different_sizes_are_brought_to_the_first_ones(tmp_path):
     splits = folder(tmp_path).load()
     assert splits.spec.inputs.shape == (6, 5, 3)
     assert "6x5 and 12x5" in splits.notes[0]
-    assert folder(tmp_path, image_size=(3, 4)).load().features.shape == (3, 4, 3)
+    assert folder(tmp_path, image_size=(3, 4)).load().spec.inputs.shape == (3, 4, 3)
     with pytest.raises(UsageError, match="image_size"):
         folder(tmp_path, image_size=(0, 4))
 
@@ -414,7 +503,7 @@ def test_split_folders_that_cannot_be_used(tmp_path):
 
 
 def test_a_class_may_be_called_test(tmp_path):
-    assert folder(fill(tmp_path, classes=("blank", "test"))).load().class_names == ("blank", "test")
+    assert folder(fill(tmp_path, classes=("blank", "test"))).load().spec.class_names == ("blank", "test")
 
 
 # ---------------------------------------------------------------------------------------------- from_text

@@ -1,4 +1,4 @@
-"""The one order of training data, and the noise that is added on its way."""
+"""The order of training data, in single arrays and in trees, and the noise of augmentation."""
 
 import itertools
 import subprocess
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.dataset import ArraySplit, FileSplit, StreamSplit
+from kerasdl.data import memory
+from kerasdl.data.batches import evaluation_batches, steps_per_epoch, training_batches, training_blocks
 from kerasdl.data.images.augment import RandomAffine
-from kerasdl.data.labelled.carving import select
-from kerasdl.data.order import evaluation_batches, steps_per_epoch, training_batches, training_blocks
+from kerasdl.data.order import Ordering
+from kerasdl.data.passes import split_batches
+from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
 from kerasdl.errors import UsageError
 
 COUNT = 23
@@ -38,13 +40,13 @@ def file_split(tmp_path):
             tf.reshape(tf.io.decode_raw(tf.io.read_file(path), tf.uint8), (8, 8, 1)), (8, 8, 1)
         )
 
-    return FileSplit(paths, array_split().labels, read)
+    return FileSplit(paths, array_split().targets, read)
 
 
 def stream_split(_=None):
     whole = array_split()
     return StreamSplit(
-        lambda: tf.data.Dataset.from_tensor_slices((whole.features, whole.labels)), whole.labels
+        lambda: tf.data.Dataset.from_tensor_slices((whole.features, whole.targets)), whole.targets
     )
 
 
@@ -106,7 +108,7 @@ def test_arrays_and_files_have_one_order(tmp_path):
 
 
 def test_a_stream_is_shuffled_within_bounded_memory(monkeypatch):
-    monkeypatch.setattr("kerasdl.data.order._SHUFFLE_BYTES", 6 * (8 * 8 + 4))
+    monkeypatch.setattr("kerasdl.data.splits._SHUFFLE_BYTES", 6 * (8 * 8 + 4))
     batches = labels_of(stream_split(), STEPS)
     # With room for six examples, the first batch can only hold examples that were read so far.
     assert max(batches[0]) < 6 + BATCH and list(itertools.chain(*batches)) != sorted(
@@ -132,7 +134,7 @@ def test_the_autotuner_is_off(split):
 @pytest.mark.parametrize("num_parts", [1, 2])
 def test_blocks_are_the_batches(split, augmentation, num_parts, monkeypatch):
     """A block holds 7 batches, so that it crosses the ends of epochs; each replica gets its part of all."""
-    monkeypatch.setattr("kerasdl.data.order._BLOCK_STEPS", 7)
+    monkeypatch.setattr("kerasdl.data.batches._BLOCK_STEPS", 7)
     arguments = {"batch_size": 4, "seed": 5, "start_step": 3, "augmentation": augmentation}
     blocks = training_blocks(split, num_parts=num_parts, **arguments)
     images, labels = blocks.element_spec
@@ -147,10 +149,10 @@ def test_blocks_are_the_batches(split, augmentation, num_parts, monkeypatch):
 
 
 def test_a_block_takes_bounded_memory(monkeypatch):
-    monkeypatch.setattr("kerasdl.data.order._BLOCK_BYTES", 3 * 4 * 8 * 8)
+    monkeypatch.setattr("kerasdl.data.batches._BLOCK_BYTES", 3 * 4 * 8 * 8)
     blocks = training_blocks(array_split(), batch_size=4, seed=0)
     assert blocks.element_spec[0].shape[:2] == (3, 4)
-    monkeypatch.setattr("kerasdl.data.order._BLOCK_BYTES", 10)
+    monkeypatch.setattr("kerasdl.data.batches._BLOCK_BYTES", 10)
     assert training_blocks(array_split(), batch_size=4, seed=0).element_spec[0].shape[:2] == (1, 4)
 
 
@@ -163,15 +165,145 @@ def test_evaluation_is_in_order_and_complete(split, batch_size, sizes):
 
 
 def test_a_selected_split_holds_the_selected_examples(split):
-    part = select(split, np.array([2, 3, 11, 22]))
+    part = split.select(np.array([2, 3, 11, 22]))
     ((images, labels),) = evaluation_batches(part, batch_size=10).as_numpy_iterator()
-    assert labels.tolist() == part.labels.tolist() == images[:, 0, 0, 0].tolist() == [2, 3, 11, 22]
+    assert labels.tolist() == part.targets.tolist() == images[:, 0, 0, 0].tolist() == [2, 3, 11, 22]
 
 
 def test_a_batch_larger_than_the_split_is_refused():
     assert steps_per_epoch(array_split(), COUNT) == 1
     with pytest.raises(UsageError, match=r"batch size is 24, but .* only 23 .* --batch-size 16"):
         training_batches(array_split(), batch_size=24, seed=0)
+
+
+def texts():
+    """The number of each example as text, of one character or two."""
+    return np.array([str(number) for number in range(COUNT)])
+
+
+def tree_of(split):
+    """Give a split two inputs, two targets and weights; every one of them tells the example."""
+    numbers = np.arange(COUNT, dtype=np.int32)
+    targets = {"kind": numbers, "size": numbers[:, None] / 2}
+    weights = {"kind": numbers / 4, "size": numbers / 8}
+    if isinstance(split, ArraySplit):
+        return ArraySplit({"image": split.features, "text": texts()}, targets, weights)
+    if isinstance(split, FileSplit):
+
+        def read(path):
+            number = tf.strings.split(tf.strings.split(path, "/")[-1], ".")[0]
+            return {"image": split.read(path), "text": number}
+
+        return FileSplit(split.paths, targets, read, weights)
+    features = {"image": array_split().features, "text": texts()}
+    whole = (features, targets, weights)
+    return StreamSplit(lambda: tf.data.Dataset.from_tensor_slices(whole), targets, weights)
+
+
+def check_tree(features, targets, weights):
+    """Check that all leaves of a batch are of the same examples, and return which."""
+    numbers = targets["kind"]
+    assert (features["image"] == numbers[..., None, None, None]).all()
+    assert (features["text"].astype(str) == numbers.astype(str)).all()
+    assert (targets["size"][..., 0] == numbers / 2).all()
+    assert (weights["kind"] == numbers / 4).all() and (weights["size"] == numbers / 8).all()
+    return numbers.tolist()
+
+
+def test_trees_have_the_order_of_arrays(split):
+    # A stream is shuffled within bytes, and has room for all examples either way.
+    wanted = labels_of(split, 2 * STEPS, start_step=3)
+    batches = training_batches(tree_of(split), batch_size=BATCH, seed=5, start_step=3)
+    found = [check_tree(*batch) for batch in itertools.islice(batches.as_numpy_iterator(), 2 * STEPS)]
+    assert found == wanted
+    batches = evaluation_batches(tree_of(split), batch_size=10)
+    found = [check_tree(*batch) for batch in batches.as_numpy_iterator()]
+    assert list(itertools.chain(*found)) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("num_parts", [1, 2])
+def test_trees_in_blocks(split, num_parts, monkeypatch):
+    monkeypatch.setattr("kerasdl.data.batches._BLOCK_STEPS", 7)
+    arguments = {"batch_size": BATCH, "seed": 5, "start_step": 3}
+    blocks = training_blocks(tree_of(split), num_parts=num_parts, **arguments).as_numpy_iterator()
+    parts = [np.array(check_tree(*next(blocks))) for _ in range(num_parts)]
+    assert np.concatenate(parts, axis=1).tolist() == labels_of(split, 7, start_step=3)
+
+
+def test_weights_pass_augmentation_by():
+    split = ArraySplit(array_split().features, array_split().targets, np.arange(COUNT, dtype=np.float32))
+    batches = training_batches(split, batch_size=BATCH, seed=5, augmentation=RandomAffine())
+    _, labels, weights = next(batches.as_numpy_iterator())
+    assert labels.tolist() == weights.tolist()
+
+
+def test_a_selected_tree_holds_the_selected_examples(split):
+    for indices in ([2, 3, 11, 22], [*range(5), *range(7, COUNT)]):
+        part = tree_of(split).select(np.array(indices))
+        (batch,) = evaluation_batches(part, batch_size=COUNT).as_numpy_iterator()
+        assert check_tree(*batch) == part.targets["kind"].tolist() == indices
+
+
+def test_most_of_an_array_is_selected_without_a_copy():
+    whole = array_split()
+    indices = np.array([*range(3, 9), *range(10, COUNT)])
+    part = whole.select(indices[1:]).select(np.arange(1, 18))  # twice, as test and validation are carved
+    copied = ArraySplit(whole.features[indices[2:19]], whole.targets[indices[2:19]])
+    assert part._arrays is whole._arrays
+    for make in (
+        lambda split: training_blocks(split, batch_size=BATCH, seed=1).take(1),
+        lambda split: training_batches(split, batch_size=BATCH, seed=1).take(9),
+        lambda split: evaluation_batches(split, batch_size=5),
+    ):
+        for one, other in zip(make(part).as_numpy_iterator(), make(copied).as_numpy_iterator(), strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+    np.testing.assert_array_equal(part.features, copied.features)
+    for one, other in zip(split_batches(part)(), split_batches(copied)(), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+
+
+def test_other_targets_of_the_same_examples(split):
+    part = split.select(np.array([2, 3, 11, 22])).with_targets(np.array([7, 8, 9, 5]))
+    ((images, labels),) = evaluation_batches(part, batch_size=10).as_numpy_iterator()
+    assert labels.tolist() == [7, 8, 9, 5] and images[:, 0, 0, 0].tolist() == [2, 3, 11, 22]
+
+
+def test_examples_of_different_lengths_are_padded_to_the_longest_of_their_batch(tmp_path):
+    paths = [tmp_path / f"{number}.txt" for number in range(6)]
+    for number, path in enumerate(paths):
+        path.write_text("x" * (number + 1))
+    split = FileSplit(paths, np.arange(6), lambda path: tf.io.decode_raw(tf.io.read_file(path), tf.uint8))
+    assert [len(x[0]) for x, _ in evaluation_batches(split, batch_size=3).as_numpy_iterator()] == [3, 6]
+    for features, targets in training_blocks(split, batch_size=2, seed=0).take(3).as_numpy_iterator():
+        assert features.shape == (1, 2, targets.max() + 1)  # a batch a block: no other batch's padding
+        assert ((features > 0).sum(-1) == targets + 1).all()
+
+
+def test_an_ordering_of_ones_own():
+    class Backwards(Ordering):
+        def indices(self, step, *, count, batch_size, seed):
+            place = step[..., None] % (count // batch_size) * batch_size
+            return count - 1 - place - tf.range(batch_size, dtype=tf.int64)
+
+    split = ArraySplit(array_split().features, array_split().targets, ordering=Backwards())
+    assert labels_of(split, 2) == [[22, 21, 20, 19], [18, 17, 16, 15]]
+    _, labels = next(training_blocks(split, batch_size=BATCH, seed=5).as_numpy_iterator())
+    assert labels[:2].tolist() == labels_of(split, 2)
+
+
+def test_arrays_are_shared_with_tensorflow_where_that_is_safe():
+    array = memory.empty((3, 5), np.uint8)
+    array[:] = 1
+    tensor = memory.to_tensor(array)
+    array[0, 0] = 7
+    assert tensor[0, 0] == 7
+    read_only = array.copy()
+    read_only.flags.writeable = False
+    shifted = memory.empty((16,), np.uint8)[1:]  # reading it in place would abort the process
+    shifted[:] = 3
+    for other in (read_only, shifted, array[:, 1:], array[1:], array.astype(">i4"), np.array(["a", "bc"])):
+        np.testing.assert_array_equal(memory.to_tensor(other).numpy().astype(other.dtype), other)
 
 
 # ------------------------------------------------------------------------------------------- augmentation
@@ -279,8 +411,8 @@ REPLICAS = """
     import kerasdl
     import tensorflow as tf
     from kerasdl import RandomAffine
-    from kerasdl.data.order import training_batches
-    from kerasdl.data.dataset import ArraySplit
+    from kerasdl.data.batches import training_batches
+    from kerasdl.data.splits import ArraySplit
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -312,11 +444,9 @@ def test_replicas_get_consecutive_halves_of_the_global_batch():
 
 
 def test_augmented_examples_are_originals_and_other_copies():
-    from kerasdl.data.order import augmented_examples
-
     pixels = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 1)).astype(np.uint8)
-    split = ArraySplit(pixels, array_split().labels)
-    shown = augmented_examples(split, seed=5, augmentation=RandomAffine(shift=0.5), rows=3, copies=4)
+    split = ArraySplit(pixels, array_split().targets)
+    shown = RandomAffine(shift=0.5).samples(split, seed=5, rows=3, copies=4)["images"]
     assert shown.shape == (3, 5, 8, 8, 1)
     first = next(iter(training_batches(split, batch_size=3, seed=5)))[0].numpy()
     np.testing.assert_array_equal(shown[:, 0], first)

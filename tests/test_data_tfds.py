@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.data import Tfds
-from kerasdl.data.order import evaluation_batches
+from kerasdl.data.batches import evaluation_batches
 from kerasdl.data.tfds import builder
 from kerasdl.errors import RunFailedError, UsageError
 
@@ -87,7 +87,7 @@ def test_a_prepared_set(prepare, attempts):
     assert splits.spec.class_names == ("cat", "dog") and splits.spec.inputs.shape == (4, 5, 3)
     found = {image.tobytes() for image in np.concatenate([splits.train.features, splits.validation.features])}
     assert found == {image.tobytes() for image in pictures(20, (4, 5, 3), len("train"))}
-    assert splits.train.labels.dtype == np.int32 and splits.notes == ()
+    assert splits.train.targets.dtype == np.int32 and splits.notes == ()
     assert attempts == []
 
 
@@ -99,7 +99,7 @@ def test_what_is_streamed_equals_what_is_in_memory(prepare):
         assert type(held).__name__ == "ArraySplit" and type(read).__name__ == "StreamSplit"
         for one, other in zip(examples(held), examples(read), strict=True):
             assert (one == other).all()
-        assert (examples(read)[1] == read.labels).all()
+        assert (examples(read)[1] == read.targets).all()
     assert memory.fingerprint == stream.fingerprint
 
 
@@ -214,7 +214,7 @@ def test_chosen_classes_have_labels_in_the_order_of_the_choice(prepare, max_memo
         name="tiny_set", classes=("dog", "0"), images_per_class=5, max_memory_mb=max_memory_mb
     ).load()
     assert splits.spec.class_names == ("dog", "cat")
-    assert np.bincount(splits.train.labels).tolist() == [5, 5]
+    assert np.bincount(splits.train.targets).tolist() == [5, 5]
     assert (len(splits.validation), len(splits.test)) == (4, 6)
     names = {}
     for name in ("train", "validation", "test"):
@@ -224,7 +224,7 @@ def test_chosen_classes_have_labels_in_the_order_of_the_choice(prepare, max_memo
         }
     for name in ("train", "validation", "test"):
         images, labels = examples(getattr(splits, name))
-        assert (labels == getattr(splits, name).labels).all()
+        assert (labels == getattr(splits, name).targets).all()
         for image, label in zip(images, labels, strict=True):
             assert splits.spec.class_names[label] == names[image.tobytes()]
     assert splits.fingerprint != whole.fingerprint
@@ -235,7 +235,7 @@ def test_a_choice_of_some_classes_leaves_the_others_out(prepare):
 
     splits = Digits(classes=("7", "3", "5"), images_per_class=20).load()
     assert splits.spec.class_names == ("7", "3", "5")
-    assert np.bincount(splits.train.labels).tolist() == [20, 20, 20]
+    assert np.bincount(splits.train.targets).tolist() == [20, 20, 20]
     others = [Digits(classes=("7", "3", "5"), images_per_class=20, split_seed=seed) for seed in (0, 1)]
     assert splits.fingerprint == others[0].load().fingerprint != others[1].load().fingerprint
     few = Digits(classes=("7", "3"), images_per_class=10**6).load()

@@ -374,7 +374,7 @@ def test_what_a_run_keeps(place, splits):
     _, run, _ = place
     figures = run.read_json("metrics.json")["test"]
     with np.load(run.path / "predictions.npz") as predictions:
-        np.testing.assert_array_equal(predictions["labels"], splits.test.labels)
+        np.testing.assert_array_equal(predictions["labels"], splits.test.targets)
         assert (predictions["class_ids"] == predictions["labels"]).mean() == figures["accuracy"]
         assert {name: array.dtype.name for name, array in predictions.items()} == {
             "labels": "int32",

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data.dataset import ArraySplit
-from kerasdl.data.order import steps_per_epoch, training_batches, training_blocks
+from kerasdl.data.batches import steps_per_epoch, training_batches, training_blocks
+from kerasdl.data.splits import ArraySplit
 from kerasdl.network.network import Network
 from kerasdl.training import devices, loop
 from kerasdl.training.loop import Loop
-from tests.cases import EXTRA_CASES
+from tests.cases import EXTRA_CASES, TWO_HEADS
 
 CASE = EXTRA_CASES[0]  # batch normalisation and dropout
 EXAMPLES, BATCH = 100, 16
@@ -71,7 +71,7 @@ def test_equals_fit(reference, strategy, seconds, monkeypatch):
 
 
 def test_a_limit_and_the_end_of_a_block_end_a_call(reference, monkeypatch):
-    monkeypatch.setattr("kerasdl.data.order._BLOCK_STEPS", 5)
+    monkeypatch.setattr("kerasdl.data.batches._BLOCK_STEPS", 5)
     monkeypatch.setattr(loop, "CALL_SECONDS", 1e9)
     network = compiled("none")
     counts, logs = run(network, blocks(), 2 * STEPS, limit=2)
@@ -82,7 +82,7 @@ def test_a_limit_and_the_end_of_a_block_end_a_call(reference, monkeypatch):
 def test_the_number_of_steps_follows_their_length(monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr(loop.time, "perf_counter", lambda: next(clock) * 0.03)  # a call takes 0.03 s
-    monkeypatch.setattr("kerasdl.data.order._BLOCK_STEPS", 10**6)
+    monkeypatch.setattr("kerasdl.data.batches._BLOCK_STEPS", 10**6)
     counts, _ = run(compiled("none"), blocks(), 60)
     # The first call compiles and counts for nothing; then 0.1 s / 0.03 s = 3, which brings a step to 0.02 s.
     assert counts[:4] == [1, 1, 3, 5]
@@ -114,6 +114,39 @@ def test_logs_are_those_of_the_last_step():
     network.compile()
     _, logs = run(network, training_blocks(split, batch_size=3, seed=0), 7)
     assert logs == {"first_label": labels[-1], "steps": 7}
+
+
+def tree_split():
+    """Examples of two inputs and two outputs, with weights of their own for each output."""
+    features, targets = TWO_HEADS.examples(EXAMPLES)
+    rng = np.random.default_rng(1)
+    return ArraySplit(features, targets, {name: rng.random(EXAMPLES).astype(np.float32) for name in targets})
+
+
+def compiled_tree(strategy):
+    keras.utils.set_random_seed(1)
+    with devices.choose(strategy).scope():
+        return TWO_HEADS.compile(TWO_HEADS.build(), steps=STEPS, seed=3, optimizer="sgd", learning_rate=0.1)
+
+
+@pytest.fixture(scope="module")
+def tree_reference():
+    network = compiled_tree("none")
+    batches = training_batches(tree_split(), batch_size=BATCH, seed=5)
+    logs = network.fit(batches, steps_per_epoch=STEPS, shuffle=False, verbose=0).history
+    return network.get_weights(), {name: values[-1] for name, values in logs.items()}
+
+
+@pytest.mark.parametrize("strategy", ["none", "cpu:2"])
+def test_dicts_of_features_targets_and_weights_train(tree_reference, strategy):
+    network = compiled_tree(strategy)
+    num_parts = 2 if strategy == "cpu:2" else 1
+    blocks = training_blocks(tree_split(), batch_size=BATCH, seed=5, num_parts=num_parts)
+    _, logs = run(network, blocks, STEPS)
+    assert_same(network, logs, tree_reference, 0 if strategy == "none" else 1e-5)
+    unweighted = ArraySplit(*TWO_HEADS.examples(EXAMPLES))
+    _, others = run(compiled_tree("none"), training_blocks(unweighted, batch_size=BATCH, seed=5), STEPS)
+    assert others["loss"] != pytest.approx(logs["loss"], rel=0.1)
 
 
 def test_each_call_is_compiled_once():

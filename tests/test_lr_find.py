@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasdl.cli import main
 from kerasdl.cli.commands.lr_find import train_command
-from kerasdl.data import order
+from kerasdl.data import batches
 from kerasdl.data.images.augment import ImageAugmentation
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
@@ -104,9 +104,9 @@ def test_each_loss_is_that_of_its_own_batch():
     network = build.make_network(wanted, splits, build.make_preprocessing(wanted, splits))
     optimizer = keras.optimizers.SGD(momentum=wanted.momentum)
     optimizer.build(network.trainable_variables)
-    batches = order.training_batches(splits.train, batch_size=64, seed=wanted.seed)
+    dataset = batches.training_batches(splits.train, batch_size=64, seed=wanted.seed)
     losses = []
-    for rate, (features, labels) in zip(np.geomspace(1e-3, 1.0, 20), batches, strict=False):
+    for rate, (features, labels) in zip(np.geomspace(1e-3, 1.0, 20), dataset, strict=False):
         with tf.GradientTape() as tape:
             loss = wanted.task.loss(None)(labels, network(features, training=True))
         losses.append(float(loss))

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from kerasdl.cli import main
-from kerasdl.data.images.npz import Npz
+from kerasdl.data.npz.source import Npz
 from kerasdl.errors import UsageError
 from kerasdl.jobs import reproduce, train
 from kerasdl.models.mlp import MLP

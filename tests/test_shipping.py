@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.images.folder import ImageFolder
-from kerasdl.data.images.npz import Npz
+from kerasdl.data.npz.source import Npz
 from kerasdl.data.tfds.source import Tfds
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles

@@ -61,7 +61,7 @@ def validation_of(result):
     network = keras.saving.load_model(result.run.model_file)
     network.compile(loss=result.recipe.task.loss(), metrics=result.recipe.task.metrics())
     split = result.recipe.data.load().validation
-    return network.evaluate(split.features, split.labels, verbose=0, return_dict=True)
+    return network.evaluate(split.features, split.targets, verbose=0, return_dict=True)
 
 
 def assert_saved_is_that_of_epoch(result, epoch):

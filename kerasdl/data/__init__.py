@@ -1,35 +1,32 @@
-"""Sources of labelled data. `--data TEXT` becomes one of `SOURCES`; importing this costs no TensorFlow."""
+"""Sources of data. `--data TEXT` becomes one of `SOURCES`; importing this costs no TensorFlow."""
 
 import os
 from pathlib import Path
 
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.images.folder import ImageFolder
-from kerasdl.data.images.npz import Npz
+from kerasdl.data.npz.source import Npz
+from kerasdl.data.source import Source
 from kerasdl.data.tfds import builder
 from kerasdl.data.tfds.source import Tfds
 from kerasdl.errors import UsageError, did_you_mean
 
-SOURCES = {"digits": Digits, "folder": ImageFolder, "npz": Npz, "tfds": Tfds}
+#: In the order in which they are asked for a word on the command line.
+SOURCES: dict[str, type[Source]] = {"digits": Digits, "npz": Npz, "folder": ImageFolder, "tfds": Tfds}
 
 
-def from_text(text: str) -> Digits | ImageFolder | Npz | Tfds:
+def from_text(text: str) -> Source:
     """Return the source that a word on the command line stands for, with its default fields.
 
     In this order: `digits`; a file name that ends in `.npz`; an existing folder; a name of
     tensorflow-datasets (`mnist`, `emnist/letters`, `mnist:3.0.1`); any other path, as a folder.
 
     Raises:
-        UsageError: for a name that nobody knows; near names are offered. No network is asked.
+        UsageError: for an unknown name; near names are offered. No network is asked.
     """
-    if text == "digits":
-        return Digits()
-    if text.lower().endswith(".npz"):
-        return Npz(path=text)
-    if text and Path(text).expanduser().is_dir():
-        return ImageFolder(path=text)
-    if builder.is_known(text):
-        return Tfds(name=text)
+    for kind in SOURCES.values():
+        if (source := kind.claim(text)) is not None:
+            return source
     if any(separator in text for separator in (os.sep, os.altsep) if separator):
         return ImageFolder(path=text)
     local = [path.name for path in Path.cwd().iterdir() if path.is_dir() or path.suffix == ".npz"]

@@ -1,14 +1,13 @@
-"""What every source of data ends as: three splits that say what is in them."""
+"""Specifications of examples, and data sets of three splits that follow them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-#: One tensor, array or spec, or a dict of them by name.
-Tree = Any
+from kerasdl.data.splits import Split
+from kerasdl.data.trees import Tree, map_leaves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +36,20 @@ class Spec:
         mean, std = (tuple(part.tolist()) for part in (columns.mean(0), columns.std(0)))
         return cls(targets.shape[1:], targets.dtype.name, mean=mean, std=std)
 
+    def describe(self) -> dict[str, Any]:
+        """Return the spec as JSON."""
+        optional = {"class_names": self.class_names, "mean": self.mean, "std": self.std}
+        found = {name: list(values) for name, values in optional.items() if values}
+        return {"shape": self.shape, "dtype": self.dtype, **found}
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-    """All that a network, an export and a card need to know of the data.
+    """Specification of the examples, as networks, exports and cards need it.
 
     Attributes:
         inputs: spec of the features, or a dict of specs by name.
-        targets: spec of what is to be predicted, or a dict of specs by name.
+        targets: spec of the target to be predicted, or a dict of specs by name.
         assets: content of text files that belong to the data, by file name; a bundle brings them along.
     """
 
@@ -58,81 +63,21 @@ class DataSpec:
         return self.targets.class_names if isinstance(self.targets, Spec) else ()
 
     def describe(self) -> dict[str, Any]:
-        """Return the specs as JSON values."""
-        return {
-            "features": _written(self.inputs),
-            "targets": _written(self.targets),
+        """Return inputs and targets as JSON; the number of a class is described by its names alone."""
+        described = {
+            "features": map_leaves(Spec.describe, self.inputs),
             "class_names": list(self.class_names),
         }
+        if self.targets != Spec((), "int32", self.class_names):
+            described["targets"] = map_leaves(Spec.describe, self.targets)
+        return described
 
     @classmethod
-    def from_description(cls, described: Mapping[str, Any]) -> "DataSpec":
-        """Read what `describe` returned; of before there were other targets than the number of a class."""
-        names = tuple(described.get("class_names", ()))
-        targets = described.get("targets", {"shape": (), "dtype": "int32", "class_names": names})
-        return cls(_read(described["features"]), _read(targets))
-
-
-def _written(specs: Tree) -> dict[str, Any]:
-    if isinstance(specs, Mapping):
-        return {name: _written(spec) for name, spec in specs.items()}
-    found = dataclasses.asdict(specs)
-    return {name: value for name, value in found.items() if value or name in ("shape", "dtype")}
-
-
-def _read(written: Mapping[str, Any]) -> Tree:
-    if not isinstance(written.get("dtype"), str):
-        return {name: _read(spec) for name, spec in written.items()}
-    optional = {name: tuple(written.get(name, ())) for name in ("class_names", "mean", "std")}
-    return Spec(tuple(written["shape"]), written["dtype"], **optional)
-
-
-class Split(Protocol):
-    """A fixed, ordered set of labelled examples. Example `i` is the same one in every process."""
-
-    labels: np.ndarray  # (N,) int32
-
-    def __len__(self) -> int: ...
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ArraySplit:
-    """Examples that lie in memory: features (N, ...) of the source's raw dtype, labels (N,) int32."""
-
-    features: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FileSplit:
-    """Examples that lie one to a file and are read when they are needed.
-
-    `read` is a TensorFlow function from a scalar path to the features of one example.
-    """
-
-    paths: tuple[Path, ...]
-    labels: np.ndarray
-    read: Callable[[Any], Any]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class StreamSplit:
-    """Examples that can only be read in order, from the first on.
-
-    `open` returns a fresh `tf.data.Dataset` of (features, label) pairs in one fixed order.
-    """
-
-    open: Callable[[], Any]
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
+    def from_description(cls, recorded: Mapping[str, Any]) -> "DataSpec":
+        """Read the result of `describe`, in receipts and cards."""
+        names = tuple(recorded.get("class_names", ()))
+        targets = recorded.get("targets", {"shape": (), "dtype": "int32", "class_names": names})
+        return cls(_read(recorded["features"]), _read(targets))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,7 +88,7 @@ class Dataset:
         train: examples to train on.
         validation: examples to choose by: the best epoch, the best trial.
         test: examples to look at once.
-        spec: what is in each example.
+        spec: specification of each example.
         fingerprint: SHA-256 over content and order of all splits: equal fingerprints mean equal data.
         notes: sentences for the user, such as how many bad images were skipped.
     """
@@ -156,9 +101,17 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
-        """Return what a receipt and a card say of the data."""
+        """Return the description of the data for receipts and cards (`DataSpec.from_description`)."""
         return {
             "fingerprint": self.fingerprint,
             **self.spec.describe(),
             "examples": {name: len(getattr(self, name)) for name in ("train", "validation", "test")},
         }
+
+
+def _read(fields: Mapping[str, Any]) -> Tree:
+    """Read a spec, or a dict of specs by name, that was written as JSON."""
+    if not isinstance(fields.get("dtype"), str):
+        return {name: _read(part) for name, part in fields.items()}
+    optional = {name: tuple(fields.get(name, ())) for name in ("class_names", "mean", "std")}
+    return Spec(tuple(fields["shape"]), fields["dtype"], **optional)

@@ -1,9 +1,14 @@
-"""Where examples come from: the base class of every source, and of what changes them in training."""
+"""Base classes of sources of examples, and of the augmentation of training examples."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
-from kerasdl.data.dataset import Dataset, Tree
+import numpy as np
+
+from kerasdl.data.dataset import Dataset
+from kerasdl.data.splits import Split
+from kerasdl.data.trees import Tree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,6 +17,11 @@ class Source:
 
     A source of your own inherits this, defines `load`, and lies in the recipe file.
     """
+
+    @classmethod
+    def claim(cls, text: str) -> Self | None:
+        """Return the source that a word on the command line stands for; None where it is no word for one."""
+        return None
 
     def load(self) -> Dataset:
         """Read the examples.
@@ -67,3 +77,14 @@ class Augmentation:
             seed: (2,) int64; equal seeds give equal changes.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no __call__().")
+
+    def samples(self, split: Split, *, seed: int, rows: int, copies: int) -> Mapping[str, np.ndarray]:
+        """Return examples before and after the change as arrays by name, for the report; none by default.
+
+        Args:
+            split: training examples.
+            seed: seed of the run.
+            rows: number of examples.
+            copies: number of changed copies of each.
+        """
+        return {}

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from kerasdl import machine
-from kerasdl.data.dataset import ArraySplit, Dataset, DataSpec, Spec
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.source import Source
+from kerasdl.data.splits import ArraySplit
 from kerasdl.runs import receipt
 
 _NEEDED = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasdl.data import order, passes
+from kerasdl.data import batches, passes
 from kerasdl.data.dataset import Dataset, Split, Tree
 from kerasdl.export import bundle
 from kerasdl.export.spec import ExportSpec
@@ -157,8 +157,8 @@ def _samples(dataset: Dataset) -> dict[str, Tree]:
 
 
 def _shuffled(split: Split, count: int) -> tuple[Tree, Tree]:
-    batches = order.training_batches(split, batch_size=min(count, len(split)), seed=0)
-    return next(batches.as_numpy_iterator())[:2]
+    dataset = batches.training_batches(split, batch_size=min(count, len(split)), seed=0)
+    return next(dataset.as_numpy_iterator())[:2]
 
 
 def _has_own_types(encoded: Mapping[str, Any]) -> bool:

@@ -1,98 +1,98 @@
-"""A class with arguments: how a recipe names its network and its preprocessing."""
+"""Targets, predictions and losses of networks whose outputs may be a dict."""
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from kerasdl.errors import UsageError, did_you_mean
+import keras
+
+from kerasdl.errors import UsageError
 
 
-class Config:
-    """A class and the arguments to build it with: a `functools.partial` that can be compared and saved.
-
-    Each argument is also an attribute: `Config(LeNet5).dropout` is the default of LeNet5's dropout. Where a
-    name means something else here, or comes from elsewhere, `values[name]` is the way to read it.
+def matched(y: Any, y_pred: Any, sample_weight: Any, main_output: str) -> tuple[Any, Any, Any]:
+    """Return the targets, predictions and sample weights that belong together.
 
     Args:
-        target: class (a network, a layer) that `build` makes an instance of.
-        **arguments: keyword arguments of its constructor; the others keep their defaults.
-
-    Attributes:
-        target: the class.
-        arguments: the arguments that were given.
-        values: all arguments of the constructor that have a value, given or by default.
+        y: target, or a dict of them by output; None where there is none.
+        y_pred: what the network returned, a tensor or a dict of them.
+        sample_weight: tensor, dict of them by output, or None.
+        main_output: output that a single target is compared with.
 
     Raises:
-        UsageError: for an argument that the constructor does not have.
+        UsageError: when an output or a target that is needed is not there.
+    """
+    if y is None:
+        return y, y_pred, sample_weight
+    if isinstance(y, Mapping) and isinstance(y_pred, Mapping):
+        names = [name for name in y_pred if name in y]
+        if not names:
+            raise UsageError(
+                f"The network returns {', '.join(y_pred)}, but the data has the targets {', '.join(y)}. "
+                "Give both the same names."
+            )
+        if isinstance(sample_weight, Mapping):
+            sample_weight = {name: sample_weight.get(name) for name in names}
+        return {name: y[name] for name in names}, {name: y_pred[name] for name in names}, sample_weight
+    if isinstance(y_pred, Mapping):
+        y_pred = _one(y_pred, main_output, "the network returns")
+    y = _one(y, main_output, "the data has the targets")
+    return y, y_pred, _one(sample_weight, main_output, "there are sample weights for")
 
-    Example:
-        >>> Config(LeNet5, dropout=0.1).build(num_classes=10)
+
+def _one(tree: Any, name: str, where: str) -> Any:
+    """Return the value of a name, or the only value; a tensor as it is."""
+    if not isinstance(tree, Mapping):
+        return tree
+    if name not in tree and len(tree) > 1:
+        raise UsageError(
+            f"One target is compared with one output, but {where} {', '.join(tree)}. Name one of them "
+            f"{name!r}, set `main_output` in the network's class, or let targets and outputs be dicts."
+        )
+    return tree.get(name, next(iter(tree.values())))
+
+
+class OutputLosses:
+    """The loss of each output, its weight in the sum, and its running mean, which is a metric.
+
+    Keras's own means count a partial batch like a full one; these count each sample once.
+
+    Args:
+        losses: function (target, prediction, sample_weight) to a scalar, by output.
+        weights: weights in the sum, by output. Those that are left out are 1.
+
+    Raises:
+        UsageError: for a weight without a loss.
     """
 
-    def __init__(self, target: type, /, **arguments: Any):
-        known = parameters(target)
-        for name in arguments:
-            if name not in known:
-                raise UsageError(
-                    f"{target.__name__} has no argument {name!r}; it takes {', '.join(known) or 'none'}."
-                    + did_you_mean(name, known)
-                )
-        self.target = target
-        self.arguments = arguments
-        self.values: Mapping[str, Any] = {
-            name: arguments.get(name, parameter.default)
-            for name, parameter in known.items()
-            if name in arguments or parameter.default is not parameter.empty
-        }
+    def __init__(self, losses: Mapping[str, Callable[..., Any]], weights: Mapping[str, float]):
+        if unknown := sorted(set(weights) - set(losses)):
+            raise UsageError(
+                f"loss_weights names {', '.join(unknown)}, but there are losses of {', '.join(losses)}."
+            )
+        self._losses = losses
+        self._weights = weights
+        self.means = [keras.metrics.Mean(name=f"{name}_loss") for name in losses]
 
-    def build(self, **more: Any) -> Any:
-        """Make the instance.
+    def __call__(self, y: Mapping, y_pred: Mapping, sample_weight: Any, count, num_replicas: int):
+        """Return the weighted sum of the losses, and update their means.
 
         Args:
-            **more: arguments that only the run knows, such as the number of classes.
+            y: targets by output.
+            y_pred: predictions by output.
+            sample_weight: tensor, dict of them by output, or None.
+            count: number of samples, which the means are weighted by.
+            num_replicas: number of replicas, which Keras divides each loss by.
 
         Raises:
-            UsageError: when the constructor refuses a value, or needs one that is not there.
+            UsageError: when an output with a loss has no target or prediction.
         """
-        arguments = {**self.arguments, **more}
-        missing = [name for name in parameters(self.target) if name not in {**self.values, **arguments}]
-        if missing:
-            raise UsageError(f"{self.target.__name__} needs {', '.join(missing)}. Give it in the Config.")
-        try:
-            return self.target(**arguments)
-        except (ValueError, KeyError) as error:
-            raise UsageError(f"{self.target.__name__} cannot be built: {error}") from error
-
-    def replace(self, **changes: Any) -> "Config":
-        """Return the same configuration with some arguments changed."""
-        return Config(self.target, **{**self.arguments, **changes})
-
-    def __getattr__(self, name: str) -> Any:
-        values = vars(self).get("values", {})  # empty in a copy that is being made
-        if name not in values:
-            raise AttributeError(
-                f"{type(self).__name__} has no attribute {name!r}." + did_you_mean(name, values)
-            )
-        return values[name]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Config) and self.target is other.target and self.values == other.values
-
-    def __hash__(self) -> int:
-        return hash((self.target, tuple(sorted(self.values))))
-
-    def __repr__(self) -> str:
-        arguments = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
-        return f"Config({self.target.__name__}{arguments})"
-
-
-def parameters(target: type) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a class's constructor that can be given by name."""
-    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = inspect.signature(target).parameters
-    return {name: parameter for name, parameter in found.items() if parameter.kind in kinds}
-
-
-def type_of(part: Any) -> type:
-    """Return the class of a part of a recipe, or the class that it builds."""
-    return part.target if isinstance(part, Config) else type(part)
+        total = 0.0
+        for (name, loss), mean in zip(self._losses.items(), self.means, strict=True):
+            if name not in y:
+                raise UsageError(
+                    f"There is a loss of {name}, but the outputs with a target are {', '.join(y)}."
+                )
+            weight = sample_weight.get(name) if isinstance(sample_weight, Mapping) else sample_weight
+            value = loss(y[name], y_pred[name], weight)
+            mean.update_state(value * num_replicas, sample_weight=count)
+            total += value * self._weights.get(name, 1.0)
+        return total

@@ -1,6 +1,7 @@
-"""From an encoded picture or raw pixels to what a network sees; part of the run and of every export."""
+"""Image preprocessing: from encoded images or raw pixels to the inputs of a network."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import keras
 import numpy as np
@@ -77,7 +78,7 @@ class ImagePreprocessing(keras.layers.Layer):
     #: Arguments for well-known sets, of pixel values from 0 to 1: `**ImagePreprocessing.CIFAR10`.
     CIFAR10: ClassVar = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.247, 0.2435, 0.2616)}
     IMAGENET: ClassVar = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-    #: What weights are tied to that were trained behind it; size and channels may suit other data.
+    #: Size and channels may change with the data.
     OF_WEIGHTS: ClassVar = ("channel_order", "scale", "mean", "std", "standardize", "whiten", "directions")
 
     def __init__(
@@ -122,8 +123,17 @@ class ImagePreprocessing(keras.layers.Layer):
         self.whiten = whiten
         self.directions = tuple(map(tuple, directions))
 
+    def check(self, inputs: Any) -> None:
+        """Raise a UsageError unless the features are one image that suits the arguments."""
+        if isinstance(inputs, Mapping) or len(inputs.shape) != 3 or inputs.dtype == "string":
+            raise UsageError(
+                "ImagePreprocessing takes images of shape (height, width, channels), but the data has other "
+                "features. Give the recipe another preprocessing, or none."
+            )
+        self.compute_output_shape((None, *inputs.shape))
+
     def call(self, images):
-        """Return what the network takes."""
+        """Return the inputs of the network."""
         x = self._standardized(images)
         if self.whiten is not None:
             # (directions, values of a patch) to (height, width, channels, directions)

@@ -1,4 +1,4 @@
-"""The base class of what lies between raw examples and a network."""
+"""The base class of layers between raw examples and a network."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -8,20 +8,28 @@ import keras
 
 @keras.saving.register_keras_serializable("kerasdl")
 class Preprocessing(keras.layers.Layer):
-    """A layer from raw examples to what a network takes; it is part of the network in every file.
+    """A layer from raw examples to the inputs of a network; it is part of the network in every file.
 
     Arguments of the constructor that are measured on the training data, such as a mean or a vocabulary, are
     set by `fit` and written by `get_config`, so that a copy made from the config needs no data.
     """
 
-    #: Arguments that weights are tied to which were trained behind this layer; None for all.
+    #: Arguments that the weights of a network depend on; None for all.
     OF_WEIGHTS: ClassVar[tuple[str, ...] | None] = None
 
-    def fit(self, examples: Callable[[], Iterable[Any]]) -> None:
-        """Measure what is needed on the training examples. By default nothing is.
+    def check(self, inputs: Any) -> None:
+        """Raise a UsageError for examples that this layer cannot take. By default it takes any.
 
         Args:
-            examples: returns batches of features, NumPy arrays or dicts of them, anew at each call.
+            inputs: specification of the features (`shape` without the batch axis, `dtype`), or a dict of
+                specifications by name.
+        """
+
+    def fit(self, examples: Callable[[], Iterable[Any]]) -> None:
+        """Measure statistics of the training examples. By default none are needed.
+
+        Args:
+            examples: returns batches of features from the first on, NumPy arrays or dicts of them.
         """
 
     def assets(self) -> Mapping[str, str]:

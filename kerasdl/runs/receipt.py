@@ -42,7 +42,7 @@ def settings() -> dict[str, Any]:
 
     return {
         "fast_cpu_kernels": has_mkl_kernels(),
-        "tf_data_autotuner": False,  # `data/order.py` turns it off
+        "tf_data_autotuner": False,  # `data/batches.py` turns it off
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or "default",
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or "default",
         "environment": environment.describe(),

@@ -1,87 +1,178 @@
-"""Python files of the user, imported by path."""
+"""Builds the networks of a plan, with their preprocessing, optimizers and metrics, sized for the data."""
 
-import ast
-import hashlib
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
+import contextlib
+import warnings
+from collections.abc import Mapping
 
-from kerasdl import public
+import keras
+import tensorflow as tf
+
+from kerasdl.data import batches
+from kerasdl.data.dataset import Dataset, DataSpec
+from kerasdl.data.trees import map_leaves
 from kerasdl.errors import UsageError
+from kerasdl.network import parts
+from kerasdl.preprocessing.preprocessing import Preprocessing
+from kerasdl.recipe import Recipe
+from kerasdl.training.optimizers.make import make_optimizer
+from kerasdl.training.phases import Phase
+from kerasdl.training.plan import Plan
+from kerasdl.training.weights.source import check_frozen
 
 
-def load(path: Path) -> ModuleType:
-    """Import a Python file by path.
+def make_pair(plan: Plan) -> tuple[keras.Model, keras.Model]:
+    """Build the network that is trained, compiled, and its twin that is saved: float32, on one device.
 
-    Modules are told apart by their content, so that a recipe and its copy in a run define the same classes.
+    Both have the same weights: the plan's initial ones, else those of the recipe's seed, on any number of
+    replicas. Only the trained network has frozen layers; the saved twin does not.
+
+    Raises:
+        UsageError: when network, preprocessing, augmentation or weights do not suit the data.
     """
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}.")
-    source = path.read_bytes()
-    name = f"kerasdl_recipe_{hashlib.sha256(source).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    module.__recipe_file__, module.__recipe_source__ = path, source.decode("utf-8")
-    sys.modules[name] = module
-    try:
-        # Compiled from the source each time: a cached .pyc beside it could hold other code.
-        exec(compile(source, str(path), "exec"), module.__dict__)
-    except UsageError:
-        del sys.modules[name]
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        if advice := _new_import(source, error):
-            raise UsageError(f"{path} was written for an earlier kerasdl ({error}). {advice}") from error
-        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    return module
+    recipe, data = plan.recipe, plan.data
+    if recipe.augmentation is not None:
+        recipe.augmentation.check(data.spec.inputs)
+    keras.utils.set_random_seed(recipe.seed)
+    preprocessing = make_preprocessing(recipe, data)
+    twin = make_network(recipe, data, preprocessing)
+    left = [] if plan.weights is None else plan.weights.load(twin, data.spec.class_names)
+    with plan.devices.scope(), precision(recipe.precision):
+        network = make_network(recipe, data, preprocessing)
+        network.set_weights(twin.get_weights())
+    begin_phase(network, plan, plan.phases[0])
+    pairs = zip(parts.layers(twin), parts.layers(network), strict=True)
+    check_frozen(network, [layer for other, layer in pairs if other in left])
+    return network, twin
 
 
-def _new_import(source: bytes, error: Exception) -> str | None:
-    """Return how to import today what a file takes from modules that have moved; None for other errors.
+def begin_phase(network: keras.Model, plan: Plan, phase: Phase) -> None:
+    """Freeze the layers that a phase freezes, and compile the network with the phase's optimizers.
 
     Args:
-        source: the file, which may use `from kerasdl.step import Network` or `kerasdl.step.Network`.
-        error: the error that it ended with.
+        network: a built network; its weights stay.
+        plan: the plan of the run.
+        phase: one of the plan's phases.
+
+    Raises:
+        UsageError: when the layers to freeze do not exist, or nothing would train.
     """
-    module = error.name if isinstance(error, ImportError) else getattr(error, "obj", None)
-    name = module.__name__ if isinstance(module, ModuleType) else module
-    if not isinstance(name, str) or not name.startswith("kerasdl."):
+    recipe = plan.recipe
+    with plan.devices.scope():
+        parts.set_trainable(network, recipe.freeze, trainable=phase.number > 0)
+        # Another seed: the optimizer counts its steps anew, and dropout would be that of the first phase.
+        seed = recipe.seed + phase.number * 2**31
+        compile_network(network, phase.recipe, plan.data.spec, plan.steps_per_epoch, seed)
+        make_metrics(network, plan.data)
+
+
+def make_preprocessing(recipe: Recipe, data: Dataset) -> keras.Layer | None:
+    """Build the recipe's preprocessing and fit it to the training split.
+
+    Raises:
+        UsageError: when it does not suit the data.
+    """
+    if recipe.preprocessing is None:
         return None
-    used: dict[str, None] = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kerasdl."):
-            used |= dict.fromkeys(alias.name for alias in node.names)
-        elif isinstance(node, ast.Attribute) and node.attr in public.PLACES:
-            used[node.attr] = None
-    moved = [one for one in used if one in public.PLACES]
-    others = [one for one in used if one not in public.PLACES]
-    if not moved:
-        return None
-    unknown = f"; {', '.join(others)} is not among the public names" if others else ""
-    return f"Write: from kerasdl import {', '.join(moved)}{unknown}"
+    layer = recipe.preprocessing.build()
+
+    def examples():
+        dataset = batches.evaluation_batches(data.train, batch_size=recipe.batch_size)
+        return (features for features, *_ in dataset.as_numpy_iterator())
+
+    if not isinstance(layer, Preprocessing):
+        raise UsageError(
+            f"{type(layer).__name__} is not a Preprocessing. Let it inherit kerasdl.Preprocessing, which is "
+            "a keras.Layer."
+        )
+    layer.check(data.spec.inputs)
+    layer.fit(examples)
+    return layer
 
 
-def recipe_file(target: type) -> Path | None:
-    """Return the recipe file that defines a class; None for a class of an installed package."""
-    return getattr(sys.modules.get(target.__module__), "__recipe_file__", None)
+def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | None) -> keras.Model:
+    """Build the recipe's network for this data, with its weights made.
+
+    All that a preprocessing layer has learned is in its config, so that each network gets a copy.
+
+    Raises:
+        UsageError: when the network is too deep for examples as small as these.
+    """
+    layer = None if preprocessing is None else type(preprocessing).from_config(preprocessing.get_config())
+    network = recipe.model.build(**recipe.task.network_arguments(data.spec), preprocessing=layer)
+    try:
+        with warnings.catch_warnings(record=True) as said:  # before an error they only announce it
+            network.create_weights(
+                map_leaves(lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs)
+            )
+    except ValueError as error:
+        too_small = "egative dimension" in str(error)  # TensorFlow's words for an output without pixels
+        if not too_small or isinstance(data.spec.inputs, Mapping):
+            raise
+        shape = (None, *data.spec.inputs.shape)
+        given, seen = (
+            "x".join(map(str, sizes[1:]))
+            for sizes in (shape, shape if layer is None else layer.compute_output_shape(shape))
+        )
+        raise UsageError(
+            f"{type(network).__name__} cannot take examples of {given}, which it sees as {seen}: a layer has "
+            "nothing left of them. Give larger ones (--size for images), or a network of fewer stages."
+        ) from error
+    for warning in said:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return network
 
 
-def recipe_source(target: type) -> str | None:
-    """Return the text of the recipe file that defines a class, as it was when `load` read it."""
-    return getattr(sys.modules.get(target.__module__), "__recipe_source__", None)
+def compile_network(
+    network: keras.Model, recipe: Recipe, data: DataSpec, steps_per_epoch: int, seed: int
+) -> None:
+    """Give a network its optimizers, built, and the task's loss and metrics.
+
+    Args:
+        network: a built network; its frozen weights take no memory in an optimizer.
+        recipe: the recipe of the run, or of one of its phases.
+        data: what is in each example.
+        steps_per_epoch: number of updates in an epoch.
+        seed: seed of the noise within steps.
+    """
+    made = {
+        name: make_optimizer(network.recipe_for(name, recipe), steps_per_epoch)
+        for name in network.optimizer_names
+    }
+    network.compile(
+        **made,
+        loss=recipe.task.loss(data),
+        metrics=recipe.task.metrics(data),
+        loss_weights=recipe.task.loss_weights(),
+        seed=seed,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+    )
+    for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
+        optimizer.build(network.variables_of(name))
 
 
-def classes_beside(target: type) -> list[type]:
-    """Return every class of the recipe file that defines `target`; none for an installed package."""
-    if recipe_file(target) is None:
-        return []
-    module = sys.modules[target.__module__]
-    return [
-        kind
-        for kind in vars(module).values()
-        if isinstance(kind, type) and kind.__module__ == module.__name__
-    ]
+def make_metrics(network: keras.Model, data: Dataset) -> None:
+    """Make the variables of a compiled network's metrics, so that a checkpoint can be restored into them.
+
+    Keras makes them in the first step. Call this in the scope of the network's devices.
+    """
+    features, targets = (
+        map_leaves(lambda spec: tf.TensorSpec((None, *spec.shape), spec.dtype), specs)
+        for specs in (data.spec.inputs, data.spec.targets)
+    )
+
+    @tf.function(autograph=False)  # traced, never run
+    def update(features, targets):
+        return network.compute_metrics(features, targets, network(features, training=False))
+
+    update.get_concrete_function(features, targets)
+
+
+@contextlib.contextmanager
+def precision(policy: str):
+    """Make layers under a Keras dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -6,7 +6,6 @@ import logging
 import keras
 import numpy as np
 
-from kerasdl.data import order
 from kerasdl.inference import labels
 from kerasdl.network import parts
 from kerasdl.recipe.document import to_json
@@ -74,15 +73,13 @@ def _write_receipt(plan: Plan, run: Run, checkpoint: Checkpoint | None, network,
 
 
 def _write_augmented(plan: Plan, run: Run) -> None:
-    """Write a few augmented examples for the report."""
-    shown = order.augmented_examples(
-        plan.data.train,
-        seed=plan.recipe.seed,
-        augmentation=plan.recipe.augmentation,
-        rows=_SHOWN_EXAMPLES,
-        copies=_SHOWN_COPIES,
+    """Write a few augmented examples for the report, where the augmentation gives some."""
+    recipe = plan.recipe
+    arrays = recipe.augmentation.samples(
+        plan.data.train, seed=recipe.seed, rows=_SHOWN_EXAMPLES, copies=_SHOWN_COPIES
     )
-    run.write_arrays("augmented.npz", {"images": shown})
+    if arrays:
+        run.write_arrays("augmented.npz", arrays)
 
 
 def _warn_of_lag(network: keras.Model, num_batches: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl.data import order, passes
+from kerasdl.data import batches, passes
 from kerasdl.errors import RunFailedError
 from kerasdl.recipe.document import decode
 from kerasdl.runs import receipt
@@ -150,7 +150,7 @@ def training_blocks(plan: Plan, start_step: int = 0) -> tf.data.Dataset:
     Weights that the task gives to targets, and weights that the data has for its examples, multiply.
     """
     recipe = plan.recipe
-    blocks = order.training_blocks(
+    blocks = batches.training_blocks(
         plan.data.train,
         batch_size=recipe.batch_size,
         seed=recipe.seed,
@@ -180,14 +180,10 @@ def _results(network: keras.Model, logs: Mapping[str, Any]) -> dict[str, float]:
 def _validate(plan: Plan, network: keras.Model, callbacks: keras.callbacks.CallbackList) -> dict[str, float]:
     """Return the metrics of the validation split."""
     split, num_replicas = plan.data.validation, plan.devices.num_replicas
-    # Keras cannot begin with a batch that replicas share unevenly, nor can a replica do without any sample.
-    batch_size = passes.batch_size(split, least=plan.recipe.batch_size)
-    batch_size = max(min(batch_size, len(split)) // num_replicas, 1) * num_replicas
-    while 0 < len(split) % batch_size < num_replicas < batch_size:
-        batch_size -= num_replicas
+    batch_size = passes.shared_batch_size(split, plan.recipe.batch_size, num_replicas)
     steps = min(DRY_RUN_STEPS, -(-len(split) // batch_size)) if plan.dry_run else None
     metrics = network.evaluate(
-        order.evaluation_batches(split, batch_size=batch_size),
+        batches.evaluation_batches(split, batch_size=batch_size),
         steps=steps,
         callbacks=callbacks,
         verbose=0,

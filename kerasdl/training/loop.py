@@ -23,9 +23,9 @@ class Loop:
 
     Args:
         network: compiled network with its optimizers built.
-        blocks: dataset of blocks as `kerasdl.data.order.training_blocks` makes them: (steps, batch_size, ...)
-            of features and labels, and of sample weights where there are any; on several replicas a block is
-            as many elements, one for each.
+        blocks: dataset of blocks from `kerasdl.data.batches.training_blocks`: tensors (steps, batch_size,
+            ...) or dicts of them for features, targets and, if any, sample weights; on several replicas a
+            block is as many elements, one for each.
     """
 
     def __init__(self, network: keras.Model, blocks: tf.data.Dataset):

@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import tensorflow as tf
 
-from kerasdl.data import order
-from kerasdl.data.dataset import ArraySplit, Dataset
+from kerasdl.data import batches
+from kerasdl.data.dataset import Dataset
+from kerasdl.data.splits import ArraySplit
 from kerasdl.recipe import Recipe
 from kerasdl.training import phases
 from kerasdl.training.devices import Devices
@@ -81,7 +83,7 @@ def _sized(recipe: Recipe, data: Dataset, dry_run: bool) -> tuple[Recipe, Datase
     if recipe.overfit_batches is not None:
         recipe, data = _overfitting(recipe, data)
         return recipe, data, max(_OVERFITTING_STEPS, recipe.overfit_batches)
-    steps = order.steps_per_epoch(data.train, recipe.batch_size)
+    steps = batches.steps_per_epoch(data.train, recipe.batch_size)
     limit = DRY_RUN_STEPS if dry_run else recipe.limit_train_batches
     if isinstance(limit, float):
         steps = max(1, round(steps * limit))
@@ -93,9 +95,9 @@ def _sized(recipe: Recipe, data: Dataset, dry_run: bool) -> tuple[Recipe, Datase
 
 def _overfitting(recipe: Recipe, data: Dataset) -> tuple[Recipe, Dataset]:
     """Return a recipe and data that show whether a network can learn: a few batches, never changed."""
-    batches = order.training_batches(data.train, batch_size=recipe.batch_size, seed=recipe.seed)
-    parts = zip(*batches.take(recipe.overfit_batches).as_numpy_iterator(), strict=True)
-    few = ArraySplit(*map(np.concatenate, parts))
+    dataset = batches.training_batches(data.train, batch_size=recipe.batch_size, seed=recipe.seed)
+    parts = dataset.take(recipe.overfit_batches).as_numpy_iterator()
+    few = ArraySplit(*tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts))
     recipe = dataclasses.replace(
         recipe,
         epochs=max(recipe.epochs, _OVERFITTING_EPOCHS),

@@ -1,10 +1,16 @@
-"""Random changes to training images that keep what they show; whole batches at a time, in tf.data."""
+"""Random changes of training images that keep their class; whole batches at a time, in tf.data."""
 
 import dataclasses
 import logging
 import math
 
+import numpy as np
+
+from kerasdl.data import batches
+from kerasdl.data.dataset import Spec
 from kerasdl.data.source import Augmentation
+from kerasdl.data.splits import Split
+from kerasdl.data.trees import Tree
 from kerasdl.errors import UsageError
 
 _log = logging.getLogger(__name__)
@@ -12,7 +18,31 @@ _LONGEST_CROP = 0.25  # of an image's side; beyond that what is shown is lost to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RandomAffine(Augmentation):
+class OfImages(Augmentation):
+    """A random change of single images."""
+
+    def check(self, inputs: Tree) -> None:
+        """Raise a UsageError unless the features are one image."""
+        if not isinstance(inputs, Spec) or len(inputs.shape) != 3 or inputs.dtype != "uint8":
+            raise UsageError(
+                f"{type(self).__name__} changes images (height, width, channels) of uint8, but the data has "
+                "other features. Take the augmentation out of the recipe, or write one of your own."
+            )
+
+    def samples(self, split: Split, *, seed: int, rows: int, copies: int) -> dict[str, np.ndarray]:
+        """Return `images` (rows, 1 + copies, ...), unchanged ones first; fewer rows of a smaller split."""
+        import tensorflow as tf
+
+        plain = batches.training_batches(split, batch_size=min(rows, len(split)), seed=seed)
+        batch = next(plain.take(1).as_numpy_iterator())
+        same = tf.data.Dataset.from_tensors(batch).repeat(copies)
+        changed = batches.augmented(same, self, seed, 0)
+        images = [batch[0], *(features for features, *_ in changed.as_numpy_iterator())]
+        return {"images": np.stack(images, axis=1)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RandomAffine(OfImages):
     """Shifts, turns and zooms each image a little, by fractions of a pixel (bilinear).
 
     Reference: Simard, Steinkraus, Platt, "Best practices for convolutional neural networks applied to visual
@@ -71,8 +101,8 @@ class RandomAffine(Augmentation):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageAugmentation(Augmentation):
-    """What natural images keep their class under: moved, mirrored, covered, recoloured, noisy, mixed.
+class ImageAugmentation(OfImages):
+    """Moves, mirrors, covers, recolours and mixes natural images, and adds noise.
 
     In the order of the fields; what is 0 or False is left out. Each sample's noise is a function of the
     step's seed and of its place in the global batch, so that it differs by replica and is the same again in a
@@ -112,16 +142,14 @@ class ImageAugmentation(Augmentation):
         if self.mixup and self.cutmix:
             raise UsageError("mixup and cutmix are both set, but a batch is mixed once; keep one of them.")
 
-    def check(self, shape: tuple[int, int, int]) -> None:
-        """Refuse what suits no image of a shape, and warn of shifts that leave little of one.
-
-        Args:
-            shape: (height, width, channels) of an image.
+    def check(self, inputs: Tree) -> None:
+        """Refuse changes that are too large for the images, and warn of large shifts.
 
         Raises:
             UsageError: for images that would be shifted or covered by as much as they measure.
         """
-        height, width, _ = shape
+        super().check(inputs)
+        height, width, _ = inputs.shape
         for name in ("crop", "cutout"):
             if (pixels := getattr(self, name)) >= min(height, width):
                 raise UsageError(

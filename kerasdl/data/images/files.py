@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.data import memory
 from kerasdl.data.labelled.assemble import digest
 from kerasdl.errors import UsageError
 
@@ -89,7 +90,7 @@ def read(paths: Sequence[Path], shape: tuple[int, int, int], *, keep: bool, skip
 
     dataset = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     iterator = iter(dataset.map(decode, num_parallel_calls=_PARALLEL_CALLS, deterministic=True).prefetch(8))
-    pixels = np.empty((len(paths), *shape), np.uint8) if keep else None
+    pixels = memory.empty((len(paths), *shape), np.uint8) if keep else None
     good, digests = [], []
     for index, path in enumerate(paths):
         # An element that fails is passed over by the iterator: the next call gives the next file.

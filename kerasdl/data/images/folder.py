@@ -6,11 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, Dataset, FileSplit, Split
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images import files as images
 from kerasdl.data.labelled.assemble import assemble
 from kerasdl.data.labelled.carving import check_fields, check_image_size
 from kerasdl.data.labelled.choice import Choice
+from kerasdl.data.splits import ArraySplit, FileSplit, Split
 from kerasdl.errors import UsageError, did_you_mean
 
 _SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -57,6 +58,11 @@ class ImageFolder(Choice):
                 f"image_channels is {self.image_channels}, but an image has 1 (grey) or 3 (RGB)."
             )
 
+    @classmethod
+    def claim(cls, text: str) -> "ImageFolder | None":
+        """Return the source for an existing folder."""
+        return cls(path=text) if text and Path(text).expanduser().is_dir() else None
+
     def load(self) -> Dataset:
         """Read and check every image: (H, W, C) uint8, labels int32.
 
@@ -77,7 +83,7 @@ class ImageFolder(Choice):
             if in_memory:
                 splits[name] = ArraySplit(reading.pixels, labels)
             else:
-                splits[name] = FileSplit(tuple(good), labels, images.reader(shape))
+                splits[name] = FileSplit(good, labels, images.reader(shape))
             digests[name] = reading.digests
             bad += sorted(set(part.paths) - set(good))
             _check_classes_left(name, labels, class_names)
@@ -86,8 +92,7 @@ class ImageFolder(Choice):
             digests,
             fractions={"test": self.test_fraction, "validation": self.validation_fraction},
             seed=self.split_seed,
-            class_names=class_names,
-            shape=shape,
+            spec=DataSpec(Spec(shape, "uint8"), Spec((), "int32", class_names)),
             choice=self,
             notes=_size_note(seen, shape) + images.bad_images_note(bad),
         )

@@ -1,14 +1,17 @@
 """The last step of every source: complete the three splits and take their fingerprint."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 
 import numpy as np
 
-from kerasdl.data.dataset import Dataset, DataSpec, Spec, Split
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.labelled.carving import carve_missing
 from kerasdl.data.labelled.choice import Choice
+from kerasdl.data.splits import Split
+from kerasdl.data.trees import leaves, map_leaves
 
 
 def assemble(
@@ -17,46 +20,64 @@ def assemble(
     *,
     fractions: Mapping[str, float],
     seed: int,
-    class_names: tuple[str, ...],
-    shape: tuple[int, int, int],
-    choice: Choice,
+    spec: DataSpec,
+    choice: Choice | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Make the `Dataset` of an image source.
+    """Make the `Dataset` of a source.
 
     Args:
-        splits: by name; "train" always, "validation" and "test" where the source has them.
-        digests: SHA-256 of each example of each split, (N, 32) uint8.
-        fractions: what to carve where a split is missing; see `carve_missing`.
+        splits: splits by name; "train" always, "validation" and "test" where the source has them.
+        digests: SHA-256 of the features of each example of each split, (N, 32) uint8.
+        fractions: share of the training examples to carve for each split that is missing (`carve_missing`).
         seed: seed of the carving and of the choice of images.
-        class_names: name of each label.
-        shape: (height, width, channels) of the images.
-        choice: which classes to use, and how many training images of each.
+        spec: specification of the examples as the source has them.
+        choice: classes to use, and number of training images of each. Defaults to None: all of them.
         notes: sentences for the user.
 
     Raises:
         UsageError: when a class has too few examples to carve from, or is chosen but not there.
     """
-    splits, digests, class_names = choice.choose_classes(splits, digests, class_names)
-    splits, digests = carve_missing(splits, digests, fractions=fractions, seed=seed, class_names=class_names)
-    splits["train"], digests["train"] = choice.limit_images(splits["train"], digests["train"], seed)
-    features = Spec(shape, "uint8")
-    total = hashlib.sha256(json.dumps([class_names, features.shape, features.dtype]).encode())
-    for name in ("train", "validation", "test"):
-        total.update(f"{name} {len(splits[name])}".encode())
-        total.update(np.ascontiguousarray(splits[name].labels, "<i4").tobytes())
-        total.update(digests[name].tobytes())
+    names = spec.class_names
+    if choice is not None and names:
+        splits, digests, names = choice.choose_classes(splits, digests, names)
+        spec = dataclasses.replace(spec, targets=dataclasses.replace(spec.targets, class_names=names))
+    splits, digests = carve_missing(splits, digests, fractions=fractions, seed=seed, class_names=names)
+    if choice is not None and names:
+        splits["train"], digests["train"] = choice.limit_images(splits["train"], digests["train"], seed)
+    if not names:
+        spec = dataclasses.replace(spec, targets=map_leaves(_measured, spec.targets, splits["train"].targets))
     return Dataset(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        spec=DataSpec(features, Spec((), "int32", class_names)),
-        fingerprint=total.hexdigest(),
+        spec=spec,
+        fingerprint=_fingerprint(splits, digests, spec),
         notes=notes,
     )
 
 
 def digest(examples) -> np.ndarray:
-    """Return the SHA-256 of each of `examples` (arrays or bytes) as (N, 32) uint8."""
-    joined = b"".join(hashlib.sha256(example).digest() for example in examples)
+    """Return the SHA-256 of each of `examples` (arrays, numbers or texts) as (N, 32) uint8."""
+    contents = (example.encode() if isinstance(example, str) else example for example in examples)
+    joined = b"".join(hashlib.sha256(content).digest() for content in contents)
     return np.frombuffer(joined, np.uint8).reshape(-1, hashlib.sha256().digest_size)
+
+
+def _measured(spec: Spec, targets: np.ndarray) -> Spec:
+    """Return the spec of a target with the mean and deviation of its training examples, if it has floats."""
+    return Spec.of_numbers(targets) if targets.dtype.kind == "f" and targets.ndim <= 2 else spec
+
+
+def _fingerprint(splits: Mapping[str, Split], digests: Mapping[str, np.ndarray], spec: DataSpec) -> str:
+    if isinstance(spec.inputs, Spec):
+        kind = [spec.class_names, spec.inputs.shape, spec.inputs.dtype]
+    else:
+        kind = spec.describe()
+    total = hashlib.sha256(json.dumps(kind).encode())
+    for name in ("train", "validation", "test"):
+        total.update(f"{name} {len(splits[name])}".encode())
+        for targets in leaves(splits[name].targets):
+            total.update(np.ascontiguousarray(targets, targets.dtype.newbyteorder("<")).tobytes())
+        total.update(digests[name].tobytes())
+    return total.hexdigest()

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, FileSplit, Split, StreamSplit
+from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
 
 
 def check_fields(source) -> None:
-    """Check the fields that say how a source is carved: the fractions and the seed; and what is chosen of it.
+    """Check the fields of a source of labelled examples: its choice, fractions and seed.
 
     Raises:
         UsageError: when a fraction does not lie between 0 and 1, or the seed between 0 and 2**31 - 1.
@@ -35,6 +35,13 @@ def check_counts(labels: np.ndarray, class_names: tuple[str, ...], missing: tupl
     Raises:
         UsageError: names the smallest class.
     """
+    if not class_names and len(labels) < 1 + len(missing):
+        raise UsageError(
+            f"There are too few training examples to split: {len(labels)}, and taking "
+            f"{' and '.join(missing)} examples from them needs at least {1 + len(missing)}."
+        )
+    if not class_names:
+        return
     counts = np.bincount(labels, minlength=len(class_names))
     smallest = int(np.argmin(np.where(counts > 0, counts, len(labels) + 1)))
     if counts[smallest] < 1 + len(missing):
@@ -61,26 +68,6 @@ def carve(labels: np.ndarray, fraction: float, *, seed: int) -> tuple[np.ndarray
     return np.flatnonzero(~taken), np.flatnonzero(taken)
 
 
-def select(split: Split, indices: np.ndarray) -> Split:
-    """Return the split of only the examples at `indices` (ascending)."""
-    labels = split.labels[indices]
-    if isinstance(split, ArraySplit):
-        return ArraySplit(split.features[indices], labels)
-    if isinstance(split, FileSplit):
-        return FileSplit(tuple(split.paths[index] for index in indices), labels, split.read)
-    kept = np.zeros(len(split), bool)
-    kept[indices] = True
-    return StreamSplit(lambda: _filtered(split.open(), kept), labels)
-
-
-def _filtered(dataset, kept: np.ndarray):
-    import tensorflow as tf
-
-    with tf.device("CPU:0"):
-        kept = tf.constant(kept)
-    return dataset.enumerate().filter(lambda index, _: kept[index]).map(lambda _, example: example)
-
-
 def carve_missing(
     splits: Mapping[str, Split],
     digests: Mapping[str, np.ndarray],
@@ -92,20 +79,27 @@ def carve_missing(
     """Carve each split of `fractions` that `splits` lacks out of `splits["train"]`, in that order.
 
     Args:
-        splits: what the source has, by name; "train" always.
+        splits: splits of the source, by name; "train" always.
         digests: one digest per example of each of them, (N, 32) uint8; they go where their examples go.
         fractions: share of the training examples that are left, by name of the split.
         seed: seed of the choice.
-        class_names: for the message.
+        class_names: names of the classes that the targets are numbers of, of which each split gets its
+            share; empty for targets of other kinds.
 
     Raises:
         UsageError: when a class has too few examples.
     """
     splits, digests = dict(splits), dict(digests)
     missing = tuple(name for name in fractions if name not in splits)
-    check_counts(splits["train"].labels, class_names, missing)
+    check_counts(_strata(splits["train"], class_names), class_names, missing)
     for name in missing:
-        stay, taken = carve(splits["train"].labels, fractions[name], seed=seed)
-        splits[name], digests[name] = select(splits["train"], taken), digests["train"][taken]
-        splits["train"], digests["train"] = select(splits["train"], stay), digests["train"][stay]
+        train = splits["train"]
+        stay, taken = carve(_strata(train, class_names), fractions[name], seed=seed)
+        splits[name], digests[name] = train.select(taken), digests["train"][taken]
+        splits["train"], digests["train"] = train.select(stay), digests["train"][stay]
     return splits, digests
+
+
+def _strata(split: Split, class_names: tuple[str, ...]) -> np.ndarray:
+    """Return the class of each example; where there are no classes, all are of one."""
+    return split.targets if class_names else np.zeros(len(split), np.int32)

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, FileSplit, Split, StreamSplit
-from kerasdl.data.labelled.carving import select
 from kerasdl.data.source import Source
+from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice(Source):
-    """What every source of labelled images lets choose: the classes, and how many images they train on."""
+    """A source of labelled images, of which classes and a number of training images can be chosen."""
 
     # Classes to use, in this order, by name or by number from 0 on: cat,dog or 3,5; none for all.
     classes: tuple[str, ...] | None = None
@@ -56,9 +55,10 @@ class Choice(Source):
             raise UsageError(f"classes names a class twice: {','.join(map(str, self.classes))}.")
         new = np.full(len(class_names), -1, np.int32)
         new[numbers] = np.arange(len(numbers), dtype=np.int32)
-        kept = {name: np.flatnonzero(new[split.labels] >= 0) for name, split in splits.items()}
+        kept = {name: np.flatnonzero(new[split.targets] >= 0) for name, split in splits.items()}
+        selected = {name: split.select(kept[name]) for name, split in splits.items()}
         return (
-            {name: _relabelled(select(split, kept[name]), new) for name, split in splits.items()},
+            {name: split.with_targets(new[split.targets]) for name, split in selected.items()},
             {name: digest[kept[name]] for name, digest in digests.items()},
             tuple(class_names[number] for number in numbers),
         )
@@ -70,11 +70,11 @@ class Choice(Source):
         # RandomState and not default_rng: its stream is frozen, so a seed means the same choice for ever.
         random = np.random.RandomState(seed)
         kept = np.zeros(len(split), bool)
-        for label in np.unique(split.labels):
-            members = np.flatnonzero(split.labels == label)
+        for label in np.unique(split.targets):
+            members = np.flatnonzero(split.targets == label)
             kept[random.permutation(members)[: self.images_per_class]] = True
         indices = np.flatnonzero(kept)
-        return select(split, indices), digest[indices]
+        return split.select(indices), digest[indices]
 
 
 def _number_of(word: str, class_names: tuple[str, ...]) -> int:
@@ -87,21 +87,3 @@ def _number_of(word: str, class_names: tuple[str, ...]) -> int:
         f"There is no class {word!r}: the data has {len(class_names)}, {named}. Give their names, or numbers "
         f"from 0 to {len(class_names) - 1}." + did_you_mean(word, class_names)
     )
-
-
-def _relabelled(split: Split, new: np.ndarray) -> Split:
-    """Return a split whose label `i` is `new[i]`."""
-    labels = new[split.labels]
-    if isinstance(split, ArraySplit):
-        return ArraySplit(split.features, labels)
-    if isinstance(split, FileSplit):
-        return FileSplit(split.paths, labels, split.read)
-    return StreamSplit(lambda: _mapped(split.open(), new), labels)
-
-
-def _mapped(dataset, new: np.ndarray):
-    import tensorflow as tf
-
-    with tf.device("CPU:0"):
-        new = tf.constant(new)
-    return dataset.map(lambda features, label: (features, new[label]))

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.data.dataset import ArraySplit, Dataset, Split, StreamSplit
+from kerasdl.data import memory
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.carving import check_fields, check_image_size
 from kerasdl.data.labelled.choice import Choice
-from kerasdl.data.tfds.builder import open_builder
+from kerasdl.data.splits import ArraySplit, Split, StreamSplit
+from kerasdl.data.tfds.builder import is_known, open_builder
 from kerasdl.errors import UsageError
 
 _PARALLEL_CALLS = 4
@@ -44,6 +46,11 @@ class Tfds(Choice):
         check_fields(self)
         check_image_size(self.image_size)
 
+    @classmethod
+    def claim(cls, text: str) -> "Tfds | None":
+        """Return the source for a name that tensorflow-datasets knows, or that was prepared by its owner."""
+        return cls(name=text) if is_known(text) else None
+
     def load(self) -> Dataset:
         """Read the set: images (H, W, C) uint8, labels int32.
 
@@ -67,8 +74,7 @@ class Tfds(Choice):
             {name: scan.digests for name, scan in scans.items()},
             fractions={"test": self.test_fraction, "validation": self.validation_fraction},
             seed=self.split_seed,
-            class_names=class_names,
-            shape=shape,
+            spec=DataSpec(Spec(shape, "uint8"), Spec((), "int32", class_names)),
             choice=self,
             notes=self._notes(scans),
         )
@@ -158,8 +164,8 @@ def _encoded(builder, split: str):
 
 
 def _to_memory(stream: StreamSplit, shape: tuple[int, int, int]) -> ArraySplit:
-    images = np.empty((len(stream), *shape), np.uint8)
+    images = memory.empty((len(stream), *shape), np.uint8)
     batches = stream.open().batch(_READ_BATCH).prefetch(2).as_numpy_iterator()
     for index, (batch, _) in enumerate(batches):
         images[index * _READ_BATCH : index * _READ_BATCH + len(batch)] = batch
-    return ArraySplit(images, stream.labels)
+    return ArraySplit(images, stream.targets)

@@ -229,7 +229,7 @@ def _observe(job: Job, pipe: Connection, figures: Mapping[str, float]) -> str | 
 
 def _load(folder: Path, recipe: Any):
     """Load a recipe's data; data in memory is cached on disk for the other trials of the search."""
-    from kerasdl.data.dataset import ArraySplit
+    from kerasdl.data.splits import ArraySplit
     from kerasdl.files import replacing
     from kerasdl.jobs import train
     from kerasdl.recipe.document import encode

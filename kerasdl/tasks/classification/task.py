@@ -70,7 +70,7 @@ class Classification(Task):
         if self.class_weights is None:
             return None
         if self.class_weights == "balanced":
-            counts = np.bincount(data.train.labels, minlength=num_classes)
+            counts = np.bincount(data.train.targets, minlength=num_classes)
             return (len(data.train) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
         if len(self.class_weights) != num_classes:
             raise UsageError(

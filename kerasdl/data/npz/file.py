@@ -1,0 +1,95 @@
+"""Reading of `.npz` files."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from kerasdl.data import memory
+from kerasdl.errors import UsageError, did_you_mean
+
+_KEYS = ("x_train", "y_train", "x_test", "y_test")
+_PIECE = 2**20
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an `.npz` file by name, each once, into memory that TensorFlow can share.
+
+    Raises:
+        UsageError: when the file is missing or damaged, or lacks an array.
+    """
+    if not path.is_file():
+        near = [other.name for other in path.parent.glob("*.npz")] if path.parent.is_dir() else []
+        raise UsageError(
+            f"There is no file {path}. Give the path of an .npz file." + did_you_mean(path.name, near)
+        )
+    if not zipfile.is_zipfile(path):
+        raise UsageError(
+            f"{path} is not an .npz file, or it is cut short. Write it with "
+            f"np.savez_compressed(path, {_call()})."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            keys = _present(path, [name.removesuffix(".npy") for name in archive.namelist()])
+            return {key: _member(path, archive, key) for key in keys}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise UsageError(
+            f"{path} is damaged and cannot be read ({error}). Write or copy it again."
+        ) from error
+
+
+def _call() -> str:
+    return ", ".join(f"{key}=..." for key in _KEYS)
+
+
+def _present(path: Path, found: list[str]) -> list[str]:
+    """Return the keys to read."""
+    missing = [key for key in _KEYS if key not in found]
+    if missing:
+        raise UsageError(
+            f"{path} has no array {' and no '.join(missing)}; it has {', '.join(found) or 'none at all'}. "
+            f"Write it with np.savez_compressed(path, {_call()})."
+            + did_you_mean(missing[0], set(found) - set(_KEYS))
+        )
+    if ("x_val" in found) != ("y_val" in found):
+        raise UsageError(f"{path} has only one of x_val and y_val. Give both, or none to have it carved.")
+    return [*_KEYS, *(key for key in ("x_val", "y_val") if key in found)]
+
+
+def _member(path: Path, archive: zipfile.ZipFile, key: str) -> np.ndarray:
+    name = f"{key}.npy"
+    with archive.open(name if name in archive.namelist() else key) as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+        except ValueError as error:
+            raise UsageError(
+                f"{key} in {path} is not a NumPy array. Write the file with np.savez_compressed."
+            ) from error
+        read_header = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read_header = np.lib.format.read_array_header_2_0
+        try:
+            shape, is_fortran, dtype = read_header(stream)
+        except ValueError as error:
+            raise UsageError(f"{key} in {path} cannot be read ({error}). Write the file again.") from error
+        if dtype.hasobject:
+            raise UsageError(
+                f"{key} in {path} holds pickled Python objects, which can run any code when they are loaded: "
+                "refused. Write plain numbers of one shape, for example np.stack(images)."
+            )
+        if not shape or np.prod(shape) == 0 or dtype.itemsize == 0:
+            raise UsageError(f"{key} in {path} is empty: its shape is {shape}. Every split needs examples.")
+        array = memory.empty(shape[::-1] if is_fortran else shape, dtype)
+        _fill(array, stream)
+        return array.transpose() if is_fortran else array
+
+
+def _fill(array: np.ndarray, stream: IO[bytes]) -> None:
+    """Read an array's content piece by piece: a zip archive's `readinto` doubles what it reads."""
+    content = memoryview(array.reshape(-1).view(np.uint8))
+    for start in range(0, len(content), _PIECE):
+        piece = content[start : start + _PIECE]
+        if stream.readinto(piece) != len(piece):
+            raise EOFError("its content is cut short")

@@ -1,0 +1,70 @@
+"""Examples in one NumPy `.npz` file: images and their classes, or any features and numbers."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from kerasdl.data.dataset import Dataset
+from kerasdl.data.labelled.assemble import assemble, digest
+from kerasdl.data.labelled.carving import check_fields
+from kerasdl.data.labelled.choice import Choice
+from kerasdl.data.npz import file, images, numbers
+from kerasdl.data.splits import ArraySplit
+from kerasdl.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Npz(Choice):
+    """An `.npz` file with x_train, y_train, x_test, y_test, and x_val, y_val if there is a validation split.
+
+    For classification, images are (N, H, W) or (N, H, W, C) with 1 or 3 channels, whole numbers 0..255 or
+    floats 0..1 or 0..255; labels are whole numbers from 0 on, (N,) or (N, 1). For regression, features are of
+    any shape and dtype; targets are numbers, (N,) or (N, K).
+    """
+
+    # The .npz file.
+    path: str
+    # Meaning of y: numbers of classes, or numbers to predict; auto for the latter where y has fractions.
+    targets: Literal["auto", "classes", "numbers"] = "auto"
+    # Share of the training examples that is kept for validation where the file has no x_val, 0 to 1.
+    validation_fraction: float = 0.1
+    # Seed of the choice of validation examples.
+    split_seed: int = 0
+
+    def __post_init__(self):
+        check_fields(self)
+        if self.targets == "numbers" and (self.classes, self.images_per_class) != (None, None):
+            raise UsageError("classes and images_per_class choose by class, but targets are numbers here.")
+
+    @classmethod
+    def claim(cls, text: str) -> "Npz | None":
+        """Return the source for a file name that ends in `.npz`."""
+        return cls(path=text) if text.lower().endswith(".npz") else None
+
+    def load(self) -> Dataset:
+        """Read the file: images uint8 and labels int32, or features and float32 targets.
+
+        Raises:
+            UsageError: when the file is missing, damaged, or has other content than described above.
+        """
+        arrays = file.read(Path(self.path).expanduser())
+        is_numbers = self.targets == "numbers" or (self.targets == "auto" and numbers.are_targets(arrays))
+        spec = (numbers if is_numbers else images).convert(arrays)
+        names = {"train": "train", "test": "test"} | ({"validation": "val"} if "x_val" in arrays else {})
+        splits = {}
+        for name, suffix in names.items():
+            x, y = arrays[f"x_{suffix}"], arrays[f"y_{suffix}"]
+            if len(x) != len(y):
+                raise UsageError(
+                    f"x_{suffix} has {len(x)} {'examples' if is_numbers else 'images'} but y_{suffix} has "
+                    f"{len(y)} {'targets' if is_numbers else 'labels'}; give one for each."
+                )
+            splits[name] = ArraySplit(x, y)
+        return assemble(
+            splits,
+            {name: digest(arrays[f"x_{suffix}"]) for name, suffix in names.items()},
+            fractions={"validation": self.validation_fraction},
+            seed=self.split_seed,
+            spec=spec,
+            choice=self,
+        )
