@@ -14,7 +14,7 @@ import keras
 import pytest
 
 import kerasdl
-from kerasdl import public
+from kerasdl import cli, public
 from kerasdl.cli import flags
 from kerasdl.cli.parser import Parser
 from kerasdl.data.images.digits import Digits
@@ -406,3 +406,18 @@ def test_help_texts_come_from_the_docstring_and_from_comments():
     assert flags.field_comments(Child) == {
         "share": "Share of something, 0 to 1", "bare": "", "count": "Number of them: some",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "lr-find"])
+def test_the_command_line_is_parsed_twice(command, monkeypatch, capsys):
+    parsed_by = []
+    original = Parser.parse_known_args
+
+    def parse(self, *arguments):
+        parsed_by.append(self.prog)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Parser, "parse_known_args", parse)
+    assert cli.main([command, "mlp", "--data", "digits", "--learning-rate", "3e-3", "--nothing"]) == 2
+    assert "There is no flag '--nothing' here." in capsys.readouterr().err
+    assert parsed_by == [f"kerasdl {command}", f"kerasdl {command} mlp"]
