@@ -132,7 +132,8 @@ class TwoHeads(Network):
 
     def forward(self, x, training=False):
         pixels = keras.ops.cast(x["image"], "float32") / 255
-        joined = keras.ops.concatenate([self.of_image(self.flatten(pixels)), self.of_vector(x["vector"])])
+        parts = [self.of_image(self.flatten(pixels)), self.of_vector(x["vector"])]
+        joined = keras.ops.concatenate(parts, axis=-1)
         return {"light": self.light(joined), "sum": self.sum(joined)}
 
     def get_config(self):

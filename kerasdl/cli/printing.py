@@ -118,8 +118,8 @@ def _print_bundle(console: "Console", bundle: "Bundle", *more: Sequence[str]) ->
     console.print(f"Bundle  {bundle.path}")
     path, first = bundle.path, next(row for row in bundle.rows if "error" not in row)
     answering = path if first["kind"] == "saved_model" else path / first["file"]
-    commands = [["kerasdl", "predict", str(answering), "some.png"], ["kerasdl", "verify", str(path)]]
-    print_next(console, [*commands, *more])
+    predict = [["kerasdl", "predict", str(answering), bundle.example]] if bundle.example else []
+    print_next(console, [*predict, ["kerasdl", "verify", str(path)], *more])
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:

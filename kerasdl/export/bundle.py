@@ -40,10 +40,12 @@ class Bundle:
         path: its folder, `<root>/<name>/<version>`.
         rows: one for each file that was asked for: `file`, `kind`, `bytes`, `sha256`, `endpoint` (the first),
             its figures, `latency_ms`, and `endpoints`: the figures of each; or `file`, `kind`, `error`.
+        example: an argument of `kerasdl predict`; "" where it reads none.
     """
 
     path: Path
     rows: list[dict[str, Any]]
+    example: str = ""
 
     @property
     def failures(self) -> dict[str, str]:
@@ -58,7 +60,7 @@ def write_bundle(
     batches: Batches,
     converter: Converter,
     info: Mapping[str, Any],
-    formats: Sequence[str] = ALL_FORMATS,
+    formats: Sequence[str] | None = None,
     tflite_modes: Sequence[str] = DEFAULT_MODES,
     dynamic_batch: bool = False,
     samples: Mapping[str, Any] | None = None,
@@ -77,7 +79,7 @@ def write_bundle(
         batches: returns batches to verify with, anew at each call.
         converter: the process that converts to TFLite.
         info: what the card tells besides: recipe, data, metrics. No paths of this machine.
-        formats: some of `ALL_FORMATS`.
+        formats: some of `ALL_FORMATS`; None for those that an endpoint has.
         tflite_modes: some of `MODES`.
         dynamic_batch: let the TFLite files take any batch size; without it they take one example.
         samples: a few `features` and `targets` to embed, so that the bundle can be verified without the data.
@@ -87,7 +89,7 @@ def write_bundle(
         UsageError: for unknown formats or modes, and what `check_destination` refuses.
         RunFailedError: when an artefact is not the same network, or nothing could be written.
     """
-    _check_words(formats, tflite_modes)
+    _check_words(formats or (), tflite_modes)
     parent = check_destination(root, spec.name)
     # Beside the versions, so that publishing is one rename; TF Serving looks at numbers only.
     with contextlib.ExitStack() as stack:
@@ -116,7 +118,7 @@ def write_bundle(
         if recipe_file is not None:
             shutil.copyfile(recipe_file, folder / RECIPE_FILE)
         _write_texts(folder, spec, card, embedded)
-        return Bundle(_publish(folder, parent), card["artefacts"])
+        return Bundle(_publish(folder, parent), card["artefacts"], spec.endpoints[0].example)
 
 
 def check_destination(root: Path, name: str) -> Path:

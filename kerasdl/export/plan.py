@@ -1,5 +1,6 @@
 """Which files a bundle gets, and what writes each."""
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,17 +12,30 @@ from kerasdl.export.onnx import write_onnx
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import TFLiteWriter
+from kerasdl.inference.endpoint import ALL_FORMATS
+
+_log = logging.getLogger(__name__)
 
 
 def plan_files(
-    spec: ExportSpec, folder: Path, tflite: TFLiteWriter, formats: Sequence[str], tflite_modes: Sequence[str]
+    spec: ExportSpec,
+    folder: Path,
+    tflite: TFLiteWriter,
+    formats: Sequence[str] | None,
+    tflite_modes: Sequence[str],
 ) -> Iterator[tuple[Artefact, Callable[[], None]]]:
     """Yield each file that is asked for, with what writes it.
 
     Raises:
-        UsageError: for a format that no endpoint has.
+        UsageError: for a format that was asked for and no endpoint has.
     """
-    having = {kind: [e for e in spec.endpoints if kind in e.formats] for kind in formats}
+    having = {
+        kind: [endpoint for endpoint in spec.endpoints if kind in endpoint.formats]
+        for kind in formats or ALL_FORMATS
+    }
+    if formats is None and (without := [kind for kind, endpoints in having.items() if not endpoints]):
+        _log.info(f"{spec.name} takes what {' and '.join(without)} files cannot hold; they are left out.")
+        having = {kind: endpoints for kind, endpoints in having.items() if endpoints}
     for kind, endpoints in having.items():
         names = tuple(endpoint.name for endpoint in endpoints)
         if not endpoints:

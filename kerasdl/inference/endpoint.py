@@ -70,9 +70,8 @@ class Endpoint:
             endpoint.
         reads: takes what `kerasdl predict` is given, a path or a text, and returns one raw example; it raises
             a UsageError for what it cannot read. None where `predict` has to be given arrays.
-        reads_what: noun for what `reads` takes, for messages: "an image file".
         describe: takes outputs and returns what `predict` tells of each example.
-        example: a Python expression for one input value, for the bundle's README; "" to make one of zeros.
+        example: an argument of `kerasdl predict` to show in READMEs: "some.png"; "" where `reads` is None.
     """
 
     name: str
@@ -84,7 +83,6 @@ class Endpoint:
     tolerances: Callable[[str], dict[str, tuple[str, float]]] = close
     judge: Callable[[Any], dict[str, Any]] | None = None
     reads: Callable[[str], Tree] | None = None
-    reads_what: str = "an example"
     describe: Callable[[Arrays], Sequence[Mapping[str, Any]]] | None = None
     example: str = ""
 

@@ -22,13 +22,16 @@ def are_images(inputs: Tree) -> bool:
 
 
 def reader(inputs: Tree) -> dict[str, Any]:
-    """Return `reads` and `reads_what` of an endpoint over examples of a kind; empty where none is known."""
+    """Return `reads` and `example` of an endpoint over examples of a kind; empty where none is known."""
     if are_images(inputs):
-        return {"reads": functools.partial(read_image, inputs), "reads_what": "an image file"}
+        return {"reads": functools.partial(read_image, inputs), "example": "some.png"}
     if isinstance(inputs, Spec) and inputs.shape == () and inputs.dtype == "string":
-        return {"reads": read_text, "reads_what": "a text"}
+        return {"reads": read_text, "example": "some text"}
     if isinstance(inputs, Spec) and len(inputs.shape) == 1 and inputs.dtype != "string":
-        return {"reads": functools.partial(read_numbers, inputs), "reads_what": "numbers with commas"}
+        return {
+            "reads": functools.partial(read_numbers, inputs),
+            "example": ",".join(["0.5"] * inputs.shape[0]),
+        }
     return {}
 
 

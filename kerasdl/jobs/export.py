@@ -14,7 +14,7 @@ from kerasdl.export import bundle
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, Converter
 from kerasdl.inference import labels
-from kerasdl.inference.endpoint import ALL_FORMATS, Endpoint
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.jobs.evaluate import evaluate_network, fitted_of
 from kerasdl.network.network import Network
 from kerasdl.preprocessing.preprocessing import Preprocessing
@@ -34,7 +34,7 @@ class Settings:
 
     Attributes:
         exported_dir: folder of all bundles; `<name>/<version>/` is made in it.
-        formats: some of "saved_model", "tflite", "onnx".
+        formats: some of "saved_model", "tflite", "onnx"; None for all that the network can have.
         tflite_modes: some of "float32", "float16", "dynamic", "int8", "int16x8".
         dynamic_batch: let TFLite files take any batch size; without it they take one example.
         embed_samples: keep a few test examples in the card.
@@ -42,7 +42,7 @@ class Settings:
     """
 
     exported_dir: str | Path
-    formats: Sequence[str] = ALL_FORMATS
+    formats: Sequence[str] | None = None
     tflite_modes: Sequence[str] = DEFAULT_MODES
     dynamic_batch: bool = False
     embed_samples: bool = True
@@ -84,7 +84,7 @@ def export_run(
         spec,
         root=Path(settings.exported_dir),
         batches=passes.test_batches(dataset, settings.limit),
-        formats=tuple(settings.formats),
+        formats=settings.formats,
         tflite_modes=tuple(settings.tflite_modes),
         dynamic_batch=settings.dynamic_batch,
         info={

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.report.blocks import Block, Code, Column, Figure, Figures, Notice, Section, Table, Text
 from kerasdl.runs.record import Record, flat
 from kerasdl.runs.state import num_epochs
@@ -136,7 +137,11 @@ def _shape(data: Mapping[str, Any]) -> str:
     features, names = data.get("features"), data.get("class_names")
     parts = []
     if features:
-        parts.append(f"{' x '.join(map(str, features['shape']))} {features['dtype']}")
+        inputs = DataSpec.from_description(data).inputs
+        specs = {"": inputs} if isinstance(inputs, Spec) else inputs
+        parts += [
+            f"{name} {' x '.join(map(str, spec.shape))} {spec.dtype}".strip() for name, spec in specs.items()
+        ]
     if names:
         parts.append(f"{len(names):,} classes")
     return ", ".join(parts)

@@ -79,13 +79,9 @@ def make_preprocessing(recipe: Recipe, data: Dataset) -> keras.Layer | None:
         dataset = batches.evaluation_batches(data.train, batch_size=recipe.batch_size)
         return (features for features, *_ in dataset.as_numpy_iterator())
 
-    if not isinstance(layer, Preprocessing):
-        raise UsageError(
-            f"{type(layer).__name__} is not a Preprocessing. Let it inherit kerasdl.Preprocessing, which is "
-            "a keras.Layer."
-        )
-    layer.check(data.spec.inputs)
-    layer.fit(examples)
+    if isinstance(layer, Preprocessing):  # any other layer of Keras needs nothing of the data
+        layer.check(data.spec.inputs)
+        layer.fit(examples)
     return layer
 
 

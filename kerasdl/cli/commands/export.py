@@ -46,7 +46,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
             console.print(target.task.summary(figures))
         settings = export.Settings(
             exported_dir=values.exported_dir,
-            formats=values.formats or ALL_FORMATS,
+            formats=values.formats,
             tflite_modes=values.tflite_modes or DEFAULT_MODES,
             dynamic_batch=values.dynamic_batch,
             embed_samples=values.embed_samples,
