@@ -412,9 +412,21 @@ def test_a_search_whose_files_name_classes_by_their_modules_is_continued(searche
             text = text.replace(f'"kerasdl>{public}"', f'"kerasdl.{module}"')
         assert "kerasdl.models.mlp.MLP" in text
         (folder_of(path) / name).write_text(text)
+    document = json.loads((folder_of(path) / "search.json").read_text())
+    document["identity"]["space"] = "of the bytes of its file"
+    (folder_of(path) / "search.json").write_text(json.dumps(document))
+    path.write_text("# Other comment.\nfrom kerasdl import UsageError\n" + path.read_text())
     assert tune(path, "--max-trials", "4") == 0
     assert len(record.read(folder_of(path)).trials) == 4
     assert not folder_of(path, 2).exists()
+
+
+def test_another_space_is_another_search(searched, tmp_path, stand_in):
+    shutil.copytree(searched.parent, tmp_path / "copy")
+    path = tmp_path / "copy" / searched.name
+    path.write_text(path.read_text().replace('"units", 4, 16', '"units", 4, 17'))
+    assert tune(path, "--max-trials", "4") == 0
+    assert len(record.read(folder_of(path, 2)).trials) == 4
 
 
 def test_the_task_says_what_a_search_aims_at(tmp_path, stand_in):
