@@ -247,7 +247,7 @@ def test_trials_go_on_while_the_chief_is_dead(party):
     assert exit_codes(*workers, leader) == [0, 0, 0]
     assert ended(party) == ["trial_0", "trial_1", "trial_2", "trial_3"]
     assert len(events(party.folder, "begin")) == 4  # nobody was given what another was running
-    assert "Going on with" in leader.log.read_text()
+    assert "Continuing" in leader.log.read_text()
     assert {state["status"] for state in party.trials().values()} == {"COMPLETED"}
 
 
@@ -288,7 +288,7 @@ def test_a_worker_that_is_stopped_gives_its_trial_back_at_once(party):
     (_, _, _, pid), *_ = events(party.folder, "end")
     assert pid == other.pid
     assert "gave trial 0 back" in leader.log.read_text()
-    assert "other workers go on" in leaving.log.read_text()
+    assert "other workers continue" in leaving.log.read_text()
 
 
 def test_workers_wait_for_a_chief_that_was_stopped(party):
@@ -296,7 +296,7 @@ def test_workers_wait_for_a_chief_that_was_stopped(party):
     party.begun()
     os.kill(leader.pid, signal.SIGINT)
     assert exit_codes(leader) == [130]
-    assert "Go on with\n" in leader.log.read_text()
+    assert "To continue the search:\n" in leader.log.read_text()
     leader = party.chief(max_trials=2)
     assert exit_codes(one, leader) == [0, 0]
     assert ended(party) == ["trial_0", "trial_1"]
@@ -361,7 +361,7 @@ def test_a_port_that_is_taken(tmp_path, monkeypatch, capsys):
 
 def test_an_open_port_is_warned_of(caplog):
     with chief.Door(f"0.0.0.0:{free_port()}"):
-        assert "there is no password" in caplog.text
+        assert "no password" in caplog.text
     caplog.clear()
     for host in ("127.0.0.1", "localhost", "[::1]"):
         with contextlib.suppress(UsageError), chief.Door(f"{host}:{free_port()}"):

@@ -354,10 +354,10 @@ def test_bad_spaces(tmp_path, body, said, capsys):
     "file, damage, said",
     [
         ("oracle.json", "truncate", "oracle.json is damaged"),
-        ("oracle.json", "remove", "oracle.json is damaged: it is missing"),
-        ("oracle.json", "{}", "oracle.json is damaged: it lacks"),
+        ("oracle.json", "remove", "oracle.json is damaged (it is missing)"),
+        ("oracle.json", "{}", "oracle.json is damaged (it lacks"),
         ("trial_0/trial.json", "truncate", "trial_0/trial.json is damaged"),
-        ("trial_0/trial.json", "remove", "trial_0/trial.json is damaged: it is missing"),
+        ("trial_0/trial.json", "remove", "trial_0/trial.json is damaged (it is missing)"),
         ("search.json", "truncate", "search.json is damaged"),
         ("search.json", "[]", "search.json is damaged"),
     ],
@@ -412,9 +412,21 @@ def test_a_search_whose_files_name_classes_by_their_modules_is_continued(searche
             text = text.replace(f'"kerasdl>{public}"', f'"kerasdl.{module}"')
         assert "kerasdl.models.mlp.MLP" in text
         (folder_of(path) / name).write_text(text)
+    document = json.loads((folder_of(path) / "search.json").read_text())
+    document["identity"]["space"] = "of the bytes of its file"
+    (folder_of(path) / "search.json").write_text(json.dumps(document))
+    path.write_text("# Other comment.\nfrom kerasdl import UsageError\n" + path.read_text())
     assert tune(path, "--max-trials", "4") == 0
     assert len(record.read(folder_of(path)).trials) == 4
     assert not folder_of(path, 2).exists()
+
+
+def test_another_space_is_another_search(searched, tmp_path, stand_in):
+    shutil.copytree(searched.parent, tmp_path / "copy")
+    path = tmp_path / "copy" / searched.name
+    path.write_text(path.read_text().replace('"units", 4, 16', '"units", 4, 17'))
+    assert tune(path, "--max-trials", "4") == 0
+    assert len(record.read(folder_of(path, 2)).trials) == 4
 
 
 def test_the_task_says_what_a_search_aims_at(tmp_path, stand_in):
@@ -519,7 +531,7 @@ def test_a_finite_space_is_exhausted_and_says_so(tmp_path, stand_in, caplog):
     path.write_text(f"{head}def space(hp, recipe):\n    {body}\n")
     with caplog.at_level("INFO"):
         assert tune(path, "--max-trials", "5", "--tuner", "grid") == 0
-    assert "nothing more to try after 2 trials" in caplog.text
+    assert "exhausted after 2 trials" in caplog.text
     assert folders.read_document(folder_of(path))["exhausted"]
     identity = folders.read_document(folder_of(path))["identity"]
     recipe, _ = catalog.load(str(path))
@@ -594,7 +606,7 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint(tmp_path, signum):
     code = process.wait(60)
     assert code == (143 if signum == signal.SIGTERM else -9)
     if signum == signal.SIGTERM:
-        assert "Go on with" in process.stderr.read()
+        assert "To continue the search:" in process.stderr.read()
     assert record.read(folder).trials[1].status == "running"
     assert start(paths[1], *options).wait(120) == 0
     run = record.read(folder).trials[1].run

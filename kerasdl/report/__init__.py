@@ -1,1 +1,1 @@
-"""The page of a run."""
+"""Tools to build report pages."""

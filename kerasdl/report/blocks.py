@@ -1,4 +1,4 @@
-"""What a page is made of: values that know nothing of HTML, of runs or of any kind of problem."""
+"""The blocks of a page, as plain values without HTML."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One headline number: its name, the number as it is shown, and what it needs to be understood."""
+    """A headline number: its name, its text and a note."""
 
     name: str
     value: str
@@ -30,7 +30,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Notice:
-    """A paragraph that stands out, with a command to type where there is one."""
+    """A highlighted paragraph, with a command to type where there is one."""
 
     text: str
     kind: Literal["note", "warning", "error"] = "note"
@@ -39,7 +39,7 @@ class Notice:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """Text of a file, folded away under its title."""
+    """The text of a file, collapsed under its title."""
 
     title: str
     text: str
@@ -50,8 +50,8 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: what stands above it.
-        form: format specification of its numbers (".2%"); columns that have one are set flush right.
+        title: title of the column.
+        form: format specification of its numbers (".2%"); such columns are aligned right.
     """
 
     title: str
@@ -76,11 +76,11 @@ class Table:
     """A table; the first cell of each row names the row.
 
     Attributes:
-        caption: what it shows.
-        columns: titles and formats.
-        rows: values, None for an empty cell.
-        sortable: readers can sort it by each column.
-        half: half the page wide, where there is room for two.
+        caption: title of the table.
+        columns: titles and formats of the columns.
+        rows: values of the cells; None for an empty one.
+        sortable: whether readers can sort it by each column.
+        half: whether it is half as wide as the page.
     """
 
     caption: str
@@ -92,15 +92,15 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """A chart that can be hovered, and the same in words and numbers.
+    """An interactive chart, with its content in words and numbers.
 
     Attributes:
-        title: what it shows.
+        title: title of the chart.
         figure: `data` and `layout` of a plotly figure. Colours are names of the page's own: "--chart-1" to
-            "--chart-7", "--text", ...; `label` has to go over every text that is not ours.
-        summary: what a reader sees in it, in a sentence; read out in its place.
-        table: its numbers.
-        half: half the page wide, where there is room for two.
+            "--chart-7", "--text", ...; apply `label` to every text of a user.
+        summary: sentence for screen readers.
+        table: table of its numbers.
+        half: whether it is half as wide as the page.
     """
 
     title: str
@@ -112,7 +112,7 @@ class Chart:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI, small ones to be drawn with square pixels."""
+    """A picture as a data URI; small ones are drawn with square pixels."""
 
     source: str
     width: int
@@ -123,7 +123,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Pictures, side by side; large ones as large as they are."""
+    """Pictures, side by side; large ones in their own size."""
 
     items: Sequence[Picture]
     large: bool = False
@@ -134,9 +134,9 @@ class Sheet:
     """Pictures in rows and columns; their own captions are not shown.
 
     Attributes:
-        caption: what it shows.
-        columns: a title above each column; the last one stands over all that are left.
-        rows: what names a row, and its pictures.
+        caption: title of the sheet.
+        columns: titles of the columns; the last one spans the remaining ones.
+        rows: name and pictures of each row.
     """
 
     caption: str
@@ -156,11 +156,11 @@ class Section:
 
 
 def label(text: str, limit: int = 28) -> str:
-    """Return a text as plotly shows it unchanged: it reads some HTML in what it is given.
+    """Return a text escaped for plotly, which reads some HTML.
 
     Args:
-        text: any text.
-        limit: longer ones are cut in their middle.
+        text: text to escape.
+        limit: number of characters; longer texts are cut in their middle.
     """
     if len(text) > limit:
         half = (limit - 3) // 2

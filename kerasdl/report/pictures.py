@@ -1,4 +1,4 @@
-"""Raw examples as pictures that a page can hold: small ones exactly, large ones reduced."""
+"""Raw examples as pictures in a page: small ones exact, large ones reduced."""
 
 import base64
 import io
@@ -6,12 +6,12 @@ import io
 import numpy as np
 from PIL import Image
 
-_EXACT = 64  # longest side in pixels that is kept as it is
-_REDUCED = 160  # longest side of what was larger: 24 such pictures are about 200 kB
+_EXACT = 64  # longest side in pixels that is not reduced
+_REDUCED = 160  # longest side of reduced pictures: 24 of them are about 200 kB
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
-    """Say whether an example of this shape can be drawn: (height, width[, 1, 3 or 4])."""
+    """Tell whether an example of this shape can be drawn: (height, width[, 1, 3 or 4])."""
     return (len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3, 4))) and min(shape) > 0
 
 

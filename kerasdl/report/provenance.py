@@ -1,4 +1,4 @@
-"""What a run came from and what came out of it: recipe, receipt, exported files."""
+"""Sections on the origin and results of a run: recipe, receipt, exported files."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from kerasdl.runs.state import num_epochs
 
 
 def overview(record: Record) -> Section:
-    """Say what was trained on what, and how long."""
+    """Return the section on network, data and training time."""
     data = record.receipt.get("data", {})
     items = [Figure("Network", short_type(record.recipe.get("model")), _weights(record))]
     items.append(Figure("Data", short_type(record.recipe.get("data"), "name", "path"), _shape(data)))
@@ -32,8 +32,8 @@ def artefacts(record: Record, columns: Mapping[str, tuple[str, str]]) -> Section
     """Return the tables of exported files; None where nothing was exported.
 
     Args:
-        record: the run.
-        columns: the task's figures of an exported file: name -> (title, format).
+        record: record of the run.
+        columns: metrics that the task has for exported files: name -> (title, format).
     """
     blocks: list[Block] = []
     for name, hashes in record.receipt.get("artefacts", {}).items():
@@ -72,7 +72,7 @@ def _bundle(
 
 
 def _card(record: Record, name: str) -> dict[str, Any] | None:
-    """Read a bundle's card where the bundle is: seen from here, or beside the folder of the runs."""
+    """Read a bundle's card, found from here or beside the folder of the runs."""
     for path in (Path(name), *(folder / name for folder in record.run.path.resolve().parents[1:3])):
         try:
             card = json.loads((path / "card.json").read_text(encoding="utf-8"))
@@ -84,7 +84,7 @@ def _card(record: Record, name: str) -> dict[str, Any] | None:
 
 
 def recipe(record: Record) -> Section:
-    """Return the resolved recipe, as a table and as its file."""
+    """Return the resolved recipe, as a table and as a file."""
     rows = [[name, value] for name, value in flat(record.recipe)]
     table = Table("Every setting, defaults resolved", [Column("setting"), Column("value")], rows)
     blocks: list[Block] = [table, Code("recipe.json", json.dumps(record.recipe, indent=2))]
@@ -95,7 +95,7 @@ def recipe(record: Record) -> Section:
 
 
 def receipt(record: Record) -> Section | None:
-    """Return what is needed to judge and repeat the run; None where it was not written."""
+    """Return the section on versions, hardware and data; None without a receipt."""
     if not record.receipt:
         return None
     left_out = ("artefacts", "command", "data")
@@ -118,7 +118,7 @@ def short_type(part: Any, *fields: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the units that people read: 0.8 s, 47 s, 12 min 5 s, 3 h 20 min."""
+    """Return a duration as text: 0.8 s, 47 s, 12 min 5 s, 3 h 20 min."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, left = divmod(round(seconds), 60)

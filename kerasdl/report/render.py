@@ -1,4 +1,4 @@
-"""Blocks as one HTML file: style, script, plotly and figures are all in it, and nothing is fetched."""
+"""Renders blocks as one HTML file that holds style, script and plotly and fetches nothing."""
 
 import functools
 import json
@@ -21,10 +21,10 @@ def render(*, title: str, subtitle: str, notices: Sequence[Block], sections: Seq
     """Return a page.
 
     Args:
-        title: of the page.
-        subtitle: what kind of page it is.
-        notices: what a reader has to know before the rest.
-        sections: parts with headings; the navigation lists them.
+        title: title of the page.
+        subtitle: kind of the page.
+        notices: notices above the sections.
+        sections: sections, listed in the navigation.
     """
     charts = [block for section in sections for block in section.blocks if isinstance(block, Chart)]
     environment = jinja2.Environment(
@@ -61,7 +61,7 @@ def anchor(title: str) -> str:
 
 
 def _described(block: Block) -> dict[str, Any]:
-    """Return a block with the name of its kind, by which the template knows how to draw it."""
+    """Return a block with the name of its kind, for the template."""
     return {
         "kind": type(block).__name__.lower(),
         "value": block,
@@ -77,7 +77,7 @@ def _plotly() -> Markup:
 
 
 def _embedded(figures: Sequence[Any]) -> Markup:
-    """Return figures as JSON that may stand in a <script>: nothing in it can end the element."""
+    """Return figures as JSON that is safe inside a <script> element."""
     text = json.dumps(figures, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""Hyperparameters by name: one axis, one column, one number for each, whatever branches they stand in."""
+"""Hyperparameters by name, for axes and columns, whatever branches they are drawn in."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from kerasdl.search.space import Parameter
 
 
 def by_name(space: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    """Return one parameter for each name, wide enough for all that have it, in the order of the space.
+    """Return one parameter for each name, with the union of their ranges, in the order of the space.
 
     The same name may stand under several conditions ("units" of two kinds of block). Conditions are dropped:
     a parameter is active in a trial where the trial has a value for it.
@@ -42,15 +42,15 @@ def is_log(parameter: Parameter) -> bool:
 
 
 def categories(parameter: Parameter, values: Iterable[Any]) -> list[Any]:
-    """Return the choices, and after them values that are none of these: a space may have changed since."""
+    """Return the choices, then other values: the space may have changed since."""
     return list(dict.fromkeys((*parameter.choices, *values)))
 
 
 def number(parameter: Parameter, value: Any) -> float:
-    """Return where a numeric value lies on its axis: itself, or its decimal logarithm."""
+    """Return the position of a number on its axis: itself or its decimal logarithm."""
     return math.log10(value) if is_log(parameter) else float(value)
 
 
 def spelled(value: Any) -> str:
-    """Return a value as people read it."""
+    """Return a value as text."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What search spaces share: a recipe's own values as the defaults, and how a network is optimised."""
+"""Functions for search spaces: defaults from the recipe, and hyperparameters of the optimizer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,18 +7,18 @@ from kerasdl.recipe import Recipe
 
 
 def own_choice(hp: Any, name: str, choices: Sequence[Any], own: Any) -> Any:
-    """Draw one of some choices, a recipe's own value among them: it is the default."""
+    """Draw one of several choices; the recipe's own value is one of them and the default."""
     return hp.Choice(name, [*choices] if own in choices else [own, *choices], default=own)
 
 
 def optimization(hp: Any, recipe: Recipe, *, optimizers: Sequence[str], most: int) -> dict[str, Any]:
-    """Draw the optimizer with what belongs to it, the learning rate and the batch size.
+    """Draw the optimizer with its settings, the learning rate and the batch size.
 
     Args:
         hp: Keras Tuner's hyperparameters.
-        recipe: its values are the defaults.
-        optimizers: names to choose from.
-        most: examples of the largest batch; the smallest has 16.
+        recipe: recipe whose values are the defaults.
+        optimizers: names of the optimizers to choose from.
+        most: size of the largest batch; the smallest has 16 examples.
 
     Returns:
         Fields of the recipe, for `kerasdl.recipe.recipe.replace`.

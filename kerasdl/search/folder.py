@@ -1,5 +1,6 @@
 """The folder of a search, `searches/<name>/<n>/`: its settings, and which search to continue."""
 
+import ast
 import dataclasses
 import hashlib
 import json
@@ -45,7 +46,7 @@ class Settings:
         parts = {
             **{name: value for name, value in leaves(encode(recipe)) if name not in _FREE},
             **{f"search.{name}": value for name, value in dataclasses.asdict(self).items()},
-            "space": hashlib.sha256(space_file.read_bytes()).hexdigest(),
+            "space": _hash_code(space_file),
         }
         return json.loads(json.dumps(parts))
 
@@ -69,7 +70,7 @@ def open_search(
     for number in numbers:
         folder = Run(parent / str(number))
         document = read_document(folder.path)
-        if not _is_same(document.get("identity") or {}, identity):
+        if not _is_same(folder, document.get("identity") or {}, identity):
             continue
         if not is_finished(document, max_trials):
             return folder
@@ -81,10 +82,31 @@ def open_search(
     return None
 
 
-def _is_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Tell whether two identities are equal; earlier versions named classes by their modules."""
+def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Tell whether a search has the identity `now`.
+
+    Earlier versions named classes by their modules, and hashed the bytes of the space's file.
+    """
     known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
+    copy = folder.path / "space.py"
+    if known != now and copy.is_file():
+        known["space"] = _hash_code(copy)
     return known == now
+
+
+def _hash_code(file: Path) -> str:
+    """Return the SHA-256 of a file's code; comments, docstrings and imports from kerasdl do not count."""
+    return hashlib.sha256(ast.unparse(_Code().visit(ast.parse(file.read_bytes()))).encode()).hexdigest()
+
+
+class _Code(ast.NodeTransformer):
+    """Removes docstrings and imports from kerasdl."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        return None if (node.module or "").split(".")[0] == "kerasdl" else node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
 
 
 def is_finished(document: Mapping[str, Any], max_trials: int | None) -> bool:

@@ -1,9 +1,9 @@
-"""Stopping trials early that do worse than others did at the same part of their training."""
+"""Rules that stop trials early which do worse than others did at the same part of training."""
 
 import statistics
 from collections.abc import Sequence
 
-#: (Part of the training that is done, 0 to 1; figure) after each epoch. Smaller figures are better.
+#: (Part of the training done, 0 to 1; metric) after each epoch. Smaller metrics are better.
 Curve = Sequence[tuple[float, float]]
 
 NAMES = ("median", "halving", "none")
@@ -15,15 +15,15 @@ _FACTOR = 3
 def reason_to_stop(name: str, curve: Curve, others: Sequence[Curve]) -> str | None:
     """Return why a trial should stop after its last epoch, or None.
 
-    "median" is the median stopping rule (Golovin et al., "Google Vizier", 2017): stop when the best figure
+    "median" is the median stopping rule (Golovin et al., "Google Vizier", 2017): stop when the best value
     so far is worse than the median of the others' best at this part. "halving" is asynchronous successive
     halving (Li et al., "A system for massively parallel hyperparameter tuning", 2020, ASHA) with factor 3: at
-    1/9 and 1/3 of the training only those in the best third of all that came so far go on.
+    1/9 and 1/3 of the training only trials in the best third of those so far continue.
 
     Args:
-        name: one of `NAMES`.
-        curve: of the trial, not empty.
-        others: curves of other trials; for the median only those that were trained to the end count.
+        name: name of the rule, one of `NAMES`.
+        curve: curve of the trial, not empty.
+        others: curves of other trials; for the median only those trained to the end count.
     """
     progress, best = curve[-1][0], _best(curve, curve[-1][0])
     if name == "none" or progress >= 1:
@@ -46,5 +46,5 @@ def reason_to_stop(name: str, curve: Curve, others: Sequence[Curve]) -> str | No
 
 
 def _best(curve: Curve, progress: float) -> float:
-    """Return the best figure up to a part of the training, or the first one where that came later."""
+    """Return the best value up to a part of the training, or the first value if that came later."""
     return min((figure for part, figure in curve if part <= progress + 1e-9), default=curve[0][1])

@@ -1,4 +1,4 @@
-"""One session of a search: open it or go on with it, run trials, show them, write what was found."""
+"""One session of a search: open or continue it, run and show trials, write the results."""
 
 import contextlib
 import dataclasses
@@ -30,8 +30,8 @@ from kerasdl.training.interruption import Interrupted, Interruptions
 
 _log = logging.getLogger(__name__)
 
-_LOOK = 0.1  # seconds between two looks at the workers
-_DRAWS = 64  # that a space is tried with before its search
+_POLL = 0.1  # seconds between two checks of the workers
+_DRAWS = 64  # samples that a space is checked with
 
 
 def tune(
@@ -40,22 +40,22 @@ def tune(
     console: Console | None = None,
     crew: Callable[..., Any] = Workers,
 ) -> SearchRecord:
-    """Search, or go on with the newest unfinished search of the same settings.
+    """Search, or continue the newest unfinished search with the same settings.
 
     Args:
-        search: what and how.
-        slots: places for trials that run at the same time, on this machine.
-        console: where progress is drawn. Defaults to standard output.
-        crew: makes what runs trials, of a plan, the slots and what to call on changes: `Workers`, or the
-            `crew` of a `chief.Door`, for workers on other machines.
+        search: settings of the search.
+        slots: places for trials that run at the same time on this machine.
+        console: console for the progress. Defaults to standard output.
+        crew: function of a plan, the slots and a callback for changes that returns the context manager which
+            runs trials: `Workers`, or the `crew` of a `chief.Door` for workers on other machines.
 
     Returns:
-        What the folder of the search says.
+        The record of the search.
 
     Raises:
         UsageError: for a space, recipe or settings that do not work.
-        RunFailedError: when no trial completed, or none keeps to the constraints.
-        Interrupted: after Ctrl-C or SIGTERM; the same call goes on.
+        RunFailedError: when no trial completed, or none satisfies the constraints.
+        Interrupted: after Ctrl-C or SIGTERM; the same call continues the search.
     """
     console = console or Console(soft_wrap=True)
     with contextlib.ExitStack() as stack:
@@ -67,7 +67,7 @@ def tune(
             folders.keep_sources(folder, search.recipe, search.recipe_source, search.space_file)
         tuner = RecipeTuner(search.oracle(), search.space, search.recipe, folder.path)
         num_ended = len(tuner.oracle.end_order)
-        said = f"Search  {folder.path}" if before is None else f"Going on with {folder.path}"
+        said = f"Search  {folder.path}" if before is None else f"Continuing {folder.path}"
         _log.info(f"{said}; trials that have ended: {num_ended}" if before else said)
         _note(folder, search, finished=False)
         plan = make_plan(search, tuner, folder.path)
@@ -82,23 +82,25 @@ def tune(
                     asked_to_stop = True
                 if view.refresh():
                     results.write_best(folder, view.known)
-                time.sleep(_LOOK)
+                time.sleep(_POLL)
             view.refresh()
             signum, interruptions.signum = interruptions.signum, None
         if workers.error is not None and signum is None:
             if before is None and isinstance(workers.error, UsageError) and not tuner.oracle.end_order:
-                shutil.rmtree(folder.path)  # nothing came of it, nor can
+                shutil.rmtree(folder.path)  # no trial can run
             raise workers.error
         if signum is None:
             _note(folder, search, finished=True, exhausted=_is_exhausted(search, tuner.oracle))
         found = results.write(folder)
     if signum is not None:
-        raise Interrupted(f"Stopped; trials go on where they are. Go on with\n  {_command()}", signum)
+        raise Interrupted(
+            f"Stopped. Running trials wrote checkpoints. To continue the search:\n  {_command()}", signum
+        )
     return results.judge(found, tuner.oracle)
 
 
 def find(search: Search) -> Run | None:
-    """Return the folder of the search that goes on; None where there is none."""
+    """Return the folder of the search to continue; None where there is none."""
     return folders.open_search(
         search.searches_dir,
         search.recipe,
@@ -109,10 +111,10 @@ def find(search: Search) -> Run | None:
 
 
 def create(search: Search) -> Run:
-    """Make the folder of a new search; what cannot work is said before.
+    """Create the folder of a new search, after checking its space.
 
     Raises:
-        UsageError: for a space that does not work, or a folder that cannot be made.
+        UsageError: for a space that does not work, or a folder that cannot be created.
     """
     check_space(search)
     document = {
@@ -131,7 +133,7 @@ def create(search: Search) -> Run:
 
 
 def check_space(search: Search) -> None:
-    """Raise a UsageError for a space that fails on its defaults, or draws more than it said for others."""
+    """Raise a UsageError for a space that fails, or draws more for other values than for its defaults."""
     with tempfile.TemporaryDirectory(prefix="kerasdl-space-") as place:
         tuner = RecipeTuner(search.oracle(), search.space, search.recipe, Path(place) / "1")
         known = tuner.oracle.get_space()
@@ -152,16 +154,16 @@ def check_space(search: Search) -> None:
 
 
 def _is_exhausted(search: Search, oracle: Any) -> bool:
-    """Tell whether there was less to try than there may be trials, and say so."""
+    """Tell whether the space has fewer different values than trials, and log it."""
     num_trials = len(oracle.end_order)
     exhausted = search.max_trials is not None and num_trials < search.max_trials and not oracle.has_failed()
     if exhausted:
-        _log.info(f"There is nothing more to try after {num_trials} trials.")
+        _log.info(f"The space is exhausted after {num_trials} trials.")
     return exhausted
 
 
 def make_plan(search: Search, tuner: RecipeTuner, folder: Path) -> Plan:
-    """Return what workers need."""
+    """Return the plan that workers follow."""
     return Plan(
         tuner=tuner,
         folder=folder,
@@ -185,10 +187,10 @@ def _note(folder: Run, search: Search, **state: bool) -> None:
 
 
 def make_slots(num_workers: int | None, gpus: Sequence[str] = ()) -> list[Slot]:
-    """Return a slot for each worker: one GPU each where they are named, else equal shares of the cores.
+    """Return a slot for each worker: one GPU each where GPUs are named, else equal shares of the cores.
 
     Raises:
-        UsageError: when there are to be fewer than one, or another number than GPUs.
+        UsageError: for fewer workers than one, or another number than GPUs.
     """
     if num_workers is not None and num_workers < 1:
         raise UsageError(f"--workers is {num_workers}, but at least 1 is needed.")
@@ -213,7 +215,7 @@ def _check_gpus(gpus: Sequence[str]) -> None:
 
 
 def _command() -> str:
-    """Return what was typed."""
+    """Return the command that was typed."""
     program = Path(sys.argv[0])
     typed = ["python", str(program)] if program.suffix == ".py" else [program.name]
     return shlex.join([*(["kerasdl"] if program.name == "__main__.py" else typed), *sys.argv[1:]])

@@ -1,16 +1,16 @@
-"""Keras Tuner's oracles, dependable: state that is never half-written, failures that never count as good.
+"""Keras Tuner's oracles with fixes: atomic state files, failures that never count as good.
 
-What is mended, measured on Keras Tuner 1.4.8 (`tests/test_oracles.py` fails where it changes):
+Fixed, as measured on Keras Tuner 1.4.8 (`tests/test_oracles.py` fails where it changes):
 
 * Its files are written in place: `kill -9` leaves halves. Here each is replaced whole.
-* A trial whose file was written before the oracle's is never run again: here it was never begun, and the
-  same values are drawn again. One that ran is given out again.
+* A trial whose file was written before the oracle's is never run again: here it counts as not started, and
+  the same values are drawn again. One that ran is assigned again.
 * An exception in a method leaves the lock of the oracle taken for ever.
 * An infinite score is the best one to the Gaussian process. Here it is a failure.
-* The number of failures in a row that ends a search does so by an exception, before the state is saved.
-* `seed=0` is a random seed, and seeds that are near to each other share most of their trials.
-* The end of a trial that has ended already counts once more.
-* A grid search that goes on stops at once: where it was is not saved.
+* Consecutive failures end a search with an exception, before the state is saved.
+* `seed=0` is a random seed, and neighbouring seeds share most of their trials.
+* Ending a trial twice counts twice.
+* A continued grid search stops at once: its position is not saved.
 """
 
 import collections
@@ -36,7 +36,7 @@ from kerasdl.search.trials import files
 
 #: Distance between the seeds of two searches: draw i of Keras Tuner's oracles has the seed + i.
 _APART = 100_003
-#: Share of its training that a trial has done, 0 to 1: a figure of every epoch.
+#: Metric of every epoch: the part of its training that a trial has done, 0 to 1.
 PROGRESS = "progress"
 
 
@@ -44,12 +44,12 @@ class Dependable(OpenOracle):
     """Mixin over an oracle of Keras Tuner; see the module.
 
     Args:
-        objectives: the first is the one that Keras Tuner knows.
-        constraints: limits that the Bayesian oracle keeps to.
-        pruner: one of `pruning.NAMES`.
-        seed: of the search.
-        max_failures: failed trials, with none completed, after which the search ends.
-        **kwargs: those of the oracle.
+        objectives: objectives; Keras Tuner knows the first one.
+        constraints: limits that the Bayesian oracle respects.
+        pruner: name of a rule, one of `pruning.NAMES`.
+        seed: seed of the search.
+        max_failures: number of failed trials, with none completed, that ends the search.
+        **kwargs: arguments of Keras Tuner's oracle.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class Dependable(OpenOracle):
             return super().create_trial(tuner_id)
 
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0):
-        """Note figures of a trial at an epoch; those that are there or are not finite change nothing.
+        """Record metrics of a trial at an epoch; known or infinite ones change nothing.
 
         Returns:
-            The trial; its status is "STOPPED", and its message the reason, where it should not go on.
+            The trial; where it should stop, its status is "STOPPED" and its message the reason.
         """
         with releasing(self):
             return self._update(trial_id, metrics, step)
@@ -111,7 +111,7 @@ class Dependable(OpenOracle):
         return answer
 
     def end_trial(self, trial):
-        """Note the end of a trial; of one that has ended already nothing."""
+        """Record the end of a trial; nothing for one that has ended before."""
         with releasing(self):
             self._end(trial)
 
@@ -131,7 +131,7 @@ class Dependable(OpenOracle):
         trial.score = figures(trial)[self.objective.name]
 
     def curve(self, trial) -> pruning.Curve:
-        """Return the first objective over the training, smaller is better; empty where it has no such."""
+        """Return the first objective over the training, smaller is better; empty where it is missing."""
         if not (trial.metrics.exists(self.objective.name) and trial.metrics.exists(PROGRESS)):
             return []
         sign = self.objectives[0].sign
@@ -140,7 +140,7 @@ class Dependable(OpenOracle):
         return [(parts[found.step], sign * found.value[0]) for found in history if found.step in parts]
 
     def has_failed(self) -> bool:
-        """Tell whether so many trials failed, with none completed, that going on makes no sense."""
+        """Tell whether `max_failures` trials failed and none completed."""
         ended = collections.Counter(self.trials[trial_id].status for trial_id in self.end_order)
         return not ended[TrialStatus.COMPLETED] and ended[TrialStatus.FAILED] >= self.max_failures
 
@@ -149,7 +149,7 @@ class Dependable(OpenOracle):
         _write(self.state_file, self.get_state())
 
     def reload(self):
-        """Read the state, and give out again what was running."""
+        """Read the state; trials that were running are assigned again."""
         states = files.read_states(self.folder)
         for trial_id, path in files.folders(self.folder).items():
             if trial_id not in states:
@@ -217,7 +217,7 @@ class BayesianOracle(Dependable, keras_tuner.Oracle):
 
     @property
     def method(self) -> str:
-        """What it does, in words."""
+        """Description of the method."""
         parts = ["Gaussian process, log expected improvement"]
         if len(self.objectives) > 1:
             parts.append("several objectives by ParEGO")
@@ -250,7 +250,7 @@ class BayesianOracle(Dependable, keras_tuner.Oracle):
         return {"status": TrialStatus.RUNNING, "values": values}
 
 
-#: By the name that `--tuner` takes.
+#: Oracles by the names that `--tuner` takes.
 ORACLES = {
     "bayesian": BayesianOracle,
     "random": RandomOracle,
@@ -266,7 +266,7 @@ def parameters(hps: keras_tuner.HyperParameters) -> tuple[Parameter, ...]:
 
 
 def figures(trial: Trial) -> dict[str, float]:
-    """Return the figures of a trial at the epoch whose network its run kept."""
+    """Return the metrics of a trial at the epoch whose network its run kept."""
     return {
         name: float(observation.mean())
         for name, history in trial.metrics.metrics.items()

@@ -1,4 +1,4 @@
-"""The chief of a search on many machines: it gives out trials and runs none."""
+"""The chief of a search on several machines: it assigns trials and runs none."""
 
 import collections
 import ipaddress
@@ -26,11 +26,11 @@ from kerasdl.search.trials.workers import Plan, Slot
 
 _log = logging.getLogger(__name__)
 
-#: Seconds after which a worker that says nothing is thought to be dead.
+#: Seconds without a message after which a worker counts as lost.
 TIMEOUT = 60.0
 _BEATS = 6  # heartbeats of a worker in that time
-_DEATHS = 3  # workers that may die in a trial: some trials need more memory than there is
-_FAREWELL = 3.0  # seconds that workers have to hear that the search is over
+_DEATHS = 3  # workers lost in a trial after which it fails: it may need too much memory
+_FAREWELL = 3.0  # seconds in which workers learn that the search is over
 _OPTIONS = (
     ("grpc.so_reuseport", 0),  # else two chiefs could share a port
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -60,13 +60,13 @@ def parse_address(option: str, text: str) -> str:
 
 
 class Door:
-    """The port of a chief, taken before there is anything else; use it with `with`.
+    """The port of a chief, opened before the search; a context manager.
 
     Args:
-        address: `host:port`.
+        address: address to listen on, `host:port`.
 
     Raises:
-        UsageError: when the port cannot be had.
+        UsageError: when the port cannot be opened.
     """
 
     def __init__(self, address: str):
@@ -77,8 +77,8 @@ class Door:
         self.server.add_insecure_port(address)
         if not _is_loopback(host):
             _log.warning(
-                f"Warning: whoever can reach port {port} of this machine can take part in the search; there "
-                "is no password. Use it in a private network only. Elsewhere give --chief 127.0.0.1:"
+                f"Warning: anyone who can reach port {port} of this machine can take part in the search; "
+                "there is no password. Use it in a private network only. Elsewhere give --chief 127.0.0.1:"
                 f"{port}, and on each worker's machine: ssh -N -L {port}:127.0.0.1:{port} THIS_MACHINE"
             )
 
@@ -89,17 +89,17 @@ class Door:
         self.server.stop(1).wait()
 
     def crew(self, plan: Plan, slots: Sequence[Slot], on_change: Callable[[], None]) -> "Chief":
-        """Return what takes the place of workers in `session.tune`."""
+        """Return the chief, in the place of workers in `session.tune`."""
         return Chief(self, plan, on_change)
 
 
 class Chief:
-    """Stands where `loop.Workers` stands in a search on one machine.
+    """Takes the place of `Workers` in a search on several machines.
 
     Args:
-        door: to come in by.
-        plan: of the search.
-        on_change: called when a trial begins, reports or ends, from any thread.
+        door: port that workers connect to.
+        plan: plan of the search.
+        on_change: function called when a trial starts, reports or ends, from any thread.
     """
 
     error: BaseException | None = None
@@ -129,7 +129,7 @@ class Chief:
             (self._folder.path / client.TOKEN_FILE).unlink(missing_ok=True)
 
     def are_working(self) -> bool:
-        """Tell whether there is, or may be, something to do; take trials from the dead."""
+        """Tell whether the search is running; take trials back from lost workers."""
         now = time.monotonic()
         self._bury(now)
         if self._stopping:
@@ -150,9 +150,9 @@ class Chief:
         return sorted(running, key=lambda trial: trial.number)
 
     def stop(self) -> None:
-        """Leave; workers wait for the chief to come back."""
+        """Stop the chief; workers wait for its restart."""
         self._stopping = True
-        _log.info(f"Workers go on with their trials, and wait {client.PATIENCE:.0f} s for this chief.")
+        _log.info(f"Workers continue their trials and wait {client.PATIENCE:.0f} s for this chief.")
 
     def _running(self, trial: Any, seconds: float) -> Running:
         metrics, name = trial.metrics, self.oracle.objective.name
@@ -165,7 +165,7 @@ class Chief:
         )
 
     def _bury(self, now: float) -> None:
-        """Take trials from workers that were not heard of; a pause of this process is not their fault."""
+        """Take trials back from silent workers; a pause of this process does not count against them."""
         paused, self._looked = now - self._looked, now
         if paused > TIMEOUT / _BEATS:
             for tuner in list(self._servicer.seen):
@@ -187,13 +187,13 @@ class Chief:
             self._servicer.on_change()
 
     def _greeting(self) -> dict[str, str]:
-        """Return what workers are told; the token stays the same while the search is not over."""
+        """Return the answer to a new worker; its token is the same until the search is over."""
         file = self._folder.path / client.TOKEN_FILE
-        if not file.is_file():
-            self._folder.write(client.TOKEN_FILE, uuid.uuid4().hex)
+        token = file.read_text() if file.is_file() else uuid.uuid4().hex
+        self._folder.write(client.TOKEN_FILE, token)
         return {
             "folder": str(self._folder.path.resolve()),
-            "token": file.read_text(),
+            "token": token,
             "heartbeat": str(TIMEOUT / _BEATS),
         }
 

@@ -1,11 +1,10 @@
 """Keras Tuner's oracle over gRPC, between the chief of a search and workers on other machines.
 
-The service and its messages are Keras Tuner's. What they lack travels as metadata: who asks, in which search,
-and why a trial failed or should stop. The space does not travel: both sides make it of the same file, which
-the greeting proves, and only values go over the wire (Keras Tuner's messages reorder a space, turn booleans
-into integers and print conditions).
+The service and its messages are Keras Tuner's. Metadata adds the worker, the search, and why a trial failed
+or should stop. Only values are sent, not the space, which both sides make from the same file (Keras Tuner's
+messages reorder a space, turn booleans into integers and print conditions).
 
-Every call may be repeated, so a call that nobody answered is repeated until the chief is back.
+Every call can be repeated, so an unanswered call is repeated until the chief is back.
 """
 
 import json
@@ -26,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that a worker waits for a chief that does not answer.
 PATIENCE = 600.0
-#: File in a search's folder that shows a worker that it sees the chief's own folder.
+#: File in the folder of a search by which a worker recognises the chief's own folder.
 TOKEN_FILE = ".chief"
 _HASTE = 3.0  # seconds for the chief to answer a worker that wants to leave
 _PAUSE = 0.5  # seconds between two tries
@@ -45,16 +44,16 @@ _OPTIONS = (
 
 
 class ChiefGoneError(RunFailedError):
-    """The chief did not come back in time."""
+    """The chief did not answer in time."""
 
 
 class Client:
-    """The oracle, for a worker: the methods of it that `loop.Workers` calls.
+    """The oracle as a worker sees it: the methods that `Workers` calls.
 
     Args:
-        address: of the chief, `host:port`.
-        name: of this worker; the slots of it are told apart by theirs.
-        space: of the search, made on this machine.
+        address: address of the chief, `host:port`.
+        name: name of this worker; its slots have names of their own.
+        space: search space, made on this machine.
         patience: seconds to wait for a chief that does not answer.
     """
 
@@ -70,7 +69,7 @@ class Client:
         self._stub = private.SERVICE.OracleStub(self._channel)
 
     def greet(self, identity: Mapping[str, Any]) -> dict[str, str]:
-        """Say what is searched here; return the chief's folder, its token and the seconds between heartbeats.
+        """Register with the chief; return its folder, its token and the seconds between heartbeats.
 
         Raises:
             UsageError: when the chief searches something else.
@@ -95,14 +94,14 @@ class Client:
         return Trial(hps, trial_id=trial.trial_id, status=status)
 
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Tell figures of an epoch; the answer's status is "STOPPED" where the trial should not go on."""
+        """Report metrics of an epoch; the answer's status is "STOPPED" where the trial should stop."""
         request = private.REQUESTS.UpdateTrialRequest(trial_id=trial_id, metrics=metrics, step=step)
         response, answer = self._call("UpdateTrial", request, self.held[trial_id])
         status = TrialStatus.from_proto(response.trial.status)
         return Trial(self.space, trial_id=trial_id, status=status, message=answer.get("message"))
 
     def end_trial(self, trial: Trial) -> None:
-        """Tell that a trial has ended, how and why."""
+        """Report the end of a trial, with its status and message."""
         self._end(trial, trial.message or "")
         if trial.status == TrialStatus.FAILED:
             outcome = f"failed: {trial.message}"
@@ -111,21 +110,21 @@ class Client:
         _log.info(f"trial {int(trial.trial_id)}  {outcome}")
 
     def give_back(self, reason: str) -> None:
-        """Give back what is not finished: others go on with it at once."""
+        """Return unfinished trials to the chief, for other workers."""
         for trial_id in list(self.held):
             self._end(Trial(self.space, trial_id=trial_id, status=TrialStatus.INVALID), reason)
 
     def beat(self) -> None:
-        """Say that the trials of this worker are being run."""
+        """Send a heartbeat for each trial of this worker."""
         for trial_id, tuner in list(self.held.items()):
             self._call("GetTrial", private.REQUESTS.GetTrialRequest(trial_id=trial_id), tuner)
 
     def hurry(self) -> None:
-        """Wait no longer for a chief that does not answer: this worker wants to leave."""
+        """Shorten the wait for a chief that does not answer."""
         self.patience = min(self.patience, _HASTE)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._channel.close()
 
     def _end(self, trial: Trial, message: str) -> None:
@@ -137,7 +136,7 @@ class Client:
         self.held.pop(trial.trial_id, None)
 
     def _call(self, name: str, request: Any, tuner: str, message: str = "") -> tuple[Any, dict[str, str]]:
-        """Call a method, again while nobody answers; return its answer and the metadata of it."""
+        """Call a method, again until it is answered; return the answer and its metadata."""
         metadata = to_metadata(search=self._search, tuner=tuner, message=message)
         begun = time.monotonic()
         while True:
@@ -165,7 +164,7 @@ class Client:
         if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
             return UsageError(error.details())
         if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-            return UsageError(f"What answers at {self.address} is no chief of a search.")
+            return UsageError(f"The server at {self.address} is not the chief of a search.")
         return RunFailedError(f"The chief at {self.address} failed: {error.details()}")
 
 

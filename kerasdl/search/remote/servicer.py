@@ -1,4 +1,4 @@
-"""The chief's side of `kerasdl.search.remote.client`: passes calls to the oracle, and knows who runs what."""
+"""The chief's side of `client`: passes calls to the oracle and tracks the workers."""
 
 import json
 import logging
@@ -16,17 +16,17 @@ from kerasdl.search.remote import client
 
 _log = logging.getLogger(__name__)
 
-_LOST = "it was given to another worker, because this one was not heard of"
+_LOST = "it was assigned to another worker, because this one did not report"
 
 
 class Servicer(private.SERVICE.OracleServicer):
-    """The chief's side: passes calls to the oracle, and knows which worker was heard of when.
+    """The chief's side: passes calls to the oracle and records the last message of each worker.
 
     Args:
-        oracle: one of `oracles.ORACLES`.
-        identity: of the search; workers must have the same.
-        greeting: what workers are told: `folder`, `token`, `heartbeat`.
-        on_change: called when a trial begins, reports or ends, from any thread.
+        oracle: instance of one of `oracles.ORACLES`.
+        identity: identity of the search; that of workers must be equal.
+        greeting: answer to a new worker: `folder`, `token`, `heartbeat`.
+        on_change: function called when a trial starts, reports or ends, from any thread.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Servicer(private.SERVICE.OracleServicer):
         self.dismissed: set[str] = set()  # slots that know that the search is over
 
     def UpdateSpace(self, request, context):  # noqa: N802
-        """Compare what a worker would search with the search."""
+        """Register a worker; refuse it if its identity of the search differs."""
         theirs = {
             name: json.loads(v.string_value) for name, v in request.hyperparameters.values.values.items()
         }
@@ -62,7 +62,7 @@ class Servicer(private.SERVICE.OracleServicer):
         return private.REQUESTS.UpdateSpaceResponse()
 
     def CreateTrial(self, request, context):  # noqa: N802
-        """Give out a trial; nobody is dismissed while one is running, since its worker may die."""
+        """Assign a trial; workers stay while one is running, since its worker may be lost."""
         tuner = self._who(context)
         trial = self.oracle.create_trial(tuner)
         status = trial.status
@@ -81,7 +81,7 @@ class Servicer(private.SERVICE.OracleServicer):
         return private.REQUESTS.CreateTrialResponse(trial=proto)
 
     def UpdateTrial(self, request, context):  # noqa: N802
-        """Note figures of an epoch; answer whether and why the trial should stop."""
+        """Record metrics of an epoch; answer whether and why the trial should stop."""
         if not _owns(self.oracle, self._who(context), request.trial_id):
             status, message = TrialStatus.STOPPED, _LOST
         else:
@@ -93,7 +93,7 @@ class Servicer(private.SERVICE.OracleServicer):
         return private.REQUESTS.UpdateTrialResponse(trial=client.trial_message(request.trial_id, status))
 
     def EndTrial(self, request, context):  # noqa: N802
-        """Note the end of a trial; "INVALID" gives it back."""
+        """Record the end of a trial; "INVALID" returns it."""
         tuner, sent = self._who(context), request.trial
         if _owns(self.oracle, tuner, sent.trial_id):
             message = client.from_metadata(context.invocation_metadata()).get("message")
@@ -111,13 +111,13 @@ class Servicer(private.SERVICE.OracleServicer):
         return private.REQUESTS.EndTrialResponse()
 
     def GetTrial(self, request, context):  # noqa: N802
-        """Hear that a worker lives and runs a trial."""
+        """Receive the heartbeat of a worker that runs a trial."""
         owned = _owns(self.oracle, self._who(context), request.trial_id)
         status = TrialStatus.RUNNING if owned else TrialStatus.STOPPED
         return private.REQUESTS.GetTrialResponse(trial=client.trial_message(request.trial_id, status))
 
     def _who(self, context) -> str:
-        """Return who calls, and note that it lives; refuse workers of another search."""
+        """Return the caller and record its message; refuse workers of another search."""
         sent = client.from_metadata(context.invocation_metadata())
         if sent.get("search") != self.greeting["token"]:
             context.abort(
@@ -129,14 +129,14 @@ class Servicer(private.SERVICE.OracleServicer):
 
 
 def _owns(oracle: Any, tuner: str, trial_id: str) -> bool:
-    """Tell whether a trial is a worker's: given to it, and meanwhile to nobody else."""
+    """Tell whether a trial is assigned to a worker."""
     trial = oracle.ongoing_trials.get(tuner)  # without the lock: a suggestion may hold it for seconds
     return (trial is not None and trial.trial_id == trial_id) or _adopt(oracle, tuner, trial_id)
 
 
 @keras_tuner.synchronized
 def _adopt(oracle: Any, tuner: str, trial_id: str) -> bool:
-    """Give a trial back to the worker that was thought to be dead, if nobody has it."""
+    """Assign a trial again to the worker that counted as lost, unless another has it."""
     if trial_id not in oracle.waiting or tuner in oracle.ongoing_trials:
         return False
     oracle.waiting.remove(trial_id)
@@ -147,7 +147,7 @@ def _adopt(oracle: Any, tuner: str, trial_id: str) -> bool:
 
 @keras_tuner.synchronized
 def take_back(oracle: Any, tuner: str) -> None:
-    """Take a trial from a worker; the next one that asks gets it."""
+    """Take a trial back from a worker; the next one that asks gets it."""
     trial = oracle.ongoing_trials.pop(tuner, None)
     if trial is not None:
         oracle.waiting.append(trial.trial_id)
@@ -156,9 +156,9 @@ def take_back(oracle: Any, tuner: str) -> None:
 
 @keras_tuner.synchronized
 def hold(oracle: Any, folder: Path) -> list[str]:
-    """Leave trials that a dead chief gave to workers with these workers; return the workers.
+    """Keep the assignments of an earlier chief; return the workers.
 
-    A trial of a search on one machine is held for nobody: its workers died with it.
+    Those of a search on one machine are dropped: its workers ended with it.
     """
     state = json.loads((folder / "oracle.json").read_text())
     held = {
@@ -173,7 +173,7 @@ def hold(oracle: Any, folder: Path) -> list[str]:
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
-    """Say in words what differs; empty where nothing does."""
+    """Describe the differences in words; empty where there are none."""
     names = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
     parts = [
         "the file of the space is another"

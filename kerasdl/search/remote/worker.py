@@ -1,4 +1,4 @@
-"""A worker of a search whose chief is elsewhere: it runs the trials that it is given."""
+"""A worker of a search on several machines: it runs the trials that the chief assigns."""
 
 import contextlib
 import dataclasses
@@ -27,18 +27,18 @@ from kerasdl.search.remote import client as remote
 from kerasdl.search.trials.workers import DATA, Plan, Slot, Workers
 from kerasdl.training.interruption import Interrupted, Interruptions
 
-_LOOK = 0.1  # seconds between two looks at the workers
+_POLL = 0.1  # seconds between two checks of the workers
 
 _log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoteTuner:
-    """What `loop.Workers` needs of a tuner, with the oracle on another machine.
+    """The part of a tuner that `Workers` needs, with the oracle on another machine.
 
     Attributes:
-        oracle: a client of it.
-        search: what is searched.
+        oracle: client of the oracle.
+        search: settings of the search.
     """
 
     oracle: remote.Client
@@ -50,7 +50,7 @@ class RemoteTuner:
 
 
 class Team(Workers):
-    """Workers that let their trials write a checkpoint when the chief is gone for good."""
+    """Workers whose trials write a checkpoint when the chief does not come back."""
 
     def fail(self, error: BaseException) -> None:
         """Stop because of an error; running trials write their checkpoints."""
@@ -70,14 +70,14 @@ def work(search: Search, address: str, slots: Sequence[Slot]) -> None:
     """Run trials for the chief at an address until it has no more.
 
     Args:
-        search: the chief's, by the same pipeline and flags; how it is to be searched is the chief's to say.
-        address: `host:port`.
+        search: the search of the chief, from the same pipeline and flags.
+        address: address of the chief, `host:port`.
         slots: places for trials that run at the same time, on this machine.
 
     Raises:
-        UsageError: when the chief searches something else.
-        RunFailedError: when the chief failed, or did not come back.
-        Interrupted: after Ctrl-C or SIGTERM; others go on with the trials of this worker.
+        UsageError: when the chief runs another search.
+        RunFailedError: when the chief failed or did not come back.
+        Interrupted: after Ctrl-C or SIGTERM; other workers continue the trials of this one.
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
     with contextlib.ExitStack() as stack:
@@ -98,7 +98,7 @@ def work(search: Search, address: str, slots: Sequence[Slot]) -> None:
         if team.error is not None and (signum is None or not chief_is_gone):
             raise team.error
     if signum is not None:
-        raise Interrupted("Stopped; other workers go on with the trials of this one.", signum)
+        raise Interrupted("Stopped; other workers continue the trials of this one.", signum)
     _log.info("The chief has no more trials.")
 
 
@@ -120,7 +120,7 @@ def _wait(team: Team, interruptions: Interruptions) -> None:
             team.plan.tuner.oracle.hurry()
             team.stop()
             asked_to_stop = True
-        time.sleep(_LOOK)
+        time.sleep(_POLL)
 
 
 def _leave(client: remote.Client, error: BaseException | None) -> None:
@@ -128,16 +128,14 @@ def _leave(client: remote.Client, error: BaseException | None) -> None:
     try:
         client.give_back(str(error or "the worker was stopped"))
     except remote.ChiefGoneError:
-        _log.warning(
-            "The chief does not answer now; once back, it gives the trials of this worker out again."
-        )
+        _log.warning("The chief does not answer; once back, it assigns the trials of this worker again.")
     except (RunFailedError, UsageError) as failure:
         _log.warning(f"Trials could not be given back: {failure}")
 
 
 @contextlib.contextmanager
 def _heartbeat(team: Team, seconds: float):
-    """Tell the chief every few seconds which trials this worker runs."""
+    """Send heartbeats to the chief while the workers run."""
     leaving = threading.Event()
 
     def beat():
@@ -160,7 +158,7 @@ def _heartbeat(team: Team, seconds: float):
 
 @contextlib.contextmanager
 def _place(search: Search, client: remote.Client, greeting: Mapping[str, str]):
-    """Give a plan: trials are in the chief's folder where this machine sees it, else in one of its own."""
+    """Yield a plan; trials are in the chief's folder where this machine sees it, else in an own one."""
     parent = search.searches_dir / search.recipe.name
     own = parent / f"worker-{socket.gethostname()}-{os.getpid()}"
     token = Path(greeting["folder"]) / remote.TOKEN_FILE

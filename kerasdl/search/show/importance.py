@@ -7,7 +7,7 @@ from kerasdl.search.importance import METHOD, Importances
 
 
 def importance(found: Importances, objective: str) -> list[Block]:
-    """Return how much the outcome hangs on each hyperparameter, or why that cannot be said."""
+    """Return the importance of each hyperparameter, or why it cannot be estimated."""
     if found.reason:
         return [Notice(f"Nothing can be said about the importance of hyperparameters. {found.reason}")]
     judged = [item for item in found.items if item.loss is not None]

@@ -1,4 +1,4 @@
-"""What the user sees of a search that runs."""
+"""The display of a running search."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from kerasdl.search.trials.workers import Workers
 
 
 class View:
-    """What the user sees: a table that changes, or a line for each trial where there is no terminal."""
+    """A live table, or a line for each trial where there is no terminal."""
 
     def __init__(self, path: Path, max_trials: int | None, console: Console):
         self.path = path
@@ -38,7 +38,7 @@ class View:
             self._live.stop()
 
     def changed(self) -> None:
-        """Note that a trial began, reported or ended."""
+        """Note that a trial started, reported or ended."""
         self._changed = True
 
     def refresh(self) -> bool:
@@ -84,14 +84,14 @@ class View:
 
 
 def _line(known: SearchRecord, trial: TrialRecord) -> str:
-    """Say in a line how a trial ended."""
+    """Return the line that says how a trial ended."""
     aims = [
         f"{aim.name} {trial.figures[aim.name]:.4g}" for aim in known.objectives if aim.name in trial.figures
     ]
     time_taken = f"{trial.seconds:.1f} s" if trial.seconds is not None else ""
     best = known.best()
     best_so_far = "" if best is None or len(known.objectives) > 1 else f"best: trial {best.number}"
-    state = trial.status if trial.feasible else "breaks a limit"
+    state = trial.status if trial.feasible else "infeasible"
     reason = trial.reason.removeprefix(record.PRUNED).partition("\n")[0]
     return "  ".join(
         part for part in (f"trial {trial.number}", state, *aims, time_taken, best_so_far, reason) if part

@@ -1,4 +1,4 @@
-"""`report.html` of a search: what its files say, on one page that needs nothing else."""
+"""`report.html` of a search: one page, made from its files, that needs nothing else."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ FILE_NAME = "report.html"
 
 
 def write(record: SearchRecord) -> Path:
-    """Write the page into the search's folder, atomically, in the place of an older one; returns its path."""
+    """Write the page into the folder of the search, atomically; return its path."""
     path = record.path / FILE_NAME
     text = page(record)
     with replacing(path) as temporary:
@@ -28,7 +28,7 @@ def write(record: SearchRecord) -> Path:
 
 
 def page(record: SearchRecord) -> str:
-    """Return the page of a search in any state: one HTML file with all that it needs."""
+    """Return the page of a search in any state, as one HTML file."""
     record = _finite(record)
     found: list[Section | None] = [Section("Overview", _overview(record))]
     if record.trials:
@@ -42,7 +42,7 @@ def page(record: SearchRecord) -> str:
 
 
 def _finite(record: SearchRecord) -> SearchRecord:
-    """Leave out figures that are no numbers: neither charts nor rankings know what to do with them."""
+    """Leave out metrics that are not finite: charts and rankings cannot use them."""
     trials = tuple(
         dataclasses.replace(
             trial,

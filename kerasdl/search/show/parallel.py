@@ -18,10 +18,10 @@ from kerasdl.search.show.marks import counted
 from kerasdl.search.show.tables import trial_table
 from kerasdl.search.space import Parameter
 
-_ABSENT = -0.16  # place of what a trial does not have, below the axis, which goes from 0 to 1
+_ABSENT = -0.16  # place of a missing value, below the axis, which goes from 0 to 1
 _ROOM = 92  # pixels between two axes
-_MANY = 100  # trials from which on lines are thin and pale, or they would cover all
-_SPREAD = 0.05  # of lines that go through one choice, so that they can be told apart
+_MANY = 100  # number of trials above which lines are thin and pale
+_SPREAD = 0.05  # spread of the lines through one choice
 #: Lines are told apart by how the trial ranks: name, part of the trials, line, opacity; drawn in this order.
 _GROUPS = (
     ("worse half", 1.0, {"color": "--muted", "width": 1, "dash": "dot"}, 0.45),
@@ -33,7 +33,7 @@ _GROUPS = (
 
 @dataclasses.dataclass(frozen=True)
 class _Axis:
-    """A vertical axis: where each trial lies on it (None: nowhere), what it says there, and its ticks."""
+    """A vertical axis: place (None: missing) and text of each trial, and the ticks."""
 
     title: str
     places: Sequence[float | None]

@@ -11,7 +11,7 @@ from kerasdl.search.show.marks import counted, kind
 from kerasdl.search.space import Parameter
 
 _MOST_BEST = 10
-_HIDDEN = ("trial_seconds", "progress", "learning_rate")  # ends of names that say nothing of a trial here
+_HIDDEN = ("trial_seconds", "progress", "learning_rate")  # ends of names of metrics that are not shown
 
 
 def best_table(record: SearchRecord) -> Table:
@@ -32,7 +32,7 @@ def failed_table(record: SearchRecord, trials: Sequence[TrialRecord]) -> Table:
 
 
 def all_table(record: SearchRecord) -> Table:
-    """Return every trial with all that is known of it."""
+    """Return every trial with all its values."""
     table = trial_table("All trials", record, record.trials, status=True)
     columns = [*table.columns, Column("reason")]
     rows = [[*row, trial.reason] for row, trial in zip(table.rows, record.trials, strict=True)]
@@ -42,7 +42,7 @@ def all_table(record: SearchRecord) -> Table:
 def trial_table(
     caption: str, record: SearchRecord, trials: Sequence[TrialRecord], status: bool = False
 ) -> Table:
-    """Return trials with figures, hyperparameters and time: objectives first, then what limits are on."""
+    """Return trials with metrics, hyperparameters and time; objectives and constrained metrics first."""
     found = dict.fromkeys(name for trial in trials for name in trial.figures if not _is_hidden(name))
     first = [part.name for part in (*record.objectives, *record.constraints)]
     figures = list(dict.fromkeys((*(name for name in first if name in found), *found)))
@@ -64,7 +64,7 @@ def trial_table(
 
 
 def _columns(record: SearchRecord, trials: Sequence[TrialRecord]) -> list[Parameter]:
-    """Return what trials have values of: the space's hyperparameters, then what it does not know."""
+    """Return the hyperparameters that trials have: those of the space first."""
     found = dict.fromkeys(name for trial in trials for name in trial.values)
     known = [parameter for parameter in dimensions.by_name(record.space) if parameter.name in found]
     names = {parameter.name for parameter in known}

@@ -1,4 +1,4 @@
-"""Trials in processes of their own, forked from one that has imported everything."""
+"""Trials in their own processes, forked from one that has done the imports."""
 
 import multiprocessing
 import signal
@@ -16,10 +16,10 @@ _METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
 
 class Pool:
-    """Runs trials; several threads may.
+    """Runs trials, from several threads at once.
 
-    A trial that crashes, is killed or runs out of memory ends by itself. All trials end with this process,
-    however it ends.
+    A trial that crashes, is killed or runs out of memory leaves the others running. All trials end when this
+    process ends.
 
     Args:
         preload: modules that every trial needs, imported once before trials are forked.
@@ -47,8 +47,8 @@ class Pool:
         """Run a trial to its end.
 
         Args:
-            job: what to do.
-            observe: gets the figures of each epoch; a reason that it returns ends the trial where it asks.
+            job: work of the trial.
+            observe: function that gets the metrics of each epoch; a reason that it returns ends the trial.
         """
         job.folder.mkdir(parents=True, exist_ok=True)
         ours, theirs = self._context.Pipe()
@@ -78,14 +78,14 @@ class Pool:
         return outcome
 
     def stop(self) -> None:
-        """Ask all trials to write a checkpoint and end; further ones do not begin."""
+        """Let all trials write a checkpoint and end; start no others."""
         with self._lock:
             self._stopping = True
             for process in self._living:
                 process.terminate()
 
     def kill(self) -> None:
-        """End all trials at once."""
+        """Kill all trials."""
         with self._lock:
             self._stopping = True
             for process in self._living:
@@ -93,7 +93,7 @@ class Pool:
 
 
 def _listen(pipe, job: Job, observe: Callable) -> Outcome | None:
-    """Return the outcome that a trial sends in the end; None where it dies before."""
+    """Return the outcome that a trial sends at its end; None where it dies before."""
     while True:
         try:
             message = pipe.recv()
@@ -114,6 +114,6 @@ def _cause_of_death(code: int, folder: Path) -> str:
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     if code == -signal.SIGKILL:
-        return "its process was killed (SIGKILL); where nobody did that, the system had no memory left"
+        return "its process was killed (SIGKILL), by a user or because memory ran out"
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return f"its process crashed ({name}){'; its last words: ' + last[:300] if last else ''}"
+    return f"its process crashed ({name}){'; its last line: ' + last[:300] if last else ''}"

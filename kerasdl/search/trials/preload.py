@@ -1,7 +1,7 @@
-"""What every trial needs, imported once in the process that trials are forked from.
+"""Imports for all trials, done once in the process that they are forked from.
 
-A fresh process spends seconds on these imports for each trial. TensorFlow has only been imported when a trial
-is forked: its threads and its devices come to be in the trial.
+They would take each trial seconds. TensorFlow is only imported here: its threads and devices are created in
+the trials.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""The search itself: workers that ask the oracle for trials, and run each in a process of its own."""
+"""Workers that ask the oracle for trials and run each in its own process."""
 
 import dataclasses
 import logging
@@ -21,20 +21,20 @@ from kerasdl.search.trials.process import Job, Outcome
 
 _log = logging.getLogger(__name__)
 
-_ASK_AGAIN = 0.2  # seconds between two questions to an oracle that has no trial yet
+_ASK_AGAIN = 0.2  # seconds until an oracle without a trial is asked again
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What workers need to run trials.
+    """The plan that workers follow.
 
     Attributes:
-        tuner: builds recipes; `oracle` may be one on another machine.
-        folder: where trials have their folders.
+        tuner: tuner that builds recipes; its `oracle` may be on another machine.
+        folder: folder of the trials' folders.
         types: folder with the `recipe.py` that defines types of the recipe.
-        objectives: names of figures that a trial must have, constrained ones included.
-        pruner: name of the rule; "none" asks nobody after an epoch.
-        retries: how often a trial begins again whose process crashed.
+        names: names of the metrics that a trial must have, constrained ones included.
+        pruner: name of the pruning rule; with "none" the oracle is not asked after an epoch.
+        retries: number of times that a trial is restarted after its process crashed.
         preload: modules that every trial needs, imported once before trials are forked.
         data: folder where decoded data is kept. Defaults to one in `folder`.
     """
@@ -51,12 +51,12 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """Place for one trial at a time.
+    """A place for one trial at a time.
 
     Attributes:
-        name: told to the oracle.
-        num_threads: of TensorFlow's pools; None leaves it to TensorFlow.
-        gpus: what it may use; None for all.
+        name: name of the worker, as the oracle knows it.
+        num_threads: size of TensorFlow's thread pools; None for TensorFlow's default.
+        gpus: GPUs of the trial; None for all.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Slot:
 
 
 class Workers:
-    """Run trials side by side until the oracle has no more.
+    """Run trials in parallel until the oracle has no more.
 
     Args:
-        plan: what they do.
-        slots: one worker for each.
-        on_change: called when a trial begins, reports or ends, from any thread.
+        plan: plan of the trials.
+        slots: places for trials; each gets one worker.
+        on_change: function called when a trial starts, reports or ends, from any thread.
     """
 
     def __init__(self, plan: Plan, slots: Sequence[Slot], on_change: Callable[[], None]):
@@ -101,11 +101,11 @@ class Workers:
             thread.join()
 
     def are_working(self) -> bool:
-        """Tell whether a worker still has something to do."""
+        """Tell whether a worker is still running."""
         return any(thread.is_alive() for thread in self._threads)
 
     def running_now(self) -> list[Running]:
-        """Return the trials that are being trained, with the time they have taken so far."""
+        """Return the running trials, with the seconds they have taken so far."""
         now = time.monotonic()
         return [
             dataclasses.replace(running, seconds=now - self.begun[name])
@@ -113,7 +113,7 @@ class Workers:
         ]
 
     def stop(self) -> None:
-        """Let running trials write their checkpoints, and begin no others."""
+        """Stop running trials after a checkpoint, and start no others."""
         self._stopping.set()
         self._pool.stop()
 
@@ -128,7 +128,7 @@ class Workers:
                     self._stopping.wait(_ASK_AGAIN)
                 elif not self._stopping.is_set():
                     self._run(trial, slot)
-        except BaseException as error:  # told by the thread that waits for this one
+        except BaseException as error:  # raised by the thread that waits for this one
             self.error = self.error or error
             self.stop()
 
@@ -152,7 +152,7 @@ class Workers:
         self.on_change()
 
     def _outcome(self, trial: Any, slot: Slot) -> Outcome:
-        """Run a trial, again where its process crashed."""
+        """Run a trial; restart it if its process crashed."""
         number = int(trial.trial_id)
         self.running[slot.name] = Running(number, 0, 0, None, 0.0)
         self.begun[slot.name] = time.monotonic()
@@ -211,5 +211,5 @@ class Workers:
                 )
 
 
-#: Folder of decoded data in that of a search; whoever opens the search next removes it.
+#: Folder of decoded data inside the folder of a search; the next session removes it.
 DATA = ".writing-data"
