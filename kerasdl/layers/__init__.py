@@ -1,4 +1,4 @@
-"""Layers that mean the same thing in several networks."""
+"""Layers that several networks share."""
 
 from kerasdl.layers.convolution import POOLS, Conv2D, ConvolutionBlock
 from kerasdl.layers.dropout import Dropout

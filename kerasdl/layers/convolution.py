@@ -1,4 +1,4 @@
-"""Convolutions, and what comes with them."""
+"""Convolutions, and blocks of convolution, normalisation and activation."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from kerasdl.layers.normalization import BatchNormalization
 
 #: Places of an image up to which a product of matrices is the faster gradient of a bfloat16 kernel.
 _PRODUCT_TO = 16
-#: Ways to make one value of those of a small square.
+#: Pooling layers by name.
 POOLS = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
 class Conv2D(keras.layers.Conv2D):
-    """A convolution whose kernel learns faster where images are small and numbers bfloat16.
+    """A convolution with a faster kernel gradient for small images in bfloat16.
 
     Weights, configuration, files and values are those of Keras's layer; only how the kernel's gradient is
     computed differs. oneDNN's own way falls to 60 and 170 GFLOP/s on images of 2x2 and 4x4 pixels, where a
@@ -25,7 +25,7 @@ class Conv2D(keras.layers.Conv2D):
     the patches under the kernel and what comes back for them.
 
     Args:
-        **kwargs: those of `keras.layers.Conv2D`.
+        **kwargs: arguments of `keras.layers.Conv2D`.
 
     Input: (batch_size, height, width, channels), float.
     Output: (batch_size, new height, new width, filters), float.
@@ -80,7 +80,7 @@ def _convolution_with_product(inputs, kernel):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class ConvolutionBlock(keras.layers.Layer):
-    """A convolution, batch normalisation where it is asked for, and an activation.
+    """A convolution, optional batch normalisation, and an activation.
 
     Kernels are initialised as in He et al. 2015 where a relative of ReLU follows, else as in Glorot and
     Bengio 2010.
@@ -88,16 +88,16 @@ class ConvolutionBlock(keras.layers.Layer):
     Args:
         filters: channels of the output.
         kernel_size: height and width of the kernel in pixels.
-        strides: pixels from one place of the kernel to the next. Defaults to 1.
+        strides: pixels between neighbouring positions of the kernel. Defaults to 1.
         padding: "same" (zeros at the border) or "valid" (none). Defaults to "same".
-        pooling: "max" or "average" of 2x2 between the convolution and what follows. Defaults to None.
+        pooling: "max" or "average" of 2x2 right after the convolution. Defaults to None.
         activation: name of a Keras activation, or "maxout", before which the convolution has twice the
             filters. Defaults to "relu".
-        batch_normalization: normalise what the activation gets. Defaults to True.
+        batch_normalization: normalise the inputs of the activation. Defaults to True.
         use_bias: add a bias to the convolution. Defaults to None: only without normalisation, which would
             take it away again.
-        normalization_momentum: of the moving statistics, 0 to less than 1. Defaults to 0.99.
-        **kwargs: those of `keras.Layer`.
+        normalization_momentum: momentum of the moving statistics, 0 to less than 1. Defaults to 0.99.
+        **kwargs: arguments of `keras.Layer`.
 
     Raises:
         ValueError: for a momentum outside its range.

@@ -1,4 +1,4 @@
-"""Dropout that does not depend on how a training is cut into processes and devices."""
+"""Dropout that is the same on any number of replicas and micro-batches."""
 
 import keras
 import tensorflow as tf

@@ -8,14 +8,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("kerasdl")
 class Maxout(keras.layers.Layer):
-    """The largest of several linear answers: an activation that is learned, convex and piecewise linear.
+    """The largest of several linear outputs: a learned, convex, piecewise linear activation.
 
     Reference: Goodfellow, Warde-Farley, Mirza, Courville, Bengio, "Maxout networks", 2013,
     https://arxiv.org/abs/1302.4389.
 
     Args:
-        pieces: answers that compete for each channel of the output, 1 or more. Defaults to 2.
-        **kwargs: those of `keras.Layer`.
+        pieces: number of inputs that compete for each channel of the output, 1 or more. Defaults to 2.
+        **kwargs: arguments of `keras.Layer`.
 
     Input: (batch_size, ..., pieces * channels), float; channel c competes with c + channels, and so on.
     Output: (batch_size, ..., channels), float.

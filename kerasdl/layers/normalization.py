@@ -1,4 +1,4 @@
-"""Layers that bring values to a common scale."""
+"""Normalisation layers."""
 
 import math
 
@@ -12,7 +12,7 @@ from kerasdl.private.tensorflow import is_op_determinism_enabled
 #: Elements from which a training step gains by the fused kernel; below, its fixed cost of 0.2 to 0.4 ms
 #: (forward and backward, 2 cores) is more than it saves: benchmarks/normalization.py --small.
 _FUSED_FROM = 2**17
-_UNKNOWN_SIZE = 32  # what an axis of unknown size counts for: Keras's own batch size
+_UNKNOWN_SIZE = 32  # assumed length of an axis of unknown size: Keras's default batch size
 _FUSED_DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -35,7 +35,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Reference: Ioffe and Szegedy, "Batch normalization", 2015.
 
     Args:
-        **kwargs: those of `keras.layers.BatchNormalization`. `synchronized` defaults to whether the layer
+        **kwargs: arguments of `keras.layers.BatchNormalization`. `synchronized` defaults to whether the layer
             is made in the scope of a strategy with several replicas.
 
     Input and output: (batch_size, ..., channels), float. As with Keras's layer an empty batch in training
@@ -89,7 +89,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs if images is inputs else tf.reshape(outputs, tf.shape(inputs))
 
     def _fused(self, images, *, mean=None, variance=None, is_training=False):
-        """Return what the kernel makes of (B, H, W, C), and the batch's mean and corrected variance, (C,)."""
+        """Return the normalised (B, H, W, C), and the batch's mean and unbiased variance, (C,)."""
         channels = images.shape[-1]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             images,
@@ -105,7 +105,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divide each value by what its neighbours, the channels beside it at the same place, answer there.
+    """Divide each value by the energy of the neighbouring channels at the same pixel.
 
     y = x / (bias + alpha * sum of x**2 over 2 radius + 1 channels) ** beta, computed in float32.
 
@@ -113,11 +113,11 @@ class LocalResponseNormalization(keras.layers.Layer):
     networks", 2012, section 3.3; the defaults are its values.
 
     Args:
-        radius: channels on either side that count. Defaults to 2.
-        bias: what is added to the sum. Defaults to 2.0.
+        radius: number of neighbouring channels on either side. Defaults to 2.
+        bias: number added to the sum. Defaults to 2.0.
         alpha: factor of the sum. Defaults to 1e-4.
         beta: exponent. Defaults to 0.75.
-        **kwargs: those of `keras.Layer`.
+        **kwargs: arguments of `keras.Layer`.
 
     Input and output: (batch_size, height, width, channels), float.
     """

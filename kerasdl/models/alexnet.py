@@ -40,10 +40,10 @@ class AlexNet(Network):
         stem: "imagenet" (11x11 with stride 4, for 63x63 pixels or more) or "cifar" (5x5, for 15x15 or more).
             Defaults to "imagenet".
         head_units: units of the dense layers before the last. Defaults to (4096, 4096).
-        response_normalization: normalise the first two convolutions' answers as the paper of 2012 does.
+        response_normalization: normalise the outputs of the first two convolutions as in the paper of 2012.
             Defaults to False.
-        dropout: fraction of what these dense layers get left out in training, 0 to 1. Defaults to 0.5.
-        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
+        dropout: fraction of the inputs of these dense layers left out in training, 0 to 1. Defaults to 0.5.
+        **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel.
     Output: logits (batch_size, num_classes), float32.

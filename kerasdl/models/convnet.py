@@ -29,9 +29,9 @@ class ConvNet(Network):
         convolutions: convolutions of each stage, 1 or more. Defaults to 1.
         kernel_size: height and width of the kernels in pixels. Defaults to 3.
         activation: "relu", "leaky_relu", "elu", "maxout", "tanh" or "sigmoid". Defaults to "relu".
-        batch_normalization: normalise what the activations get. Defaults to True.
-        normalization_momentum: of the moving statistics of batch normalisation, 0 to less than 1; a training
-            of few updates wants a lower one. Defaults to 0.99.
+        batch_normalization: normalise the inputs of the activations. Defaults to True.
+        normalization_momentum: momentum of the moving statistics of batch normalisation, 0 to less than 1;
+            short training runs need a lower one. Defaults to 0.99.
         pooling: how a stage ends: "max" or "average" of 2x2, or "stride" (its last convolution moves by 2).
             Defaults to "max".
         early_pooling: halve the image right after a stage's first convolution, not at its end: all that
@@ -39,7 +39,7 @@ class ConvNet(Network):
         padding: "same" (zeros at the border) or "valid" (none; the images have to be large enough).
             Defaults to "same".
         dropout: fraction of the features left out in training, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
+        **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32; height and width of 2 ** stages or more.
     Output: logits (batch_size, num_classes), float32.

@@ -33,10 +33,10 @@ class Inception(keras.layers.Layer):
     A 1x1 convolution before each wide one makes the channels few, so that all four together stay cheap.
 
     Args:
-        filters: of 1x1, 3x3 reduce, 3x3, wide reduce, wide and pool projection.
-        wide_size: kernel of the wide convolution, 5 in the paper.
+        filters: filters of 1x1, 3x3 reduce, 3x3, wide reduce, wide and pool projection.
+        wide_size: kernel size of the wide convolution, 5 in the paper.
         batch_normalization: normalise after each convolution, which then has no bias.
-        **kwargs: those of `keras.Layer`.
+        **kwargs: arguments of `keras.Layer`.
 
     Input: (batch_size, height, width, channels), float.
     Output: (batch_size, height, width, filters[0] + filters[2] + filters[4] + filters[5]), float.
@@ -74,10 +74,10 @@ class AuxiliaryClassifier(keras.layers.Layer):
 
     Args:
         num_classes: number of classes.
-        filters: of the 1x1 convolution.
-        units: of the dense layer.
+        filters: number of filters of the 1x1 convolution.
+        units: number of units of the dense layer.
         batch_normalization: normalise after the convolution, which then has no bias.
-        **kwargs: those of `keras.Layer`.
+        **kwargs: arguments of `keras.Layer`.
 
     Input: (batch_size, height, width, channels), float.
     Output: logits (batch_size, num_classes), float32.
@@ -135,7 +135,7 @@ class GoogLeNet(Network):
         auxiliary: train with the auxiliary classifiers. Defaults to True.
         dropout: fraction of the features left out in training, 0 to 1; auxiliary classifiers leave out 0.7 of
             theirs. Defaults to 0.4.
-        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
+        **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel.
     Output: logits (batch_size, num_classes), float32; with the auxiliary classifiers, in training and in

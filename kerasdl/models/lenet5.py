@@ -30,7 +30,7 @@ class LeNet5(Network):
             Defaults to "tanh".
         pooling: "average" as in the paper, or "max". Defaults to "average".
         dropout: fraction of C5's and F6's units left out in training, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
+        **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32; images under 32x32 are centred in zeros, as the
         paper does with its 28x28 digits.

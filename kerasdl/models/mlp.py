@@ -24,7 +24,7 @@ class MLP(Network):
         hidden_units: units of each hidden layer. Defaults to (512,).
         activation: name of a Keras activation. Defaults to "relu".
         dropout: fraction of each hidden layer's units left out in training, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
+        **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, ...), float32; all axes but the first are flattened.
     Output: logits (batch_size, num_classes), float32.

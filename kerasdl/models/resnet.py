@@ -55,7 +55,7 @@ def _identity(channels: int, filters: int, dtype):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class ResidualBlock(keras.layers.Layer):
-    """Two or three convolutions that learn what to add to their input.
+    """Two or three convolutions that learn a correction to their input.
 
     Args:
         filters: channels within the block; a bottleneck puts out four times as many.
@@ -98,7 +98,7 @@ class ResidualBlock(keras.layers.Layer):
                 self.projection_normalization = BatchNormalization()
 
     def call(self, inputs, training=False):
-        """Return the input plus what the convolutions found in it."""
+        """Return the input plus the correction."""
         return (self._pre_activated if self.version == "v2" else self._original)(inputs, training)
 
     def _original(self, inputs, training):
@@ -161,7 +161,7 @@ class ResNet(Network):
         version: "v1" (the paper's), "v1.5" or "v2" (normalisation and ReLU before each convolution). Defaults
             to "v1.5".
         dropout: fraction of the features left out in training, 0 to 1. Defaults to 0.0.
-        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
+        **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel; height and width of 32 or
         more with the ImageNet stem.

@@ -36,7 +36,7 @@ class VGG(Network):
         batch_normalization: normalise after each convolution. Defaults to False.
         head_units: units of the dense layers before the last. Defaults to (4096, 4096).
         dropout: fraction of the units of each of these layers left out in training, 0 to 1. Defaults to 0.5.
-        **kwargs: those of `kerasdl.Network`: preprocessing, name, dtype.
+        **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, height, width, channels), float32, standardised per channel; height and width of 32 or
         more.

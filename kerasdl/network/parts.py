@@ -1,7 +1,4 @@
-"""Which layers of a network hold weights, which of them are its head, and which of them train.
-
-The head is what depends on the classes: `Network.head_names`.
-"""
+"""Lists the layers with weights, the head (`Network.head_names`) and the backbone, and freezes layers."""
 
 from collections.abc import Sequence
 
@@ -12,7 +9,7 @@ from kerasdl.private.keras import own_trainable_weights, own_weights, parts_of
 
 
 def layers(network: keras.Model) -> list[keras.Layer]:
-    """Return every layer that has weights of its own, in the order in which the network makes them."""
+    """Return all layers with weights of their own, in order of creation."""
     found, seen = [], set()
 
     def visit(layer):
@@ -41,7 +38,7 @@ def head(network: keras.Model) -> list[keras.Layer]:
 
 
 def set_trainable(network: keras.Model, freeze: str | int, trainable: bool) -> None:
-    """Freeze the part of a network that a recipe's `freeze` names, or let it train again.
+    """Freeze or unfreeze the layers that a recipe's `freeze` names.
 
     Raises:
         UsageError: when the network has no head, or nothing would be left to train.

@@ -59,7 +59,7 @@ class TrainingStep(keras.Model):
 
         Args:
             *args: positional arguments of `keras.Model.compile`.
-            seed: seed of all noise within the step.
+            seed: seed of the noise within training steps.
             gradient_accumulation_steps: micro-batches that each replica's batch is divided into; the batch
                 has to divide by it.
             **kwargs: keyword arguments of `keras.Model.compile`.

@@ -65,7 +65,7 @@ class ImagePreprocessing(Preprocessing):
             training images (`fit`). Defaults to None: no whitening.
         directions: what `fit` has found, one row per direction, one column for each value of a patch (row by
             row, the channels of a pixel together). Defaults to (): to be found.
-        **kwargs: those of `keras.Layer`.
+        **kwargs: arguments of `keras.Layer`.
 
     Raises:
         UsageError: for a value outside its range, or one mean for each channel of another number of channels,
