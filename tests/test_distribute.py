@@ -23,7 +23,7 @@ from kerasdl.training.callbacks.position import Position
 from kerasdl.training.interruption import Interruptions
 from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers.make import make_optimizer, moving_averages
-from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES, TWO_HEADS, TWO_OPTIMIZERS
+from tests.cases import ALL_CASES, EXTRA_CASES, TWO_HEADS, TWO_OPTIMIZERS
 
 NORMALIZED = EXTRA_CASES[0]
 TOGETHER = dataclasses.replace(TWO_OPTIMIZERS, model=TWO_OPTIMIZERS.model.replace(together=True))
@@ -64,7 +64,8 @@ def assert_same_update(case, tolerance=1e-5, one=None, two=None, **fields):
         np.testing.assert_allclose(history_one[name], history_two[name], atol=max(tolerance, 1e-5))
 
 
-@pytest.mark.parametrize("case", LONG_CASES, ids=str)
+@pytest.mark.by_default(lambda case: case in EXTRA_CASES)
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
 def test_two_replicas_equal_one(case):
     # Larger steps of deep networks with batch normalisation multiply differences of rounding.
     assert_same_update(case, learning_rate=0.002)

@@ -32,10 +32,11 @@ from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.runtimes import open_artifact
 from kerasdl.inference.worker.client import Worker
+from kerasdl.models.convnet import ConvNet
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.tasks.classification.task import Classification, tolerances
 from kerasdl.tasks.classification.task import compare as compare_answers
-from tests.cases import LONG_CASES
+from tests.cases import ALL_CASES
 from tests.test_models import compiled
 
 LABELS = ("cat", "great dane", "emu")
@@ -742,7 +743,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(spec, tmp_pa
         bundles.write_bundle(spec, root=tmp_path / "file", batches=None, converter=None, info={})
 
 
-@pytest.mark.parametrize("case", LONG_CASES, ids=str)
+@pytest.mark.by_default(lambda case: case.model.target is ConvNet)
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
 def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     """Trained a little, so that every weight is its own and counts; int16x8 and any batch size too."""
     features, labels = case.examples(40)

@@ -120,6 +120,11 @@ def test_the_kernel_serves_where_it_should_and_only_there(case):
     assert not is_fused(theirs, inputs, training=True)
 
 
+#: Compiled by XLA and with unknown shapes by default: images, vectors, and Keras's own code.
+SOME = (FUSED[0], FUSED[12], FALLBACKS[2])
+
+
+@pytest.mark.by_default(lambda case, mode: mode in ("eager", "graph") or case in SOME)
 @each
 @pytest.mark.parametrize("mode", ["eager", "graph", "unknown shape", "XLA"])
 def test_values_gradients_and_moving_statistics(case, mode):
