@@ -10,12 +10,20 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from tests import warm_workers  # noqa: E402
+
 # They stand in for two GPUs, and have to be there from the start.
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 #: CPU seconds of each test, by its name.
 _SECONDS: dict[str, float] = {}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_workers():
+    with warm_workers.kept():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,7 @@ from kerasdl.tasks.classification.task import Classification, tolerances
 from kerasdl.tasks.classification.task import compare as compare_answers
 from tests.cases import ALL_CASES
 from tests.test_models import compiled
+from tests.warm_workers import OwnProcess
 
 LABELS = ("cat", "great dane", "emu")
 DATA = DataSpec(Spec((8, 8, 1), "uint8"), Spec((), "int32", LABELS))
@@ -408,7 +409,7 @@ def test_worker_imports_no_keras_and_outlives_interrupts_and_kills(bundle, tmp_p
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Worker() as worker:
+    with OwnProcess() as worker:
         before = signal.signal(
             signal.SIGINT, signal.default_int_handler
         )  # ignored where CI runs in background
