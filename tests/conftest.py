@@ -2,32 +2,38 @@
 
 import resource
 
-import kerasdl.environment
+import pytest
 
-kerasdl.environment.import_tensorflow()
-
-import keras  # noqa: E402
-import pytest  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from tests import warm_workers  # noqa: E402
-
-# They stand in for two GPUs, and have to be there from the start.
-_CPU = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+from kerasdl import environment
 
 #: CPU seconds of each test, by its name.
 _SECONDS: dict[str, float] = {}
 
 
+def pytest_configure(config):
+    """Import TensorFlow where tests run: not in the process that only hands them out to others."""
+    if config.getoption("dist", "no") != "no" and not config.getoption("collectonly"):
+        return
+    environment.import_tensorflow()
+    import tensorflow as tf
+
+    # Two CPU devices stand in for two GPUs, and have to be there from the start.
+    devices = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _warm_workers():
+    from tests import warm_workers
+
     with warm_workers.kept():
         yield
 
 
 @pytest.fixture(autouse=True)
 def _fixed_seed():
+    import keras
+
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")

@@ -24,8 +24,8 @@ def kept():
             self._process, self._log = processes.pop()
         start(self)
 
-    def keep_or_close(self, error, *_):
-        if error is None and self._process is not None and type(self) in (Worker, Converter):
+    def keep_or_close(self, *_):
+        if self._process is not None and type(self) in (Worker, Converter):
             idle[type(self), self.num_threads].append((self._process, self._log))
             self._process = None
         self.close()
