@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pytest
 
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.digits import Digits
@@ -354,8 +353,3 @@ TWO_HEADS = TreeCase(
 )
 EXTRA_CASES += (TWO_OPTIMIZERS, TWO_HEADS)
 ALL_CASES = CASES + EXTRA_CASES
-#: The same for tests that train or export. GoogLeNet's graph takes many times as long there as the others'.
-LONG_CASES = tuple(
-    pytest.param(case, marks=pytest.mark.slow) if case.model.target is GoogLeNet else case
-    for case in ALL_CASES
-)

@@ -32,6 +32,7 @@ from kerasdl.models.vgg import VGG
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.classification.task import Classification
 from tests.test_shipping import exported, recipe_with
+from tests.warm_workers import OwnProcess
 
 QUICK = ("--seconds", "0.01", "--threads", "1,2", "--batch-sizes", "1,4")
 FILES = (
@@ -164,7 +165,7 @@ def test_artefacts_are_opened_with_the_threads_of_the_worker(bundle, monkeypatch
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="counts threads in /proc")
 def test_a_worker_has_so_many_threads(bundle):
     def count(num_threads):
-        with Worker(num_threads) as worker:
+        with OwnProcess(num_threads) as worker:
             predictor = Artefact("saved_model.pb", "saved_model", ("serving_default",)).open(bundle, worker)
             predictor.predict(np.ones((2, 8, 8, 1), np.uint8))
             status = Path(f"/proc/{worker.pid}/status").read_text()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import socket
-import time
+import threading
 
 import numpy as np
 import pytest
@@ -150,10 +150,8 @@ def test_sets_of_another_kind_are_refused(prepare, changes, words):
 
 def test_a_set_that_is_not_prepared_is_reported_at_once(tmp_path, monkeypatch, attempts):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    start = time.monotonic()
     with pytest.raises(UsageError, match=r"(?s)'mnist' is not prepared.*--download.*TFDS_DATA_DIR"):
         Tfds().load()
-    assert time.monotonic() - start < 2
     assert attempts == []
 
 
@@ -185,11 +183,17 @@ def test_a_download_without_network_fails_soon(tmp_path, monkeypatch, attempts):
 def test_a_name_server_that_hangs_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(builder, "_PROBE_SECONDS", 0.2)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(2))
-    start = time.monotonic()
+    given_up, answered = threading.Event(), []
+
+    def hang(*_, **__):
+        answered.append(given_up.wait(30))
+        raise OSError("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     with pytest.raises(RunFailedError, match="no answer in time"):
         Tfds(download=True).load()
-    assert time.monotonic() - start < 1.5
+    assert answered == []
+    given_up.set()
 
 
 def test_a_set_to_be_fetched_by_hand_says_so(tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ from kerasdl.training.callbacks.position import Position
 from kerasdl.training.interruption import Interruptions
 from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers.make import make_optimizer, moving_averages
-from tests.cases import ALL_CASES, EXTRA_CASES, LONG_CASES, TWO_HEADS, TWO_OPTIMIZERS
+from tests.cases import ALL_CASES, EXTRA_CASES, TWO_HEADS, TWO_OPTIMIZERS
 
 NORMALIZED = EXTRA_CASES[0]
 TOGETHER = dataclasses.replace(TWO_OPTIMIZERS, model=TWO_OPTIMIZERS.model.replace(together=True))
@@ -64,7 +64,8 @@ def assert_same_update(case, tolerance=1e-5, one=None, two=None, **fields):
         np.testing.assert_allclose(history_one[name], history_two[name], atol=max(tolerance, 1e-5))
 
 
-@pytest.mark.parametrize("case", LONG_CASES, ids=str)
+@pytest.mark.by_default(lambda case: case is EXTRA_CASES[1])  # the others in `test_partial_last_batch`
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
 def test_two_replicas_equal_one(case):
     # Larger steps of deep networks with batch normalisation multiply differences of rounding.
     assert_same_update(case, learning_rate=0.002)
@@ -73,20 +74,17 @@ def test_two_replicas_equal_one(case):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"momentum": 0.9, "nesterov": True},
-        {"clip_norm": 0.05},
-        {"global_clip_norm": 0.05},
-        {"ema_momentum": 0.8},
-        {"weight_decay": 0.1},
-        {"steps_per_execution": 3},
-        {"schedule": "one_cycle"},
+        {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "ema_momentum": 0.8},
+        {"clip_norm": 0.05, "schedule": "one_cycle"},
+        {"global_clip_norm": 0.05, "steps_per_execution": 3},
     ],
-    ids=lambda fields: next(iter(fields)),
+    ids="-".join,
 )
 def test_features_on_two_replicas(fields):
     assert_same_update(NORMALIZED, **fields)
 
 
+@pytest.mark.by_default(lambda case, examples: examples == 41 or case is NORMALIZED)
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 @pytest.mark.parametrize("examples", [41, 34])
 def test_partial_last_batch(case, examples):
@@ -94,11 +92,13 @@ def test_partial_last_batch(case, examples):
     assert_same_update(case, examples=examples)
 
 
+@pytest.mark.by_default(lambda case: case in (NORMALIZED, TWO_OPTIMIZERS))
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 def test_mixed_float16_on_two_replicas(case):
     assert_same_update(case, tolerance=5e-3, precision="mixed_float16")
 
 
+@pytest.mark.by_default(lambda case, strategy: strategy == "cpu:2" or case is ALL_CASES[1])
 @pytest.mark.parametrize("case", [ALL_CASES[1], *SENTINELS[1:]], ids=str)
 @pytest.mark.parametrize("strategy", ["none", "cpu:2"])
 def test_gradient_accumulation_is_the_same_update(case, strategy):

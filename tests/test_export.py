@@ -32,11 +32,13 @@ from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.runtimes import open_artifact
 from kerasdl.inference.worker.client import Worker
+from kerasdl.models.convnet import ConvNet
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.tasks.classification.task import Classification, tolerances
 from kerasdl.tasks.classification.task import compare as compare_answers
-from tests.cases import LONG_CASES
+from tests.cases import ALL_CASES
 from tests.test_models import compiled
+from tests.warm_workers import OwnProcess
 
 LABELS = ("cat", "great dane", "emu")
 DATA = DataSpec(Spec((8, 8, 1), "uint8"), Spec((), "int32", LABELS))
@@ -407,7 +409,7 @@ def test_worker_imports_no_keras_and_outlives_interrupts_and_kills(bundle, tmp_p
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Worker() as worker:
+    with OwnProcess() as worker:
         before = signal.signal(
             signal.SIGINT, signal.default_int_handler
         )  # ignored where CI runs in background
@@ -742,7 +744,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(spec, tmp_pa
         bundles.write_bundle(spec, root=tmp_path / "file", batches=None, converter=None, info={})
 
 
-@pytest.mark.parametrize("case", LONG_CASES, ids=str)
+@pytest.mark.by_default(lambda case: case.model.target is ConvNet)
+@pytest.mark.parametrize("case", ALL_CASES, ids=str)
 def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     """Trained a little, so that every weight is its own and counts; int16x8 and any batch size too."""
     features, labels = case.examples(40)

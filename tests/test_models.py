@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from kerasdl.layers import BatchNormalization
 from kerasdl.network.network import logits
-from tests.cases import ALL_CASES, CASES, LONG_CASES, NUM_CLASSES
+from kerasdl.training import devices
+from tests.cases import ALL_CASES, CASES, EXTRA_CASES, NUM_CLASSES
 
 each_case = pytest.mark.parametrize("case", ALL_CASES, ids=str)
-each_trained_case = pytest.mark.parametrize("case", LONG_CASES, ids=str)
 
 
 def compiled(case, network, **fields):
@@ -82,7 +82,8 @@ def test_every_weight_has_a_gradient(case):
             assert np.abs(gradient).max() > 0, weight.path
 
 
-@each_trained_case
+@pytest.mark.by_default(lambda case: case in EXTRA_CASES)
+@each_case
 def test_overfits_one_batch(case):
     network = compiled(case, case.build(), learning_rate=case.learning_rate)
     batch = tf.data.Dataset.from_tensors(case.batch(16)).repeat()
@@ -107,13 +108,26 @@ def test_round_trip_keeps_arguments_and_weights(case, tmp_path):
     np.testing.assert_array_equal(case.logits(network, images), case.logits(loaded, images))
 
 
-@each_trained_case
-@pytest.mark.parametrize(
-    "policy",
-    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],  # a CPU emulates float16
-)
-def test_reduced_precision(case, policy):
-    """Layers compute in the reduced type, logits and weights stay float32, and a step moves the weights."""
+def assert_reduced(network, images, case, policy):
+    """Layers compute in the reduced type, logits and weights stay float32."""
+    assert case.logits(network, images).dtype == tf.float32
+    kernels = [layer for layer in network._flatten_layers() if hasattr(layer, "kernel")]
+    assert all(layer.kernel.dtype == "float32" for layer in kernels)
+    reduced = [layer for layer in kernels if layer.compute_dtype == policy.removeprefix("mixed_")]
+    assert {layer.name for layer in kernels if layer not in reduced} == case.heads
+
+
+@each_case
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_heads_and_weights_stay_float32(case, policy):
+    keras.config.set_dtype_policy(policy)
+    assert_reduced(case.build(), case.examples(2)[0], case, policy)
+
+
+@pytest.mark.by_default(lambda case, policy: case in EXTRA_CASES and policy == "mixed_bfloat16")
+@each_case
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])  # a CPU emulates float16
+def test_a_step_in_reduced_precision_moves_the_weights(case, policy):
     keras.config.set_dtype_policy(policy)
     network = compiled(case, case.build(), precision=policy)
     images, _ = case.examples(16)
@@ -121,12 +135,15 @@ def test_reduced_precision(case, policy):
     batch = tf.data.Dataset.from_tensors(case.batch(16)).repeat()
     history = network.fit(batch, steps_per_epoch=3, epochs=1, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"][-1])
-    assert case.logits(network, images).dtype == tf.float32
-    kernels = [layer for layer in network._flatten_layers() if hasattr(layer, "kernel")]
-    assert all(layer.kernel.dtype == "float32" for layer in kernels)
-    reduced = [layer for layer in kernels if layer.compute_dtype == policy.removeprefix("mixed_")]
-    assert {layer.name for layer in kernels if layer not in reduced} == case.heads
+    assert_reduced(network, images, case, policy)
     assert any(not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
+
+
+@each_case
+def test_no_layer_trains_otherwise_on_two_replicas(case, caplog):
+    with devices.choose("cpu:2").scope():
+        case.compile(case.build())
+    assert not caplog.text
 
 
 @each_case

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import logging
+import shutil
 
 import keras
 import numpy as np
@@ -73,6 +74,13 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def threads(run):
     return trace.read(raw_files(run)[0], with_stats=(EXECUTION,))
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory):
+    """The folder of a short run and the network that it trained; nothing changes them."""
+    folder = tmp_path_factory.mktemp("profiled")
+    return folder, fit(folder)
 
 
 class Raising(keras.callbacks.Callback):
@@ -272,11 +280,11 @@ def test_two_replicas_are_profiled(tmp_path):
         assert groups[name]["thread_ms"] > 0, name
 
 
-def test_the_weights_are_those_without_a_profile(tmp_path):
+def test_the_weights_are_those_without_a_profile(tmp_path, profiled):
+    folder, network = profiled
     plain = fit(tmp_path, profile=False)
-    profiled = fit(tmp_path)
-    assert raw_files(tmp_path)
-    for left, right in zip(plain.get_weights(), profiled.get_weights(), strict=True):
+    assert raw_files(folder)
+    for left, right in zip(plain.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -367,8 +375,8 @@ def test_a_profiler_that_someone_else_has_ended_is_said(tmp_path, caplog):
     assert ["has ended the profiler" in record.getMessage() for record in caplog.records] == [True]
 
 
-def test_a_second_profile_leaves_the_first(tmp_path):
-    fit(tmp_path)
+def test_a_second_profile_leaves_the_first(tmp_path, profiled):
+    shutil.copytree(profiled[0], tmp_path, dirs_exist_ok=True)
     (folder,) = tmp_path.glob("logs/plugins/profile/*")
     folder.rename(folder.with_name("earlier"))  # the profiler names it by the second; this test is faster
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

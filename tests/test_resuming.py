@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import logging
 import os
 import shutil
@@ -136,10 +137,17 @@ VARIANTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return a function that trains a variant without interruption, once."""
+    return functools.cache(lambda variant: train(tmp_path_factory.mktemp("whole"), **VARIANTS[variant]).run)
+
+
+@pytest.mark.by_default(lambda variant, step: (step == 30) == (variant == "accumulation"))
 @pytest.mark.parametrize("step", [10, 30])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_variants_go_on_exactly(tmp_path, variant, step):
-    whole = train(tmp_path / "whole", **VARIANTS[variant]).run
+def test_variants_go_on_exactly(tmp_path, whole, variant, step):
+    whole = whole(variant)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Position, "on_train_batch_end", _stop_after(step, Position.on_train_batch_end))
         with pytest.raises(Interrupted):
@@ -263,6 +271,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.by_default(lambda fault, place: (fault, place) in {("disk", "checkpoint"), ("memory", "step")})
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("place", ["checkpoint", "step"])
 def test_faults_leave_the_last_checkpoint_whole(tmp_path, finished, monkeypatch, fault, place):
@@ -438,7 +447,7 @@ def test_signals_finish_the_step_and_say_how_to_go_on(tmp_path, signum, code):
     )  # fmt: skip
     assert process.stdout.readline().startswith("epoch 1/")
     process.send_signal(signum)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert errors.endswith("  kerasdl train --resume runs/mlp/1\n")
@@ -475,7 +484,7 @@ def test_max_time_ends_the_epoch_and_the_run(tmp_path):
     result = train(tmp_path, epochs=100_000, max_time="3s")
     status = result.run.read_json("status.json")
     assert status["stopped"] == "max time"
-    assert 3 <= status["elapsed_seconds"] < 60
+    assert status["elapsed_seconds"] >= 3
     assert result.metrics["examples"] > 0  # it is evaluated all the same
     with pytest.raises(UsageError, match=r"has trained for \d+ seconds. Give a longer --max-time"):
         resume(result.run, max_time="2s")

@@ -231,10 +231,11 @@ def test_statistics_that_cannot_follow_are_said(tmp_path, caplog, momentum, lags
     run = train(tmp_path, model=network, epochs=1).run
     said = "momentum of 0.99: after the 20 batches of this run, 82% of its moving statistics are still the"
     assert (said in caplog.text) == ("Batch normalisation has" in caplog.text) == lags
-    caplog.clear()
-    train(tmp_path, model=network, epochs=1, gradient_accumulation_steps=16)  # 0.99 ** 320 is 0.04
-    train(tmp_path, model=network, epochs=1, weights=str(run.path))
-    assert "Batch normalisation has" not in caplog.text
+    if lags:
+        caplog.clear()
+        train(tmp_path, model=network, epochs=1, gradient_accumulation_steps=16)  # 0.99 ** 320 is 0.04
+        train(tmp_path, model=network, epochs=1, weights=str(run.path))
+        assert "Batch normalisation has" not in caplog.text
 
 
 def test_a_class_without_weight_is_never_learned(tmp_path):

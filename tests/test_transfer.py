@@ -1,6 +1,7 @@
 """Training in two phases, with a part of the network frozen and then with all of it."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -67,7 +68,11 @@ def source(tmp_path_factory):
 
 @pytest.fixture
 def transfer(source):
-    """Fields of a recipe with both phases: 9 steps an epoch, the border is after step 18."""
+    return phases(source)
+
+
+def phases(source):
+    """Return fields of a recipe with both phases: 9 steps an epoch, the border is after step 18."""
     return {
         "weights": str(source.path), "freeze": "backbone", "epochs": 2, "fine_tune_epochs": 2,
         "fine_tune_learning_rate": 2e-3, "weight_decay": 0.01,
@@ -172,15 +177,24 @@ VARIANTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, source):
+    """Return a function that trains a variant without interruption, once."""
+    return functools.cache(
+        lambda variant: train(tmp_path_factory.mktemp("whole"), **phases(source), **VARIANTS[variant])
+    )
+
+
+@pytest.mark.by_default(lambda variant, step: (step == 18) == (variant == "plain"))
 @pytest.mark.parametrize("step", [5, 18, 25])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_both_phases_go_on_exactly_without_the_file_of_weights(
-    tmp_path, source, transfer, monkeypatch, variant, step
+    tmp_path, source, whole, monkeypatch, variant, step
 ):
     copy = tmp_path / "source"
     shutil.copytree(source.path, copy)
-    fields = {**transfer, **VARIANTS[variant], "weights": str(copy)}
-    whole = train(tmp_path / "whole", **fields)
+    fields = {**phases(source), **VARIANTS[variant], "weights": str(copy)}
+    whole = whole(variant)
     run = stopped_at(step, tmp_path / "cut", monkeypatch, **fields)
     shutil.rmtree(copy)
     state = json.loads(max(run.checkpoints.glob("*/state.json")).read_text())

@@ -52,7 +52,7 @@ class _SavedModelElsewhere(Predictor):
 
     def __init__(self, folder: Path, worker: Worker):
         self._worker = worker
-        super().__init__(folder, (), worker.ask("load", path=str(folder)))
+        super().__init__(folder, (), worker.ask("load", path=str(folder.absolute())))
 
     def durations(self, endpoint, inputs, *, seconds, calls=None):
         prepared = self._prepare(endpoint, inputs)

@@ -97,7 +97,8 @@ def write_bundle(
         folder = Path(temporary) / "bundle"  # the temporary folder itself is closed to other users
         folder.mkdir()
         fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written
-        fresh.start()
+        if "saved_model" in formats:
+            fresh.start()
         tflite = TFLiteWriter(spec, converter, Path(temporary) / "tflite", dynamic_batch=dynamic_batch)
         plan = dict(plan_files(spec, folder, tflite, formats, tflite_modes))
         errors = write_files(plan)

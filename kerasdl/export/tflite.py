@@ -54,8 +54,8 @@ class Converter(Worker):
         """
         self.ask(
             "convert",
-            source=str(source),
-            target=str(target),
+            source=str(source.absolute()),
+            target=str(target.absolute()),
             mode=mode,
             signatures=list(signatures),
             calibration=calibration,
