@@ -97,10 +97,10 @@ def write_bundle(
         folder = Path(temporary) / "bundle"  # the temporary folder itself is closed to other users
         folder.mkdir()
         fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written
-        if "saved_model" in formats:
-            fresh.start()
         tflite = TFLiteWriter(spec, converter, Path(temporary) / "tflite", dynamic_batch=dynamic_batch)
         plan = dict(plan_files(spec, folder, tflite, formats, tflite_modes))
+        if any(artefact.kind == "saved_model" for artefact in plan):
+            fresh.start()
         errors = write_files(plan)
         written = [artefact for artefact in plan if artefact.file not in errors]
         if not written:
