@@ -107,6 +107,10 @@ class Case:
         """Return the classes among the targets."""
         return targets
 
+    def shipped(self, network, features) -> tuple[str, np.ndarray]:
+        """Return the name and the values of the main output of an export."""
+        return "probabilities", keras.ops.softmax(self.logits(network, features)).numpy()
+
 
 class TreeCase(Case):
     """A network with two inputs and two outputs, each with sample weights of its own."""
@@ -134,6 +138,9 @@ class TreeCase(Case):
 
     def labels(self, targets):
         return targets["kind"]
+
+    def shipped(self, network, features):
+        return "kind", self.logits(network, features).numpy()
 
 
 @keras.saving.register_keras_serializable("kerasdl_tests")
