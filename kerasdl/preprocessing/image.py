@@ -10,6 +10,7 @@ from keras import ops
 
 from kerasdl.errors import UsageError
 from kerasdl.layers.config import config_of
+from kerasdl.preprocessing.preprocessing import Preprocessing
 
 _NUM_PATCHES = 5_000_000  # that whitening is measured on: some 5,000 images of 32x32
 
@@ -38,7 +39,7 @@ def decode_image(encoded, height: int, width: int, channels: int):
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class ImagePreprocessing(keras.layers.Layer):
+class ImagePreprocessing(Preprocessing):
     """Raw pixels of any numeric dtype, 0..255, to the floats a network was trained on.
 
     In order: cast to float32, resize (bilinear), convert channels, order them, rescale, standardise, whiten.

@@ -12,7 +12,7 @@ from kerasdl.errors import UsageError
 from kerasdl.files import next_version, read_json
 from kerasdl.public import current_name
 from kerasdl.recipe import Recipe
-from kerasdl.recipe.document import encode, leaves, to_json
+from kerasdl.recipe.document import defaults, encode, leaves, to_json
 from kerasdl.runs import folder as runs
 from kerasdl.runs.folder import Run
 
@@ -82,9 +82,10 @@ def open_search(
 
 
 def _is_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Tell whether two identities are equal; earlier versions named classes by their modules."""
+    """Tell whether two identities are equal; earlier versions had other names of classes and fewer fields."""
     known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
-    return known == now
+    added = {f"data.{name}": value for name, value in defaults(known.get("data") or "").items()}
+    return {**added, **known} == {**added, **now}
 
 
 def is_finished(document: Mapping[str, Any], max_trials: int | None) -> bool:
