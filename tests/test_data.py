@@ -14,6 +14,7 @@ from kerasdl.data.batches import evaluation_batches
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.labelled.carving import carve
 from kerasdl.errors import UsageError
+from kerasdl.recipe.document import encode, leaves
 
 
 @pytest.fixture(autouse=True)
@@ -240,6 +241,13 @@ def test_npz_numbers_that_cannot_be_used(tmp_path, changes, words):
         data.Npz(path=path, targets="numbers").load()
 
 
+def test_a_source_of_an_earlier_version_with_fewer_fields_is_the_same():
+    now = encode(data.Npz(path="x.npz"))
+    then = {**now, "fields": {name: value for name, value in now["fields"].items() if name != "targets"}}
+    assert dict(leaves(then)) == dict(leaves(now))
+    assert dict(leaves(encode(data.Npz(path="x.npz", targets="numbers")))) != dict(leaves(then))
+
+
 def test_npz_in_any_order_in_memory(tmp_path):
     x = np.asfortranarray(pictures(20))
     splits = saved(tmp_path, x_train=x, x_test=np.asfortranarray(pictures(4))).load()
@@ -385,8 +393,8 @@ def test_folder_of_every_format_in_any_case_with_links_and_clutter(tmp_path):
     image = np.repeat(pictures(1, channels=1)[0] // 2 * 2, 3, axis=-1)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        for suffix, encode in ENCODERS.items():
-            (tmp_path / name / f"x{suffix}").write_bytes(encode(image).numpy())
+        for suffix, encoder in ENCODERS.items():
+            (tmp_path / name / f"x{suffix}").write_bytes(encoder(image).numpy())
         (tmp_path / name / "y.bmp").write_bytes(bmp(image))
         (tmp_path / name / "z.GIF").write_bytes(gif(image))
         (tmp_path / name / "link.png").symlink_to(tmp_path / name / "x.png")

@@ -224,7 +224,8 @@ def test_chosen_classes_have_labels_in_the_order_of_the_choice(prepare, max_memo
     for name in ("train", "validation", "test"):
         images, labels = examples(getattr(whole, name))
         names |= {
-            image.tobytes(): whole.class_names[label] for image, label in zip(images, labels, strict=True)
+            image.tobytes(): whole.spec.class_names[label]
+            for image, label in zip(images, labels, strict=True)
         }
     for name in ("train", "validation", "test"):
         images, labels = examples(getattr(splits, name))

@@ -64,13 +64,20 @@ def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Tas
         if "error" in row:
             table.add_row(row["file"], "failed")
             continue
-        figures = [format(row[name], form) if name in row else "" for name, (_, form) in task.columns.items()]
+        figures = [_figure(row, name, form) for name, (_, form) in task.columns.items()]
         latency = f"{row['latency_ms']:.3f} ms" if "latency_ms" in row else ""
         table.add_row(row["file"], f"{row['bytes'] / 1e3:,.0f} kB", *figures, latency)
     console.print(table)
     for row in rows:
         if "error" in row:
             console.print(f"{row['file']}: {row['error']}", style="red")
+
+
+def _figure(row: Mapping[str, Any], name: str, form: str) -> str:
+    from kerasdl.inference.endpoint import figure_of
+
+    value = figure_of(row, name)
+    return "" if value is None else format(value, form)
 
 
 def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
@@ -85,7 +92,9 @@ def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
     """
     from rich.table import Table
 
-    columns = {name: column for name, column in task.columns.items() if any(name in row for row in rows)}
+    columns = {
+        name: column for name, column in task.columns.items() if any(_figure(row, name, "") for row in rows)
+    }
     cells = [cell for row in rows for cell in row.get("speed", ())]
     sizes = sorted({cell["batch_size"] for cell in cells})
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -95,7 +104,7 @@ def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
     for title in ("size", *(title for title, _ in columns.values()), "threads", *latency, *throughput):
         table.add_column(title, justify="right")
     for row in rows:
-        figures = [format(row[name], form) if name in row else "" for name, (_, form) in columns.items()]
+        figures = [_figure(row, name, form) for name, (_, form) in columns.items()]
         about = [row["file"], f"{row['bytes'] / 1e3:,.0f} kB", *figures]
         if "error" in row:
             table.add_row(*about, "failed")

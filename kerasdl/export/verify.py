@@ -108,10 +108,7 @@ def compare(
     name = first.endpoint.name
     features, *_ = next(iter(first.batches()))
     one = {key: value[:1] for key, value in first.endpoint.inputs_of(features, 0).items()}
-    figures, evaluation = found[name], found[name].get("evaluation", {})
-    if figures.keys() & evaluation.keys() <= {"examples"}:  # the comparison tells nothing of how good it is
-        figures = {**evaluation, **figures}
-    return {**figures, "latency_ms": predictor.latency(name, one), "endpoints": found}, problems
+    return {**found[name], "latency_ms": predictor.latency(name, one), "endpoints": found}, problems
 
 
 def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:

@@ -87,6 +87,11 @@ class Endpoint:
     example: str = ""
 
 
+def figure_of(row: Mapping[str, Any], name: str) -> Any:
+    """Return a figure of a file's row: of its comparison, or else of the task's judgement; None without."""
+    return row.get(name, row.get("evaluation", {}).get(name))
+
+
 def signature(endpoint: Endpoint) -> "list[tf.TensorSpec]":
     """Return the inputs of an endpoint in order, each with the name it has in every format."""
     import tensorflow as tf

@@ -17,7 +17,7 @@ from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import recheck
 from kerasdl.export.card import read_card
 from kerasdl.inference.answers import caller
-from kerasdl.inference.endpoint import Arrays, Endpoint
+from kerasdl.inference.endpoint import Arrays, Endpoint, figure_of
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.worker.client import Worker
 from kerasdl.jobs import open as loading
@@ -169,7 +169,7 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
 def _row(recorded: Mapping[str, Any], task: Task, damaged: Mapping[str, str]) -> dict[str, Any]:
     """Start an artefact's row: with the figures of its export, and with what is wrong with its files."""
     kept = ("file", "kind", "bytes", "endpoint", *task.columns)
-    row = {name: recorded[name] for name in kept if name in recorded}
+    row = {name: figure_of(recorded, name) for name in kept if figure_of(recorded, name) is not None}
     owns = recheck.recorded_artefact(recorded).owns
     if problems := [text for path, text in damaged.items() if owns(path)]:
         return {**row, "error": " ".join(problems)}  # it is not opened: that can bring a process down

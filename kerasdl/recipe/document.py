@@ -58,16 +58,26 @@ def encode(value: Any) -> Any:
 def leaves(encoded: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the values in a JSON document with their path: ("model.dropout", 0.2).
 
-    The name of a class stands at the path of the part itself. Lists are values.
+    The name of a class stands at the path of the part itself. Lists are values. Fields that a document of an
+    earlier version lacks have their defaults.
     """
     if isinstance(encoded, Mapping) and encoded.keys() == {"type", "fields"}:
         yield name, public.current_name(encoded["type"])
-        encoded = encoded["fields"]
+        encoded = {**defaults(public.current_name(encoded["type"])), **encoded["fields"]}
     if isinstance(encoded, Mapping) and encoded:
         for key, part in encoded.items():
             yield from leaves(part, f"{name}.{key}" if name else str(key))
     else:
         yield name, encoded
+
+
+def defaults(type_name: str) -> dict[str, Any]:
+    """Return the defaults of a data source, task or augmentation of kerasdl, as JSON values."""
+    name = type_name.removeprefix("kerasdl>")
+    if not public.PLACES.get(name, "").startswith(("kerasdl.data.", "kerasdl.tasks.")):
+        return {}
+    fields = dataclasses.fields(public.find(name))
+    return {field.name: encode(field.default) for field in fields if field.default is not dataclasses.MISSING}
 
 
 def decode(value: Any, folder: Path | None = None) -> Any:

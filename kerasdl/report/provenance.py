@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.inference.endpoint import figure_of
 from kerasdl.report.blocks import Block, Code, Column, Figure, Figures, Notice, Section, Table, Text
 from kerasdl.runs.record import Record, flat
 from kerasdl.runs.state import num_epochs
@@ -51,7 +52,10 @@ def _bundle(
         rows = [[file, value[:16]] for file, value in hashes.items()]
         table = Table(f"Files that were exported to {name}", [Column("file"), hash_column], rows)
         return [Notice(f"The bundle {name} {what}: it was moved, deleted or replaced.", "warning"), table]
-    own = {key: value for key, value in columns.items() if any(key in row for row in card["artefacts"])}
+    rows = card["artefacts"]
+    own = {
+        key: value for key, value in columns.items() if any(figure_of(row, key) is not None for row in rows)
+    }
     titles = [Column("file"), Column("kind"), Column("size (kB)", ",.1f")]
     titles += [Column(title, form) for title, form in own.values()]
     titles += [Column("latency (ms)", ".3f"), hash_column]
@@ -60,7 +64,7 @@ def _bundle(
         if "error" in row:
             failed.append(Notice(f"{row['file']} could not be exported: {row['error']}", "error"))
             continue
-        figures = [row.get(key) for key in own]
+        figures = [figure_of(row, key) for key in own]
         rows.append([
             row["file"], row["kind"], row["bytes"] / 1e3, *figures, row.get("latency_ms"), row["sha256"][:16]
         ])  # fmt: skip

@@ -13,7 +13,7 @@ from kerasdl.errors import UsageError
 from kerasdl.files import next_version, read_json
 from kerasdl.public import current_name
 from kerasdl.recipe import Recipe
-from kerasdl.recipe.document import encode, leaves, to_json
+from kerasdl.recipe.document import defaults, encode, leaves, to_json
 from kerasdl.runs import folder as runs
 from kerasdl.runs.folder import Run
 
@@ -85,10 +85,12 @@ def open_search(
 def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a search has the identity `now`.
 
-    Earlier versions named classes by their modules, and hashed the bytes of the space's file.
+    Earlier versions named classes by their modules, had fewer fields of data, and hashed the bytes of the
+    space's file.
     """
     known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
-    copy = folder.path / "space.py"
+    added = {f"data.{name}": value for name, value in defaults(known.get("data") or "").items()}
+    known, now, copy = {**added, **known}, {**added, **now}, folder.path / "space.py"
     if known != now and copy.is_file():
         known["space"] = _hash_code(copy)
     return known == now

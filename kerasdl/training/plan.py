@@ -69,8 +69,15 @@ def plan_run(
         observe: the observer of a trial; see `Plan`.
 
     Raises:
-        UsageError: when the initial weights are not there, or the data has fewer examples than a batch.
+        UsageError: when the initial weights are not there, the data has fewer examples than a batch, or
+            several replicas would share texts.
     """
+    texts = any(spec.dtype == "string" for spec in tf.nest.flatten(data.spec.inputs))
+    if texts and devices.num_replicas > 1:
+        raise UsageError(
+            f"The examples are texts, which TensorFlow cannot divide among {devices.num_replicas} replicas. "
+            "Use --strategy none, or a source whose load() turns them into numbers."
+        )
     recipe, data, steps = _sized(recipe, data, dry_run)
     weights = None if has_begun else source.find(recipe)
     if weights is not None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasdl.export.readme import templates
+from kerasdl.inference.endpoint import figure_of
 
 #: How languages call the types of inputs.
 _JAVASCRIPT = {
@@ -42,9 +43,13 @@ def readme_text(card: Fields) -> str:
 def _head(card: Fields, rows: Sequence[Fields]) -> str:
     figures = {key: None for row in rows for key, value in row.items() if isinstance(value, float)}
     figures.pop("latency_ms", None)
+    evaluated = {key: None for row in rows for key in row.get("evaluation", {}) if key != "examples"}
+    if not figures.keys() & evaluated.keys():  # the comparison does not tell how good a file is
+        figures |= evaluated
     lines = []
     for row in rows:
-        shown = [f"{row[key]:.4g}" if key in row else "" for key in figures]
+        values = [figure_of(row, key) for key in figures]
+        shown = [f"{value:.4g}" if isinstance(value, (int, float)) else "" for value in values]
         latency = f"{row['latency_ms']:.3g} ms" if "latency_ms" in row else ""
         cells = [f"`{row['file']}`", f"{row['bytes'] / 1000:,.0f} kB", *shown, latency]
         lines.append(f"| {' | '.join(cells)} |")
