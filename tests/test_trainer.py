@@ -61,8 +61,9 @@ def history(result):
 def validation_of(result):
     """Evaluate the saved network on the validation split, on one device."""
     network = keras.saving.load_model(result.run.model_file)
-    network.compile(loss=result.recipe.task.loss(), metrics=result.recipe.task.metrics())
-    split = result.recipe.data.load().validation
+    dataset, task = result.recipe.data.load(), result.recipe.task
+    network.compile(loss=task.loss(dataset.spec), metrics=task.metrics(dataset.spec))
+    split = dataset.validation
     return network.evaluate(split.features, split.targets, verbose=0, return_dict=True)
 
 
