@@ -76,6 +76,8 @@ def pytest_runtest_logreport(report):
 
 def pytest_terminal_summary(terminalreporter):
     """Print the ten tests that took most, fixtures included, and the sum of all."""
+    if not _SECONDS:
+        return
     terminalreporter.section(f"CPU seconds: {sum(_SECONDS.values()):.0f} in all")
     for name in sorted(_SECONDS, key=_SECONDS.get, reverse=True)[:10]:
         terminalreporter.line(f"{_SECONDS[name]:6.1f} {name}")

@@ -1,6 +1,7 @@
 """The update on two replicas equals that on one, whatever the recipe asks of it (SGD: nothing hides)."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import keras
@@ -84,7 +85,9 @@ def test_features_on_two_replicas(fields):
     assert_same_update(NORMALIZED, **fields)
 
 
-@pytest.mark.by_default(lambda case, examples: examples == 41 or case is NORMALIZED)
+@pytest.mark.by_default(
+    lambda case, examples: case is not TOGETHER and (case is NORMALIZED) == (examples == 34)
+)
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 @pytest.mark.parametrize("examples", [41, 34])
 def test_partial_last_batch(case, examples):
@@ -98,12 +101,20 @@ def test_mixed_float16_on_two_replicas(case):
     assert_same_update(case, tolerance=5e-3, precision="mixed_float16")
 
 
-@pytest.mark.by_default(lambda case, strategy: strategy == "cpu:2" or case is ALL_CASES[1])
+@functools.cache
+def undivided(case):
+    """Return the weights after training without micro-batches on one device."""
+    return trained(case, "none")[0]
+
+
+@pytest.mark.by_default(
+    lambda case, strategy: case is ALL_CASES[1] or (strategy == "cpu:2" and case is not TWO_OPTIMIZERS)
+)
 @pytest.mark.parametrize("case", [ALL_CASES[1], *SENTINELS[1:]], ids=str)
 @pytest.mark.parametrize("strategy", ["none", "cpu:2"])
 def test_gradient_accumulation_is_the_same_update(case, strategy):
     """Without batch normalisation, whose statistics are those of a micro-batch."""
-    whole, _, _ = trained(case, "none")
+    whole = undivided(case)
     parts, _, _ = trained(case, strategy, gradient_accumulation_steps=4)
     for left, right in zip(whole, parts, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-5)

@@ -180,6 +180,7 @@ def test_report(here, capsys):
     assert "94.43" in (here / "runs/mlp/1/report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_reproduce(kept, here, capsys):
     capsys.readouterr()
     main(["reproduce", str(kept / "runs/mlp/1"), "--json"])  # other processors give other last bits: code 1
@@ -193,6 +194,7 @@ def test_reproduce(kept, here, capsys):
     assert compared["recipes"] == {}  # what classes are called now is no other setting
 
 
+@pytest.mark.slow
 def test_export(kept, here, capsys):
     unpack("finished", here)
     shutil.rmtree("exported")
@@ -207,12 +209,14 @@ def test_export(kept, here, capsys):
         )
 
 
+@pytest.mark.slow
 def test_weights_of_an_earlier_run(kept, here):
     arguments = ["--epochs", "1", "--learning-rate", "1e-9", "--schedule", "constant", "--no-export"]
     assert main([*TRAIN.split(), *arguments, "--weights", str(kept / "runs/mlp/1")]) == 0
     assert accuracy(here / "runs/mlp/1") == pytest.approx(ANSWERS["runs"]["runs/mlp/1"], **CLOSE)
 
 
+@pytest.mark.slow
 def test_a_run_is_a_recipe(kept, here):
     recipe = kerasdl.load_recipe(str(kept / "runs/mlp/1"), epochs=2)
     result = kerasdl.train(recipe, export=False)
@@ -297,6 +301,7 @@ def test_go_on_with_an_interrupted_search(here):
     assert read(search / "search.json")["finished"]
 
 
+@pytest.mark.slow
 def test_add_a_trial_to_a_finished_search(here):
     unpack("search_finished", here)
     search = here / "searches/mlp/1"
@@ -307,6 +312,7 @@ def test_add_a_trial_to_a_finished_search(here):
     assert found.best().number == 3
 
 
+@pytest.mark.slow
 def test_add_a_trial_to_a_random_search(here):
     unpack("search_random", here)
     assert main([*RANDOM.split(), "--max-trials", "3"]) == 0

@@ -153,7 +153,7 @@ def test_every_file_answers_as_keras_does(bundle, expected, images, file):
 
 
 def test_rows_hold_what_was_measured(bundle, expected, batches):
-    labels = np.concatenate([labels for _, labels in batches()])
+    labels = np.concatenate([labels for _, labels, _ in batches()])
     accuracy = (expected.argmax(-1) == labels).mean()
     for row in bundle.rows:
         assert row["latency_ms"] > 0

@@ -1,5 +1,6 @@
 """Every property that each network of the conformance table has to have."""
 
+import functools
 import math
 import re
 
@@ -9,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.layers import BatchNormalization
+from kerasdl.models.lenet5 import LeNet5
+from kerasdl.models.mlp import MLP
 from kerasdl.network.network import logits
 from kerasdl.training import devices
 from tests.cases import ALL_CASES, CASES, EXTRA_CASES, NUM_CLASSES
@@ -24,6 +27,12 @@ def compiled(case, network, **fields):
     return network
 
 
+@functools.cache
+def built(case):
+    """Return a network whose weights no test sets."""
+    return case.build()
+
+
 def set_distinct_weights(network):
     """Give each weight its own values, so that a lost or swapped one shows."""
     rng = np.random.default_rng(7)
@@ -32,7 +41,7 @@ def set_distinct_weights(network):
 
 @each_case
 def test_shape_and_parameters(case):
-    network = case.build()
+    network = built(case)
     images, _ = case.examples(4)
     answer = case.logits(network, images)
     assert answer.shape == (4, NUM_CLASSES)
@@ -40,6 +49,7 @@ def test_shape_and_parameters(case):
     assert network.count_params() == case.parameters
 
 
+@pytest.mark.by_default(lambda case: case.model.target in (LeNet5, MLP))  # the others: `test_zoo.py`
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_parameters_of_the_default(case):
     """Of the weights the shapes alone are made: 138 million numbers would take their time."""
@@ -53,7 +63,7 @@ def test_parameters_of_the_default(case):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_head_follows_features(case):
-    network = case.build()
+    network = built(case)
     images, _ = case.examples(4)
     np.testing.assert_allclose(
         network.head(network.features(images)), case.logits(network, images), atol=1e-6
@@ -62,7 +72,7 @@ def test_head_follows_features(case):
 
 @each_case
 def test_inference_is_the_answer(case):
-    network = case.build()
+    network = built(case)
     images, _ = case.examples(4)
     np.testing.assert_allclose(logits(network, images), case.logits(network, images), atol=1e-6)
 
@@ -117,6 +127,7 @@ def assert_reduced(network, images, case, policy):
     assert {layer.name for layer in kernels if layer not in reduced} == case.heads
 
 
+@pytest.mark.by_default(lambda case, policy: policy == "mixed_bfloat16")
 @each_case
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_heads_and_weights_stay_float32(case, policy):
@@ -148,7 +159,7 @@ def test_no_layer_trains_otherwise_on_two_replicas(case, caplog):
 
 @each_case
 def test_evaluation_is_deterministic_and_training_noisy(case):
-    network = case.build()
+    network = built(case)
     images, _ = case.examples(8)
     np.testing.assert_array_equal(case.logits(network, images), case.logits(network, images))
     noisy = [case.logits(network, images, training=True) for _ in range(2)]

@@ -182,9 +182,16 @@ def application(name, path, shape=(64, 64, 3), include_top=False):
     return network
 
 
-def test_files_of_the_test_have_the_published_layout(tmp_path):
-    application("ResNet50", tmp_path / "r.h5")
-    with h5py.File(tmp_path / "r.h5") as file:
+@pytest.fixture(scope="module")
+def resnet50(tmp_path_factory):
+    """A file of a ResNet-50 in the published layout."""
+    path = tmp_path_factory.mktemp("published") / "r.h5"
+    application("ResNet50", path)
+    return path
+
+
+def test_files_of_the_test_have_the_published_layout(resnet50):
+    with h5py.File(resnet50) as file:
         assert {"layer_names", "backend", "keras_version"} <= set(file.attrs)
         names = published._texts(file["conv2_block1_0_bn"].attrs, "weight_names")
         parts = ["gamma", "beta", "moving_mean", "moving_variance"]
@@ -210,7 +217,8 @@ def assert_equal_outputs(ours, theirs, unit=1.0):
     np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["VGG16", "VGG19", pytest.param("ResNet50", marks=pytest.mark.slow)])
+@pytest.mark.by_default(lambda name: name == "VGG16")
+@pytest.mark.parametrize("name", OURS)
 def test_outputs_equal_keras_applications(tmp_path, name):
     """Features of a network with random weights, with and without the preprocessing that belongs to them."""
     shape = (32, 32, 3) if name.startswith("VGG") else (64, 64, 3)  # the five poolings of VGG leave 1x1
@@ -249,20 +257,20 @@ def test_full_size_outputs_equal_keras_applications(tmp_path, name):
     assert_equal_outputs(network(raw), expected)
 
 
-def test_published_files_of_another_network_are_refused(tmp_path):
-    application("ResNet50", tmp_path / "r.h5")
-    for other, words in (
-        (Config(ResNet, depth=50), "version is v1.5. Give --version v1"),
-        (Config(VGG, depth=16, head_units=()), "this network is a VGG"),
-    ):
-        network = other.build(num_classes=3)
-        network(keras.KerasTensor((None, 64, 64, 3)))
-        with pytest.raises(UsageError, match=words):
-            loaded(recipe_with(tmp_path / "r.h5", model=other), network)
-    thin = Config(ResNet, depth=50, version="v1", width=4).build(num_classes=3)
-    thin(keras.KerasTensor((None, 64, 64, 3)))
-    with pytest.raises(UsageError, match="has weights of the shape"):
-        loaded(recipe_with(tmp_path / "r.h5"), thin)
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (Config(ResNet, depth=50, width=4), "version is v1.5. Give --version v1"),
+        (Config(VGG, depth=16, width=4, head_units=()), "this network is a VGG"),
+        (Config(ResNet, depth=50, version="v1", width=4), "has weights of the shape"),
+    ],
+    ids=str,
+)
+def test_published_files_of_another_network_are_refused(resnet50, other, words):
+    network = other.build(num_classes=3)
+    network(keras.KerasTensor((None, 64, 64, 3)))
+    with pytest.raises(UsageError, match=words):
+        loaded(recipe_with(resnet50, model=other), network)
 
 
 def test_imagenet_without_network(monkeypatch):

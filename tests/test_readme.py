@@ -87,7 +87,7 @@ def test_own_task(here):
 
 
 def test_own_space(here):
-    assert cli.main(["tune", "./my_space.py", "--max-trials", "2", "--epochs", "1"]) == 0
+    assert cli.main(["tune", "./my_space.py", "--max-trials", "1", "--epochs", "1"]) == 0
     assert cli.main(["train", "./my_space.py", "--from-trial", "searches/lenet5/1:best", "--no-export"]) == 0
     assert (here / "runs/lenet5/1/model.keras").is_file()
 

@@ -83,6 +83,12 @@ def _stop_after(step, count):
     return on_train_batch_end
 
 
+@pytest.fixture(scope="module")
+def constant(tmp_path_factory):
+    """The folder of a finished run whose learning rate stays; nothing changes it."""
+    return train(tmp_path_factory.mktemp("constant"), schedule="constant").run.path
+
+
 @pytest.fixture
 def copy_of(tmp_path):
     def make(path):
@@ -168,8 +174,8 @@ def test_a_finished_run_is_left_alone(finished, copy_of, caplog):
     assert before == {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.name != ".lock"}
 
 
-def test_more_epochs(tmp_path):
-    run = train(tmp_path / "short", schedule="constant").run
+def test_more_epochs(tmp_path, constant, copy_of):
+    run = copy_of(constant)
     whole = train(tmp_path / "whole", schedule="constant", epochs=5).run
     resume(run, epochs=5)
     assert_equal_weights(run, whole)
@@ -255,13 +261,22 @@ def test_forced_changes_of_the_steps_begin_the_epoch_again(stopped, copy_of):
     assert run.read_json("status.json")["step"] == position["num_updates"] + 2 * (3 - position["epoch"])
 
 
-@pytest.mark.parametrize("schedule", ["constant", "plateau"])
-def test_a_forced_learning_rate_is_used(tmp_path, schedule):
-    run = train(tmp_path, schedule=schedule, epochs=1).run
+def test_a_forced_learning_rate_is_used(constant, copy_of):
+    run = copy_of(constant)
+    resume(run, epochs=4, learning_rate=1e-4, force=True)
+    assert rates_of(run) == pytest.approx([5e-3] * 3 + [1e-4])
+
+
+def test_a_forced_learning_rate_is_used_by_the_plateau_schedule(tmp_path):
+    run = train(tmp_path, schedule="plateau", epochs=1).run
     resume(run, epochs=2, learning_rate=1e-4, force=True)
+    assert rates_of(run) == pytest.approx([5e-3, 1e-4])
+
+
+def rates_of(run):
     rates = [line.split(",")[5] for line in (run.path / "history.csv").read_text().splitlines()]
     assert rates[0] == "optimizer_learning_rate"
-    assert [float(rate) for rate in rates[1:]] == pytest.approx([5e-3, 1e-4])
+    return [float(rate) for rate in rates[1:]]
 
 
 FAULTS = {
@@ -495,13 +510,13 @@ def test_max_time_ends_the_epoch_and_the_run(tmp_path):
     assert result.run.read_json("status.json")["elapsed_seconds"] >= longer
 
 
-def test_a_run_without_a_limit_goes_on_with_one(tmp_path):
-    result = train(tmp_path, epochs=1)
-    limit = f"{int(result.run.read_json('status.json')['elapsed_seconds']) + 2}s"
+def test_a_run_without_a_limit_goes_on_with_one(finished, copy_of):
+    run = copy_of(finished)
+    limit = f"{int(run.read_json('status.json')['elapsed_seconds']) + 2}s"
     with pytest.raises(UsageError, match="not ended by a time limit"):
-        resume(result.run, max_time=limit)
-    resume(result.run, epochs=100_000, max_time=limit)
-    status = result.run.read_json("status.json")
+        resume(run, max_time=limit)
+    resume(run, epochs=100_000, max_time=limit)
+    status = run.read_json("status.json")
     assert (status["stopped"], status["stage"]) == ("max time", "finished")
 
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import gc
 import itertools
+import logging
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import tensorflow as tf
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from kerasdl.cli import main
 from kerasdl.data.images.digits import Digits
 from kerasdl.jobs import train as trainer
 from kerasdl.models.convnet import ConvNet
@@ -59,8 +61,9 @@ def history(result):
 def validation_of(result):
     """Evaluate the saved network on the validation split, on one device."""
     network = keras.saving.load_model(result.run.model_file)
-    network.compile(loss=result.recipe.task.loss(), metrics=result.recipe.task.metrics())
-    split = result.recipe.data.load().validation
+    dataset, task = result.recipe.data.load(), result.recipe.task
+    network.compile(loss=task.loss(dataset.spec), metrics=task.metrics(dataset.spec))
+    split = dataset.validation
     return network.evaluate(split.features, split.targets, verbose=0, return_dict=True)
 
 
@@ -140,6 +143,7 @@ assert is_op_determinism_enabled()
 """
 
 
+@pytest.mark.slow  # `test_reproduce.py` compares the weights of two processes by default
 def test_the_seed_decides_every_bit(tmp_path):
     """Two processes, since TensorFlow's determinism cannot be turned off again."""
     started = [
@@ -168,14 +172,11 @@ EVERYTHING = shlex.split("""
 """)
 
 
-def test_everything_at_once_on_two_replicas(tmp_path):
-    """A process of its own, as a user has it: nothing has set up two devices there."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "kerasdl", "train", "mlp", "--data", "digits", "--no-export", *EVERYTHING],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    assert "2 replicas" in ran.stderr + ran.stdout
+def test_everything_at_once_on_two_replicas(tmp_path, monkeypatch, capsys, caplog):
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level(logging.INFO, "kerasdl")
+    assert main(["train", "mlp", "--data", "digits", "--no-export", *EVERYTHING]) == 0
+    assert "2 replicas" in "".join(capsys.readouterr()) + caplog.text
     network = keras.saving.load_model(tmp_path / "runs/mlp/1/model.keras")
     assert all(np.isfinite(array).all() for array in network.get_weights())
 

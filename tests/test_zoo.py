@@ -58,6 +58,11 @@ def count(kind, size, **arguments):
     return sum(math.prod(weight.shape) for weight in network.trainable_variables)
 
 
+@pytest.mark.by_default(
+    lambda arguments, **_: (
+        arguments.get("depth", 11) in (11, 18) and arguments not in ({"auxiliary": False}, {"form": "paper"})
+    )
+)
 @pytest.mark.parametrize(("kind", "arguments", "published"), PUBLISHED, ids=name)
 def test_published_sizes(kind, arguments, published):
     assert count(kind, 224, **arguments) == published
