@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasdl.data import batches
 from kerasdl.data.dataset import Dataset
 from kerasdl.data.splits import ArraySplit
+from kerasdl.errors import UsageError
 from kerasdl.recipe import Recipe
 from kerasdl.training import phases
 from kerasdl.training.devices import Devices
