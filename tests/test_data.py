@@ -213,6 +213,9 @@ def test_npz_says_what_its_targets_are(tmp_path):
     with pytest.raises(UsageError, match=r"y_train has the dtype float64.* --targets numbers"):
         data.Npz(path=path).load()
     assert data.Npz(path=path, targets="numbers").load().spec.targets.dtype == "float32"
+    one_hot = {"y_train": np.eye(2)[np.arange(20) % 2], "y_test": np.eye(2)[np.arange(4) % 2]}
+    with pytest.raises(UsageError, match="One-hot"):
+        saved(tmp_path, **one_hot).load()
     path = saved(tmp_path).path
     assert data.Npz(path=path).load().spec.class_names == ("0", "1")
     assert data.Npz(path=path, targets="numbers").load().spec.class_names == ()

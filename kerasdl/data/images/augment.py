@@ -254,7 +254,7 @@ class ImageAugmentation(OfImages):
 
 
 def _rectangles(images, sides, seed):
-    """Say which pixels (B, H, W, 1) lie in a rectangle of `sides` (B, 2) pixels about a random one."""
+    """Return which pixels (B, H, W, 1) lie in a rectangle of `sides` (B, 2) pixels about a random one."""
     import tensorflow as tf
 
     centres = tf.random.stateless_uniform((tf.shape(images)[0], 2), seed)

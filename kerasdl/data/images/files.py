@@ -1,4 +1,4 @@
-"""Looks at image files, checks every one of them, and decodes them as a server or a phone will."""
+"""Reading of image files: sizes and colours, checks of every file, and decoding as in the exports."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _NUM_NAMED = 5
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What some of the images are like: their sizes as (height, width), the first one's first; all grey."""
+    """Sizes (height, width) of some of the images, the first one's first, and whether all are grey."""
 
     sizes: tuple[tuple[int, int], ...]
     grey: bool
@@ -27,7 +27,7 @@ class Look:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reading:
-    """What reading a list of files gave: indices of the good ones, their pixels if asked for, digests."""
+    """Indices of the readable ones among some files, their pixels if asked for, and their digests."""
 
     good: np.ndarray  # (N,) int
     pixels: np.ndarray | None  # (N, H, W, C) uint8

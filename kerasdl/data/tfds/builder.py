@@ -38,7 +38,7 @@ def known_names() -> list[str]:
 
 
 def is_known(text: str) -> bool:
-    """Say whether `text` is a set of tensorflow-datasets: `name`, `name/config`, `name:version`.
+    """Tell whether `text` is a set of tensorflow-datasets: `name`, `name/config`, `name:version`.
 
     A set that its owner prepared counts too, although the package has no code for it.
     """
@@ -134,7 +134,7 @@ def _download(name: str, builder) -> None:
 
 
 def _unreachable(url: str) -> str:
-    """Say why the server does not answer, or nothing if it does. Takes `_PROBE_SECONDS` at most."""
+    """Return the reason why the server does not answer; empty if it does. Takes `_PROBE_SECONDS` at most."""
     import requests  # as tensorflow-datasets does, so that proxies are honoured alike
 
     outcome = ["no answer in time"]

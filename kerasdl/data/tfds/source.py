@@ -133,7 +133,7 @@ class Tfds(Choice):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Scan:
-    """What one pass over a split of the set tells without decoding an image."""
+    """Labels and digests of a split of the set, from one pass that decodes no image."""
 
     source: str  # its name in the set
     labels: np.ndarray  # (N,) int32
