@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import tempfile
 from collections.abc import Callable
@@ -225,7 +226,8 @@ class _Stages:
                 run.update_status(**self.options.status(), error=None)
                 with interruptions.deferred(), self._hooks(run, converter) as hooks:
                     network = fit(plan, run, checkpoint, pair, interruptions, self.console, hooks)
-                del pair  # the memory of the trained network is free from here on
+                del pair
+                gc.collect()  # the memory of the trained network is free from here on
                 if plan.recipe.overfit_batches is not None:
                     run.update_status(stage="finished")
                     return _judge_overfitting(run, plan.recipe, self.console)

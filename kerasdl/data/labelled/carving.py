@@ -15,9 +15,8 @@ def check_fields(source) -> None:
         UsageError: when a fraction does not lie between 0 and 1, or the seed between 0 and 2**31 - 1.
     """
     source.check_choice()
-    for name in ("validation_fraction", "test_fraction"):
-        value = getattr(source, name, 0.5)
-        if not 0 < value < 1:
+    for name, value in vars(source).items():
+        if name.endswith("_fraction") and not 0 < value < 1:
             raise UsageError(f"{name} is {value:g}, but it has to lie between 0 and 1, for example 0.1.")
     if not 0 <= source.split_seed < 2**31:
         raise UsageError(f"split_seed is {source.split_seed}, but it has to lie between 0 and {2**31 - 1}.")

@@ -15,6 +15,7 @@ import keras
 from kerasdl.errors import UsageError
 from kerasdl.files import hash_file
 from kerasdl.network import parts
+from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.private.keras import own_trainable_weights, own_weights
 from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.runs.folder import Run, open_run
@@ -178,7 +179,8 @@ def _adopted(ours: Config | None, theirs: Config) -> Config:
         theirs = theirs.replace(standardize=False)
     if ours is None or ours.target is not theirs.target:
         return theirs
-    tied = getattr(theirs.target, "OF_WEIGHTS", tuple(theirs.values))
+    tied = theirs.target.OF_WEIGHTS if issubclass(theirs.target, Preprocessing) else None
+    tied = theirs.values if tied is None else tied
     own = {name: value for name, value in ours.values.items() if name not in tied and value is not None}
     return theirs.replace(**own)
 
