@@ -10,7 +10,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
 * Networks: AlexNet, ConvNet, GoogLeNet, LeNet5, MLP, ResNet, VGG; Network to write your own.
 * Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
-* Data: Digits, ImageFolder, Npz, Tfds.
+* Data: Digits, ImageFolder, Npz, Tfds; Stripes, the synthetic images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing; Preprocessing to write your own.
@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.errors import RunFailedError, UsageError
     from kerasdl.inference.answers import Answers
     from kerasdl.inference.endpoint import Endpoint
+    from kerasdl.jobs.check import Stripes
     from kerasdl.jobs.open import load
     from kerasdl.jobs.train import resume, train
     from kerasdl.layers import (

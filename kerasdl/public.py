@@ -33,6 +33,7 @@ _MODULES = {
     "kerasdl.data.images.folder": ("ImageFolder",),
     "kerasdl.data.npz.source": ("Npz",),
     "kerasdl.data.tfds.source": ("Tfds",),
+    "kerasdl.jobs.check": ("Stripes",),
     "kerasdl.inference.endpoint": ("Endpoint",),
     "kerasdl.inference.answers": ("Answers",),
     "kerasdl.tasks.classification.task": ("Classification",),
