@@ -81,3 +81,9 @@ def weighed(class_weights, labels, num_classes, batch=None):
 def test_label_smoothing_range():
     with pytest.raises(UsageError, match="label_smoothing is 1"):
         Classification(label_smoothing=1.0)
+
+
+def test_numbers_are_no_classes():
+    numbers = DataSpec(Spec((3,), "float32"), Spec((), "float32"))
+    with pytest.raises(UsageError, match=r"no classes .* Use Regression\(\)"):
+        Classification().network_arguments(numbers)

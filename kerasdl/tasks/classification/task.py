@@ -44,6 +44,16 @@ class Classification(Task):
             raise UsageError(f"label_smoothing is {self.label_smoothing}, but it has to lie in 0 <= x < 1.")
 
     def network_arguments(self, data):
+        """Return the number of classes.
+
+        Raises:
+            UsageError: when the target of the data is not a class.
+        """
+        if not data.class_names:
+            raise UsageError(
+                "The data has no classes to tell apart: its targets are numbers, or several. Use Regression() "
+                "or a task of your own, or data with a class for each example."
+            )
         return {"num_classes": len(data.class_names)}
 
     # Training

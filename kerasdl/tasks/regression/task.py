@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from kerasdl.data.dataset import DataSpec
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers
@@ -47,6 +47,17 @@ class Regression(Task):
             raise UsageError(f"huber_delta is {self.huber_delta}, but it has to be greater than 0.")
 
     def network_arguments(self, data):
+        """Return the number of outputs.
+
+        Raises:
+            UsageError: when the target of the data is not a number or a row of numbers.
+        """
+        targets = data.targets
+        if not isinstance(targets, Spec) or targets.class_names or len(targets.shape) > 1:
+            raise UsageError(
+                "The data has no numbers to predict: its targets are classes, or several. Use Classification() "
+                "or a task of your own, or data with a number for each example."
+            )
         return {"num_outputs": data.targets.shape[0] if data.targets.shape else 1}
 
     # Training
