@@ -55,8 +55,8 @@ class Regression(Task):
         targets = data.targets
         if not isinstance(targets, Spec) or targets.class_names or len(targets.shape) > 1:
             raise UsageError(
-                "The data has no numbers to predict: its targets are classes, or several. Use Classification() "
-                "or a task of your own, or data with a number for each example."
+                "The data has no numbers to predict: its targets are classes, or several. Use "
+                "Classification(), a task of your own, or data with a number for each example."
             )
         return {"num_outputs": data.targets.shape[0] if data.targets.shape else 1}
 
