@@ -51,8 +51,8 @@ class Classification(Task):
         """
         if not data.class_names:
             raise UsageError(
-                "The data has no classes to tell apart: its targets are numbers, or several. Use Regression(), "
-                "a task of your own, or data with a class for each example."
+                "The data has no classes to tell apart: its targets are numbers, or several. Use "
+                "Regression(), a task of your own, or data with a class for each example."
             )
         return {"num_classes": len(data.class_names)}
 

@@ -156,7 +156,8 @@ def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarr
 
     Returns:
         Differences in standard deviations of the training targets, the file's mean absolute error and R2, and
-        `error_rise`: by how much its mean absolute error is larger than the reference's, as a share of it.
+        `error_rise`: by how much its mean absolute error is larger than the reference's, as a share of that,
+        or of half a standard deviation where that is more.
     """
     difference = np.abs(expected["values"] - actual["values"]) / std
     targets = figures.columns_of(targets)
@@ -166,7 +167,7 @@ def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarr
         "mean_difference": float(difference.mean()),
         "mae": after,
         "r2": figures.r2(actual["values"], targets),
-        "error_rise": max(0.0, after / max(before, 1e-6 * float(std.min())) - 1),
+        "error_rise": max(0.0, after - before) / max(before, 0.5 * float(std.mean())),
     }
 
 
