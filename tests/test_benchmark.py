@@ -295,9 +295,9 @@ def test_arrays_are_evaluated_in_batches_of_about_as_many_bytes(bytes_each, size
     features = np.broadcast_to(np.arange(2100, dtype=np.uint8)[:, None], (2100, bytes_each))
     split = ArraySplit(features, np.arange(2100, dtype=np.int32))
     batches = list(passes.split_batches(split)())
-    assert {len(labels) for _, labels in batches[:-1]} == {size}
-    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), split.targets)
-    assert all((images[:, 0] == labels.astype(np.uint8)).all() for images, labels in batches)
+    assert {len(labels) for _, labels, _ in batches[:-1]} == {size}
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels, _ in batches]), split.targets)
+    assert all((images[:, 0] == labels.astype(np.uint8)).all() for images, labels, _ in batches)
     again = passes.split_batches(split, limit=1)
     assert [len(labels) for _, labels in again()] == [len(labels) for _, labels in again()] == [size]
 

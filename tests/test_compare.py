@@ -112,6 +112,9 @@ def test_only_what_differs_is_shown(runs):
         "learning_rate": ["0.001", "0.01"],
         "augmentation": ["none", "kerasdl>RandomAffine"],
         "augmentation.shift": [None, "0.04"],
+        "augmentation.rotation": [None, "10.0"],
+        "augmentation.zoom": [None, "0.1"],
+        "augmentation.fill": [None, "0"],
     }
     assert found.surroundings == {}
     receipt = runs[1].read_json("receipt.json")
@@ -164,7 +167,7 @@ def test_what_cannot_be_read_is_refused(runs, capsys, tmp_path):
         ([], "two runs or more"),
         ([first], "two runs or more"),
         ([first, first], "twice"),
-        ([first, str(tmp_path / "runs")], "has runs in it"),
+        ([first, str(tmp_path / "runs")], "is not a run folder, but contains some"),
         ([first, "nowhere"], "There is no nowhere"),
         ([first, str(runs[1].path), "--html", str(tmp_path / "no/x.html")], "cannot be written"),
     ):

@@ -394,7 +394,7 @@ def test_what_is_no_run_is_refused(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for path, said in (
         ("runs/tiny", "tiny/1, {0}/runs/tiny/2, {0}/runs/tiny/10."),
-        ("runs", "has runs in it"),
+        ("runs", "is not a run folder, but contains some"),
         ("empty", "is not a run folder"),
         ("nowhere", "There is no"),
     ):

@@ -109,7 +109,7 @@ def test_samples_that_cannot_be_run_cost_the_integer_file_alone(tmp_path):
     with tflite.Converter() as converter:
         writer = tflite.TFLiteWriter(spec, converter, tmp_path / "source", dynamic_batch=False)
         with pytest.raises(
-            RunFailedError, match=r"calibration samples cannot be run: indices\[0,0\] = 9 is not in"
+            RunFailedError, match=r"representative samples cannot be run: indices\[0,0\] = 9 is not in"
         ):
             writer.write(tmp_path / "lookup.int8.tflite", "int8")
         writer.write(tmp_path / "lookup.float32.tflite", "float32")

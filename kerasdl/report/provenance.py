@@ -1,6 +1,7 @@
 """Sections on the origin and results of a run: recipe, receipt, exported files."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,7 +117,7 @@ def short_type(part: Any, *fields: str) -> str:
     """Return the class name of an encoded part of a recipe, with the first of some fields that it has."""
     if not isinstance(part, Mapping):
         return "unknown"
-    name = str(part.get("type", "unknown")).replace(":", ".").rpartition(".")[2]
+    name = re.split(r"[.:>]", str(part.get("type", "unknown")))[-1]
     own = [str(part.get("fields", {})[field]) for field in fields if part.get("fields", {}).get(field)]
     return f"{name} {own[0]}" if own else name
 

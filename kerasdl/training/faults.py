@@ -145,6 +145,7 @@ def _damaged_data(error: BaseException, run: Run | None) -> str | None:
         return None
     stated = re.search(r"([^\n]+)\n\s*\[\[\{\{node", text)  # graphs name the node on the next line
     reason = (stated or _DECODING.search(text)).group(stated is not None)
+    reason = re.sub(r"^Error in user-defined function .*? with iterator: \S+: ", "", reason)
     return f"A file of the data cannot be decoded any more ({reason.rstrip('.')}). {_changed(run)}"
 
 
