@@ -299,7 +299,7 @@ def test_arrays_are_evaluated_in_batches_of_about_as_many_bytes(bytes_each, size
     np.testing.assert_array_equal(np.concatenate([labels for _, labels, _ in batches]), split.targets)
     assert all((images[:, 0] == labels.astype(np.uint8)).all() for images, labels, _ in batches)
     again = passes.split_batches(split, limit=1)
-    assert [len(labels) for _, labels in again()] == [len(labels) for _, labels in again()] == [size]
+    assert [len(labels) for _, labels, _ in again()] == [len(labels) for _, labels, _ in again()] == [size]
 
 
 def test_arrays_are_evaluated_in_the_order_of_tf_data():

@@ -18,7 +18,7 @@ from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.explain import sheet as explanation_sheet
 from kerasdl.jobs.report import write_report
-from kerasdl.report import curves, pictures
+from kerasdl.report import curves, pictures, provenance
 from kerasdl.report.blocks import Chart, Column, Table, label
 from kerasdl.runs import record
 from kerasdl.runs.folder import Run
@@ -488,6 +488,11 @@ def test_damaged_pictures_are_named(tmp_path, name, content):
         np.savez(run.path / name, other=np.zeros(3))
     with pytest.raises(RunFailedError, match=rf"{name} is damaged.*Delete"):
         write_report(run)
+
+
+def test_classes_are_shown_by_their_names_alone():
+    for written in ("kerasdl>Tfds", "kerasdl.data.tfds.Tfds", "recipe.py:Tfds"):
+        assert provenance.short_type({"type": written, "fields": {"name": "mnist"}}, "name") == "Tfds mnist"
 
 
 def test_cells_are_written_as_their_columns_say():
