@@ -16,7 +16,7 @@ _PROBED = 4  # rows at each end of a map whose receptive fields are measured
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Call:
-    """What one layer answered in a call of its network.
+    """The output of one layer in a call of its network.
 
     Attributes:
         layer: the layer.

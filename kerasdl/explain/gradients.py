@@ -1,4 +1,4 @@
-"""What in an image a network's answer comes from: maps over the pixels, for any network over raw images.
+"""Gradient-based explanations: maps over the pixels, for any network over raw images.
 
 All of them explain the logit of a class: a probability also changes when another class does. Images are raw
 ones, 0..255 of any numeric type, (N, height, width, channels); the network's own preprocessing is a part of

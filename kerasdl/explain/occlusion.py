@@ -1,4 +1,4 @@
-"""How an answer changes when a part of the image is covered: needs no gradients."""
+"""Explanations by occlusion: how the logit falls when a patch is covered."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What `kerasdl explain` found, as a part of a run's page."""
+"""The section of a run's report with the results of `kerasdl explain`."""
 
 import json
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def section(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
 
 
 def about_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return what the arrays are of."""
+    """Return the description of the arrays."""
     return json.loads(str(arrays["about"]))
 
 
@@ -96,7 +96,7 @@ def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], methods: 
 
 
 def described(row: Mapping[str, Any]) -> list[str]:
-    """Say in a few lines what image, which answer and which class a row is about."""
+    """Return lines that name a row's image, prediction and class."""
     lines = [row["name"], f"predicted: {row['predicted']}", f"{percent(row['probability'], 0)} sure"]
     if "true" in row:
         lines.insert(1, f"true: {row['true']}")

@@ -1,4 +1,4 @@
-"""What `kerasdl explain` found, as one picture: a row for each image, a column for each method."""
+"""The results of `kerasdl explain` as one picture: images in rows, methods in columns."""
 
 import textwrap
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One network in every format, verified, in a folder that appears only when all of it is right."""
+"""Writes a bundle: one network in every format, published only after verification."""
 
 import contextlib
 import dataclasses
@@ -123,7 +123,7 @@ def write_bundle(
 
 
 def check_destination(root: Path, name: str) -> Path:
-    """Make the folder of a network's versions, or say before any work is done why there can be none.
+    """Make the folder of a network's versions, or raise before any work is done.
 
     Returns:
         `<root>/<name>`, in which folders can be made.

@@ -1,4 +1,4 @@
-"""`card.json`: what a bundle holds, what was measured, and what is needed to check it again."""
+"""`card.json`: content, measurements and hashes of a bundle."""
 
 import base64
 import json
@@ -76,7 +76,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     """Read the card of a bundle.
 
     Raises:
-        UsageError: when the folder is no bundle.
+        UsageError: when the folder is not a bundle.
         RunFailedError: when the card is damaged.
     """
     path = Path(folder) / FILE_NAME

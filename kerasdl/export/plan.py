@@ -1,4 +1,4 @@
-"""Which files a bundle gets, and what writes each."""
+"""Plans the files of a bundle, with a writer for each."""
 
 import logging
 import shutil
@@ -24,7 +24,7 @@ def plan_files(
     formats: Sequence[str] | None,
     tflite_modes: Sequence[str],
 ) -> Iterator[tuple[Artefact, Callable[[], None]]]:
-    """Yield each file that is asked for, with what writes it.
+    """Yield each file to write, with its writer.
 
     Raises:
         UsageError: for a format that was asked for and no endpoint has.

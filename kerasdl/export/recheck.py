@@ -1,4 +1,4 @@
-"""Proves later, from a bundle alone or with its data, that nothing in it has changed."""
+"""Verifies a bundle later, with its data or with its embedded samples."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +42,7 @@ def embed_samples(
     references: References,
     worker: Worker,
 ) -> dict[str, Any]:
-    """Return samples as JSON with what each endpoint answers, in Keras and in each artefact.
+    """Return samples as JSON, with the outputs of Keras and of each artefact.
 
     An artefact is later compared with its own answers: a quantized one differs from Keras by design, and on a
     few samples that says nothing.
@@ -84,7 +84,7 @@ def verify_bundle(
         they are now.
 
     Raises:
-        UsageError: when the folder is no bundle.
+        UsageError: when the folder is not a bundle.
         NotTheSameError: when anything has changed; every file concerned is named.
     """
     path = Path(path)
@@ -147,7 +147,7 @@ def _repeat(
     samples: Mapping[str, Any] | None,
     endpoints: Mapping[str, Endpoint],
 ) -> dict[str, Any]:
-    """Compare what an artefact answers to the embedded samples with what it answered at export."""
+    """Compare an artefact's outputs for the embedded samples with those at export."""
     if samples is None:
         return {}
     found, problems, targets = {}, [], _decode_tree(samples["labels"])

@@ -1,4 +1,4 @@
-"""Which real examples say how far the numbers of an integer file reach."""
+"""Selects the examples that calibrate the activation ranges of integer TFLite files."""
 
 import logging
 from collections.abc import Mapping

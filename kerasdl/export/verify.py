@@ -1,4 +1,4 @@
-"""Reopens exported files in their own runtimes and compares what they answer with Keras."""
+"""Opens exported files in their own runtimes and compares their outputs with Keras."""
 
 import dataclasses
 import functools
@@ -23,7 +23,7 @@ _NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reference:
-    """What Keras answers on the data at one endpoint.
+    """Outputs of Keras for the data at one endpoint.
 
     Attributes:
         endpoint: what was called.
@@ -53,7 +53,7 @@ class References:
         self._known: dict[tuple[str, bool], Reference] = {}
 
     def of(self, artefact: Artefact, endpoint: str) -> Reference:
-        """Return what to compare an artefact's endpoint with.
+        """Return the reference for an artefact's endpoint.
 
         Raises:
             RunFailedError: when there is not one example.
@@ -73,7 +73,7 @@ class References:
 
 
 def batches_of(artefact: Artefact, endpoint: str, batches: Batches) -> Batches:
-    """Return the data to compare an endpoint on: all of it for an artefact's first one.
+    """Return the batches to compare an endpoint on: all for an artefact's first one.
 
     Further endpoints hold the same network behind other inputs, some of them slow ones (files to decode): the
     first 256 examples of the first batch serve them.
@@ -132,7 +132,7 @@ def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:
 
 
 def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return the root mean square of each output of real numbers: what a later run is held against."""
+    """Return the RMS of each float output, to compare with later."""
     return {
         name: float(np.sqrt(np.square(value, dtype=np.float64).mean()))
         for name, value in outputs.items()

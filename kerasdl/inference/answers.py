@@ -16,7 +16,7 @@ Call = Callable[[Mapping[str, np.ndarray]], Arrays]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answers:
-    """What an endpoint answers to the examples of a split.
+    """Outputs of an endpoint for the examples of a split.
 
     Attributes:
         outputs: arrays (N, ...) by name.
@@ -63,7 +63,7 @@ def join(parts: Sequence[Tree]) -> Tree:
 
 
 def caller(predictor: Predictor, endpoint: str) -> Call:
-    """Return what calls an artefact's endpoint; all that its runtime raises becomes a RunFailedError."""
+    """Return a function that calls an endpoint; its errors become RunFailedError."""
 
     def call(inputs: Mapping[str, np.ndarray]) -> Arrays:
         try:

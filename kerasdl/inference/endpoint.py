@@ -1,4 +1,4 @@
-"""What a network, or a file that was made of it, can be asked."""
+"""Endpoints: the ways to call a network or an exported file."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What every opened artefact has in common: how it is called, and what it refuses."""
+"""The base class of opened artefacts: calls, checks of inputs, timing."""
 
 import statistics
 from collections.abc import Mapping

@@ -156,7 +156,9 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
         hint = f"Give one of the files in it: {', '.join(files)}" if files else "Export the run again"
         raise UsageError(f"{path} holds no SavedModel (saved_model.pb). {hint}.")
     if path.is_file() and path.suffix not in _SUFFIXES:
-        raise UsageError(f"{path} is no exported model. Give a bundle's folder, a .tflite or an .onnx file.")
+        raise UsageError(
+            f"{path} is not an exported model. Give a bundle's folder, a .tflite or an .onnx file."
+        )
     try:
         if path.is_dir():
             return SavedModelPredictor(path)

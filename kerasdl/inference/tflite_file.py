@@ -1,4 +1,4 @@
-"""What is read from and written into a finished .tflite file: operators, metadata, labels."""
+"""Reads operators and labels of a .tflite file, and writes metadata into it."""
 
 import zipfile
 from collections.abc import Sequence

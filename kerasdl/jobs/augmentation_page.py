@@ -1,4 +1,4 @@
-"""The part of a page that shows what augmentation makes of training images."""
+"""The section of a report with augmented training images."""
 
 from collections.abc import Mapping
 

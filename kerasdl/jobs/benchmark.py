@@ -1,4 +1,4 @@
-"""How fast a run's network, or what was exported of it, answers on this machine."""
+"""Measures latency and throughput of a run or of exported files on this machine."""
 
 import dataclasses
 import logging
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is measured.
+    """Settings of a measurement.
 
     Attributes:
         threads: numbers of threads, each 1 or more.
@@ -46,7 +46,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Speeds:
-    """What was measured.
+    """Results of a measurement.
 
     Attributes:
         rows: one for each artefact: `file`, `kind`, `bytes`, figures of the task, and `speed`: a row for each
@@ -133,7 +133,7 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
     card = read_card(folder)
     recorded = {row["file"]: row for row in card["artefacts"] if "error" not in row}
     if file not in (None, *recorded):
-        raise UsageError(f"{folder / file} is no exported model. There are {', '.join(recorded)}.")
+        raise UsageError(f"{folder / file} is not an exported model. There are {', '.join(recorded)}.")
     task, splits = recorded_data(folder, card, data and from_text(data))
     endpoints = recorded_endpoints(card, task)
     batches = None if splits is None else passes.test_batches(splits)
@@ -167,7 +167,7 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
 
 
 def _row(recorded: Mapping[str, Any], task: Task, damaged: Mapping[str, str]) -> dict[str, Any]:
-    """Start an artefact's row: with the figures of its export, and with what is wrong with its files."""
+    """Return the start of an artefact's row: figures of its export, or its damage."""
     kept = ("file", "kind", "bytes", "endpoint", *task.columns)
     row = {name: figure_of(recorded, name) for name in kept if figure_of(recorded, name) is not None}
     owns = recheck.recorded_artefact(recorded).owns

@@ -1,4 +1,4 @@
-"""`kerasdl check`: what is installed, what is on, and the proof that it trains."""
+"""`kerasdl check`: versions, devices, settings, and a short training that proves the installation."""
 
 import dataclasses
 import importlib.util

@@ -1,4 +1,4 @@
-"""Runs side by side: what differs in what they were, in what they reached, and whether beyond chance."""
+"""Compares runs: settings, metrics, and whether differences are beyond chance."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -104,7 +104,7 @@ def compare(paths: Sequence[str | Path]) -> Comparison:
         paths: two or more run folders; each later one is compared with the first.
 
     Raises:
-        UsageError: for fewer than two runs, the same one twice, or a path that is no run.
+        UsageError: for fewer than two runs, the same one twice, or a path that is not a run folder.
         RunFailedError: when a file of one is damaged.
     """
     if len(paths) < 2:

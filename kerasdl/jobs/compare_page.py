@@ -47,13 +47,13 @@ def recipes_table(comparison: Comparison) -> Block:
 
 
 def surroundings_table(comparison: Comparison) -> Block:
-    """Return what else differs: versions, hardware, data."""
+    """Return a table of differences in versions, hardware and data."""
     same = "Versions, hardware and data are the same."
     return _differing("Versions, hardware and data that differ", comparison.surroundings, comparison, same)
 
 
 def verdicts(comparison: Comparison) -> list[Block]:
-    """Return what can be said of each run against the first."""
+    """Return the verdict on each run against the first."""
     first = comparison.names[0]
     blocks: list[Block] = [
         Text(f"{difference.run} against {first}{_signed(difference)}: {difference.sentence()}")
@@ -71,7 +71,7 @@ def _signed(difference: Difference) -> str:
 
 
 def correction(count: int) -> str:
-    """Say that several comparisons were made."""
+    """Return a note on the correction for several comparisons."""
     return f"{count} comparisons were made; each p is corrected for that (Holm)."
 
 
@@ -108,7 +108,7 @@ def _curves(comparison: Comparison) -> list[Block]:
 
 
 def _order(name: str) -> tuple:
-    """Put what counts first, and training beside validation."""
+    """Return a sort key: loss first, training beside validation, times last."""
     base = name.removeprefix("val_")
     last = name.endswith("learning_rate") or name == "seconds"
     return (last, base != "loss", base, base == name)

@@ -1,4 +1,4 @@
-"""Figures over a whole split, of a run, a bundle or one exported file alike."""
+"""Evaluates a run, a bundle or one exported file over a whole split."""
 
 import functools
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _FITTED = "calibration.json"
 
 
 def fitted_of(run: Run) -> dict[str, Any]:
-    """Read what was fitted to a run's network after training; empty where nothing was."""
+    """Read the values fitted to a run's network after training, such as a temperature."""
     return run.read_json(_FITTED)
 
 
@@ -46,7 +46,7 @@ def evaluate(
 
 
 def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches: Batches) -> Answers:
-    """Return what a predictor's default endpoint answers to a split.
+    """Run a predictor's default endpoint over a split.
 
     Raises:
         RunFailedError: when there is not one example.
@@ -58,7 +58,7 @@ def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches:
 def evaluate_network(
     run: Run, network: "keras.Model", task: Task, dataset: Dataset, limit: int | None = None
 ) -> dict[str, Any]:
-    """Fit what the task fits after training, evaluate on the test split, and keep the result in the run.
+    """Evaluate a run's network on the test split, and keep the result in the run.
 
     Written are `calibration.json` (what was fitted, where anything was), `metrics.json` (the figures, as
     "test"; its other keys stay), and where the task has them: `predictions.npz`, the answer to each example,

@@ -1,4 +1,4 @@
-"""All maps of some images of a run, and the folder that they are kept in."""
+"""Explains predictions of a run by maps over images, and keeps them in a folder."""
 
 import dataclasses
 import json
@@ -47,7 +47,7 @@ def explain(
     steps: int = 32,
     temperature: float = 1.0,
 ) -> dict[str, np.ndarray]:
-    """Return the maps of each method by its name, `images`, and `about`: all else, as JSON.
+    """Return maps by method, the `images`, and `about`: all else, as JSON.
 
     Args:
         network: over raw images.

@@ -30,7 +30,7 @@ _NUM_EMBEDDED = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an export is to write.
+    """Settings of an export.
 
     Attributes:
         exported_dir: folder of all bundles; `<name>/<version>/` is made in it.
@@ -56,7 +56,7 @@ def export_run(
     settings: Settings,
     network: "keras.Model | None" = None,
 ) -> bundle.Bundle:
-    """Write a run's best network in every format, verify each file, and publish them as one bundle.
+    """Export a run's best network, verify each file, and publish the bundle.
 
     Args:
         run: a run with a `model.keras`.
@@ -106,7 +106,7 @@ def export_run(
 
 
 def calibrate_run(run: runs.Run, dataset: Dataset) -> dict[str, Any]:
-    """Calibrate a run that was trained without, and evaluate it again: its figures are now others.
+    """Calibrate a run that was trained without calibration, and evaluate it again.
 
     Args:
         run: a run with a `model.keras`; it gets a `calibration.json`, which all that opens the run uses.
@@ -122,7 +122,7 @@ def calibrate_run(run: runs.Run, dataset: Dataset) -> dict[str, Any]:
 
 
 def assets(dataset: Dataset, network: "keras.Model") -> dict[str, str]:
-    """Return the text files that a bundle brings along, by name: those of the data and of the preprocessing.
+    """Return the text files of data and preprocessing that belong into a bundle, by name.
 
     Raises:
         UsageError: when a class name contains a line end.
@@ -142,7 +142,7 @@ def representative(endpoints: Sequence[Endpoint], dataset: Dataset) -> dict[str,
 
 
 def _without_tables(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the tables among the figures: with many classes they are large, and the run has them."""
+    """Leave out tables among the metrics: with many classes they are large."""
     figures = {
         name: value
         for name, value in metrics.get("test", {}).items()

@@ -10,7 +10,7 @@ from kerasdl.training.interruption import Interrupted
 
 
 class _Working:
-    """What is worked on, as far as it is known yet."""
+    """The run in progress, once its folder exists."""
 
     run: runs.Run | None = None
 
@@ -27,7 +27,7 @@ class _Working:
 
 @contextlib.contextmanager
 def explained(recipe: Recipe, used: devices.Devices, dry_run: bool):
-    """Explain what ends a run early: what is kept and how to resume; and note it in the run."""
+    """Explain an error that ends a run: what is kept, how to resume."""
     working = _Working()
     try:
         yield working

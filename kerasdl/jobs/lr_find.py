@@ -32,7 +32,7 @@ _MIN_STEPS = 20
 
 @dataclasses.dataclass(frozen=True)
 class RangeTest:
-    """What a range test saw.
+    """Losses and learning rates of a range test.
 
     Attributes:
         learning_rates: of each update, rising (N,).
@@ -208,7 +208,7 @@ def smooth(losses: Sequence[float]) -> tuple[float, ...]:
 
 
 def answer(recipe: Recipe, test: RangeTest) -> str:
-    """Say in a sentence or two what was found."""
+    """Return the result in one or two sentences."""
     if test.suggestion is None:
         return f"No learning rate can be suggested. {test.note}"
     text = (

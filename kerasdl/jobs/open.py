@@ -1,4 +1,4 @@
-"""Opens what a command is given: a run, a bundle, or one exported file."""
+"""Opens a run, a bundle, or one exported file."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -58,14 +58,14 @@ class Target:
 
     @property
     def predictor(self) -> Predictor:
-        """What answers; a run's network is read when this is first asked for."""
+        """The predictor; a run's network is loaded on first use."""
         if self._predictor is None:
             self._predictor = self._open()
         return self._predictor
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
-        """What the task says of its endpoints, by name; there is no network behind them."""
+        """The task's endpoints by name, without a network to call."""
         found = self.task.endpoints(None, self.spec, self.fitted)
         return {endpoint.name: endpoint for endpoint in found}
 
@@ -152,7 +152,7 @@ def load(path: str | Path) -> Target:
 
 
 def find(path: Path) -> Run | Path:
-    """Tell a run from a bundle: return the run, or the folder of the bundle that a path is, or lies in.
+    """Find the run at a path, or the bundle that it is or lies in.
 
     Raises:
         UsageError: when it is neither.

@@ -1,4 +1,4 @@
-"""`report.html`: all that a run's files say, on one page that needs nothing else."""
+"""Writes `report.html`: one self-contained page about a run."""
 
 import shlex
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ FILE_NAME = "report.html"
 
 
 def write_report(run: Run) -> Path:
-    """Write the page of a run, from its files alone, whatever of them is there yet; returns the page's path.
+    """Write the report of a run from the files that exist; return its path.
 
     It needs neither the data nor Keras.
 
     Raises:
-        UsageError: when the folder is no run.
+        UsageError: when the folder is not a run folder.
         RunFailedError: when a file of it is damaged.
     """
     read = record.read(run.path)
@@ -82,7 +82,7 @@ def _augmentation(read: Record) -> Section | None:
 
 
 def _task(read: Record) -> tuple[Task | None, str]:
-    """Load the task of a run; where that cannot be done, say why instead."""
+    """Load the task of a run, or return the reason why that fails."""
     try:
         return decode(read.recipe.get("task"), read.run.path), ""
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""Trains a finished run again from what it recorded, and says what agrees."""
+"""Repeats a finished run from its records, and compares the results."""
 
 import dataclasses
 import logging
@@ -39,7 +39,7 @@ def check_finished(run: Run) -> None:
 
 
 def differences_now(run: Run) -> list[str]:
-    """Return in words what differs now from when a run was trained: versions, hardware, settings, revision.
+    """Return differences in versions, hardware, settings and revision since a run was trained.
 
     TensorFlow begins here; what a strategy needs has to be set up before.
     """

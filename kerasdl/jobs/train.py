@@ -1,4 +1,4 @@
-"""From a recipe to a run folder, and on to a verified bundle. There is exactly one way a run happens."""
+"""Trains a recipe: from data to run folder, metrics and verified bundle. Every run goes this one way."""
 
 import contextlib
 import dataclasses
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What `train` leaves behind: the run, its recipe and figures, and the bundle where one was exported."""
+    """The run, its recipe and metrics, and the bundle where one was exported."""
 
     run: runs.Run
     recipe: Recipe
@@ -49,14 +49,14 @@ class Result:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options:
-    """What a run is to do besides training; it is kept with the run, for when it goes on."""
+    """Options of a run besides training, stored for resuming."""
 
     exported_dir: str
     export: bool
     embed_samples: bool
 
     def status(self) -> dict[str, Any]:
-        """Return what `status.json` keeps; a run may go on from another folder."""
+        """Return the fields of `status.json`, with an absolute path for resuming elsewhere."""
         kept = dataclasses.asdict(self)
         return {
             "stage": "training",
@@ -88,7 +88,7 @@ def train(
         embed_samples: keep a few test examples in the bundle, to verify it where the data is not.
         profile: record some steps and say where their time goes (`kerasdl.training.profiling.profile`).
         recipe_source: file the recipe came from; the run keeps a copy.
-        trial: what is different because the run is a trial of a search.
+        trial: differences of a trial of a search. Defaults to None.
         console: where progress is drawn. Defaults to standard output.
 
     Returns:
@@ -139,15 +139,15 @@ def resume(
     console: Console | None = None,
     **options: Any,
 ) -> Result:
-    """Go on with a run that was interrupted, from its last checkpoint to what it would have become.
+    """Resume an interrupted run from its last checkpoint; it ends as if uninterrupted.
 
     Args:
         path: the run folder.
         recipe: the run's recipe with changes: more `epochs`, another `max_time`, the data at another place;
             anything else only with `force`. Defaults to the run's own.
-        force: go on although the recipe, the data or the versions differ.
-        profile: as that of `train`.
-        trial: as that of `train`.
+        force: resume although the recipe, the data or the versions differ.
+        profile: record some steps, as in `train`.
+        trial: differences of a trial of a search, as in `train`.
         console: where progress is drawn. Defaults to standard output.
         **options: `export`, `exported_dir` and `embed_samples` of `train`, where they are to change.
 
@@ -200,7 +200,7 @@ class _Stages:
         begun: whether the run has a checkpoint; the file that its weights came from may be gone then.
         dry_run: whether two batches of each stage are enough.
         profile: whether to record some steps.
-        trial: what is different because the run is a trial of a search.
+        trial: differences of a trial of a search. Defaults to None.
     """
 
     recipe: Recipe
@@ -238,7 +238,7 @@ class _Stages:
                 return self._finish(run, plan.recipe, network, dataset, converter)
 
     def _load(self, converter: Converter | None) -> Dataset:
-        """Load the data; what cannot be published is said before hours of training, not after."""
+        """Load the data, and check before training that a bundle can be published."""
         dataset = load_data(self.recipe) if self.trial is None else self.trial.load(self.recipe)
         if converter is not None:
             check_destination(Path(self.options.exported_dir), self.recipe.name)
@@ -246,7 +246,7 @@ class _Stages:
         return dataset
 
     def _prepare(self, dataset: Dataset, used: devices.Devices):
-        """Plan the run, build its networks, and open its folder: what cannot be built leaves none."""
+        """Plan the run, build its networks, then open its folder."""
         observe = None if self.trial is None else self.trial.observe
         options = {"dry_run": self.dry_run, "observe": observe}
         plan = plan_run(self.recipe, dataset, used, has_begun=self.begun, **options)
@@ -259,7 +259,7 @@ class _Stages:
 
     @contextlib.contextmanager
     def _hooks(self, run: runs.Run, converter: Converter | None):
-        """Give the callbacks that record steps, and that start the converter while the network trains."""
+        """Yield callbacks that record steps and start the converter during training."""
         with contextlib.ExitStack() as stack:
             hooks = [stack.enter_context(Profile(run, self.console))] if self.profile else []
             if converter is not None and not self.profile:
@@ -299,7 +299,7 @@ class _Stages:
 
 
 def load_data(recipe: Recipe) -> Dataset:
-    """Load a recipe's data and say what there is to say of it."""
+    """Load a recipe's data, and log its notes."""
     _log.info(f"Loading the data ({type(recipe.data).__name__}) ...")
     splits = recipe.data.load()
     for note in splits.notes:
@@ -308,7 +308,7 @@ def load_data(recipe: Recipe) -> Dataset:
 
 
 def _write_report(run: runs.Run) -> None:
-    """Write the page of the run; whatever may be wrong with it, the run itself is done."""
+    """Write the report; an error there does not fail the run."""
     try:
         report.write_report(run)
     except Exception as error:
@@ -316,7 +316,7 @@ def _write_report(run: runs.Run) -> None:
 
 
 def _finished(run: runs.Run, recipe: Recipe, console: Console | None) -> Result:
-    """Return what a finished run has; of its work at most the page can be missing."""
+    """Return the result of a finished run, with its report where that is missing."""
     if not (run.path / report.FILE_NAME).is_file():
         _write_report(run)
     if recipe.overfit_batches is not None:
@@ -325,7 +325,7 @@ def _finished(run: runs.Run, recipe: Recipe, console: Console | None) -> Result:
 
 
 def _judge_overfitting(run: runs.Run, recipe: Recipe, console: Console) -> Result:
-    """Say whether the network could learn the few batches that it was given again and again.
+    """Print whether the network learned its few batches by heart.
 
     Raises:
         RunFailedError: when it could not.

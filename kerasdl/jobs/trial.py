@@ -1,4 +1,4 @@
-"""A run that is a trial of a search: what is different about it, and how it ends."""
+"""A training run that is a trial of a search."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trial:
-    """How a run that is a trial of a search differs from one that is to ship.
+    """Differences between a trial of a search and a run that ships.
 
     It is judged on the validation split alone, its exported files too: whoever chooses by the test split has
     no test left. It has no page and no test figures; `kerasdl evaluate` gives them for the one that wins.

@@ -15,7 +15,7 @@ from kerasdl.tasks.task import Task
 
 
 def verify(path: Path, source: Source | None = None) -> tuple[list[dict[str, Any]], Task, str]:
-    """Prove that a bundle is still what was exported: hashes, embedded samples, and the data where it is.
+    """Verify a bundle by hashes, embedded samples and, where it is available, the data.
 
     Args:
         path: the bundle.
@@ -25,7 +25,7 @@ def verify(path: Path, source: Source | None = None) -> tuple[list[dict[str, Any
         A row for each artefact, the bundle's task, and a sentence that says what it was compared on.
 
     Raises:
-        UsageError: when `path` is no bundle, or `source` is not the data it was exported with.
+        UsageError: when `path` is not a bundle, or `source` is not the data it was exported with.
         RunFailedError: when a file has changed or an artefact gives other answers; each file is named.
     """
     card = bundle.read_card(path)
@@ -39,7 +39,7 @@ def verify(path: Path, source: Source | None = None) -> tuple[list[dict[str, Any
 
 
 def recorded_endpoints(card: Mapping[str, Any], task: Task) -> dict[str, Endpoint]:
-    """Return what the task of a bundle says of its endpoints, by name; there is no network behind them."""
+    """Return the endpoints of a bundle's task by name, without a network to call."""
     spec = DataSpec.from_description(card["data"])
     return {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, card.get("calibration", {}))}
 
@@ -47,7 +47,7 @@ def recorded_endpoints(card: Mapping[str, Any], task: Task) -> dict[str, Endpoin
 def recorded_data(
     path: Path, card: Mapping[str, Any], source: Source | None = None
 ) -> tuple[Task, Dataset | None]:
-    """Return a bundle's task, and the data it was exported with: None where that is not on this machine.
+    """Return a bundle's task and its data, None where that is not on this machine.
 
     Args:
         path: the bundle.
@@ -76,7 +76,7 @@ def recorded_data(
 
 
 def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Task, Source]:
-    """Return a bundle's task and data source; classes of the user's own from its copy of their recipe file.
+    """Return a bundle's task and data source, also those of the user's recipe file.
 
     That file is run. Only one that the card lists, unchanged, is.
 

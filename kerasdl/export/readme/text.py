@@ -1,4 +1,4 @@
-"""The README.md of a bundle: what is in it, how good it is, and the lines to use each file."""
+"""Writes the README.md of a bundle: content, metrics, and code for each file."""
 
 import math
 from collections.abc import Mapping, Sequence

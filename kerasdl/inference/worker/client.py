@@ -1,4 +1,4 @@
-"""The parent's side of `worker.py`: starts it, asks it, and tells what happened when it dies."""
+"""Starts the worker process, sends it calls, and explains its crashes."""
 
 import contextlib
 import os
@@ -60,7 +60,7 @@ class Worker:
         )
 
     def ask(self, command: str, **arguments) -> Any:
-        """Call a function of `worker.py` and return what it returns.
+        """Call a function of the worker and return its result.
 
         Raises:
             RunFailedError: when the function fails or the process dies.

@@ -122,7 +122,7 @@ def _run_once(content: bytes, signatures: list[str]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what a reader can use of an error; the converter's own texts are pages long."""
+    """Return the useful lines of an error; those of the converter are pages long."""
     missing = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", str(error))))
     if missing:
         return (
