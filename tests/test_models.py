@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.layers import BatchNormalization
+from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
 from kerasdl.network.network import logits
@@ -127,7 +128,9 @@ def assert_reduced(network, images, case, policy):
     assert {layer.name for layer in kernels if layer not in reduced} == case.heads
 
 
-@pytest.mark.by_default(lambda case, policy: policy == "mixed_bfloat16")
+@pytest.mark.by_default(
+    lambda case, policy: policy == "mixed_bfloat16" and case.model.target is not GoogLeNet
+)
 @each_case
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_heads_and_weights_stay_float32(case, policy):
@@ -150,6 +153,7 @@ def test_a_step_in_reduced_precision_moves_the_weights(case, policy):
     assert any(not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
 
 
+@pytest.mark.by_default(lambda case: case.model.target is not GoogLeNet)  # it takes as long as all others
 @each_case
 def test_no_layer_trains_otherwise_on_two_replicas(case, caplog):
     with devices.choose("cpu:2").scope():
