@@ -59,7 +59,7 @@ def compare(path: str, data: str | None, rounds: int) -> None:
     """Print the throughput of each arm on one run's test split, and the ratio."""
     target = loading.load(path)
     batches = passes.test_batches(target.load_data(data))
-    images = np.concatenate([features for features, _ in batches()])
+    images = np.concatenate([features for features, *_ in batches()])
     endpoint = target.task.endpoints(Run(Path(path)).network(), target.spec, target.fitted)[0]
     function = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)
     arms = {f"bare, batch {size}": bare(function, images, size) for size in BATCH_SIZES}
