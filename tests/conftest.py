@@ -23,7 +23,10 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _warm_workers():
+def _warm_workers(pytestconfig):
+    if pytestconfig.getoption("markexpr") != "not slow":  # processes of large networks hold gigabytes
+        yield
+        return
     from tests import warm_workers
 
     with warm_workers.kept():
