@@ -281,7 +281,7 @@ def rates_of(run):
 
 FAULTS = {
     "disk": (OSError(errno.ENOSPC, "No space left on device"), "is full"),
-    "rights": (PermissionError(errno.EACCES, "Permission denied"), "cannot be written"),
+    "rights": (PermissionError(errno.EACCES, "Permission denied"), "cannot be read or written"),
     "memory": (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), "--batch-size 32"),
 }
 

@@ -80,8 +80,15 @@ def test_files_of_mnist_answer_as_keras_does(mnist_bundle, file, figure, lowest,
 def wheel(tmp_path_factory):
     """A wheel of this checkout, unpacked; the checkout itself stays as it is."""
     folder = tmp_path_factory.mktemp("wheel")
-    unwanted = shutil.ignore_patterns(".*", "*.egg-info", "runs", "exported", "build", "__pycache__")
-    shutil.copytree(ROOT, folder / "copy", ignore=unwanted)
+    unwanted = shutil.ignore_patterns(".*", "*.egg-info", "build", "__pycache__")
+    made = {
+        str(ROOT / name) for name in ("runs", "searches", "exported")
+    }  # not the package's folder of a name
+
+    def ignored(path, names):
+        return unwanted(path, names) | {name for name in names if str(Path(path) / name) in made}
+
+    shutil.copytree(ROOT, folder / "copy", ignore=ignored)
     # setuptools and wheel come with TensorFlow: no isolated build, which would need the network.
     options = ["--no-deps", "--no-build-isolation", "--no-index", "-w", "built"]
     command = [sys.executable, "-m", "pip", "wheel", "./copy", *options]

@@ -1,6 +1,7 @@
 """What holds the house together: arrows between modules, and that no network is forgotten."""
 
 import ast
+import configparser
 import importlib
 import inspect
 import subprocess
@@ -94,6 +95,17 @@ def test_the_root_holds_what_everything_stands_on_alone():
     assert len(list(PACKAGE.glob("*.py"))) <= 8
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders == set(LAYERS)
+
+
+def test_every_folder_is_part_of_the_wheel():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    folders = {".".join(("kerasdl", *parts)) for parts, file in module_files().items() if is_package(file)}
+    assert set(setup["options"]["packages"].split()) == folders | {"kerasdl.pipelines", "kerasdl.tuning"}
+
+
+def is_package(file):
+    return file.name == "__init__.py"
 
 
 def layers_in(*names):
