@@ -87,3 +87,14 @@ def test_numbers_are_no_classes():
     numbers = DataSpec(Spec((3,), "float32"), Spec((), "float32"))
     with pytest.raises(UsageError, match=r"no classes .* Use Regression\(\)"):
         Classification().network_arguments(numbers)
+
+
+@pytest.mark.parametrize("num_classes", [10, 1000])
+def test_the_limit_of_int8_is_as_strict_for_many_classes(num_classes):
+    """The mean over classes of a difference can be 2 / num_classes at most, whatever a file answers."""
+    expected, actual = np.zeros((2, 4, num_classes))
+    expected[:, 0] = 1
+    actual[:, 0], actual[:, 1] = 0.85, 0.15  # the same class, but another certainty
+    found = compare({"probabilities": expected}, {"probabilities": actual}, np.zeros(4, int))
+    assert found["total_variation"] == pytest.approx(0.15)
+    assert found["total_variation"] > tolerances("int8")["total_variation"][1]

@@ -32,7 +32,7 @@ from kerasdl.tasks.classification import temperature as calibration
 from kerasdl.tasks.classification.tables import tables
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.task import Evaluation, Task
-from kerasdl.training import build
+from kerasdl.training import build, reference
 
 
 def softmax(logits):
@@ -287,6 +287,7 @@ def place(tmp_path_factory, splits):
     network = run.network()
     network.head.set_weights([3 * weight for weight in network.head.get_weights()])
     network.save(run.model_file)
+    (run.path / reference.FILE_NAME).unlink()
     evaluate_network(run, network, recipe.task, splits)
     before = run.read_json("metrics.json")
     with converter:

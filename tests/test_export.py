@@ -367,6 +367,45 @@ def test_beyond_tolerance_nothing_is_published(write, spec, tmp_path, changes):
     assert list((tmp_path / "tiny").iterdir()) == []
 
 
+def test_an_answer_that_depends_on_the_batch_is_not_published(write, spec, tmp_path):
+    """Reference and file are asked for the same batches, and would agree."""
+    default = spec.endpoints[0]
+
+    def centred(images):
+        images = tf.cast(images, tf.float32)
+        return default.function(
+            tf.cast(images - tf.reduce_mean(images, axis=0, keepdims=True) + 99, tf.uint8)
+        )
+
+    with pytest.raises(RunFailedError, match="serving_default: an example gets another answer alone"):
+        write(tmp_path, formats=("onnx",), spec=changed(spec, function=centred))
+
+
+def test_each_file_is_asked_for_examples_alone(bundle, spec, batches):
+    predictor = open_artifact(bundle.path / "tiny.onnx")
+    call, answer = predictor.call, {}
+
+    def forgetful(endpoint, inputs):
+        answer[endpoint] = call(endpoint, inputs)
+        if len(inputs["images"]) == 2:
+            return {name: value[::-1] for name, value in answer[endpoint].items()}
+        return answer[endpoint]
+
+    predictor.call = forgetful
+    with pytest.raises(RunFailedError, match="another answer in a batch of 2"):
+        compare(
+            predictor,
+            Artefact("tiny.onnx", "onnx", ("serving_default",)),
+            References(spec.endpoints, batches),
+        )
+
+
+def test_the_card_states_the_tolerances(bundle):
+    rows = {row["kind"]: row for row in json.loads((bundle.path / "card.json").read_text())["artefacts"]}
+    limits = rows["int8"]["endpoints"]["serving_default"]["tolerances"]
+    assert limits == {"total_variation": "<= 0.1", "accuracy_drop": "<= 0.002"}
+
+
 def test_interrupt_leaves_nothing(write, tmp_path):
     def interrupted():
         raise KeyboardInterrupt
@@ -623,10 +662,11 @@ def test_endpoints_that_are_not_the_first_are_judged_too(
 
 
 def test_serving_bytes_is_compared_with_keras(bundle, spec, batches):
-    def upside_down(image_bytes):
-        return {name: value[::-1] for name, value in spec.endpoints[1].function(image_bytes).items()}
+    def turned(image_bytes):
+        outputs = spec.endpoints[1].function(image_bytes)
+        return {**outputs, "probabilities": outputs["probabilities"][:, ::-1]}
 
-    endpoints = (spec.endpoints[0], dataclasses.replace(spec.endpoints[1], function=upside_down))
+    endpoints = (spec.endpoints[0], dataclasses.replace(spec.endpoints[1], function=turned))
     artefact = Artefact("saved_model.pb", "saved_model", ("serving_default", "serving_bytes"))
     with Worker() as worker:
         predictor = artefact.open(bundle.path, worker)

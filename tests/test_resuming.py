@@ -428,7 +428,7 @@ def test_the_best_network_is_again_that_of_the_checkpoint(finished, copy_of):
     twin = run.network()
     twin.set_weights([np.zeros_like(value) for value in twin.get_weights()])
     twin.save(run.model_file)
-    Best(run, twin, None, None, None).restore_file(checkpoint.newest(run.checkpoints).model_file)
+    Best(run, twin, None, None, None, None).restore_files(checkpoint.newest(run.checkpoints).path)
     assert_equal_weights(run, Run(finished))
     for value, wanted in zip(twin.get_weights(), weights(Run(finished)), strict=True):
         np.testing.assert_array_equal(value, wanted)
@@ -573,8 +573,8 @@ def test_only_the_newest_two_checkpoints_stay(finished):
 def test_sha256sum_reads_the_sums(finished):
     newest = checkpoint.newest(finished / "checkpoints").path
     assert {path.name for path in Path(newest).iterdir()} == {
-        "variables.npz", "state.json", "model.keras", "SHA256SUMS",
+        "variables.npz", "state.json", "model.keras", "reference.npz", "SHA256SUMS",
     }  # fmt: skip
     ran = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=newest, capture_output=True, text=True)
     assert ran.returncode == 0
-    assert ran.stdout.count(": OK") == 3
+    assert ran.stdout.count(": OK") == 4

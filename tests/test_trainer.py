@@ -251,8 +251,8 @@ def test_nothing_of_the_trained_networks_is_held_after_training(tmp_path, monkey
     make_pair, evaluate = build.make_pair, trainer.evaluate_network
     built, alive = [], []
 
-    def watched(plan):
-        pair = make_pair(plan)
+    def watched(plan, check):
+        pair = make_pair(plan, check)
         built.extend(weakref.ref(part) for part in (*pair, pair[0].optimizer))
         return pair
 

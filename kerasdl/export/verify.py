@@ -14,11 +14,13 @@ from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
 from kerasdl.export.artefact import Artefact
 from kerasdl.inference import runtimes, tflite_file
-from kerasdl.inference.answers import Answers, caller, run_over
-from kerasdl.inference.endpoint import Arrays, Endpoint
+from kerasdl.inference.answers import Answers, Call, caller, run_over
+from kerasdl.inference.endpoint import Arrays, Endpoint, differences
 from kerasdl.inference.predictor import Predictor
 
 _NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared on
+_NUM_ALONE = 5  # examples that are also asked for alone, in a batch of 2 and in another order
+_SAME = 1e-3  # largest difference between these answers
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class References:
         """Return the reference for an artefact's endpoint.
 
         Raises:
-            RunFailedError: when there is not one example.
+            RunFailedError: when there is not one example, or the answer to one depends on others.
         """
         key = endpoint, endpoint == artefact.endpoints[0]
         if key not in self._known:
@@ -64,6 +66,7 @@ class References:
             called = self.endpoints[endpoint]
             answers = run_over(functools.partial(self.call, endpoint), called.inputs_of, batches)
             self._known[key] = Reference(called, answers, batches)
+            check_alone(functools.partial(self.call, endpoint), self._known[key])
         return self._known[key]
 
     def call(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
@@ -95,15 +98,22 @@ def compare(
 
     Returns:
         The figures of its first endpoint, `latency_ms` (median of calls with one example) and `endpoints`,
-        the figures of each (see `measure`); and what lies beyond the tolerances, in words.
+        the figures of each (see `measure`) with its `tolerances`; and what lies beyond them, in words.
 
     Raises:
         RunFailedError: when an endpoint cannot be run or gives something else.
     """
     found, problems = {}, []
     for name in artefact.endpoints:
-        found[name] = measure(predictor, references.of(artefact, name))
-        problems += beyond(references.endpoints[name], artefact.kind, found[name])
+        endpoint, reference = references.endpoints[name], references.of(artefact, name)
+        limits = {
+            figure: f"{sign} {limit:g}"
+            for figure, (sign, limit) in endpoint.tolerances(artefact.kind).items()
+        }
+        found[name] = {**measure(predictor, reference), "tolerances": limits}
+        problems += beyond(endpoint, artefact.kind, found[name])
+        if not predictor.one_by_one(name):
+            check_alone(caller(predictor, name), reference)
     first = references.of(artefact, artefact.endpoints[0])
     name = first.endpoint.name
     features, *_ = next(iter(first.batches()))
@@ -129,6 +139,21 @@ def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:
         raise RunFailedError("nothing was compared: the endpoint gives no figures for its outputs")
     figures = {**figures, "examples": actual.num_examples, "magnitudes": magnitudes(actual.outputs)}
     return figures | ({} if endpoint.judge is None else {"evaluation": endpoint.judge(actual)})
+
+
+def check_alone(call: Call, reference: Reference) -> None:
+    """Raise a RunFailedError where an example's answer depends on the other examples of its batch."""
+    features = tf.nest.map_structure(lambda part: part[:_NUM_ALONE], next(iter(reference.batches()))[0])
+    inputs = reference.endpoint.inputs_of(features, 0)
+    together = call(inputs)
+    ways = {"alone": slice(1), "in a batch of 2": slice(1, 3), "in another order": slice(None, None, -1)}
+    for way, part in ways.items():
+        answers = call({name: value[part] for name, value in inputs.items()})
+        expected = {name: value[part] for name, value in together.items()}
+        if not differences(expected, answers, None).get("max_difference", 0.0) <= _SAME:
+            raise RunFailedError(
+                f"{reference.endpoint.name}: an example gets another answer {way} than among {_NUM_ALONE}"
+            )
 
 
 def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:

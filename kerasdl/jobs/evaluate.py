@@ -1,6 +1,7 @@
 """Evaluates a run, a bundle or one exported file over a whole split."""
 
 import functools
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from kerasdl.tasks.task import Evaluation, Task
 
 if TYPE_CHECKING:
     import keras
+
+_log = logging.getLogger(__name__)
 
 _FITTED = "calibration.json"
 
@@ -83,8 +86,15 @@ def evaluate_network(
         run.write(_FITTED, fitted)
     else:
         (run.path / _FITTED).unlink(missing_ok=True)  # of an earlier state of the network
-    predictor = EndpointPredictor(run.path, task.endpoints(network, spec, fitted), spec.class_names)
-    found = evaluate(predictor, task, spec, fitted, test)
+    endpoints = task.endpoints(network, spec, fitted)
+    predictor = EndpointPredictor(run.path, endpoints, spec.class_names)
+    answers = answers_of(predictor, {endpoint.name: endpoint for endpoint in endpoints}, test)
+    for name in _constant(answers):
+        _log.warning(
+            f"The network gives the same {name} for all {answers.num_examples:,} test examples: it does not "
+            "look at them, or they are all the same."
+        )
+    found = task.evaluate(answers, spec, fitted)
     if found.predictions:
         run.write_arrays("predictions.npz", found.predictions)
     if found.mistakes:
@@ -93,6 +103,15 @@ def evaluate_network(
         run.write_arrays("mistakes.npz", {**named, **found.mistakes})
     run.write("metrics.json", {**run.read_json("metrics.json"), "test": found.figures})
     return found.figures
+
+
+def _constant(answers: Answers) -> list[str]:
+    """Return the outputs, of float numbers, that are the same for all examples."""
+    return [
+        name
+        for name, value in answers.outputs.items()
+        if value.dtype.kind == "f" and len(value) > 1 and np.ptp(value, axis=0).max(initial=0.0) <= 1e-6
+    ]
 
 
 def features_at(indices: np.ndarray, batches: Batches) -> Tree:

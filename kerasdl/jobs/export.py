@@ -20,6 +20,7 @@ from kerasdl.network.network import Network
 from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.recipe.document import encode
 from kerasdl.runs import folder as runs
+from kerasdl.training import reference
 
 if TYPE_CHECKING:
     import keras
@@ -66,10 +67,13 @@ def export_run(
         network: the run's best network where it is open already. Defaults to None: it is read.
 
     Raises:
-        RunFailedError: when a file differs from the Keras network by more than its tolerance.
+        RunFailedError: when the network is not the one that was trained, or a file differs from it by more
+            than its tolerance.
     """
     recipe, fitted = run.recipe(), fitted_of(run)
-    network = run.network() if network is None else network
+    if network is None:
+        network = run.network()
+        reference.check(run, network, dataset)
     endpoints = recipe.task.endpoints(network, dataset.spec, fitted)
     spec = ExportSpec(
         name=recipe.name,

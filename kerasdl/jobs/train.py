@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import logging
 import tempfile
@@ -26,6 +27,7 @@ from kerasdl.runs import folder as runs
 from kerasdl.training import build, devices
 from kerasdl.training import resume as resuming
 from kerasdl.training.checkpoint import Checkpoint
+from kerasdl.training.contract import check_network
 from kerasdl.training.fit import fit
 from kerasdl.training.interruption import Interruptions
 from kerasdl.training.plan import DRY_RUN_STEPS, plan_run
@@ -250,7 +252,9 @@ class _Stages:
         observe = None if self.trial is None else self.trial.observe
         options = {"dry_run": self.dry_run, "observe": observe}
         plan = plan_run(self.recipe, dataset, used, has_begun=self.begun, **options)
-        pair = build.make_pair(plan)
+        exports = self.options.export and plan.recipe.overfit_batches is None
+        check = None if self.begun else functools.partial(check_network, plan, exports=exports)
+        pair = build.make_pair(plan, check)
         run, checkpoint = self.start(plan.recipe, dataset.fingerprint)
         if self.begun and checkpoint is None:  # all are damaged, and the user insists
             plan = plan_run(self.recipe, dataset, used, **options)

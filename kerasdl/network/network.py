@@ -117,7 +117,12 @@ def main_output(network: keras.Model, outputs):
     """Return the output that predictions come from, of what a network, ours or any other, returned."""
     if not isinstance(outputs, Mapping):
         return outputs
-    return outputs[network.main_output if isinstance(network, Network) else Network.main_output]
+    return outputs[main_output_of(network)]
+
+
+def main_output_of(network: keras.Model) -> str:
+    """Return the name of the output that predictions come from, where a network returns several."""
+    return network.main_output if isinstance(network, Network) else Network.main_output
 
 
 def logits(network: keras.Model, inputs):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import UNFINISHED, next_version, read_json, replacing
-from kerasdl.recipe import Recipe, python_file, type_of
+from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.recipe.document import from_json, to_json
 
 if TYPE_CHECKING:
@@ -64,15 +64,11 @@ class Run:
             UsageError: when the run has none.
             RunFailedError: when its file is damaged.
         """
-        import keras
-
         if not self.model_file.is_file():
             raise UsageError(f"{self.path} holds no model.keras: the run ended before its first epoch did.")
-        own = python_file.classes_beside(type_of(self.recipe().model))
-        names = {keras.saving.get_registered_name(kind): kind for kind in own}
         try:
-            with zipfile.ZipFile(self.model_file), keras.saving.custom_object_scope(names):
-                return keras.saving.load_model(self.model_file)
+            with zipfile.ZipFile(self.model_file):
+                return load_network(self.model_file, self.recipe().model)
         except zipfile.BadZipFile as error:
             raise RunFailedError(f"{self.model_file} is damaged ({error}). Train again.") from error
 
@@ -163,6 +159,15 @@ class Run:
             RunFailedError: when it is damaged.
         """
         return read_json(self.path / name)
+
+
+def load_network(file: Path, model: Config) -> "keras.Model":
+    """Load a network, with the classes of the recipe file that defines it."""
+    import keras
+
+    own = python_file.classes_beside(type_of(model))
+    with keras.saving.custom_object_scope({keras.saving.get_registered_name(kind): kind for kind in own}):
+        return keras.saving.load_model(file)
 
 
 def open_run(path: str | Path) -> Run:

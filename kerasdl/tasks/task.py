@@ -80,6 +80,19 @@ class Task:
         """Return what `compile(metrics=...)` takes: metrics that training shows, or a dict by output."""
         return []
 
+    def check_outputs(self, outputs: Tree, data: DataSpec, main_output: str) -> None:
+        """Refuse a network before training whose outputs are not those that the task works with.
+
+        Args:
+            outputs: what the deployed network gave for some examples, with random weights: float32 arrays
+                (N, ...), one or several by name.
+            data: what is in each example.
+            main_output: name of the output that predictions come from, where there are several.
+
+        Raises:
+            UsageError: says what the outputs are, and what they have to be.
+        """
+
     def sample_weights(self, data: Dataset) -> Callable[[Tree], Tree] | None:
         """Return a TensorFlow function from a batch's targets to its sample weights; None for none."""
         return None

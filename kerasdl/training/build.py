@@ -1,8 +1,11 @@
 """Builds the networks of a plan, with their preprocessing, optimizers and metrics, sized for the data."""
 
 import contextlib
+import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -20,11 +23,17 @@ from kerasdl.training.plan import Plan
 from kerasdl.training.weights.source import check_frozen
 
 
-def make_pair(plan: Plan) -> tuple[keras.Model, keras.Model]:
+def make_pair(
+    plan: Plan, check: Callable[[keras.Model], None] | None = None
+) -> tuple[keras.Model, keras.Model]:
     """Build the network that is trained, compiled, and its twin that is saved: float32, on one device.
 
     Both have the same weights: the plan's initial ones, else those of the recipe's seed, on any number of
     replicas. Only the trained network has frozen layers; the saved twin does not.
+
+    Args:
+        plan: the plan of the run.
+        check: gets the twin before the other one is built, and raises when it will not do. Defaults to None.
 
     Raises:
         UsageError: when network, preprocessing, augmentation or weights do not suit the data.
@@ -36,6 +45,8 @@ def make_pair(plan: Plan) -> tuple[keras.Model, keras.Model]:
     preprocessing = make_preprocessing(recipe, data)
     twin = make_network(recipe, data, preprocessing)
     left = [] if plan.weights is None else plan.weights.load(twin, data.spec.class_names)
+    if check is not None:
+        check(twin)
     with plan.devices.scope(), precision(recipe.precision):
         network = make_network(recipe, data, preprocessing)
         network.set_weights(twin.get_weights())
@@ -100,22 +111,49 @@ def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | Non
             network.create_weights(
                 map_leaves(lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs)
             )
-    except ValueError as error:
-        too_small = "egative dimension" in str(error)  # TensorFlow's words for an output without pixels
-        if not too_small or isinstance(data.spec.inputs, Mapping):
-            raise
-        shape = (None, *data.spec.inputs.shape)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the code of a network raises
+        raise _misfit(network, data, error) from error
+    for warning in said:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return network
+
+
+def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
+    """Return why a network cannot be called on the examples; an error of a network of ours as it is."""
+    kind, specs = type(network), data.spec.inputs
+    if "egative dimension" in str(error) and not isinstance(specs, Mapping):  # an output without pixels
+        layer, shape = network.preprocessing, (None, *specs.shape)
         given, seen = (
             "x".join(map(str, sizes[1:]))
             for sizes in (shape, shape if layer is None else layer.compute_output_shape(shape))
         )
-        raise UsageError(
-            f"{type(network).__name__} cannot take examples of {given}, which it sees as {seen}: a layer has "
+        return UsageError(
+            f"{kind.__name__} cannot take examples of {given}, which it sees as {seen}: a layer has "
             "nothing left of them. Give larger ones (--size for images), or a network of fewer stages."
-        ) from error
-    for warning in said:
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return network
+        )
+    if kind.__module__.startswith("kerasdl."):
+        return error
+    given = ", ".join(
+        f"{name}{part.dtype} of shape {tuple(part.shape)}"
+        for name, part in (
+            ((f"{name}: ", part) for name, part in specs.items())
+            if isinstance(specs, Mapping)
+            else [("", specs)]
+        )
+    )
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(part in frame.filename for part in ("site-packages", "kerasdl/"))
+    ]
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    text = str(error).strip().split("\n")[0][:300]
+    return UsageError(
+        f"{kind.__name__} cannot be called on the examples of this data ({given}): "
+        f"{type(error).__name__}: {text}{where}. Change its forward, or give it data of that form."
+    )
 
 
 def compile_network(
@@ -134,16 +172,24 @@ def compile_network(
         name: make_optimizer(network.recipe_for(name, recipe), steps_per_epoch)
         for name in network.optimizer_names
     }
+    _compile(network, recipe, data, {**made, "seed": seed})
+    for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
+        optimizer.build(network.variables_of(name))
+
+
+def compile_to_validate(network: keras.Model, recipe: Recipe, data: DataSpec) -> None:
+    """Give a network the task's loss and metrics, and optimizers that take no memory and are not used."""
+    _compile(network, recipe, data, {name: keras.optimizers.SGD() for name in network.optimizer_names})
+
+
+def _compile(network: keras.Model, recipe: Recipe, data: DataSpec, more: Mapping[str, Any]) -> None:
     network.compile(
-        **made,
         loss=recipe.task.loss(data),
         metrics=recipe.task.metrics(data),
         loss_weights=recipe.task.loss_weights(),
-        seed=seed,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        **more,
     )
-    for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
-        optimizer.build(network.variables_of(name))
 
 
 def make_metrics(network: keras.Model, data: Dataset) -> None:

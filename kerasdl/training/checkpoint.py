@@ -4,6 +4,7 @@
         variables.npz          weights, optimizers, moving averages, running metrics
         state.json             position, history, early stopping, ..., and the run's identity
         model.keras            the best network so far, where there is one
+        reference.npz          what it answered in memory (`kerasdl.training.reference`)
         SHA256SUMS             of these files; `sha256sum -c` reads it
 
 A checkpoint is written beside the others, flushed to the disk and then renamed; the one before stays until
@@ -16,7 +17,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,9 @@ class Checkpoint:
         return found
 
 
-def write(folder: Path, number: int, network: keras.Model, state: Mapping[str, Any], best: Path) -> None:
+def write(
+    folder: Path, number: int, network: keras.Model, state: Mapping[str, Any], best: Sequence[Path]
+) -> None:
     """Write a checkpoint, and remove all but the last two.
 
     Args:
@@ -100,7 +103,7 @@ def write(folder: Path, number: int, network: keras.Model, state: Mapping[str, A
         number: number of updates done so far.
         network: network whose variables are saved, with those of its optimizers and metrics.
         state: further state, as JSON values.
-        best: file of the best network; it may not exist yet.
+        best: files of the best network; they may not exist yet.
 
     Raises:
         OSError: when the disk is full or the folder cannot be written; older checkpoints stay as they were.
@@ -111,8 +114,9 @@ def write(folder: Path, number: int, network: keras.Model, state: Mapping[str, A
         unfinished.mkdir()
         np.savez(unfinished / "variables.npz", **dict(_values(network)))
         (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        if best.is_file():
-            link_or_copy(best, unfinished / "model.keras")
+        for file in best:
+            if file.is_file():
+                link_or_copy(file, unfinished / file.name)
         sums = "".join(f"{hash_file(file)}  {file.name}\n" for file in sorted(unfinished.iterdir()))
         (unfinished / _SUMS).write_text(sums)
         for path in (*unfinished.iterdir(), unfinished):

@@ -14,7 +14,7 @@ from kerasdl.errors import RunFailedError
 from kerasdl.recipe.document import decode
 from kerasdl.runs import receipt
 from kerasdl.runs.folder import Run
-from kerasdl.training import build, phases
+from kerasdl.training import build, phases, reference
 from kerasdl.training import checkpoint as checkpoints
 from kerasdl.training.callbacks.assembly import CallbackAssembly
 from kerasdl.training.checkpoint import Checkpoint
@@ -25,6 +25,11 @@ from kerasdl.training.optimizers import make
 from kerasdl.training.plan import DRY_RUN_STEPS, Plan
 
 _log = logging.getLogger(__name__)
+
+#: Largest difference between the validation figures in training and those of the saved network, which is
+#: float32 always; relative above 1.
+_SAME_FIGURE = 0.01
+_SAME_FIGURE_16_BITS = 0.1
 
 
 def fit(
@@ -71,6 +76,7 @@ def fit(
             callback.set_model(None)
     run.write("metrics.json", {"best_epoch": assembly.best.best_epoch + 1, "epochs": assembly.position.epoch})
     saved = _reload(run, twin)
+    _check_saved(assembly, saved)
     weights = {"weights_sha256": receipt.hash_weights(saved)}
     run.write("receipt.json", {**run.read_json("receipt.json"), **weights})
     return saved
@@ -177,7 +183,9 @@ def _results(network: keras.Model, logs: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _validate(plan: Plan, network: keras.Model, callbacks: keras.callbacks.CallbackList) -> dict[str, float]:
+def _validate(
+    plan: Plan, network: keras.Model, callbacks: keras.callbacks.CallbackList | None
+) -> dict[str, float]:
     """Return the metrics of the validation split."""
     split, num_replicas = plan.data.validation, plan.devices.num_replicas
     batch_size = passes.shared_batch_size(split, plan.recipe.batch_size, num_replicas)
@@ -190,6 +198,24 @@ def _validate(plan: Plan, network: keras.Model, callbacks: keras.callbacks.Callb
         return_dict=True,
     )
     return {f"val_{name}": value for name, value in metrics.items()}
+
+
+def _check_saved(assembly: CallbackAssembly, saved: keras.Model) -> None:
+    """Raise a RunFailedError unless the saved network answers and validates as the one in memory did."""
+    plan, best = assembly.plan, assembly.best
+    reference.check(assembly.run, saved, plan.data)
+    if not best.best_figures or plan.observe is not None:  # a trial's figures are those of its files
+        return
+    build.compile_to_validate(saved, plan.recipe, plan.data.spec)
+    found = _validate(plan, saved, None)
+    limit = _SAME_FIGURE if plan.recipe.precision == "float32" else _SAME_FIGURE_16_BITS
+    for name, then in best.best_figures.items():
+        if not abs(found[name] - then) <= limit * max(1.0, abs(then)):
+            raise RunFailedError(
+                f"{assembly.run.model_file} is not the network that was trained: it gives a {name} of "
+                f"{found[name]:.4g}, but in training, at epoch {best.best_epoch + 1}, it was {then:.4g}. "
+                "Something that training changes is not saved with the network."
+            )
 
 
 def _reload(run: Run, twin: keras.Model) -> keras.Model:

@@ -42,6 +42,13 @@ class Classification(Task):
     def __post_init__(self):
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"label_smoothing is {self.label_smoothing}, but it has to lie in 0 <= x < 1.")
+        if isinstance(self.class_weights, (tuple, list)):
+            weights = np.array(self.class_weights, float)
+            if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+                raise UsageError(
+                    f"class_weights is {','.join(map(str, self.class_weights))}, but each weight has to be a "
+                    "number from 0 on, and one of them above 0."
+                )
 
     def network_arguments(self, data):
         """Return the number of classes.
@@ -69,6 +76,11 @@ class Classification(Task):
         from kerasdl.tasks.classification.losses import Accuracy
 
         return [Accuracy(name="accuracy")]
+
+    def check_outputs(self, outputs: Tree, data: DataSpec, main_output: str) -> None:
+        from kerasdl.tasks.classification.outputs import check_logits
+
+        check_logits(outputs, data.class_names, main_output)
 
     def weights_of_classes(self, data: Dataset) -> np.ndarray | None:
         """Return the weight of each class in the loss, (num_classes,) float32; None where all are 1.
@@ -239,11 +251,12 @@ def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, f
     """Compare the outputs of a file with the reference's on the same examples.
 
     Returns:
-        Differences of probabilities (0..1), the part of examples with the same class, the file's accuracy,
-        how far it lies above (+) or below (-) the reference's, and `accuracy_drop`: how far below beyond
-        chance. If changed predictions were right and wrong equally often, the number correct would vary by
-        the square root of the changes; a drop within twice that is tolerated, so that one changed prediction
-        out of 80 does not condemn a file.
+        Differences of probabilities (0..1), the mean over examples of their `total_variation` (half of the
+        sum of the differences over classes, 0..1), the part of examples with the same class, the file's
+        accuracy, how far it lies above (+) or below (-) the reference's, and `accuracy_drop`: how far below
+        beyond chance. If changed predictions were right and wrong equally often, the number correct would
+        vary by the square root of the changes; a drop within twice that is tolerated, so that one changed
+        prediction out of 80 does not condemn a file.
     """
     difference = np.abs(expected["probabilities"] - actual["probabilities"])
     before, after = _class_ids(expected), _class_ids(actual)
@@ -253,6 +266,7 @@ def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, f
     return {
         "max_difference": float(difference.max()),
         "mean_difference": float(difference.mean()),
+        "total_variation": float(difference.sum(axis=-1).mean() / 2),
         "agreement": float(same.mean()),
         "accuracy": accuracy,
         "accuracy_change": change,
@@ -263,7 +277,8 @@ def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, f
 def tolerances(kind: str) -> dict[str, tuple[str, float]]:
     """Return the limits on the figures of `compare`, by kind of file."""
     exact = {"max_difference": ("<=", 1e-5), "accuracy_drop": ("<=", 0.002)}
-    quantized = {"mean_difference": ("<=", 0.02), "accuracy_drop": ("<=", 0.002)}
+    # Of 10 classes the same as a mean difference of 0.02, which of 100 classes nothing could exceed.
+    quantized = {"total_variation": ("<=", 0.1), "accuracy_drop": ("<=", 0.002)}
     return {
         "float16": {"max_difference": ("<=", 1e-2)},
         "dynamic": quantized,

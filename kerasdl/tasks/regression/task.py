@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.data.dataset import DataSpec, Spec, Tree
 from kerasdl.errors import UsageError
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers
@@ -73,6 +73,22 @@ class Regression(Task):
 
         mean, std = self._scale(data)
         return [MeanAbsoluteError(name="mae", mean=mean.tolist(), std=std.tolist())]
+
+    def check_outputs(self, outputs: Tree, data: DataSpec, main_output: str) -> None:
+        if isinstance(outputs, Mapping):
+            if main_output not in outputs:
+                raise UsageError(
+                    f"The network returns {', '.join(outputs)}, but none of them is called {main_output!r}. "
+                    "Set main_output in the class of the network."
+                )
+            outputs = outputs[main_output]
+        wanted = self.network_arguments(data)["num_outputs"]
+        if outputs.ndim != 2 or outputs.shape[1] != wanted:
+            raise UsageError(
+                f"The network gives outputs of shape {outputs.shape[1:]} for each example, but the data has "
+                f"{wanted} numbers to predict. Let its last layer be Dense(num_outputs), with the "
+                "num_outputs that its constructor is given."
+            )
 
     def _scale(self, data: DataSpec) -> tuple[np.ndarray, np.ndarray]:
         """Return what targets are centred on and divided by, (num_outputs,) float32 each."""

@@ -18,6 +18,7 @@ from kerasdl.training.checkpoint import Checkpoint
 from kerasdl.training.interruption import Interrupted, Interruptions
 from kerasdl.training.phases import Phase
 from kerasdl.training.plan import Plan
+from kerasdl.training.reference import Reference
 
 
 class CallbackAssembly:
@@ -39,7 +40,8 @@ class CallbackAssembly:
         self.phase = plan.phases[0]
         self.identity = resume.identity(run, recipe, plan.data.fingerprint)
         self.position = Position(plan.steps_per_epoch)
-        self.best = best.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position)
+        examples = Reference(plan.data)
+        self.best = best.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position, examples)
         self.divergence = stops.Divergence(self.best, self.position)
         self.plateau = best.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
         self.history = history.History(run, self.position)
@@ -90,7 +92,7 @@ class CallbackAssembly:
         self.begin(phase)
         for name, part in self._parts().items():
             part.restore(checkpoint.state[name])
-        self.best.restore_file(checkpoint.model_file)
+        self.best.restore_files(checkpoint.path)
         changed = resume.changes(checkpoint.state["identity"], self.identity)
         if resume.stopper(self.position.stopped) in changed:
             self.position.stopped = None  # the user wants more

@@ -1,5 +1,6 @@
 """Callbacks that follow the best validation score: model.keras, early stopping, learning-rate drops."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import numpy as np
 
 from kerasdl.files import link_or_copy, replacing
 from kerasdl.runs.folder import Run
+from kerasdl.training import reference
 from kerasdl.training.callbacks.position import Position
 from kerasdl.training.devices import Devices
 from kerasdl.training.optimizers import make
 from kerasdl.training.optimizers.make import moving_averages
+from kerasdl.training.reference import Reference
 
 
 class Best(keras.callbacks.Callback):
@@ -24,25 +27,35 @@ class Best(keras.callbacks.Callback):
         score: function from the metrics of an epoch to its score; larger is better.
         patience: number of epochs without a better score before training stops; None to never stop.
         position: the position, which stops training.
+        examples: examples whose answers are kept beside `model.keras`, to compare it with.
     """
 
     def __init__(
-        self, run: Run, twin: keras.Model, score: Callable, patience: int | None, position: Position
+        self,
+        run: Run,
+        twin: keras.Model,
+        score: Callable,
+        patience: int | None,
+        position: Position,
+        examples: Reference,
     ):
         super().__init__()
         self.run = run
         self.twin = twin
+        self.examples = examples
         self.score = score
         self.patience = patience
         self.position = position
         self.best_score: tuple[float, ...] | None = None
         self.best_epoch: int | None = None
+        self.best_figures: dict[str, float] = {}  # by which the best epoch was validated
         self.began = 0  # first epoch of the present phase: patience begins anew with it
 
     def on_epoch_end(self, epoch, logs=None):
         score = self.score(logs)
         if self.best_score is None or score > self.best_score:
             self.best_score, self.best_epoch = score, epoch
+            self.best_figures = {name: logs[name] for name in logs if name.startswith("val_")}
             self.save()
         elif self.patience is not None and epoch - self.last_good_epoch >= self.patience:
             self.position.stop(f"early stopping: no better score in {self.patience} epochs")
@@ -55,21 +68,29 @@ class Best(keras.callbacks.Callback):
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint, whose `model.keras` has the weights."""
         score = None if self.best_score is None else [float(part) for part in self.best_score]
-        return {"best_epoch": self.best_epoch, "best_score": score}
+        return {
+            "best_epoch": self.best_epoch,
+            "best_score": score,
+            "best_figures": self.best_figures,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore the best epoch and its score."""
         self.best_epoch = state["best_epoch"]
+        self.best_figures = state.get("best_figures", {})  # earlier versions kept none
         self.best_score = None if state["best_score"] is None else tuple(state["best_score"])
 
-    def restore_file(self, model_file: Path) -> None:
-        """Restore the best network of a checkpoint over that of a later epoch."""
-        if not model_file.is_file():
-            self.run.model_file.unlink(missing_ok=True)
-            return
-        with replacing(self.run.model_file) as temporary:
-            link_or_copy(model_file, temporary)
-        self.twin.load_weights(self.run.model_file)
+    def restore_files(self, checkpoint: Path) -> None:
+        """Restore the best network of a checkpoint, and its answers, over those of a later epoch."""
+        for name in (self.run.model_file.name, reference.FILE_NAME):
+            kept, file = checkpoint / name, self.run.path / name
+            if not kept.is_file():
+                file.unlink(missing_ok=True)
+                continue
+            with replacing(file) as temporary:
+                link_or_copy(kept, temporary)
+        if self.run.model_file.is_file():
+            self.twin.load_weights(self.run.model_file)
 
     def save(self) -> bool:
         """Write the present weights, averaged where the recipe says so.
@@ -89,6 +110,9 @@ class Best(keras.callbacks.Callback):
         if Devices.of(self.model).is_chief:
             with replacing(self.run.model_file) as temporary:
                 self.twin.save(temporary)
+            if finite:
+                with averaged(self.model):
+                    reference.keep(self.run.path / reference.FILE_NAME, self.examples, self.model)
         return finite
 
 
@@ -132,10 +156,22 @@ class AveragedWeights(keras.callbacks.Callback):
     """
 
     def on_test_begin(self, logs=None):
-        self._trained = [variable.numpy() for variable, _ in moving_averages(self.model)]
-        for variable, average in moving_averages(self.model):
-            variable.assign(average.numpy())
+        self._averaged = averaged(self.model)
+        self._averaged.__enter__()
 
     def on_test_end(self, logs=None):
-        for (variable, _), value in zip(moving_averages(self.model), self._trained, strict=True):
+        self._averaged.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model):
+    """Give a network the moving averages of its weights, where it has any; its weights come back."""
+    pairs = moving_averages(model)
+    trained = [variable.numpy() for variable, _ in pairs]
+    for variable, average in pairs:
+        variable.assign(average.numpy())
+    try:
+        yield
+    finally:
+        for (variable, _), value in zip(pairs, trained, strict=True):
             variable.assign(value)

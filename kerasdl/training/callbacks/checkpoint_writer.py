@@ -9,7 +9,7 @@ import keras
 
 from kerasdl.recipe import time_spans
 from kerasdl.runs.folder import Run
-from kerasdl.training import checkpoint
+from kerasdl.training import checkpoint, reference
 from kerasdl.training.callbacks.position import Position
 from kerasdl.training.devices import Devices
 from kerasdl.training.interruption import Interrupted, Interruptions
@@ -88,9 +88,9 @@ class CheckpointWriter(keras.callbacks.Callback):
     def _save(self):
         began = time.perf_counter()
         if Devices.of(self.model).is_chief:
-            checkpoint.write(
-                self.run.checkpoints, self.position.num_updates, self.model, self.state(), self.run.model_file
-            )
+            best = (self.run.model_file, self.run.path / reference.FILE_NAME)
+            number = self.position.num_updates
+            checkpoint.write(self.run.checkpoints, number, self.model, self.state(), best)
         self._saved_at, self._saved_updates = time.perf_counter(), self.position.num_updates
         if self.is_automatic:
             self.every_seconds = max(self._LEAST_SECONDS, (self._saved_at - began) / self._LONGEST_SHARE)

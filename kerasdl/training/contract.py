@@ -1,0 +1,239 @@
+"""Checks a network of the user's before its first step, so that no hours of training are lost on it."""
+
+import contextlib
+import logging
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasdl.data.passes import split_batches
+from kerasdl.data.trees import Tree, map_leaves
+from kerasdl.errors import UsageError
+from kerasdl.export import operators
+from kerasdl.inference.endpoint import differences
+from kerasdl.network.network import Network, main_output_of
+from kerasdl.private.keras import all_parts_of
+from kerasdl.recipe.document import encode
+from kerasdl.runs.folder import load_network
+from kerasdl.training.plan import Plan
+
+_log = logging.getLogger(__name__)
+
+_NUM_EXAMPLES = 5  # odd, and enough to tell what a batch of them mixes
+_NUM_DRAWS = 4  # of random weights: outputs that lie between 0 and 1 for all of them are no logits
+#: Largest difference between two answers of one network, relative to the outputs' root mean square above 1.
+_SAME = 1e-3
+
+_passed: set[tuple[Any, ...]] = set()
+
+
+def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
+    """Refuse a network that would not be the same after saving, alone or in a bundle.
+
+    The network gets random weights, all of them distinct, and answers for a few real validation examples: in
+    memory, after it was saved and loaded, alone, in batches, and in another order. Then its weights are
+    restored. What has passed is not checked again in this process.
+
+    Args:
+        plan: the plan of the run.
+        network: the network of the plan's recipe, float32 and on one device, as it will be saved.
+        exports: whether files are exported after training.
+
+    Raises:
+        UsageError: says in one sentence what is wrong, and how to mend it.
+    """
+    recipe = plan.recipe
+    key = (
+        type(network),
+        repr((encode(recipe.model), recipe.preprocessing, recipe.task, plan.data.spec)),
+        exports,
+    )
+    if key in _passed:
+        return
+    _check_arguments(plan, network)
+    _check_variables(network)
+    features = map_leaves(
+        lambda part: part[:_NUM_EXAMPLES], next(split_batches(plan.data.validation, 1)())[0]
+    )
+    with _random_weights(network) as draw:
+        answers = []
+        for number in reversed(range(_NUM_DRAWS)):
+            draw(number)
+            answers.append(_answers(network, features))
+        outputs = map_leaves(lambda *parts: np.concatenate(parts), *answers)
+        recipe.task.check_outputs(outputs, plan.data.spec, main_output_of(network))
+        _check_batches(network, features)
+        _check_file(network, recipe.model, features)
+    if exports:
+        _check_operators(plan, network)
+    _passed.add(key)
+
+
+def _check_arguments(plan: Plan, network: keras.Model) -> None:
+    """Refuse a network whose `get_config` leaves out arguments that it was made with."""
+    given = {**plan.recipe.model.arguments, **plan.recipe.task.network_arguments(plan.data.spec)}
+    config = network.get_config()
+    plain = (bool, int, float, str)
+    left_out = [name for name in given if name not in config]
+    changed = [
+        name
+        for name, value in given.items()
+        if isinstance(value, plain) and isinstance(config.get(name), plain) and config[name] != value
+    ]
+    if left_out or changed:
+        kind, names = type(network).__name__, " and ".join(left_out + changed)
+        lines = "".join(f', "{name}": self.{name}' for name in left_out + changed)
+        raise UsageError(
+            f"{kind}.get_config does not give back {names}, so that the saved network would be made with "
+            f"another value. Write: def get_config(self): return {{**super().get_config(){lines}}}"
+        )
+
+
+def _check_variables(network: keras.Model) -> None:
+    """Refuse variables that Keras neither trains nor saves."""
+    hidden = [
+        f"{type(layer).__name__}.{name}"
+        for layer in all_parts_of(network)
+        if not type(layer).__module__.startswith("keras.")  # whose own layers save what they hold
+        for name, value in vars(layer).items()
+        if any(isinstance(part, (tf.Variable, tf.Module)) and _variables(part) for part in _parts(value))
+    ]
+    if hidden:
+        raise UsageError(
+            f"{' and '.join(hidden)} holds a tf.Variable, which Keras neither trains nor saves. Use "
+            "self.add_weight(...) in __init__ or build."
+        )
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield what an attribute of a layer holds, in lists and dicts too, but for parts of Keras."""
+    if isinstance(value, (keras.Layer, keras.Variable, keras.Optimizer)):
+        return
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield value
+
+
+def _variables(part: "tf.Variable | tf.Module") -> bool:
+    return isinstance(part, tf.Variable) or bool(part.variables)
+
+
+@contextlib.contextmanager
+def _random_weights(network: keras.Model) -> Iterator[Callable[[int], None]]:
+    """Yield a function that draws all weights anew, wider with each number; restore them afterwards.
+
+    Weights that do not train (variances, means) stay positive, integers as they are. The generators that
+    initial weights come from are left as they were.
+    """
+    before = network.get_weights()
+    states = random.getstate(), np.random.get_state()
+
+    def draw(number: int) -> None:
+        generator = np.random.default_rng(number)
+        for weight, value in zip(network.weights, before, strict=True):
+            if not np.issubdtype(value.dtype, np.floating):
+                continue
+            noise = generator.standard_normal(value.shape, np.float32)
+            if weight.trainable:
+                weight.assign(value + noise * (1 + number) * max(float(value.std()), 0.05))
+            else:
+                weight.assign(np.abs(value) + 0.1 * np.abs(noise))
+
+    try:
+        yield draw
+    finally:
+        network.set_weights(before)
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _answers(network: keras.Model, features: Tree) -> Tree:
+    """Return what a deployed network answers, as float32 arrays."""
+    given = map_leaves(tf.constant, features)
+    outputs = network.infer(given) if isinstance(network, Network) else network(given, training=False)
+    return map_leaves(lambda part: np.asarray(keras.ops.convert_to_numpy(part), np.float32), outputs)
+
+
+def _check_batches(network: keras.Model, features: Tree) -> None:
+    """Refuse a network whose answer for an example depends on chance, or on the others of its batch."""
+    kind = type(network).__name__
+    expected = _answers(network, features)
+    if _differ(expected, _answers(network, features)):
+        raise UsageError(
+            f"{kind} answers otherwise each time it is asked the same: something is drawn at random with "
+            "training=False. Pass `training` on to each layer (dropout, noise)."
+        )
+    ways = {"alone": slice(1), "in a batch of 2": slice(1, 3), "in another order": slice(None, None, -1)}
+    for way, part in ways.items():
+        asked, wanted = (
+            map_leaves(lambda leaf, part=part: leaf[part], tree) for tree in (features, expected)
+        )
+        if _differ(wanted, _answers(network, asked)):
+            raise UsageError(
+                f"{kind} gives an example another answer {way} than among {_NUM_EXAMPLES}: the answer "
+                "depends on the other examples of the batch. Compute nothing over the batch axis (axis 0) "
+                "with training=False."
+            )
+
+
+def _check_file(network: keras.Model, model: Any, features: Tree) -> None:
+    """Refuse a network whose file is not the same network."""
+    kind = type(network).__name__
+    mend = (
+        "Make every layer in __init__, and let get_config of each layer of your own return its arguments; "
+        "kerasdl check tries it in seconds."
+    )
+    with tempfile.TemporaryDirectory(prefix="kerasdl-") as folder:
+        file = Path(folder) / "model.keras"
+        try:
+            network.save(file)
+            loaded = load_network(file, model)
+        except Exception as error:  # whatever the user's classes and Keras raise
+            raise UsageError(
+                f"{kind} cannot be loaded from its own file ({_first_line(error)}). {mend}"
+            ) from error
+    if _differ(_answers(network, features), _answers(loaded, features)):
+        raise UsageError(f"{kind} answers otherwise once it is saved and loaded. {mend}")
+
+
+def _check_operators(plan: Plan, network: keras.Model) -> None:
+    """Refuse operators that no exported file can have; warn of those that some formats lack."""
+    endpoints = plan.recipe.task.endpoints(network, plan.data.spec, {})
+    used = operators.operators_of(endpoints[:1])
+    kind = type(network).__name__
+    if python := sorted(used & operators.PYTHON):
+        raise UsageError(
+            f"{kind} calls back into Python ({', '.join(python)}, from tf.py_function or numpy_function), "
+            "which no exported file can. Use operations of keras.ops or TensorFlow, or train with "
+            "--no-export."
+        )
+    for name, missing in operators.missing_forms(used, endpoints[0].formats).items():
+        _log.warning(
+            f"{kind} uses {', '.join(missing)}, which {name} files cannot have: they will be missing from "
+            "the bundle. Use other operations, or export the other formats alone (kerasdl export RUN "
+            "--formats)."
+        )
+
+
+def _differ(expected: Tree, actual: Tree) -> bool:
+    """Tell whether two answers differ by more than rounding; what is not finite is not compared."""
+    named = [part if isinstance(part, Mapping) else {"outputs": part} for part in (expected, actual)]
+    if not all(np.isfinite(value).all() for value in named[0].values()):
+        return False
+    found: dict[str, float] = differences(*named, None)
+    return not found.get("max_difference", 0.0) <= _SAME
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text[:200]}"

@@ -1,0 +1,294 @@
+"""What is said of a user's network before its first step, and that what is saved is what was trained."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+from rich.console import Console
+
+from kerasdl.data.images.digits import Digits
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export import operators
+from kerasdl.jobs import train as trainer
+from kerasdl.jobs.export import export_run
+from kerasdl.models.mlp import MLP
+from kerasdl.network.network import Network
+from kerasdl.recipe import Config, Recipe
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.training import build, contract, reference
+from kerasdl.training.devices import Devices
+from kerasdl.training.plan import plan_run
+
+
+class Tiny(Network):
+    """A network of one layer, whose faults are its subclasses."""
+
+    units: int | None = None
+    activation: str | None = None
+
+    def __init__(self, *, num_classes=10, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.flatten = keras.layers.Flatten()
+        self.head = keras.layers.Dense(self.units or num_classes, activation=self.activation)
+
+    def forward(self, x, training=False):
+        return self.head(self.flatten(x) / 16)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+class Softmax(Tiny):
+    activation = "softmax"
+
+
+class Sigmoid(Tiny):
+    activation = "sigmoid"
+
+
+class Five(Tiny):
+    units = 5
+
+
+class One(Tiny):
+    units = 1
+
+
+class Maps(Tiny):
+    def forward(self, x, training=False):
+        return ops.expand_dims(super().forward(x), 1)
+
+
+class Dict(Tiny):
+    def forward(self, x, training=False):
+        return {"scores": super().forward(x), "embedding": self.flatten(x)}
+
+
+class Further(Tiny):
+    def forward(self, x, training=False):
+        return {"logits": super().forward(x), "embedding": self.flatten(x)}
+
+
+class TwoInputs(Tiny):
+    def forward(self, x, training=False):
+        return super().forward(x["image"])
+
+
+class Gain(Tiny):
+    """Forgets an argument in its config."""
+
+    def __init__(self, *, gain=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.gain = gain
+
+    def forward(self, x, training=False):
+        return self.gain * super().forward(x)
+
+
+class Fixed(Gain):
+    """Gives back the argument, but always the same."""
+
+    def get_config(self):
+        return {**super().get_config(), "gain": 1.0}
+
+
+class Renamed(Gain):
+    """Makes another network of the argument that it gives back."""
+
+    def __init__(self, *, gain=1.0, loaded=False, **kwargs):
+        super().__init__(gain=gain, **kwargs)
+        self.loaded = loaded
+
+    def forward(self, x, training=False):
+        return super().forward(x) * (2 if self.loaded else 1)
+
+    def get_config(self):
+        return {**super().get_config(), "gain": self.gain, "loaded": True}
+
+
+class Hidden(Tiny):
+    """Has weights that Keras does not know."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.mix = {"inner": [tf.Variable(tf.eye(64))]}
+
+    def forward(self, x, training=False):
+        return self.head(self.flatten(x) / 16 @ self.mix["inner"][0])
+
+
+class BatchMean(Tiny):
+    def forward(self, x, training=False):
+        x = ops.cast(x, "float32")
+        return super().forward(x - ops.mean(x, axis=0, keepdims=True))
+
+
+class AlwaysDropout(Tiny):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dropout = keras.layers.Dropout(0.5)
+
+    def forward(self, x, training=False):
+        return self.head(self.dropout(self.flatten(x) / 16, training=True))
+
+
+class Numpy(Tiny):
+    def forward(self, x, training=False):
+        logits = super().forward(x)
+        return tf.ensure_shape(tf.numpy_function(np.tanh, [logits], tf.float32), logits.shape)
+
+
+class Fourier(Tiny):
+    def forward(self, x, training=False):
+        return super().forward(tf.math.real(tf.signal.fft2d(tf.cast(x[..., 0], tf.complex64))))
+
+
+class Zeros(Tiny):
+    """Begins with logits of zero, which all lie between 0 and 1."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.head = keras.layers.Dense(self.num_classes, kernel_initializer="zeros")
+
+
+class Forgetful(Tiny):
+    """Learns something that is not among its weights: a list of Python numbers, by which it multiplies."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = [1.0]
+
+    def train_step(self, data):
+        self.scale[0] = 3.0  # when the step is traced
+        return super().train_step(data)
+
+    def forward(self, x, training=False):
+        return super().forward(x) * self.scale[0]
+
+
+for one in (Tiny, Gain):
+    for kind in one.__subclasses__():
+        keras.saving.register_keras_serializable("contract")(kind)
+keras.saving.register_keras_serializable("contract")(Tiny)
+
+
+class Unregistered(Tiny):
+    """Is in no recipe file, nor known to Keras."""
+
+
+def check(kind, *, exports=True, **arguments):
+    recipe = Recipe(
+        name="tiny", model=Config(kind, **arguments), data=Digits(images_per_class=20), task=Classification(),
+        epochs=1, batch_size=20,
+    )  # fmt: skip
+    plan = plan_run(recipe, recipe.data.load(), Devices())
+    network = build.make_network(recipe, plan.data, None)
+    before = [np.copy(value) for value in network.get_weights()]
+    try:
+        contract.check_network(plan, network, exports=exports)
+    finally:
+        for left, right in zip(before, network.get_weights(), strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "words"),
+    [
+        (Softmax, {}, "probabilities, no logits.* softmax"),
+        (Sigmoid, {}, "probabilities, no logits.* sigmoid"),
+        (Five, {}, "gives 5 outputs for each example, but the data has 10 classes"),
+        (One, {}, "gives 1 outputs for each example, but the data has 10 classes"),
+        (Maps, {}, r"gives outputs of shape \(1, 10\)"),
+        (Dict, {}, "returns scores, embedding, but none of them is called 'logits'"),
+        (TwoInputs, {}, r"cannot be called on the examples of this data \(uint8 of shape \(8, 8, 1\)"),
+        (Gain, {"gain": 5.0}, "get_config does not give back gain"),
+        (Fixed, {"gain": 5.0}, "get_config does not give back gain"),
+        (Renamed, {"gain": 5.0}, "answers otherwise once it is saved and loaded"),
+        (Hidden, {}, "Hidden.mix holds a tf.Variable"),
+        (Unregistered, {}, "cannot be loaded from its own file"),
+        (BatchMean, {}, "BatchMean gives an example another answer alone than among 5"),
+        (AlwaysDropout, {}, "answers otherwise each time"),
+        (Numpy, {}, "calls back into Python"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_a_network_that_breaks_the_contract_is_refused_in_a_sentence(kind, arguments, words):
+    with pytest.raises(UsageError, match=words):
+        check(kind, **arguments)
+
+
+@pytest.mark.parametrize("kind", [Tiny, Zeros])
+def test_a_sound_network_passes(kind, caplog):
+    check(kind)
+    assert not caplog.records
+
+
+def test_python_functions_matter_to_exports_alone():
+    check(Numpy, exports=False)
+
+
+def test_what_files_will_lack_is_said(caplog):
+    check(Further)
+    assert "returns embedding, which no exported file will hold" in caplog.text
+    check(Fourier)
+    assert "Fourier uses FFT2D, which TFLite files cannot have" in caplog.text
+    assert "Fourier uses FFT2D, which ONNX files cannot have" in caplog.text
+
+
+def test_operators_in_functions_and_loops_are_seen():
+    from kerasdl.inference.endpoint import Endpoint
+
+    def loop(x):
+        return {"y": tf.while_loop(lambda y: tf.reduce_sum(y) < 0, lambda y: (tf.math.erfinv(y),), (x,))[0]}
+
+    endpoint = Endpoint("serving_default", loop, {"x": tf.TensorSpec((None, 2))})
+    assert "Erfinv" in operators.operators_of([endpoint])
+
+
+@pytest.mark.parametrize("weights", [(1.0, -1.0), (1.0, float("nan")), (0.0, 0.0), (1.0, float("inf"))])
+def test_class_weights_are_numbers_from_0_on(weights):
+    with pytest.raises(UsageError, match="each weight has to be a number from 0 on"):
+        Classification(class_weights=weights)
+
+
+def run(folder, model, **fields):
+    recipe = Recipe(
+        name="tiny", model=Config(model), data=Digits(images_per_class=40), task=Classification(),
+        **{"epochs": 2, "batch_size": 20, **fields},
+    )  # fmt: skip
+    return trainer.train(recipe, runs_dir=folder, export=False, console=Console(quiet=True)).run
+
+
+def test_a_saved_network_that_is_not_the_trained_one_fails_the_run(tmp_path):
+    with pytest.raises(RunFailedError, match=r"is not the network that was trained.*add_weight"):
+        run(tmp_path, Forgetful)
+
+
+def test_validation_figures_of_the_saved_network_are_those_of_its_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "check", lambda *given: None)
+    with pytest.raises(RunFailedError, match=r"it gives a val_\w+ of .* at epoch \d"):
+        run(tmp_path, Forgetful)
+
+
+@pytest.mark.parametrize(
+    ("precision", "strategy"), [("float32", "cpu:2"), ("mixed_float16", "none"), ("mixed_bfloat16", "none")]
+)
+def test_answers_from_memory_are_kept_on_replicas_and_in_16_bits(tmp_path, precision, strategy):
+    made = run(tmp_path, MLP, precision=precision, strategy=strategy, ema_momentum=0.9)
+    with np.load(made.path / reference.FILE_NAME) as saved:
+        kept = saved["outputs/outputs"]
+    data = made.recipe().data.load()
+    assert kept.shape == (len(data.validation.targets[:64]), 10)
+    actual = np.asarray(made.network().infer(data.validation.features[: len(kept)]))
+    np.testing.assert_allclose(kept, actual, atol=(1e-6 if precision == "float32" else 0.03) * actual.std())
+
+
+def test_an_export_begins_at_the_answers_from_memory(tmp_path):
+    made = run(tmp_path, MLP)
+    network = made.network()
+    network.set_weights([value + 0.1 for value in network.get_weights()])
+    network.save(made.model_file)  # as a fault of the disk or of a later epoch would
+    with pytest.raises(RunFailedError, match="is not the network that was trained"):
+        export_run(made, made.recipe().data.load(), None, None)
