@@ -119,6 +119,15 @@ class Hidden(Tiny):
         return self.head(self.flatten(x) / 16 @ self.mix["inner"][0])
 
 
+class HiddenPlainly(Tiny):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.mix = tf.Variable(tf.eye(64))
+
+    def forward(self, x, training=False):
+        return self.head(self.flatten(x) / 16 @ self.mix)
+
+
 class BatchMean(Tiny):
     def forward(self, x, training=False):
         x = ops.cast(x, "float32")
@@ -206,7 +215,8 @@ def check(kind, *, exports=True, **arguments):
         (Gain, {"gain": 5.0}, "get_config does not give back gain"),
         (Fixed, {"gain": 5.0}, "get_config does not give back gain"),
         (Renamed, {"gain": 5.0}, "answers otherwise once it is saved and loaded"),
-        (Hidden, {}, "Hidden.mix holds a tf.Variable"),
+        (HiddenPlainly, {}, "^HiddenPlainly.mix holds a tf.Variable"),
+        (Hidden, {}, "^Hidden.mix holds a tf.Variable"),
         (Unregistered, {}, "cannot be loaded from its own file"),
         (BatchMean, {}, "BatchMean gives an example another answer alone than among 5"),
         (AlwaysDropout, {}, "answers otherwise each time"),

@@ -102,7 +102,8 @@ def _check_variables(network: keras.Model) -> None:
         for layer in all_parts_of(network)
         if not type(layer).__module__.startswith("keras.")  # whose own layers save what they hold
         for name, value in vars(layer).items()
-        if any(isinstance(part, (tf.Variable, tf.Module)) and _variables(part) for part in _parts(value))
+        if not name.startswith("_self_")  # TensorFlow's own list of what an attribute holds
+        and any(isinstance(part, (tf.Variable, tf.Module)) and _variables(part) for part in _parts(value))
     ]
     if hidden:
         raise UsageError(
