@@ -62,7 +62,7 @@ def test_train_leaves_a_run_and_a_bundle(here):
     assert written == {
         "recipe.json", "recipe.py", "receipt.json", "model.keras", "labels.txt", "history.csv",
         "metrics.json", "logs", "checkpoints", "status.json", "predictions.npz", "mistakes.npz",
-        "augmented.npz", "report.html", "identity.json", ".lock",
+        "augmented.npz", "reference.npz", "report.html", "identity.json", ".lock",
     }  # fmt: skip
     assert {path.name for path in (run / "logs").iterdir()} == {"train", "validation"}
     assert (run / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))

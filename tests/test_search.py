@@ -436,7 +436,7 @@ def test_the_task_says_what_a_search_aims_at(tmp_path, stand_in):
     found = record.read(folder_of(path))
     assert list(map(str, found.objectives)) == ["min:val_loss"]
     assert found.best().number == 2  # accuracy would have chosen another
-    assert Task.objectives == ("val_loss",)
+    assert Task().objectives == ("val_loss",)
     assert stand_in.preloaded == ("kerasdl.tasks.classification.task",)
 
 

@@ -45,7 +45,7 @@ def write_report(run: Run) -> Path:
         render(
             title=read.name,
             subtitle="Report of a training run",
-            notices=[*_notices(read), *([Notice(problem, "warning")] if problem else [])],
+            notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
             sections=sections,
         ),
     )
@@ -64,6 +64,11 @@ def _notices(read: Record) -> list[Block]:
         )
         return [Notice(said, command=again)]
     return [Notice(where.text, "error" if where.name == "failed" else "warning", where.command)]
+
+
+def _verdicts(read: Record) -> list[Block]:
+    said = read.metrics.get("verdicts", ())
+    return [Notice(f"{verdict['text']} Try {verdict['advice']}.", "warning") for verdict in said]
 
 
 def _training(read: Record) -> list[Block]:

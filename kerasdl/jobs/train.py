@@ -18,7 +18,7 @@ from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.tflite import Converter
 from kerasdl.inference import labels
-from kerasdl.jobs import export, report
+from kerasdl.jobs import export, report, verdicts
 from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
@@ -283,7 +283,10 @@ class _Stages:
         """Evaluate, export and report."""
         run.update_status(stage="evaluating")
         metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
+        self.console.print(verdicts.kept_epoch(run, recipe), highlight=False)
         self.console.print(recipe.task.summary(metrics), highlight=False)
+        for verdict in verdicts.judge(run, recipe, metrics):
+            self.console.print(f"{verdict.text} Try {verdict.advice}.", style="yellow", highlight=False)
         bundle = None
         if converter is not None:
             run.update_status(stage="exporting")

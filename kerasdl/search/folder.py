@@ -85,11 +85,15 @@ def open_search(
 def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a search has the identity `now`.
 
-    Earlier versions named classes by their modules, had fewer fields of data, and hashed the bytes of the
+    Earlier versions named classes by their modules, had fewer fields of data and task, and hashed the bytes of the
     space's file.
     """
     known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
-    added = {f"data.{name}": value for name, value in defaults(known.get("data") or "").items()}
+    added = {
+        f"{part}.{name}": value
+        for part in ("data", "task")
+        for name, value in defaults(known.get(part) or "").items()
+    }
     known, now, copy = {**added, **known}, {**added, **now}, folder.path / "space.py"
     if known != now and copy.is_file():
         known["space"] = _hash_code(copy)

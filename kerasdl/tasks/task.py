@@ -33,6 +33,19 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Something about a result that a user should know before shipping it.
+
+    Attributes:
+        text: what was seen: "No better than guessing: ...".
+        advice: what to try, with flags of `kerasdl train`.
+    """
+
+    text: str
+    advice: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunDifference:
     """How far a run differs from another on the same test examples.
 
@@ -55,12 +68,19 @@ class Task:
     flags of the command line. Trees are single tensors or arrays, or dicts of them by name.
     """
 
-    #: What a search aims at where nothing else is asked for.
-    objectives: ClassVar[tuple[str, ...]] = ("val_loss",)
     #: Figures that tables show: name -> (title, format).
     columns: ClassVar[Mapping[str, tuple[str, str]]] = {"max_difference": ("max difference", ".1e")}
     #: Constructor arguments of the network that the data decides (`network_arguments`).
     from_data: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What a search aims at where nothing else is asked for."""
+        return ("val_loss",)
+
+    def resolve(self, data: Dataset) -> "Task":
+        """Return the task with the fields settled that depend on the data; of a settled task itself."""
+        return self
 
     def network_arguments(self, data: DataSpec) -> dict[str, Any]:
         """Return the constructor arguments of the network that the data decides."""
@@ -171,6 +191,10 @@ class Task:
         """Say in a sentence what `evaluate` found."""
         shown = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers(figures).items())
         return f"Test: {shown}."
+
+    def verdicts(self, figures: Mapping[str, Any]) -> list[Verdict]:
+        """Return what should be known of these figures before anything is shipped."""
+        return []
 
     def tables(self, figures: Mapping[str, Any]) -> Sequence[Any]:
         """Return what `kerasdl evaluate` prints, as renderables of rich; empty for plain figures."""

@@ -79,6 +79,8 @@ def plan_run(
             f"The examples are texts, which TensorFlow cannot divide among {devices.num_replicas} replicas. "
             "Use --strategy none, or a source whose load() turns them into numbers."
         )
+    if not has_begun:  # a run has settled it, or is one of an earlier version, which goes on as it began
+        recipe = dataclasses.replace(recipe, task=recipe.task.resolve(data))
     recipe, data, steps = _sized(recipe, data, dry_run)
     weights = None if has_begun else source.find(recipe)
     if weights is not None:

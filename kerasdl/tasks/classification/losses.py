@@ -51,5 +51,42 @@ class Accuracy(keras.metrics.SparseCategoricalAccuracy):
         return super().update_state(y_true, y_pred, sample_weight)
 
 
+@keras.saving.register_keras_serializable("kerasdl")
+class BalancedAccuracy(keras.metrics.Metric):
+    """Mean over classes of the share of their examples that are recognised: their recalls.
+
+    Classes without an example do not count. Sums over replicas and batches are exact.
+
+    Args:
+        num_classes: number of classes.
+        name: name of the metric.
+        **kwargs: those of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, *, num_classes: int, name: str = "balanced_accuracy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.num_classes = num_classes
+        self.right = self.add_variable((num_classes,), "zeros", name="right")
+        self.total = self.add_variable((num_classes,), "zeros", name="total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Count a batch: labels (batch_size[, 3]), logits (batch_size, num_classes)."""
+        if _are_mixed(y_true):
+            y_true = ops.where(y_true[:, 2] >= 0.5, y_true[:, 0], y_true[:, 1])
+        labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        of_class = ops.one_hot(labels, self.num_classes, dtype=self.dtype)  # (B, num_classes)
+        hit = ops.cast(ops.equal(ops.argmax(y_pred, axis=-1), ops.cast(labels, "int32")), self.dtype)
+        self.total.assign_add(ops.sum(of_class, axis=0))
+        self.right.assign_add(ops.sum(of_class * hit[:, None], axis=0))
+
+    def result(self):
+        present = ops.cast(self.total > 0, self.dtype)
+        recalls = self.right / ops.maximum(self.total, 1)
+        return ops.sum(recalls) / ops.maximum(ops.sum(present), 1)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
 def _are_mixed(labels) -> bool:
     return len(labels.shape) == 2 and labels.shape[-1] == 3

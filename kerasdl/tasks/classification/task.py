@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,11 +14,16 @@ from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers, Batches, run_over
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.report.blocks import Section
-from kerasdl.tasks.classification import comparison, figures
-from kerasdl.tasks.task import Evaluation, RunDifference, Task
+from kerasdl.tasks.classification import comparison, figures, verdicts
+from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
 if TYPE_CHECKING:
     import keras
+
+
+_log = logging.getLogger(__name__)
+
+_IMBALANCE = 5  # times as many examples in one class as in another
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,8 +40,10 @@ class Classification(Task):
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
     # Fit a temperature on the validation split, so that the probabilities mean what they say.
     calibrate: bool = False
+    # Figure that picks the best epoch: auto is balanced_accuracy (the mean of the classes' recalls) with
+    # class_weights, or where one class has 5 times as many examples as another, else accuracy.
+    judge_by: Literal["auto", "accuracy", "balanced_accuracy"] = "auto"
 
-    objectives: ClassVar = ("val_accuracy",)
     columns: ClassVar = {"accuracy": ("accuracy", ".2%"), "max_difference": ("max difference", ".1e")}
     from_data: ClassVar = ("num_classes",)
 
@@ -49,6 +57,35 @@ class Classification(Task):
                     f"class_weights is {','.join(map(str, self.class_weights))}, but each weight has to be a "
                     "number from 0 on, and one of them above 0."
                 )
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        balanced = self.judge_by == "balanced_accuracy" or (self._has_weights and self.judge_by == "auto")
+        return ("val_balanced_accuracy" if balanced else "val_accuracy",)
+
+    @property
+    def _has_weights(self) -> bool:
+        return self.class_weights is not None
+
+    def resolve(self, data: Dataset) -> "Classification":
+        """Settle what the best epoch is picked by, and say so where it is not the plain accuracy."""
+        if self.judge_by != "auto":
+            return self
+        counts = np.bincount(data.train.targets, minlength=len(data.spec.class_names))
+        present = counts[counts > 0]
+        ratio = float(present.max() / present.min())
+        judged = self._has_weights or ratio >= _IMBALANCE
+        if judged:
+            why = (
+                "The classes have weights"
+                if self._has_weights
+                else f"One class has {ratio:.0f} times as many examples as another"
+            )
+            _log.warning(
+                f"{why}: the best epoch is picked by balanced accuracy, the mean of the recalls of all "
+                "classes. (By plain accuracy: --judge-by accuracy.)"
+            )
+        return dataclasses.replace(self, judge_by="balanced_accuracy" if judged else "accuracy")
 
     def network_arguments(self, data):
         """Return the number of classes.
@@ -72,10 +109,13 @@ class Classification(Task):
         return SparseCrossentropy(label_smoothing=self.label_smoothing)
 
     def metrics(self, data: DataSpec) -> "list[keras.Metric]":
-        """Return the accuracy."""
-        from kerasdl.tasks.classification.losses import Accuracy
+        """Return the accuracy, and the balanced one where epochs are judged by it."""
+        from kerasdl.tasks.classification.losses import Accuracy, BalancedAccuracy
 
-        return [Accuracy(name="accuracy")]
+        found = [Accuracy(name="accuracy")]
+        if self.judge_by == "balanced_accuracy":
+            found.append(BalancedAccuracy(num_classes=len(data.class_names), name="balanced_accuracy"))
+        return found
 
     def check_outputs(self, outputs: Tree, data: DataSpec, main_output: str) -> None:
         from kerasdl.tasks.classification.outputs import check_logits
@@ -119,7 +159,8 @@ class Classification(Task):
         return weights
 
     def score(self, logs):
-        return (logs["val_accuracy"], -logs["val_loss"])
+        balanced = self.judge_by == "balanced_accuracy"
+        return (logs["val_balanced_accuracy" if balanced else "val_accuracy"], -logs["val_loss"])
 
     def has_learned(self, logs, first):
         return logs["val_accuracy"] >= 0.99
@@ -234,7 +275,10 @@ class Classification(Task):
         return (
             f"Test accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}) on "
             f"{figures['examples']:,} examples; calibration error (ECE) {figures['ece']:.2%}."
-        )
+        ) + verdicts.recalls(figures["per_class"])
+
+    def verdicts(self, figures: Mapping[str, Any]) -> list[Verdict]:
+        return verdicts.verdicts(figures)
 
     def tables(self, figures: Mapping[str, Any]) -> Sequence[Any]:
         from kerasdl.tasks.classification.tables import tables

@@ -1,0 +1,73 @@
+"""Says how training went, and what should be known of its result before it is shipped."""
+
+import dataclasses
+from typing import Any
+
+from kerasdl.recipe import Recipe
+from kerasdl.runs import record
+from kerasdl.runs.folder import Run
+from kerasdl.tasks.task import Verdict
+
+_FEW_UPDATES = 200
+_COLLAPSE = 0.2  # of what had been reached
+
+
+def kept_epoch(run: Run, recipe: Recipe) -> str:
+    """Say which epoch's network a run kept, and why training ended before its last epoch where it did."""
+    read = record.read(run.path)
+    best, epochs = read.metrics["best_epoch"], read.metrics["epochs"]
+    figures = {**read.history[best - 1]} if 0 < best <= len(read.history) else {}
+    shown = [name for name in (*recipe.task.objectives, "val_loss") if figures.get(name) is not None]
+    told = ", ".join(f"{name} {figures[name]:.4f}" for name in dict.fromkeys(shown))
+    text = f"Kept the network of epoch {best} of {epochs}{f' ({told})' if told else ''}."
+    if stopped := run.read_json("status.json").get("stopped"):
+        text += f" Training ended before epoch {recipe.total_epochs}: {stopped}."
+    return text
+
+
+def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[Verdict]:
+    """Return what should be known of a run's result, and keep it in its `metrics.json`.
+
+    Args:
+        run: a run whose network was evaluated.
+        recipe: its recipe, resolved.
+        figures: those of the test split.
+    """
+    found = [*recipe.task.verdicts(figures), *_of_training(run, recipe)]
+    kept = {"verdicts": [dataclasses.asdict(verdict) for verdict in found]} if found else {}
+    metrics = {name: value for name, value in run.read_json("metrics.json").items() if name != "verdicts"}
+    run.write("metrics.json", {**metrics, **kept})
+    return found
+
+
+def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
+    history = record.read(run.path).history
+    updates = run.read_json("status.json").get("step", 0)
+    try:
+        scores = [recipe.task.score(row)[0] for row in history]
+    except (KeyError, TypeError):  # the task ranks by figures that the history does not hold
+        return []
+    if not scores:
+        return []
+    found, best = [], max(range(len(scores)), key=scores.__getitem__)
+    if updates < _FEW_UPDATES and best >= len(scores) - 2 and len(scores) > 1 and scores[-1] > scores[0]:
+        found.append(
+            Verdict(
+                text=f"Only {updates} updates of the weights, and the network was still getting better.",
+                advice=f"--epochs {5 * len(scores)}, or --batch-size {max(1, recipe.batch_size // 4)}",
+            )
+        )
+    lost = [
+        epoch
+        for epoch in range(best + 1, len(scores))
+        if scores[epoch] <= scores[0] and scores[best] - scores[epoch] > _COLLAPSE * abs(scores[best])
+    ]
+    if lost:
+        found.append(
+            Verdict(
+                text=f"Training collapsed at epoch {lost[0] + 1}: it lost what it had learned. The network "
+                f"of epoch {best + 1}, before that, was kept.",
+                advice=f"--learning-rate {recipe.learning_rate / 4:g}",
+            )
+        )
+    return found
