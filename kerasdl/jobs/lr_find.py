@@ -6,6 +6,7 @@ at the steepest descent are those of fastai (Howard and Gugger, 2020) and PyTorc
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.recipe import Recipe
 from kerasdl.training import build, devices
+from kerasdl.training.contract import check_network
 from kerasdl.training.fit import training_blocks
 from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers import replica_safe
@@ -107,7 +109,7 @@ def _losses(plan: Plan, learning_rates: list[float]) -> tuple[list[float], list[
     Raises:
         UsageError: when the network's training step reports no `loss`.
     """
-    network, _ = build.make_pair(plan)
+    network, _ = build.make_pair(plan, functools.partial(check_network, plan, exports=False))
     loop = Loop(network, training_blocks(plan))
     losses: list[float] = []
     stopped = None

@@ -85,8 +85,8 @@ def open_search(
 def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a search has the identity `now`.
 
-    Earlier versions named classes by their modules, had fewer fields of data and task, and hashed the bytes of the
-    space's file.
+    Earlier versions named classes by their modules, had fewer fields of data and task, and hashed the
+    bytes of the space's file.
     """
     known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
     added = {
