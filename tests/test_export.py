@@ -219,11 +219,13 @@ def test_tflite_metadata_names_the_labels_of_the_output(bundle):
     assert metadata[4:8] == b"M001"
     root = _Table(metadata, flatbuffers.encode.Get(flatbuffers.packer.uoffset, metadata, 0))
     assert root.string(0) == "tiny"
-    outputs = root.tables(3)[0].tables(3)
-    assert len(outputs) == 2
-    (labelled,) = [output for output in outputs if output.tables(6)]
+    (labelled,) = root.tables(3)[0].tables(3)  # MediaPipe's classifiers take no output but scores
     assert labelled.string(0) == "probabilities"
     assert labelled.tables(6)[0].string(0) == "labels.txt"
+    (image,) = root.tables(3)[0].tables(2)
+    content, (unit,) = image.table(3), image.tables(4)
+    assert (content.byte(0), content.table(1).byte(0)) == (2, 2)  # ImageProperties, GRAYSCALE
+    assert (unit.byte(0), unit.table(1).floats(0), unit.table(1).floats(1)) == (1, [0.0], [1.0])
 
 
 class _Table(flatbuffers.table.Table):
@@ -234,6 +236,17 @@ class _Table(flatbuffers.table.Table):
 
     def string(self, place):
         return self.String(self.Pos + self.Offset(4 + 2 * place)).decode()
+
+    def byte(self, place):
+        return self.Bytes[self.Pos + self.Offset(4 + 2 * place)]
+
+    def table(self, place):
+        return _Table(self.Bytes, self.Indirect(self.Pos + self.Offset(4 + 2 * place)))
+
+    def floats(self, place):
+        field = self.Offset(4 + 2 * place)
+        start = self.Vector(field)
+        return np.frombuffer(self.Bytes, "<f4", self.VectorLen(field), start).tolist()
 
     def tables(self, place):
         field = self.Offset(4 + 2 * place)

@@ -428,7 +428,7 @@ def test_the_best_network_is_again_that_of_the_checkpoint(finished, copy_of):
     twin = run.network()
     twin.set_weights([np.zeros_like(value) for value in twin.get_weights()])
     twin.save(run.model_file)
-    Best(run, twin, None, None, None, None).restore_files(checkpoint.newest(run.checkpoints).path)
+    Best(run, twin, None, None, None).restore_files(checkpoint.newest(run.checkpoints).path)
     assert_equal_weights(run, Run(finished))
     for value, wanted in zip(twin.get_weights(), weights(Run(finished)), strict=True):
         np.testing.assert_array_equal(value, wanted)

@@ -60,6 +60,7 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
         "formats": list(endpoint.formats),
         "inputs": {name: _describe_tensor(spec) for name, spec in endpoint.inputs.items()},
         "outputs": {name: _describe_tensor(spec) for name, spec in outputs.items()},
+        "derived": list(endpoint.derived),
     }
 
 

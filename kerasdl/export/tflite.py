@@ -120,9 +120,14 @@ class TFLiteWriter:
 
 
 def _for_phones(endpoint: Endpoint, batch_size: int | None) -> Endpoint:
-    """Give an endpoint a batch size, and float32 inputs (raw values, 0..255) in place of uint8."""
+    """Give an endpoint a batch size, float32 inputs (raw values, 0..255) for uint8, no derived outputs."""
     inputs = {}
     for name, spec in endpoint.inputs.items():
         dtype = tf.float32 if spec.dtype == tf.uint8 else spec.dtype
         inputs[name] = tf.TensorSpec((batch_size, *spec.shape[1:]), dtype, name)
-    return dataclasses.replace(endpoint, inputs=inputs)
+
+    def function(*tensors):
+        outputs = endpoint.function(*tensors)
+        return {name: value for name, value in outputs.items() if name not in endpoint.derived}
+
+    return dataclasses.replace(endpoint, function=function, inputs=inputs)

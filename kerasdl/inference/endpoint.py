@@ -74,6 +74,8 @@ class Endpoint:
             a UsageError for what it cannot read. None where `predict` has to be given arrays.
         describe: takes outputs and returns what `predict` tells of each example.
         example: an argument of `kerasdl predict` to show in READMEs: "some.png"; "" where `reads` is None.
+        derived: outputs that follow from the others. TFLite files leave them out, as MediaPipe's classifiers
+            take scores alone; `kerasdl.load` works them out.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Endpoint:
     reads: Callable[[str], Tree] | None = None
     describe: Callable[[Arrays], Sequence[Mapping[str, Any]]] | None = None
     example: str = ""
+    derived: tuple[str, ...] = ()
 
 
 def figure_of(row: Mapping[str, Any], name: str) -> Any:

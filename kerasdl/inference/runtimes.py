@@ -1,6 +1,6 @@
 """Opens one exported file in its own runtime; all answer in the same way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,9 @@ class SavedModelPredictor(Predictor):
 class TFLitePredictor(Predictor):
     """A .tflite file in LiteRT's interpreter. A file that takes one example is run once for each.
 
+    Inputs and outputs that a file has as quantized whole numbers are real numbers here; the classes that
+    scores stand for, which files leave out, are worked out.
+
     Args:
         path: the file.
         num_threads: threads of its kernels; None leaves it to the interpreter.
@@ -100,14 +103,21 @@ class TFLitePredictor(Predictor):
 
     def _run(self, endpoint, inputs):
         runner = self._runners[endpoint]
+        given, told = runner.get_input_details(), runner.get_output_details()
+        inputs = {name: _quantized(value, given[name]) for name, value in inputs.items()}
         batch_size = len(next(iter(inputs.values())))
         if batch_size == 1 or not self.one_by_one(endpoint):
-            return runner(**inputs)
-        rows = [
-            runner(**{name: value[index : index + 1] for name, value in inputs.items()})
-            for index in range(batch_size)
-        ]
-        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+            outputs = runner(**inputs)
+        else:
+            rows = [
+                runner(**{name: value[index : index + 1] for name, value in inputs.items()})
+                for index in range(batch_size)
+            ]
+            outputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        outputs = {name: _dequantized(value, told[name]) for name, value in outputs.items()}
+        if "probabilities" in outputs and "class_ids" not in outputs:
+            outputs["class_ids"] = outputs["probabilities"].argmax(-1).astype(np.int32)
+        return outputs
 
 
 class OnnxPredictor(Predictor):
@@ -174,10 +184,29 @@ def _tflite_inputs(runner: Any) -> dict[str, InputSpec]:
     return {
         name: (
             tuple(None if size == -1 else int(size) for size in details["shape_signature"]),
-            np.dtype(details["dtype"]).name,
+            "float32" if _is_quantized(details) else np.dtype(details["dtype"]).name,
         )
         for name, details in runner.get_input_details().items()
     }
+
+
+def _is_quantized(details: Mapping[str, Any]) -> bool:
+    """Tell whether a tensor of a .tflite file holds whole numbers that stand for real ones."""
+    return np.dtype(details["dtype"]).kind in "iu" and bool(details["quantization"][0])
+
+
+def _quantized(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    if not _is_quantized(details):
+        return value
+    (scale, zero_point), limits = details["quantization"], np.iinfo(details["dtype"])
+    return np.clip(np.rint(value / scale) + zero_point, limits.min, limits.max).astype(details["dtype"])
+
+
+def _dequantized(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    if not _is_quantized(details):
+        return value
+    scale, zero_point = details["quantization"]
+    return ((value.astype(np.float32) - zero_point) * scale).astype(np.float32)
 
 
 def _onnx_input(value: Any) -> InputSpec:

@@ -9,6 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from kerasdl.inference import labels as label_text
 
+_COLOR_SPACES = {1: 2, 3: 1}  # ColorSpaceType by number of channels: GRAYSCALE, RGB
+_IMAGE_PROPERTIES = 2  # ContentProperties
+_NORMALIZATION = 1  # ProcessUnitOptions
 _AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS: one label for each place of the last axis
 
 
@@ -89,8 +92,11 @@ def _metadata(model: schema.ModelT, name: str, num_labels: int) -> bytes:
 
 
 def _tensor(builder: flatbuffers.Builder, tensor: schema.TensorT, name: str, num_labels: int) -> int:
-    # TensorMetadata: 0 name, 6 associated_files
+    # TensorMetadata: 0 name, 3 content, 4 process_units, 6 associated_files
     fields = {0: builder.CreateString(name)}
+    if name == "images" and len(tensor.shape) == 4 and tensor.shape[-1] in _COLOR_SPACES:
+        fields[3] = _image_content(builder, _COLOR_SPACES[tensor.shape[-1]])
+        fields[4] = _vector(builder, [_normalization(builder)])
     if num_labels and tensor.shape is not None and len(tensor.shape) and tensor.shape[-1] == num_labels:
         file_name = builder.CreateString(label_text.FILE_NAME)
         # AssociatedFile: 0 name, 2 type
@@ -99,6 +105,32 @@ def _tensor(builder: flatbuffers.Builder, tensor: schema.TensorT, name: str, num
         builder.PrependInt8Slot(2, _AXIS_LABELS, 0)
         fields[6] = _vector(builder, [builder.EndObject()])
     return _table(builder, 7, fields)
+
+
+def _image_content(builder: flatbuffers.Builder, color_space: int) -> int:
+    # ImageProperties: 0 color_space
+    builder.StartObject(2)
+    builder.PrependInt8Slot(0, color_space, 0)
+    # Content: 0 type and 1 value of content_properties
+    return _union(builder, 3, _IMAGE_PROPERTIES, builder.EndObject())
+
+
+def _normalization(builder: flatbuffers.Builder) -> int:
+    """Say that pixels go in as they are, 0..255: the preprocessing is in the graph."""
+    numbers = []
+    for value in (0.0, 1.0):
+        builder.StartVector(4, 1, 4)
+        builder.PrependFloat32(value)
+        numbers.append(builder.EndVector())
+    # NormalizationOptions: 0 mean, 1 std. ProcessUnit: 0 type and 1 value of options
+    return _union(builder, 2, _NORMALIZATION, _table(builder, 2, dict(enumerate(numbers))))
+
+
+def _union(builder: flatbuffers.Builder, num_fields: int, kind: int, value: int) -> int:
+    builder.StartObject(num_fields)
+    builder.PrependUint8Slot(0, kind, 0)
+    builder.PrependUOffsetTRelativeSlot(1, value, 0)
+    return builder.EndObject()
 
 
 def _table(builder: flatbuffers.Builder, num_fields: int, fields: dict[int, int]) -> int:

@@ -111,7 +111,9 @@ def _tflite(card: Fields, file: str, endpoint: Fields) -> str:
         keywords=", ".join(f"{key}={key}" for key in inputs),
         kotlin_inputs=_lines(templates.KOTLIN_INPUT, inputs, _KOTLIN),
         kotlin_outputs="\n".join(
-            f'    "{key}" to model.createOutputBuffer("{key}"),' for key in endpoint["outputs"]
+            f'    "{key}" to model.createOutputBuffer("{key}"),'
+            for key in endpoint["outputs"]
+            if key not in endpoint.get("derived", ())
         ),
         swift_inputs=_lines(templates.SWIFT_INPUT, inputs, _SWIFT),
         swift_map=", ".join(f'"{key}": {key}' for key in inputs),

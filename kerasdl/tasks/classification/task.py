@@ -246,6 +246,7 @@ class Classification(Task):
             "compare": compare,
             "tolerances": tolerances,
             "describe": functools.partial(describe, data.class_names),
+            "derived": ("class_ids",),
             **reading.reader(data.inputs),
         }
         default = Endpoint(

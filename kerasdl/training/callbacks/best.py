@@ -27,7 +27,7 @@ class Best(keras.callbacks.Callback):
         score: function from the metrics of an epoch to its score; larger is better.
         patience: number of epochs without a better score before training stops; None to never stop.
         position: the position, which stops training.
-        examples: examples whose answers are kept beside `model.keras`, to compare it with.
+        examples: examples whose answers are kept beside `model.keras`, to compare it with. Defaults to None.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Best(keras.callbacks.Callback):
         score: Callable,
         patience: int | None,
         position: Position,
-        examples: Reference,
+        examples: Reference | None = None,
     ):
         super().__init__()
         self.run = run
@@ -110,7 +110,7 @@ class Best(keras.callbacks.Callback):
         if Devices.of(self.model).is_chief:
             with replacing(self.run.model_file) as temporary:
                 self.twin.save(temporary)
-            if finite:
+            if finite and self.examples is not None:
                 with averaged(self.model):
                     reference.keep(self.run.path / reference.FILE_NAME, self.examples, self.model)
         return finite
