@@ -11,7 +11,7 @@ from typing import NoReturn
 from kerasdl import __version__
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.recipe import catalog
+from kerasdl.recipe import catalog, trust
 from kerasdl.training.interruption import Interrupted
 
 
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("kerasdl: interrupted", file=sys.stderr)
         return 130
+    finally:
+        trust.accept(False)  # --trust counts for one command
 
 
 def train_file(file: str) -> NoReturn:

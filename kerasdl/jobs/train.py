@@ -23,6 +23,7 @@ from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
 from kerasdl.recipe import Recipe
+from kerasdl.recipe import trust as trusting
 from kerasdl.runs import folder as runs
 from kerasdl.training import build, devices
 from kerasdl.training import resume as resuming
@@ -137,6 +138,7 @@ def resume(
     recipe: Recipe | None = None,
     force: bool = False,
     profile: bool = False,
+    trust: bool = False,
     trial: Trial | None = None,
     console: Console | None = None,
     **options: Any,
@@ -149,6 +151,7 @@ def resume(
             anything else only with `force`. Defaults to the run's own.
         force: resume although the recipe, the data or the versions differ.
         profile: record some steps, as in `train`.
+        trust: run the Python code in the folder although somebody else made it, and remember that.
         trial: differences of a trial of a search, as in `train`.
         console: where progress is drawn. Defaults to standard output.
         **options: `export`, `exported_dir` and `embed_samples` of `train`, where they are to change.
@@ -162,7 +165,7 @@ def resume(
         Interrupted: as `train` does.
     """
     run = runs.open_run(path)
-    with run.locked():
+    with trusting.accepting(trust), run.locked():
         before = run.recipe()
         recipe = before if recipe is None else recipe
         if run.is_finished() and resuming.same_work(before, recipe):

@@ -20,6 +20,7 @@ from typing import Any
 
 from kerasdl import environment
 from kerasdl.errors import MachineError, RunFailedError, UsageError
+from kerasdl.recipe import trust
 from kerasdl.search.objectives import SHORT
 from kerasdl.training.interruption import Interrupted
 
@@ -42,6 +43,7 @@ class Job:
         recipe: recipe as JSON.
         types: folder with the `recipe.py` that defines types of the recipe.
         data: folder where decoded data is kept while the search runs.
+        trusted: hashes of the code that the search may run, and its trials with it.
         formats: formats to export and measure.
         tflite_modes: modes of the TFLite files.
         asks: whether the trial waits after each epoch for a reason to stop, or None.
@@ -53,6 +55,7 @@ class Job:
     recipe: str
     types: Path
     data: Path
+    trusted: frozenset[str] = frozenset()
     formats: tuple[str, ...] = ()
     tflite_modes: tuple[str, ...] = ()
     asks: bool = False
@@ -104,6 +107,7 @@ def run(job: Job, observe: Observer) -> Outcome:
         job: work of the trial.
         observe: function that gets the metrics of each epoch and returns a reason to stop, or None.
     """
+    trust.allow(job.trusted)
     try:
         job.data.mkdir(exist_ok=True)
         tempfile.tempdir = tempfile.mkdtemp(dir=job.data)  # what TensorFlow leaves there goes with the search
@@ -134,7 +138,7 @@ def _run(job: Job, observe: Observer) -> Outcome:
     from kerasdl.jobs import train
     from kerasdl.recipe.document import from_json
 
-    recipe = from_json(job.recipe, folder=job.types)
+    recipe = from_json(job.recipe, folder=job.types, own=True)
     begun = time.perf_counter()
     run, before = _unfinished(job.folder / recipe.name)
     if run is not None and (outcome := _recorded(run)) is not None:

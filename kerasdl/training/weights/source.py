@@ -18,6 +18,7 @@ from kerasdl.network import parts
 from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.private.keras import own_trainable_weights, own_weights
 from kerasdl.recipe import Config, Recipe, python_file, type_of
+from kerasdl.recipe.document import Unpermitted
 from kerasdl.runs.folder import Run, open_run
 from kerasdl.training.weights import published
 
@@ -140,7 +141,7 @@ def find(recipe: Recipe) -> Source | None:
             )
         return None
     if text == "imagenet":
-        return Source(published.download(recipe.model))
+        return Source(published.download(recipe.model, fetch=not isinstance(text, Unpermitted)))
     path = Path(text).expanduser()
     if path.is_dir():
         run = open_run(path)
