@@ -8,6 +8,8 @@ import subprocess
 import sys
 import zipfile
 
+import h5py
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import op_def_pb2
@@ -21,6 +23,7 @@ from kerasdl.recipe import catalog, document, python_file, trust
 from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.runs import folder as runs
 from kerasdl.search.keras_tuner import tuner
+from kerasdl.training import checkpoint
 from kerasdl.training.weights import source as weights
 from tests.run_folders import write_run
 
@@ -369,6 +372,69 @@ def test_only_the_saver_of_a_saved_model_may_restore(tmp_path):
     model.meta_graphs[0].ClearField("object_graph_def")  # TensorFlow 1 runs its saver
     file.write_bytes(model.SerializeToString())
     assert "RestoreV2" in graph.reaching(file)
+
+
+# Links, and files that are elsewhere.
+
+
+@pytest.mark.parametrize("name", [".lock", ".owner", "history.csv", "explain", "logs/train", "checkpoints"])
+def test_nothing_is_written_through_a_link(theirs, tmp_path, name):
+    mine = tmp_path / "important.txt"
+    mine.write_text("mine")
+    place = theirs / name
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.symlink_to(mine)
+    run = runs.Run(theirs)
+    with pytest.raises(UsageError, match=re.escape(f"{place} is a link to {mine}")), run.locked():
+        pass
+    if name == ".lock":
+        with pytest.raises(UsageError, match="is a link"):
+            run.is_active()
+    assert mine.read_text() == "mine"
+
+
+def test_a_network_on_another_disk_may_be_a_link(theirs, tmp_path):
+    (theirs / "model.keras").rename(tmp_path / "large.keras")
+    (theirs / "model.keras").symlink_to(tmp_path / "large.keras")
+    (theirs / ".writing-file").touch()
+    with runs.Run(theirs).locked():
+        assert not (theirs / ".writing-file").exists()
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../theirs/labels.txt", "link", "missing"])
+def test_a_checkpoint_names_its_own_files_alone(theirs, caplog, name):
+    folder = theirs / "checkpoints/00000001"
+    folder.mkdir(parents=True)
+    for own in ("variables.npz", "state.json"):
+        (folder / own).write_text("{}")
+    (folder / "link").symlink_to("/dev/zero")
+    digest = hashlib.sha256(b"{}").hexdigest()
+    names = ("variables.npz", "state.json", name)
+    (folder / "SHA256SUMS").write_text("".join(f"{digest}  {one}\n" for one in names))
+    assert checkpoint.newest(theirs / "checkpoints") is None
+    assert f"{name} is no file in it" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["external", "virtual", "link"])
+def test_weights_that_lie_in_another_file_are_not_read(tmp_path, kind):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"SECRET! " * 8)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["there"] = np.zeros(4, "float32")
+    with h5py.File(tmp_path / "w.weights.h5", "w") as file:
+        group = file.create_group("layers/dense/vars")
+        if kind == "external":
+            group.create_dataset("0", (4,), "float32", external=[(str(secret), 0, 16)])
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((4,), "float32")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "there", (4,))
+            group.create_virtual_dataset("0", layout)
+        else:
+            group["0"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "there")
+    network = kerasdl.MLP(num_classes=2, hidden_units=(2,))
+    with pytest.raises(UsageError, match="takes layers/dense/vars/0 from another file on this machine"):
+        weights.Source(tmp_path / "w.weights.h5").load(network, ("a", "b"))
 
 
 # The network.

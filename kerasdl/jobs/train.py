@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from keras.callbacks import LambdaCallback
 from rich.console import Console
 
+from kerasdl import terminal
 from kerasdl.data.dataset import Dataset
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
@@ -120,7 +121,7 @@ def train(
             stack.enter_context(run.locked())
             return run, None
 
-        console = console or Console(soft_wrap=True)
+        console = console or terminal.open_console(soft_wrap=True)
         return _Stages(
             recipe=recipe,
             options=options,
@@ -185,7 +186,7 @@ def resume(
             recipe=recipe,
             options=_Options(**{**kept, **options}),
             start=start,
-            console=console or Console(soft_wrap=True),
+            console=console or terminal.open_console(soft_wrap=True),
             begun=any(run.checkpoints.glob("[0-9]*")),
             profile=profile,
             trial=trial,
@@ -330,7 +331,7 @@ def _finished(run: runs.Run, recipe: Recipe, console: Console | None) -> Result:
     if not (run.path / report.FILE_NAME).is_file():
         _write_report(run)
     if recipe.overfit_batches is not None:
-        return _judge_overfitting(run, recipe, console or Console(soft_wrap=True))
+        return _judge_overfitting(run, recipe, console or terminal.open_console(soft_wrap=True))
     return Result(run, recipe, run.read_json("metrics.json").get("test", {}))
 
 

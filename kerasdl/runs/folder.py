@@ -104,6 +104,7 @@ class Run:
         """Tell whether a living process works on this run."""
         from filelock import FileLock, Timeout
 
+        self._check_link(self.path / _LOCK)
         if not (self.path / _LOCK).is_file():
             return False
         try:
@@ -123,10 +124,11 @@ class Run:
         The lock is the process's, not a file's existence: it ends with its owner, however that ends.
 
         Raises:
-            UsageError: when another process holds it.
+            UsageError: when another process holds it, or the folder holds links.
         """
         from filelock import FileLock, Timeout
 
+        self.check_links()
         lock = FileLock(self.path / _LOCK, timeout=0.2)  # longer than `is_active` holds it
         try:
             lock.acquire(poll_interval=0.02)
@@ -139,13 +141,27 @@ class Run:
             raise UsageError(f"{self.path} cannot be written to: {error.strerror}.") from error
         try:
             for unfinished in self.path.glob(f"{UNFINISHED}*"):  # of an owner that died
-                shutil.rmtree(unfinished)
+                shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
             (self.path / _OWNER).write_text(str(os.getpid()))
             yield
         finally:
             with contextlib.suppress(OSError):  # the folder may be gone
                 (self.path / _OWNER).unlink()
             lock.release()
+
+    def check_links(self) -> None:
+        """Raise a UsageError for a link in the folder: what is written here must not go elsewhere."""
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                if name != self.model_file.name:  # it is replaced as a whole, and large: it may lie elsewhere
+                    self._check_link(Path(folder) / name)
+
+    def _check_link(self, path: Path) -> None:
+        if path.is_symlink():
+            raise UsageError(
+                f"{path} is a link to {path.readlink()}, and nothing is written through links: they may lead "
+                "to files that are no part of this. Put what it leads to in its place, or remove it."
+            )
 
     def _owner(self) -> str:
         """Return the process that holds the lock, as a number; empty where that is not known."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.cli.parser import Parser
 
 
@@ -28,5 +28,5 @@ def run(parser: Parser, arguments: list[str]) -> int:
         printing.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
     else:
         printing.print_rows(printing.open_console(soft_wrap=True), rows, task)
-        print(f"Verified: {note}. Latency and difference from Keras are those of the export.")
+        terminal.say(f"Verified: {note}. Latency and difference from Keras are those of the export.")
     return 0

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.recipe import trust
 from kerasdl.search.objectives import SHORT
@@ -94,8 +94,7 @@ def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
     log = os.open(job.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("kerasdl").setLevel(logging.INFO)
+    terminal.begin_logging()
     environment.limit(job.num_threads, job.gpus)
     pipe.send(run(job, functools.partial(_observe, job, pipe)))
 
@@ -133,8 +132,6 @@ def _die_with_the_search(lifeline: Connection) -> None:
 
 
 def _run(job: Job, observe: Observer) -> Outcome:
-    from rich.console import Console
-
     from kerasdl.jobs import train
     from kerasdl.recipe.document import from_json
 
@@ -154,7 +151,7 @@ def _run(job: Job, observe: Observer) -> Outcome:
         "export": bool(job.formats),
         "embed_samples": False,
         "trial": trial,
-        "console": Console(file=sys.stdout, soft_wrap=True),
+        "console": terminal.open_console(file=sys.stdout, soft_wrap=True),
     }
     if run is None:
         source = job.types / "recipe.py"

@@ -21,6 +21,7 @@ from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.recipe.document import Unpermitted
 from kerasdl.runs.folder import Run, open_run
 from kerasdl.training.weights import published
+from kerasdl.training.weights.storage import check_storage
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Source:
 
     def _load_file(self, file, network, class_names) -> list[keras.Layer]:
         with file:
+            check_storage(file, self.path)
             if published.is_published(file):
                 return published.load(file, self.path, network)
             other_classes = self.run is not None and self.run.labels() != class_names
