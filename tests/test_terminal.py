@@ -30,7 +30,7 @@ def test_consoles_keep_their_own_colours(soft_wrap):
     file = io.StringIO()
     options = {"force_terminal": True, "color_system": "standard", "width": 100}
     console = terminal.open_console(file=file, soft_wrap=soft_wrap, **options)
-    console.print(EVIL, style="red", markup=False)
+    console.print(EVIL, style="red", markup=False, highlight=False)
     table = Table()
     table.add_column(Text(EVIL))
     table.add_row(Text(EVIL))

@@ -16,8 +16,10 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 import kerasdl
-from kerasdl.cli import main
+from kerasdl import terminal
+from kerasdl.cli import main, printing
 from kerasdl.errors import UsageError
+from kerasdl.export import bundle as bundles
 from kerasdl.inference import graph, runtimes
 from kerasdl.recipe import catalog, document, python_file, trust
 from kerasdl.recipe.own_files import OwnFiles
@@ -435,6 +437,33 @@ def test_weights_that_lie_in_another_file_are_not_read(tmp_path, kind):
     network = kerasdl.MLP(num_classes=2, hidden_units=(2,))
     with pytest.raises(UsageError, match="takes layers/dense/vars/0 from another file on this machine"):
         weights.Source(tmp_path / "w.weights.h5").load(network, ("a", "b"))
+
+
+# One hash for a bundle.
+
+
+def test_the_hash_that_export_prints_stands_for_the_whole_bundle(theirs, capsys):
+    bundle = theirs.parent / "bundle"
+    row = {"file": "theirs.onnx", "kind": "onnx", "bytes": 1, "endpoint": "classify"}
+    exported = bundles.Bundle(bundle, [row], None)
+    printing.print_bundle(terminal.open_console(soft_wrap=True), exported, kerasdl.Classification())
+    (digest,) = re.findall("SHA-256 ([0-9a-f]{64}) ", capsys.readouterr().out)
+    verify = ["verify", str(bundle), "--expect"]
+    assert main([*verify, "abc"]) == 2
+    assert "64 digits" in capsys.readouterr().err
+    assert main([*verify, digest]) == 1
+    assert "theirs.onnx is not in the card: it was added." in capsys.readouterr().err
+    (bundle / "theirs.onnx").unlink()
+    assert main([*verify, digest.upper()]) == 2  # it is the bundle, whose code is not trusted
+    assert "recipe.py is a program" in capsys.readouterr().err
+    (bundle / "card.json").write_text((bundle / "card.json").read_text().replace("Digits", "Tfds"))
+    assert main([*verify, digest]) == 1
+    assert "card.json has changed: its SHA-256 is" in capsys.readouterr().err
+
+
+def test_files_that_the_card_does_not_name_are_said(theirs, caplog):
+    assert main(["verify", str(theirs.parent / "bundle")]) == 2
+    assert "Not checked, since the card does not name them: theirs.onnx." in caplog.text
 
 
 # The network.

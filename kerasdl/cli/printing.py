@@ -124,7 +124,10 @@ def _rate(cell: Mapping[str, Any]) -> str:
 
 
 def _print_bundle(console: "Console", bundle: "Bundle", *more: Sequence[str]) -> None:
+    from kerasdl.export.identity import identity
+
     console.print(f"Bundle  {bundle.path}")
+    console.print(f"SHA-256 {identity(bundle.path)}  (whoever gets the bundle: kerasdl verify --expect)")
     path, first = bundle.path, next(row for row in bundle.rows if "error" not in row)
     answering = path if first["kind"] == "saved_model" else path / first["file"]
     predict = [["kerasdl", "predict", str(answering), bundle.example]] if bundle.example else []
