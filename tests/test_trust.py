@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -20,11 +21,14 @@ from kerasdl import terminal
 from kerasdl.cli import main, printing
 from kerasdl.errors import UsageError
 from kerasdl.export import bundle as bundles
+from kerasdl.export.artefact import Artefact
 from kerasdl.inference import graph, runtimes
 from kerasdl.recipe import catalog, document, python_file, trust
 from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.runs import folder as runs
+from kerasdl.search import folder as folders
 from kerasdl.search.keras_tuner import tuner
+from kerasdl.search.trials import process, workers
 from kerasdl.training import checkpoint
 from kerasdl.training.weights import source as weights
 from tests.run_folders import write_run
@@ -185,6 +189,26 @@ def test_runs_can_be_made_where_nothing_can_be_remembered(theirs, monkeypatch, h
     assert runs.create(theirs.parent / "runs", recipe, source).recipe() == recipe
 
 
+def test_trials_may_run_what_their_search_may(tmp_path, monkeypatch):
+    trust.allow(["of the search"])
+    tuner = SimpleNamespace(build=lambda hp: catalog.load("mlp")[0])
+    plan = workers.Plan(tuner=tuner, folder=tmp_path, types=tmp_path, names=(), pruner="none", retries=0)
+    trial = SimpleNamespace(hyperparameters={}, trial_id="0")
+    job = workers.Workers._job(SimpleNamespace(plan=plan), trial, workers.Slot("worker0"))
+    monkeypatch.setattr(trust, "_known", set())  # another process, where nothing can be remembered
+    monkeypatch.setattr(process, "_run", lambda job, observe: trust.is_trusted("of the search"))
+    monkeypatch.setattr(process.tempfile, "tempdir", None)
+    assert process.run(job, lambda figures: None) is True
+
+
+def test_a_recipe_file_that_cannot_be_parsed_is_no_crash(theirs, mark):
+    for source in ("(" * 5000, "x = [" * 3000, "\0", "-" * 200_000 + "1"):
+        (theirs / "recipe.py").write_text(source)
+        with pytest.raises(UsageError, match="is a program"):
+            runs.Run(theirs).recipe()
+        assert folders.hash_code(theirs / "recipe.py")
+
+
 def test_a_type_in_json_imports_no_module(tmp_path, monkeypatch):
     (tmp_path / "evil.py").write_text("raise SystemExit('it ran')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -340,6 +364,8 @@ def test_a_saved_model_that_writes_is_not_opened(tmp_path, mark):
     mark.unlink(missing_ok=True)
     with pytest.raises(UsageError, match=r"saved_model\.pb holds operators that can.*\(WriteFile\).*--trust"):
         runtimes.open_artifact(tmp_path / "bundle")
+    with pytest.raises(UsageError, match="holds operators"):
+        Artefact("saved_model.pb", "saved_model", ()).open(tmp_path / "bundle", worker=None)
     assert not mark.exists()
     with trust.accepting(True):
         predictor = runtimes.open_artifact(tmp_path / "bundle")

@@ -176,6 +176,10 @@ def resume(
         kept |= run.read_json("status.json").get("options", {})
         if Path(kept["exported_dir"]).is_relative_to(Path.cwd()):
             kept["exported_dir"] = str(Path(kept["exported_dir"]).relative_to(Path.cwd()))
+        elif "exported_dir" not in options and {**kept, **options}["export"]:
+            _log.info(
+                f"The bundle goes to {kept['exported_dir']}, as the run says; --exported-dir changes it."
+            )
 
         def start(resolved: Recipe, fingerprint: str):
             return run, resuming.open_checkpoint(run, resolved, fingerprint, force=force)

@@ -83,7 +83,7 @@ class OwnFiles:
         """Read what a source imports from this folder, and what that imports."""
         try:
             tree = ast.parse(source)
-        except (SyntaxError, ValueError):  # said when it is run
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # said when it is run
             return
         for name in dict.fromkeys(_imported(tree, package)):
             if name.partition(".")[0] in _NOT_BESIDE:

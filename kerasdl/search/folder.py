@@ -108,7 +108,10 @@ def hash_code(file: Path) -> str:
     """
     own = OwnFiles(file)
     sources = [own.source, *(content for _, content in sorted(own.beside.items()))]
-    code = "\0".join(ast.unparse(_Code().visit(ast.parse(source))) for source in sources)
+    try:
+        code = "\0".join(ast.unparse(_Code().visit(ast.parse(source))) for source in sources)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # a damaged copy is no other search's
+        return own.digest
     return hashlib.sha256(code.encode()).hexdigest()
 
 
