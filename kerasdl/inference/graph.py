@@ -43,7 +43,10 @@ def check(folder: Path) -> None:
     digest = hash_file(file)
     if not trust.is_trusted(digest) and (found := reaching(file)):
         named = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
-        what = f"holds operators that can read or write files, use the network or run other code ({named})."
+        what = (
+            f"holds operators that can read or write files, use the network or run other code ({named}; "
+            f"saved_model_cli show --all --dir {folder} shows where)."
+        )
         trust.check(digest, file, what)
 
 

@@ -168,7 +168,8 @@ def _public_type(name: str) -> type:
 def _installed_type(name: str, folder: Path | None) -> type:
     """Return a class of an installed package that is in use already: a name in a file imports nothing.
 
-    It is one of the recipe file beside the JSON, or inherits a class of kerasdl in a module that is imported.
+    It is one that the RECIPE of the file beside the JSON uses, or a layer or a part of a recipe in a module
+    of the user's that is imported.
     """
     if name not in _written and folder is not None and (folder / _RECIPE_FILE).is_file():
         recipe = getattr(python_file.load_received(folder / _RECIPE_FILE), "RECIPE", None)
@@ -176,11 +177,18 @@ def _installed_type(name: str, folder: Path | None) -> type:
             encode(recipe)
     module, _, last = name.rpartition(".")
     found = getattr(sys.modules.get(module), last, None)
-    ours = isinstance(found, type) and any(base.__module__.startswith("kerasdl.") for base in found.__mro__)
-    if name not in _written and not ours:
+    if name not in _written and not (isinstance(found, type) and _is_part(found)):
         raise UsageError(
             f"The recipe names the type {name!r}, which is neither kerasdl's nor its recipe file's. No other "
             "module is imported because a file names it: where it is yours, import it in Python, and open "
             "the file with kerasdl.load or kerasdl.resume."
         )
     return _written.get(name, found)
+
+
+def _is_part(kind: type) -> bool:
+    """Tell whether a class from outside Keras and TensorFlow inherits a layer or a class of kerasdl."""
+    packages = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    is_layer = any((base.__name__, base.__module__[:6]) == ("Layer", "keras.") for base in kind.__mro__)
+    own = kind.__module__.partition(".")[0] not in ("keras", "tensorflow")
+    return own and (is_layer or "kerasdl" in packages)
