@@ -182,7 +182,7 @@ def test_copying_code_that_never_ran_does_not_make_it_trusted(theirs, mark):
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("home", ["", "/proc/1/none"], ids=["no home", "not writable"])
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/1/none"], ids=["no folder", "not writable"])
 def test_runs_can_be_made_where_nothing_can_be_remembered(theirs, monkeypatch, home):
     monkeypatch.setenv("XDG_CONFIG_HOME", "")
     monkeypatch.setenv("HOME", home)
