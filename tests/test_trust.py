@@ -488,11 +488,6 @@ def test_the_hash_that_export_prints_stands_for_the_whole_bundle(theirs, capsys)
     assert "card.json has changed: its SHA-256 is" in capsys.readouterr().err
 
 
-def test_files_that_the_card_does_not_name_are_said(theirs, caplog):
-    assert main(["verify", str(theirs.parent / "bundle")]) == 2
-    assert "Not checked, since the card does not name them: theirs.onnx." in caplog.text
-
-
 # The network.
 
 
