@@ -26,6 +26,7 @@ from kerasdl.inference import graph, runtimes
 from kerasdl.recipe import catalog, document, python_file, trust
 from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.runs import folder as runs
+from kerasdl.runs import receipt
 from kerasdl.search import folder as folders
 from kerasdl.search.keras_tuner import tuner
 from kerasdl.search.trials import process, workers
@@ -110,6 +111,8 @@ RUN, BUNDLE = "theirs", "bundle"
         ["train", f"./{RUN}"],
         ["train", "lenet5", "--data", "digits", "--weights", RUN, "--no-export"],
         ["lr-find", f"./{RUN}"],
+        ["train", f"./{RUN}/recipe.py"],
+        ["tune", f"./{RUN}/space.py"],
         ["verify", BUNDLE],
         ["predict", BUNDLE, "x.png"],
         ["benchmark", BUNDLE],
@@ -120,7 +123,8 @@ def test_their_code_does_not_run(theirs, mark, monkeypatch, capsys, arguments):
     monkeypatch.chdir(theirs.parent)
     assert main(arguments) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("kerasdl: ")]
-    assert f"{arguments[1] if arguments[1] in (RUN, BUNDLE) else RUN}/recipe.py is a program" in line
+    file = "space.py" if "space.py" in arguments[1] else "recipe.py"
+    assert f"{arguments[1] if arguments[1] in (RUN, BUNDLE) else RUN}/{file} is a program" in line
     assert "--trust" in line
     assert not mark.exists()
 
@@ -166,7 +170,8 @@ def test_trust_from_python_counts_for_one_call(theirs):
 
 
 def test_a_file_that_the_user_names_is_his_own_and_so_is_its_copy(theirs, trusted, monkeypatch):
-    recipe, source = catalog.load(str(theirs / "recipe.py"))
+    mine = shutil.copy(theirs / "recipe.py", theirs.parent / "mine.py")
+    recipe, source = catalog.load(str(mine))
     run = runs.create(theirs.parent / "runs", recipe, source)
     runs.create(theirs.parent / "runs", recipe, source)
     monkeypatch.setattr(trust, "_known", set())
@@ -186,7 +191,8 @@ def test_copying_code_that_never_ran_does_not_make_it_trusted(theirs, mark):
 def test_runs_can_be_made_where_nothing_can_be_remembered(theirs, monkeypatch, home):
     monkeypatch.setenv("XDG_CONFIG_HOME", "")
     monkeypatch.setenv("HOME", home)
-    recipe, source = catalog.load(str(theirs / "recipe.py"))
+    mine = shutil.copy(theirs / "recipe.py", theirs.parent / "mine.py")
+    recipe, source = catalog.load(str(mine))
     assert runs.create(theirs.parent / "runs", recipe, source).recipe() == recipe
 
 
@@ -208,6 +214,31 @@ def test_a_recipe_file_that_cannot_be_parsed_is_no_crash(theirs, mark):
         with pytest.raises(UsageError, match="is a program"):
             runs.Run(theirs).recipe()
         assert folders.hash_code(theirs / "recipe.py")
+
+
+def test_git_settings_of_a_folder_run_no_program(tmp_path, mark, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    if shutil.which("git") is None:
+        pytest.skip("no git here")
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "file").write_text("one")
+    subprocess.run([*git, "add", "file"], check=True)
+    subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    revision = receipt._git_revision()
+    assert re.fullmatch("[0-9a-f]{40}", revision.removesuffix("+changes"))
+    (tmp_path / "file").write_text("two")
+    assert receipt._git_revision() == revision.removesuffix("+changes") + "+changes"
+    hook = tmp_path / ".git/hooks/post-index-change"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch '{mark}'\n")
+    hook.chmod(0o755)
+    subprocess.run(["git", "config", "core.fsmonitor", f"touch '{mark}'; false"], check=True)
+    assert receipt._git_revision().endswith("+changes")
+    (tmp_path / ".gitattributes").write_text("* filter=theirs\n")
+    subprocess.run(["git", "config", "filter.theirs.clean", f"touch '{mark}'; cat"], check=True)
+    assert receipt._git_revision() == revision.removesuffix("+changes")
+    assert not mark.exists()
 
 
 def test_a_type_in_json_imports_no_module(tmp_path, monkeypatch):

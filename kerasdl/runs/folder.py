@@ -17,6 +17,7 @@ from kerasdl.files import UNFINISHED, next_version, read_json, replacing
 from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.recipe.document import from_json, to_json
 from kerasdl.recipe.own_files import OwnFiles
+from kerasdl.runs import links
 
 if TYPE_CHECKING:
     import keras
@@ -104,7 +105,7 @@ class Run:
         """Tell whether a living process works on this run."""
         from filelock import FileLock, Timeout
 
-        self._check_link(self.path / _LOCK)
+        links.check_link(self.path / _LOCK)
         if not (self.path / _LOCK).is_file():
             return False
         try:
@@ -150,18 +151,8 @@ class Run:
             lock.release()
 
     def check_links(self) -> None:
-        """Raise a UsageError for a link in the folder: what is written here must not go elsewhere."""
-        for folder, folders, files in os.walk(self.path):
-            for name in (*folders, *files):
-                if name != self.model_file.name:  # it is replaced as a whole, and large: it may lie elsewhere
-                    self._check_link(Path(folder) / name)
-
-    def _check_link(self, path: Path) -> None:
-        if path.is_symlink():
-            raise UsageError(
-                f"{path} is a link to {path.readlink()}, and nothing is written through links: they may lead "
-                "to files that are no part of this. Put what it leads to in its place, or remove it."
-            )
+        """Raise a UsageError for a link in the folder; the network, which is large, may lie elsewhere."""
+        links.check_links(self.path, allowed=(self.model_file.name,))
 
     def _owner(self) -> str:
         """Return the process that holds the lock, as a number; empty where that is not known."""
