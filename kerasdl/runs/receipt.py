@@ -1,7 +1,6 @@
 """The receipt of a run: command, versions, hardware and seeds, to judge and repeat it."""
 
 import hashlib
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -95,9 +94,8 @@ def _git_revision() -> str | None:
 
 
 def _git(*arguments: str, fine: Sequence[int] = (0,)) -> str:
-    settings = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}")
-    given = [part for setting in settings for part in ("-c", setting)]
-    command = ["git", "-C", str(Path.cwd()), "--no-optional-locks", *given, *arguments]
+    # Without locks the index is not written, so that no hook runs either.
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
     ran = subprocess.run(command, capture_output=True, text=True)
     if ran.returncode not in fine:
         raise subprocess.CalledProcessError(ran.returncode, command)
