@@ -88,11 +88,14 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *public.PLACES})
 
 
-def load_recipe(pipeline: str, *, data: "str | Source | None" = None, **fields: Any) -> "Recipe":
+def load_recipe(
+    pipeline: str, *, data: "str | Source | None" = None, trust: bool = False, **fields: Any
+) -> "Recipe":
     """Load the recipe of a pipeline, with changes.
 
     Args:
         pipeline: name in `kerasdl list`, or path of a .py file, a recipe.json or a run.
+        trust: run the Python code beside a recipe.json although somebody else made it, and remember that.
         data: source, or text that `--data` takes ("digits", a folder, an .npz file, the name of a set).
             Defaults to the recipe's own.
         **fields: fields of the recipe to replace: epochs=5, batch_size=64, ...
@@ -103,8 +106,10 @@ def load_recipe(pipeline: str, *, data: "str | Source | None" = None, **fields: 
     environment.import_tensorflow()
     from kerasdl.data import from_text
     from kerasdl.recipe import catalog, replace
+    from kerasdl.recipe import trust as trusting
 
-    loaded, _ = catalog.load(pipeline)
+    with trusting.accepting(trust):
+        loaded, _ = catalog.load(pipeline)
     if data is not None:
         fields["data"] = from_text(data) if isinstance(data, str) else data
     return replace(loaded, **fields)

@@ -10,6 +10,14 @@ from kerasdl import environment
 _SECONDS: dict[str, float] = {}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_config(tmp_path_factory):
+    """What tests make is not trusted by the one who runs them, and what is trusted there not by tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 def pytest_configure(config):
     """Import TensorFlow where tests run: not in the process that only hands them out to others."""
     if config.getoption("dist", "no") != "no" and not config.getoption("collectonly"):

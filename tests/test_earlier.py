@@ -326,10 +326,10 @@ def test_add_a_trial_to_a_random_search(here):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["evaluate", "runs/my_recipe/1", "--json"],
-        ["evaluate", "exported/my_recipe/1/my_recipe.onnx", "--json"],
+        ["evaluate", "runs/my_recipe/1", "--json", "--trust"],
+        ["evaluate", "exported/my_recipe/1/my_recipe.onnx", "--json", "--trust"],
         ["train", "./my_recipe.py", "--filters", "4", "--epochs", "1", "--no-export"],
-        ["train", "--resume", "runs/my_recipe/1", "--no-export"],
+        ["train", "--resume", "runs/my_recipe/1", "--no-export", "--trust"],
     ],
     ids=" ".join,
 )

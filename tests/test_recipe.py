@@ -130,8 +130,8 @@ def test_unknown_names_are_corrected():
     [
         ("{", "not a recipe"),
         ("[]", "not a recipe"),
-        ('{"type": "os.path.Nothing", "fields": {}}', "no Nothing"),
-        ('{"type": "nowhere.Type", "fields": {}}', "cannot be found"),
+        ('{"type": "os.path.Nothing", "fields": {}}', "No other module is imported"),
+        ('{"type": "nowhere.Type", "fields": {}}', "neither kerasdl's nor its recipe file's"),
     ],
 )
 def test_bad_json(text, words):

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kerasdl.jobs import verify
 from kerasdl.runs.folder import Run
+from tests import cases  # noqa: F401  the runs name its network, and a name imports nothing
 
 ROOT = Path(__file__).parent.parent
 RUN = "runs/tiny/1"

@@ -187,3 +187,17 @@ def test_environment_is_set_in_one_place_and_respects_the_user():
             check=True,
         )
         assert ran.stdout.strip() == value
+
+
+def test_one_place_writes_to_the_terminal():
+    """What is printed elsewhere would reach the terminal with the escape sequences in it."""
+    writes = {"print", "Console", "input"}
+    wrong = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        if file.name != "terminal.py"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in writes)
+        or (isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout.write", "sys.stderr.write"))
+    ]
+    assert not wrong

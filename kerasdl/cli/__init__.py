@@ -2,16 +2,15 @@
 
 import argparse
 import importlib
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kerasdl import __version__
+from kerasdl import __version__, terminal
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.recipe import catalog
+from kerasdl.recipe import catalog, trust
 from kerasdl.training.interruption import Interrupted
 
 
@@ -25,19 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 not understood, 130 or 143 interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("kerasdl").setLevel(logging.INFO)
+    terminal.begin_logging()
     try:
         return _run(arguments)
     except (UsageError, RunFailedError) as error:
-        print(f"kerasdl: {error}", file=sys.stderr)
+        terminal.say(f"kerasdl: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except Interrupted as error:
-        print(f"kerasdl: {error}", file=sys.stderr)
+        terminal.say(f"kerasdl: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("kerasdl: interrupted", file=sys.stderr)
+        terminal.say("kerasdl: interrupted", file=sys.stderr)
         return 130
+    finally:
+        trust.accept(False)  # --trust counts for one command
 
 
 def train_file(file: str) -> NoReturn:

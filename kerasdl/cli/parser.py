@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.recipe import trust
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,6 +20,11 @@ class Parser(argparse.ArgumentParser):
         self.flags: list[str] = []
         self._titled: dict[str, Any] = {}
         super().__init__(allow_abbrev=False, **options)
+        self.add_argument(
+            "--trust", action=_Trust, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS,
+            help="run the Python code and the SavedModel of the run, bundle or search that is given, which "
+            "somebody else made, and remember that",
+        )  # fmt: skip
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
         action = super().add_argument(*names, **options)
@@ -81,6 +87,13 @@ class Parser(argparse.ArgumentParser):
     def add_words(self, option: str, help_text: str) -> None:
         """Add an option that takes words separated by commas."""
         self.add_argument(option, type=_words, metavar="WORD,WORD", help=help_text)
+
+
+class _Trust(argparse.Action):
+    """Trusts what the command opens; it counts as soon as it is read, since help texts need recipes."""
+
+    def __call__(self, *_: Any) -> None:
+        trust.accept(True)
 
 
 def check_words(option: str, words: Sequence[str] | None, known: Sequence[str]) -> None:

@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kerasdl import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,9 +22,7 @@ def open_console(*, soft_wrap: bool = False, file: TextIO | None = None) -> "Con
         soft_wrap: leave long lines to the terminal.
         file: where it prints. Defaults to standard output.
     """
-    from rich.console import Console
-
-    made = Console(highlight=False, soft_wrap=soft_wrap, file=file)
+    made = terminal.open_console(highlight=False, soft_wrap=soft_wrap, file=file)
     if not made.is_terminal:  # a file or a pipe has no width of its own
         made.width = max(made.width, 120)
     return made
@@ -116,7 +116,7 @@ def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
             about = [""] * len(about)
     open_console().print(table)
     if any(cell["one_by_one"] for cell in cells):
-        print("* one after the other: the file takes one example (kerasdl export RUN --dynamic-batch)")
+        terminal.say("* one after the other: the file takes one example (kerasdl export RUN --dynamic-batch)")
 
 
 def _rate(cell: Mapping[str, Any]) -> str:
@@ -124,7 +124,10 @@ def _rate(cell: Mapping[str, Any]) -> str:
 
 
 def _print_bundle(console: "Console", bundle: "Bundle", *more: Sequence[str]) -> None:
+    from kerasdl.export.identity import identity
+
     console.print(f"Bundle  {bundle.path}")
+    console.print(f"SHA-256 {identity(bundle.path)}  (whoever gets the bundle: kerasdl verify --expect)")
     path, first = bundle.path, next(row for row in bundle.rows if "error" not in row)
     answering = path if first["kind"] == "saved_model" else path / first["file"]
     predict = [["kerasdl", "predict", str(answering), bundle.example]] if bundle.example else []
@@ -146,13 +149,13 @@ def print_document(document: Any, *, as_json: bool = False) -> None:
         as_json: print one JSON document; nothing else may go to standard output then.
     """
     if as_json:
-        print(json.dumps(document, indent=2))
+        terminal.say(json.dumps(document, indent=2))
         return
     for name, value in document.items():
         if isinstance(value, Mapping):
-            print(name)
+            terminal.say(name)
             print_document({f"  {key}": part for key, part in value.items()})
             continue
         if isinstance(value, list):
             value = ", ".join(map(str, value)) or "none"
-        print(f"{name:<28} {f'{value:.4g}' if isinstance(value, float) else value}")
+        terminal.say(f"{name:<28} {f'{value:.4g}' if isinstance(value, float) else value}")

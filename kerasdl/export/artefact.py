@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.inference import runtimes
+from kerasdl.inference import graph, runtimes
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.worker.client import Worker
 
@@ -35,8 +35,11 @@ class Artefact:
         A SavedModel is opened by the worker: a process that has neither Keras nor kerasdl.
 
         Raises:
+            UsageError: when a SavedModel reaches beyond itself and is not trusted.
             RunFailedError: when it cannot be opened.
         """
+        if self.kind == "saved_model":
+            graph.check(folder)
         try:
             if self.kind == "saved_model":
                 return _SavedModelElsewhere(folder, worker)

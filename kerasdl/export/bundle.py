@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import errno
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from kerasdl.export.verify import References
 from kerasdl.files import free_version, hash_files
 from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
+from kerasdl.recipe.own_files import OwnFiles
 
 __all__ = [
     "Bundle", "NotTheSameError", "check_destination", "damaged_files", "read_card", "verify_bundle",
@@ -117,7 +117,7 @@ def write_bundle(
         )
         embedded = samples and embed_samples(samples, written, folder, references, fresh)
         if recipe_file is not None:
-            shutil.copyfile(recipe_file, folder / RECIPE_FILE)
+            OwnFiles(recipe_file).copy_to(folder / RECIPE_FILE)
         _write_texts(folder, spec, card, embedded)
         return Bundle(_publish(folder, parent), card["artefacts"], spec.endpoints[0].example)
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras.export import ExportArchive
 
 from kerasdl.errors import RunFailedError
+from kerasdl.inference import graph
 from kerasdl.inference.endpoint import Endpoint, signature
 
 
@@ -26,6 +27,7 @@ def write_saved_model(endpoints: Iterable[Endpoint], folder: Path) -> None:
             # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
             archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
         archive.write_out(str(folder), verbose=False)
+        graph.trust_own(folder)
     except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:
         reason = str(error).strip().split("\n")[0]
         raise RunFailedError(f"TensorFlow cannot trace it: {reason[:500]}") from error

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasdl import environment
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.inference import graph
 from kerasdl.inference import labels as label_text
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import InputSpec, Predictor
@@ -152,7 +153,7 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
         num_threads: threads of the TFLite or ONNX runtime; None leaves it to the runtime.
 
     Raises:
-        UsageError: when there is no such artefact.
+        UsageError: when there is no such artefact, or a SavedModel reaches beyond itself and is not trusted.
         RunFailedError: when it cannot be opened.
 
     Example:
@@ -169,6 +170,8 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
         raise UsageError(
             f"{path} is not an exported model. Give a bundle's folder, a .tflite or an .onnx file."
         )
+    if path.is_dir():
+        graph.check(path)
     try:
         if path.is_dir():
             return SavedModelPredictor(path)

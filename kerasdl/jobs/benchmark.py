@@ -23,6 +23,7 @@ from kerasdl.inference.worker.client import Worker
 from kerasdl.jobs import open as loading
 from kerasdl.jobs.evaluate import answers_of
 from kerasdl.jobs.verify import recorded_data, recorded_endpoints
+from kerasdl.recipe import trust
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
 
@@ -199,16 +200,25 @@ def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
         # TensorFlow's pools are made once in a process: each number of threads gets one of its own.
         with ProcessPoolExecutor(1, get_context("spawn"), environment.import_tensorflow) as pool:
             try:
-                row["speed"] += pool.submit(network_cells, run.path, inputs, num_threads, settings).result()
+                row["speed"] += pool.submit(
+                    network_cells, run.path, inputs, num_threads, settings, trust.known()
+                ).result()
             except BrokenProcessPool as error:
                 raise RunFailedError(f"The process that ran {run.model_file} crashed: {error}") from error
     return Speeds([row], task, f"measured now on all {len(splits.test):,} test examples", "test examples")
 
 
-def network_cells(path: Path, inputs: Arrays, num_threads: int, settings: Settings) -> list[dict[str, Any]]:
+def network_cells(
+    path: Path,
+    inputs: Arrays,
+    num_threads: int,
+    settings: Settings,
+    trusted: frozenset[str] = frozenset(),
+) -> list[dict[str, Any]]:
     """Measure a run's network with `cells`, in a process where TensorFlow has done nothing yet."""
     import tensorflow as tf
 
+    trust.allow(trusted)
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
     tf.config.threading.set_inter_op_parallelism_threads(num_threads)
     predictor = loading.load(path).predictor

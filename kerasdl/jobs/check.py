@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl import machine
+from kerasdl import machine, terminal
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.source import Source
 from kerasdl.data.splits import ArraySplit
@@ -59,13 +59,11 @@ def check() -> dict[str, Any]:
 
 
 def _train() -> float:
-    from rich.console import Console
-
     from kerasdl.jobs.train import train
     from kerasdl.recipe import catalog, replace
 
     recipe, _ = catalog.load("lenet5")
     recipe = replace(recipe, data=Stripes(), epochs=3, warmup_epochs=0, batch_size=32)
     with tempfile.TemporaryDirectory(prefix="kerasdl-check-") as folder:
-        quiet = Console(file=(Path(folder) / "log").open("w"))
+        quiet = terminal.open_console(file=(Path(folder) / "log").open("w"))
         return train(recipe, runs_dir=Path(folder) / "runs", export=False, console=quiet).metrics["accuracy"]

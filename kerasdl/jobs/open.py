@@ -16,6 +16,7 @@ from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import verify
 from kerasdl.jobs.evaluate import fitted_of
+from kerasdl.recipe import trust as trusting
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
 
@@ -137,18 +138,23 @@ class Target:
             )
 
 
-def load(path: str | Path) -> Target:
+def load(path: str | Path, *, trust: bool = False) -> Target:
     """Open a run folder, a bundle folder, or one exported file of a bundle.
 
+    Args:
+        path: the run, the bundle or the file.
+        trust: run the Python code and the SavedModel in it although somebody else made it, and remember that.
+
     Raises:
-        UsageError: when it is none of these.
+        UsageError: when it is none of these, or holds code that is not trusted.
 
     Example:
         >>> kerasdl.load("exported/lenet5/1").predict(images)["class_ids"]
     """
     path = Path(path)
     where = find(path)
-    return _load_run(where) if isinstance(where, Run) else _load_artefact(path, where)
+    with trusting.accepting(trust):
+        return _load_run(where) if isinstance(where, Run) else _load_artefact(path, where)
 
 
 def find(path: Path) -> Run | Path:
@@ -190,8 +196,8 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
             _log.warning(
                 f"{bundle / name} has changed since it was exported: kerasdl verify {bundle} tells more."
             )
-    predictor = runtimes.open_artifact(path)
     task, data = verify.recorded_parts(bundle, card)
+    predictor = runtimes.open_artifact(path)
     return Target(
         path,
         predictor.kind,

@@ -1,5 +1,6 @@
 """Writes `report.html`: one self-contained page about a run."""
 
+import logging
 import shlex
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,6 +18,8 @@ from kerasdl.runs import record, state
 from kerasdl.runs.folder import Run
 from kerasdl.runs.record import Record
 from kerasdl.tasks.task import Task, numbers
+
+_log = logging.getLogger(__name__)
 
 FILE_NAME = "report.html"
 
@@ -91,7 +94,9 @@ def _task(read: Record) -> tuple[Task | None, str]:
     try:
         return decode(read.recipe.get("task"), read.run.path), ""
     except UsageError as error:
-        return None, f"The run's task cannot be loaded, so its test figures are plain numbers here. {error}"
+        problem = f"The run's task cannot be loaded, so its test figures are plain numbers here. {error}"
+        _log.warning(problem)
+        return None, problem
 
 
 def _test_sections(read: Record, task: Task | None) -> list[Section]:

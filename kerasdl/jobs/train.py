@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from keras.callbacks import LambdaCallback
 from rich.console import Console
 
+from kerasdl import terminal
 from kerasdl.data.dataset import Dataset
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
@@ -23,6 +24,7 @@ from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
 from kerasdl.recipe import Recipe
+from kerasdl.recipe import trust as trusting
 from kerasdl.runs import folder as runs
 from kerasdl.training import build, devices
 from kerasdl.training import resume as resuming
@@ -119,7 +121,7 @@ def train(
             stack.enter_context(run.locked())
             return run, None
 
-        console = console or Console(soft_wrap=True)
+        console = console or terminal.open_console(soft_wrap=True)
         return _Stages(
             recipe=recipe,
             options=options,
@@ -137,6 +139,7 @@ def resume(
     recipe: Recipe | None = None,
     force: bool = False,
     profile: bool = False,
+    trust: bool = False,
     trial: Trial | None = None,
     console: Console | None = None,
     **options: Any,
@@ -149,6 +152,7 @@ def resume(
             anything else only with `force`. Defaults to the run's own.
         force: resume although the recipe, the data or the versions differ.
         profile: record some steps, as in `train`.
+        trust: run the Python code in the folder although somebody else made it, and remember that.
         trial: differences of a trial of a search, as in `train`.
         console: where progress is drawn. Defaults to standard output.
         **options: `export`, `exported_dir` and `embed_samples` of `train`, where they are to change.
@@ -162,7 +166,7 @@ def resume(
         Interrupted: as `train` does.
     """
     run = runs.open_run(path)
-    with run.locked():
+    with trusting.accepting(trust), run.locked():
         before = run.recipe()
         recipe = before if recipe is None else recipe
         if run.is_finished() and resuming.same_work(before, recipe):
@@ -172,6 +176,10 @@ def resume(
         kept |= run.read_json("status.json").get("options", {})
         if Path(kept["exported_dir"]).is_relative_to(Path.cwd()):
             kept["exported_dir"] = str(Path(kept["exported_dir"]).relative_to(Path.cwd()))
+        elif "exported_dir" not in options and {**kept, **options}["export"]:
+            _log.info(
+                f"The bundle goes to {kept['exported_dir']}, as the run says; --exported-dir changes it."
+            )
 
         def start(resolved: Recipe, fingerprint: str):
             return run, resuming.open_checkpoint(run, resolved, fingerprint, force=force)
@@ -182,7 +190,7 @@ def resume(
             recipe=recipe,
             options=_Options(**{**kept, **options}),
             start=start,
-            console=console or Console(soft_wrap=True),
+            console=console or terminal.open_console(soft_wrap=True),
             begun=any(run.checkpoints.glob("[0-9]*")),
             profile=profile,
             trial=trial,
@@ -327,7 +335,7 @@ def _finished(run: runs.Run, recipe: Recipe, console: Console | None) -> Result:
     if not (run.path / report.FILE_NAME).is_file():
         _write_report(run)
     if recipe.overfit_batches is not None:
-        return _judge_overfitting(run, recipe, console or Console(soft_wrap=True))
+        return _judge_overfitting(run, recipe, console or terminal.open_console(soft_wrap=True))
     return Result(run, recipe, run.read_json("metrics.json").get("test", {}))
 
 

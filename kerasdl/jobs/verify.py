@@ -9,17 +9,21 @@ from kerasdl.data.passes import test_batches
 from kerasdl.data.source import Source
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle
+from kerasdl.export.identity import check_identity
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.recipe.document import decode
 from kerasdl.tasks.task import Task
 
 
-def verify(path: Path, source: Source | None = None) -> tuple[list[dict[str, Any]], Task, str]:
+def verify(
+    path: Path, source: Source | None = None, *, expect: str | None = None
+) -> tuple[list[dict[str, Any]], Task, str]:
     """Verify a bundle by hashes, embedded samples and, where it is available, the data.
 
     Args:
         path: the bundle.
         source: where the data is now. Defaults to where it was; without it the samples in the card serve.
+        expect: SHA-256 that `export` printed, so that the card cannot be replaced together with the model.
 
     Returns:
         A row for each artefact, the bundle's task, and a sentence that says what it was compared on.
@@ -29,6 +33,8 @@ def verify(path: Path, source: Source | None = None) -> tuple[list[dict[str, Any
         RunFailedError: when a file has changed or an artefact gives other answers; each file is named.
     """
     card = bundle.read_card(path)
+    if expect is not None:
+        check_identity(path, card, expect)
     task, splits = recorded_data(path, card, source)
     endpoints = recorded_endpoints(card, task)
     batches = None if splits is None else test_batches(splits)

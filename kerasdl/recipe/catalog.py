@@ -4,6 +4,7 @@ import ast
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import Recipe, python_file
@@ -79,13 +80,17 @@ def load_space(name: str) -> tuple[Recipe, Path, Path]:
     return *load(name), known[name]
 
 
-def space_in(path: Path) -> Callable:
+def space_in(path: Path, load: Callable[[Path], ModuleType] = python_file.load) -> Callable:
     """Return the function `space` of a file.
 
+    Args:
+        path: the file.
+        load: imports it; `python_file.load_received` for one in a search. Defaults to one the user named.
+
     Raises:
-        UsageError: when it has none.
+        UsageError: when it has none, or must not be run.
     """
-    space = getattr(python_file.load(path), "space", None)
+    space = getattr(load(path), "space", None)
     if not callable(space):
         raise UsageError(
             f"{path} defines no function space(hp, recipe) that returns a recipe; see tuning/lenet5.py."

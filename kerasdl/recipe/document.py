@@ -1,11 +1,12 @@
 """Recipes as JSON: the public names of classes, with their fields.
 
-A class of a user's recipe file is found again in the copy of that file beside the JSON.
+A class of a user's recipe file is found again in the copy of that file beside the JSON, if that is trusted.
+Nothing else is imported because a JSON file names it.
 """
 
 import dataclasses
-import importlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 from kerasdl import public
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import Config, Recipe, python_file
-from kerasdl.recipe.python_file import recipe_file
+
+_RECIPE_FILE = "recipe.py"
+#: Classes of installed packages that this process has written into a recipe, or that a trusted one names.
+_written: dict[str, type] = {}
 
 
 def to_json(recipe: Recipe) -> str:
@@ -21,19 +25,20 @@ def to_json(recipe: Recipe) -> str:
     return json.dumps(encode(recipe), indent=2) + "\n"
 
 
-def from_json(text: str, folder: Path | None = None) -> Recipe:
+def from_json(text: str, folder: Path | None = None, *, own: bool = False) -> Recipe:
     """Read a recipe that `to_json` wrote.
 
     Args:
         text: the JSON document.
-        folder: folder of `recipe.py`, for classes that the recipe's own file defines. That file is run: give
-            only folders of your own.
+        folder: folder of `recipe.py`, for classes that the recipe's own file defines.
+        own: whether this command made the text, so that its wish to use the network counts.
 
     Raises:
-        UsageError: when the text is not a recipe, or names a class or field that does not exist.
+        UsageError: when the text is not a recipe, names a class or field that does not exist, or needs a
+            `recipe.py` that is not trusted.
     """
     try:
-        recipe = decode(json.loads(text), folder)
+        recipe = decode(json.loads(text), folder, own=own)
     except (json.JSONDecodeError, RecursionError) as error:
         raise UsageError(f"This is not a recipe: {error}. Give a recipe.json that a run wrote.") from error
     if not isinstance(recipe, Recipe):
@@ -80,63 +85,110 @@ def defaults(type_name: str) -> dict[str, Any]:
     return {field.name: encode(field.default) for field in fields if field.default is not dataclasses.MISSING}
 
 
-def decode(value: Any, folder: Path | None = None) -> Any:
-    """Convert JSON values that `encode` returned back to an equal recipe or part."""
+def decode(value: Any, folder: Path | None = None, *, own: bool = False) -> Any:
+    """Convert JSON values that `encode` returned back to an equal recipe or part.
+
+    Fields that permit something, such as a download, keep their default unless `own`: only who types a
+    command may permit it.
+    """
     if isinstance(value, list):
-        return tuple(decode(part, folder) for part in value)
+        return tuple(decode(part, folder, own=own) for part in value)
     if not isinstance(value, dict):
         return value
     if value.keys() != {"type", "fields"}:
-        return {name: decode(part, folder) for name, part in value.items()}
+        return {name: decode(part, folder, own=own) for name, part in value.items()}
     target = _find_type(value["type"], folder)
-    fields = decode(value["fields"], folder)
+    fields = decode(value["fields"], folder, own=own)
     if not dataclasses.is_dataclass(target):
         return Config(target, **fields)
     known = [field.name for field in dataclasses.fields(target)]
     for name in fields:
         if name not in known:
             raise UsageError(f"{value['type']} has no field {name!r}." + did_you_mean(name, known))
+    if not own:
+        fields |= _unpermitted(target, fields)
     try:
         return target(**fields)
     except TypeError as error:
         raise UsageError(f"The recipe's {value['type']} is not complete: {error}.") from error
 
 
+class Unpermitted(str):
+    """A value of a file, such as `imagenet`, that permits the network only where a user types it."""
+
+
+def _unpermitted(target: type, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that would permit something, as values that do not."""
+    permits = {field.name: field.metadata.get("permits") for field in dataclasses.fields(target)}
+    asked = {name: value for name, value in fields.items() if value and value == permits.get(name)}
+    return {name: False if value is True else Unpermitted(value) for name, value in asked.items()}
+
+
 def _type_name(target: type) -> str:
     """Return `kerasdl>Class`, `recipe.py:Class` for a class of a recipe file, otherwise `module.Class`."""
-    if recipe_file(target) is not None:
-        return f"recipe.py:{target.__qualname__}"
+    if python_file.files_of(target) is not None:
+        return f"{_RECIPE_FILE}:{python_file.name_in(target)}"
     public_name = public.name_of(target)
-    return f"{target.__module__}.{target.__qualname__}" if public_name is None else f"kerasdl>{public_name}"
+    if public_name is not None:
+        return f"kerasdl>{public_name}"
+    name = f"{target.__module__}.{target.__qualname__}"
+    _written[name] = target
+    return name
 
 
 def _find_type(name: str, folder: Path | None) -> type:
-    package, _, public_name = name.partition(">")
-    if not public_name and name.startswith("kerasdl."):
-        # Written before names were public: by the module in which the class was then.
-        package, public_name = "kerasdl", name.rpartition(".")[2]
-    if package == "kerasdl" and public_name:
-        found = public.find(public_name) if public_name in public.PLACES else None
-        if not isinstance(found, type):
-            raise UsageError(
-                f"The recipe names the type {name!r}, which kerasdl does not have."
-                + did_you_mean(public_name, public.PLACES)
-            )
-        return found
-    if name.startswith("recipe.py:"):
-        if folder is None:
-            raise UsageError(f"The type {name!r} is defined in a recipe.py that is not beside this file.")
-        module_name, attribute = "recipe.py", name.partition(":")[2]
-        module = python_file.load(folder / "recipe.py")
-    else:
-        module_name, _, attribute = name.rpartition(".")
-        try:
-            module = importlib.import_module(module_name)
-        except (ImportError, ValueError) as error:
-            raise UsageError(
-                f"The recipe names the type {name!r}, which cannot be found: {error}."
-            ) from error
-    found = getattr(module, attribute, None)
+    """Return the class of a name that `_type_name` gave, or an earlier version; import no other module."""
+    if not isinstance(name, str):
+        raise UsageError(f"The recipe names the type {name!r}, but a type is a text.")
+    name = public.current_name(name)
+    if name.startswith(("kerasdl>", "kerasdl.")):
+        return _public_type(name)
+    if not name.startswith(f"{_RECIPE_FILE}:"):
+        return _installed_type(name, folder)
+    if folder is None:
+        raise UsageError(f"The type {name!r} is defined in a recipe.py that is not beside this file.")
+    own_name = name.partition(":")[2]
+    found = python_file.find(python_file.load_received(folder / _RECIPE_FILE), own_name)
     if not isinstance(found, type):
-        raise UsageError(f"The recipe names the type {name!r}, but {module_name} has no {attribute}.")
+        raise UsageError(f"The recipe names the type {name!r}, but {_RECIPE_FILE} has no {own_name}.")
     return found
+
+
+def _public_type(name: str) -> type:
+    last = name.removeprefix("kerasdl").strip(">.").rpartition(".")[2]
+    found = public.find(last) if last in public.PLACES else None
+    if not isinstance(found, type):
+        raise UsageError(
+            f"The recipe names the type {name!r}, which kerasdl does not have."
+            + did_you_mean(last, public.PLACES)
+        )
+    return found
+
+
+def _installed_type(name: str, folder: Path | None) -> type:
+    """Return a class of an installed package that is in use already: a name in a file imports nothing.
+
+    It is one that the RECIPE of the file beside the JSON uses, or a layer or a part of a recipe in a module
+    of the user's that is imported.
+    """
+    if name not in _written and folder is not None and (folder / _RECIPE_FILE).is_file():
+        recipe = getattr(python_file.load_received(folder / _RECIPE_FILE), "RECIPE", None)
+        if isinstance(recipe, Recipe):
+            encode(recipe)
+    module, _, last = name.rpartition(".")
+    found = getattr(sys.modules.get(module), last, None)
+    if name not in _written and not (isinstance(found, type) and _is_part(found)):
+        raise UsageError(
+            f"The recipe names the type {name!r}, which is neither kerasdl's nor its recipe file's. No other "
+            "module is imported because a file names it: where it is yours, import it in Python, and open "
+            "the file with kerasdl.load or kerasdl.resume."
+        )
+    return _written.get(name, found)
+
+
+def _is_part(kind: type) -> bool:
+    """Tell whether a class from outside Keras and TensorFlow inherits a layer or a class of kerasdl."""
+    packages = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    is_layer = any((base.__name__, base.__module__[:6]) == ("Layer", "keras.") for base in kind.__mro__)
+    own = kind.__module__.partition(".")[0] not in ("keras", "tensorflow")
+    return own and (is_layer or "kerasdl" in packages)

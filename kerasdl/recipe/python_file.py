@@ -1,7 +1,6 @@
 """Python files of the user, imported by path."""
 
 import ast
-import hashlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -9,32 +8,54 @@ from types import ModuleType
 
 from kerasdl import public
 from kerasdl.errors import UsageError
+from kerasdl.recipe import own_files, trust
+from kerasdl.recipe.own_files import OwnFiles
+
+#: Copies of recipe files, and what only a run, a bundle or a search holds beside them.
+_COPIES, _OF_FOLDERS = ("recipe.py", "space.py"), ("status.json", "card.json", "search.json")
 
 
 def load(path: Path) -> ModuleType:
-    """Import a Python file by path.
+    """Import a Python file that the user has named, and the files beside it that it imports.
 
     Modules are told apart by their content, so that a recipe and its copy in a run define the same classes.
     """
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}.")
-    source = path.read_bytes()
-    name = f"kerasdl_recipe_{hashlib.sha256(source).hexdigest()[:12]}"
+    if path.name in _COPIES and any((path.parent / name).is_file() for name in _OF_FOLDERS):
+        return load_received(path)  # a command that somebody else's search suggests may name it
+    own = OwnFiles(path)
+    trust.allow([own.digest])
+    return _import(own)
+
+
+def load_received(path: Path) -> ModuleType:
+    """Import a Python file that lies in a run, bundle or search, if it was made here or is trusted.
+
+    Raises:
+        UsageError: when it is not; nothing has run then.
+    """
+    own = OwnFiles(path)
+    with_others = f" (with {', '.join(own.beside)})" if own.beside else ""
+    trust.check(own.digest, path, f"is a program{with_others}, which can do all that you can do.")
+    return _import(own)
+
+
+def _import(own: OwnFiles) -> ModuleType:
+    path = own.path
+    name = f"kerasdl_recipe_{own.digest[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
-    module.__recipe_file__, module.__recipe_source__ = path, source.decode("utf-8")
+    module.__recipe_files__ = own
     sys.modules[name] = module
     try:
-        # Compiled from the source each time: a cached .pyc beside it could hold other code.
-        exec(compile(source, str(path), "exec"), module.__dict__)
-    except UsageError:
-        del sys.modules[name]
-        raise
+        own_files.run(module, path, own.source, own_files.prepare(name, own))
     except Exception as error:
         del sys.modules[name]
-        if advice := _new_import(source, error):
+        own_files.forget(name)
+        if isinstance(error, UsageError):
+            raise
+        if advice := _new_import(own.source, error):
             raise UsageError(f"{path} was written for an earlier kerasdl ({error}). {advice}") from error
         raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
@@ -65,23 +86,35 @@ def _new_import(source: bytes, error: Exception) -> str | None:
     return f"Write: from kerasdl import {', '.join(moved)}{unknown}"
 
 
-def recipe_file(target: type) -> Path | None:
-    """Return the recipe file that defines a class; None for a class of an installed package."""
-    return getattr(sys.modules.get(target.__module__), "__recipe_file__", None)
+def files_of(target: type) -> OwnFiles | None:
+    """Return the recipe file that defines a class, or imports it from a file beside it, as it was read.
+
+    It is None for a class of an installed package.
+    """
+    return getattr(sys.modules.get(own_files.owner(target.__module__)), "__recipe_files__", None)
 
 
-def recipe_source(target: type) -> str | None:
-    """Return the text of the recipe file that defines a class, as it was when `load` read it."""
-    return getattr(sys.modules.get(target.__module__), "__recipe_source__", None)
+def name_in(target: type) -> str:
+    """Return the name of a class in its recipe: "Net", or "parts.Net" for one of a file beside it."""
+    beside = target.__module__.partition(".")[2]
+    return ".".join(filter(None, [beside, target.__qualname__]))
+
+
+def find(module: ModuleType, name: str) -> object:
+    """Return the object of a name that `name_in` gave; None where there is none."""
+    before, _, last = name.rpartition(".")
+    place = own_files.modules(module.__name__).get(before) if before else module
+    return getattr(place, last, None)
 
 
 def classes_beside(target: type) -> list[type]:
     """Return every class of the recipe file that defines `target`; none for an installed package."""
-    if recipe_file(target) is None:
+    if files_of(target) is None:
         return []
-    module = sys.modules[target.__module__]
+    name = own_files.owner(target.__module__)
     return [
         kind
+        for module in (*own_files.modules(name).values(), sys.modules[name])
         for kind in vars(module).values()
         if isinstance(kind, type) and kind.__module__ == module.__name__
     ]

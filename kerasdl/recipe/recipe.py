@@ -36,7 +36,7 @@ class Recipe:
     augmentation: "Augmentation | None" = None
     # Initial weights: a run, a .keras, .weights.h5 or published .h5 file, or imagenet (downloads them). Their
     # preprocessing is used too; a head for other classes keeps its random initialisation.
-    weights: str | None = None
+    weights: str | None = dataclasses.field(default=None, metadata={"permits": "imagenet"})
     # Layers to freeze: none, backbone (all but the head), or the first N layers with weights. Frozen batch
     # norm keeps its moving statistics; dropout stays active.
     freeze: Literal["none", "backbone"] | int = "none"

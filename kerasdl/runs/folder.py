@@ -16,6 +16,8 @@ from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import UNFINISHED, next_version, read_json, replacing
 from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.recipe.document import from_json, to_json
+from kerasdl.recipe.own_files import OwnFiles
+from kerasdl.runs import links
 
 if TYPE_CHECKING:
     import keras
@@ -103,6 +105,7 @@ class Run:
         """Tell whether a living process works on this run."""
         from filelock import FileLock, Timeout
 
+        links.check_link(self.path / _LOCK)
         if not (self.path / _LOCK).is_file():
             return False
         try:
@@ -122,10 +125,11 @@ class Run:
         The lock is the process's, not a file's existence: it ends with its owner, however that ends.
 
         Raises:
-            UsageError: when another process holds it.
+            UsageError: when another process holds it, or the folder holds links.
         """
         from filelock import FileLock, Timeout
 
+        self.check_links()
         lock = FileLock(self.path / _LOCK, timeout=0.2)  # longer than `is_active` holds it
         try:
             lock.acquire(poll_interval=0.02)
@@ -138,13 +142,17 @@ class Run:
             raise UsageError(f"{self.path} cannot be written to: {error.strerror}.") from error
         try:
             for unfinished in self.path.glob(f"{UNFINISHED}*"):  # of an owner that died
-                shutil.rmtree(unfinished)
+                shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
             (self.path / _OWNER).write_text(str(os.getpid()))
             yield
         finally:
             with contextlib.suppress(OSError):  # the folder may be gone
                 (self.path / _OWNER).unlink()
             lock.release()
+
+    def check_links(self) -> None:
+        """Raise a UsageError for a link in the folder; the network, which is large, may lie elsewhere."""
+        links.check_links(self.path, allowed=(self.model_file.name,))
 
     def _owner(self) -> str:
         """Return the process that holds the lock, as a number; empty where that is not known."""
@@ -215,30 +223,28 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **
 
 
 def keep_source(run: Run, recipe: Recipe, recipe_source: Path | None) -> None:
-    """Copy the file that a recipe or its classes came from, as `recipe.py`.
+    """Copy the file that a recipe or its classes came from, as `recipe.py`, with the files it imports.
 
     Raises:
-        UsageError: when its types come from several files.
+        UsageError: when its types come from several files, or a copy would take another file's name.
     """
-    source = _own_source(recipe)
-    if source is None and recipe_source is not None and recipe_source.suffix == ".py":
-        source = recipe_source.read_text(encoding="utf-8")
-    if source is not None:
-        run.write("recipe.py", source)
+    own = _own_files(recipe)
+    if own is None and recipe_source is not None and recipe_source.suffix == ".py":
+        own = OwnFiles(recipe_source)
+    if own is not None:
+        own.copy_to(run.path / "recipe.py")
 
 
-def _own_source(recipe: Recipe) -> str | None:
-    """Return the text of the one recipe file that defines classes of this recipe.
+def _own_files(recipe: Recipe) -> OwnFiles | None:
+    """Return the one recipe file that defines classes of this recipe, with what it imports.
 
     Raises:
         UsageError: when they come from several.
     """
     parts = (recipe.model, recipe.preprocessing, recipe.augmentation, recipe.data, recipe.task)
-    kinds = {
-        python_file.recipe_source(type_of(part)): python_file.recipe_file(type_of(part)) for part in parts
-    }
-    kinds.pop(None, None)
+    found = filter(None, (python_file.files_of(type_of(part)) for part in parts))
+    kinds = {own.digest: own for own in found}
     if len(kinds) > 1:
-        listed = " and ".join(sorted(map(str, kinds.values())))
+        listed = " and ".join(sorted(str(own.path) for own in kinds.values()))
         raise UsageError(f"The recipe's types come from several files: {listed}. Put them into one.")
-    return next(iter(kinds), None)
+    return next(iter(kinds.values()), None)

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,11 +78,25 @@ def hash_weights(network: "keras.Model") -> str:
 
 
 def _git_revision() -> str | None:
-    """Return the revision of the working folder, with "+changes" when it has any; None outside git."""
-    git = ["git", "-C", str(Path.cwd())]
+    """Return the revision of the working folder, with "+changes" when it has any; None outside git.
+
+    A folder of somebody else's may hold a `.git` whose settings name programs. None of them is run: where
+    files would have to go through such filters to be compared, the revision is told alone.
+    """
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+        head = _git("rev-parse", "HEAD")
+        scopes = _git("config", "--show-scope", "--get-regexp", r"^filter\..*\.(clean|process)$", fine=(0, 1))
+        if any(not line.startswith(("system", "global")) for line in scopes.splitlines()):
+            return head
+        return head + ("+changes" if _git("status", "--porcelain", "--ignore-submodules=dirty") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ("+changes" if status.stdout.strip() else "")
+
+
+def _git(*arguments: str, fine: Sequence[int] = (0,)) -> str:
+    # Without locks the index is not written, so that no hook runs either.
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    if ran.returncode not in fine:
+        raise subprocess.CalledProcessError(ran.returncode, command)
+    return ran.stdout.strip()

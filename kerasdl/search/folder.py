@@ -14,6 +14,7 @@ from kerasdl.files import next_version, read_json
 from kerasdl.public import current_name
 from kerasdl.recipe import Recipe
 from kerasdl.recipe.document import defaults, encode, leaves, to_json
+from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.runs import folder as runs
 from kerasdl.runs.folder import Run
 
@@ -46,7 +47,7 @@ class Settings:
         parts = {
             **{name: value for name, value in leaves(encode(recipe)) if name not in _FREE},
             **{f"search.{name}": value for name, value in dataclasses.asdict(self).items()},
-            "space": _hash_code(space_file),
+            "space": hash_code(space_file),
         }
         return json.loads(json.dumps(parts))
 
@@ -96,13 +97,22 @@ def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bo
     }
     known, now, copy = {**added, **known}, {**added, **now}, folder.path / "space.py"
     if known != now and copy.is_file():
-        known["space"] = _hash_code(copy)
+        known["space"] = hash_code(copy)
     return known == now
 
 
-def _hash_code(file: Path) -> str:
-    """Return the SHA-256 of a file's code; comments, docstrings and imports from kerasdl do not count."""
-    return hashlib.sha256(ast.unparse(_Code().visit(ast.parse(file.read_bytes()))).encode()).hexdigest()
+def hash_code(file: Path) -> str:
+    """Return the SHA-256 of a file's code and of that of the files beside it that it imports.
+
+    Comments, docstrings and imports from kerasdl do not count.
+    """
+    own = OwnFiles(file)
+    sources = [own.source, *(content for _, content in sorted(own.beside.items()))]
+    try:
+        code = "\0".join(ast.unparse(_Code().visit(ast.parse(source))) for source in sources)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # a damaged copy is no other search's
+        return own.digest
+    return hashlib.sha256(code.encode()).hexdigest()
 
 
 class _Code(ast.NodeTransformer):
@@ -148,7 +158,7 @@ def create(
 def keep_sources(folder: Run, recipe: Recipe, recipe_source: Path | None, space_file: Path) -> None:
     """Copy recipe, recipe file and space file into the folder: trials are read with these copies."""
     runs.keep_source(folder, recipe, recipe_source)
-    folder.write("space.py", space_file.read_text(encoding="utf-8"))
+    OwnFiles(space_file).copy_to(folder.path / "space.py")
     folder.write("recipe.json", to_json(recipe))
 
 

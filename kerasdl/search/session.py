@@ -17,6 +17,7 @@ import keras_tuner
 import tensorflow as tf
 from rich.console import Console
 
+from kerasdl import terminal
 from kerasdl.errors import UsageError
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
@@ -57,7 +58,7 @@ def tune(
         RunFailedError: when no trial completed, or none satisfies the constraints.
         Interrupted: after Ctrl-C or SIGTERM; the same call continues the search.
     """
-    console = console or Console(soft_wrap=True)
+    console = console or terminal.open_console(soft_wrap=True)
     with contextlib.ExitStack() as stack:
         interruptions = stack.enter_context(Interruptions())
         before = find(search)

@@ -169,6 +169,9 @@ def _damage(path: Path) -> str | None:
         named = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
         if not {"variables.npz", "state.json"} <= named.keys():
             return f"{_SUMS} is torn"
+        own = {file.name for file in path.iterdir() if file.is_file() and not file.is_symlink()}
+        if foreign := named.keys() - own:
+            return f"{', '.join(sorted(foreign))} is no file in it"
         wrong = [name for name, digest in named.items() if hash_file(path / name) != digest]
     except (FileNotFoundError, ValueError) as error:
         return str(error)

@@ -1,6 +1,5 @@
 """Whether a run may be resumed: with the recipe, data and versions of its checkpoint, or with --force."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Set
 from typing import Any
@@ -9,6 +8,7 @@ from kerasdl import machine
 from kerasdl.errors import UsageError
 from kerasdl.recipe import Recipe
 from kerasdl.recipe.document import encode, leaves
+from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.recipe.time_spans import to_seconds
 from kerasdl.runs.folder import Run
 from kerasdl.training import checkpoint as checkpoints
@@ -35,7 +35,7 @@ def identity(run: Run, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
     versions = machine.versions()
     return {
         "recipe": encode(recipe),
-        "recipe_file": hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else None,
+        "recipe_file": OwnFiles(source).digest if source.is_file() else None,
         "fingerprint": fingerprint,
         "versions": {name: versions[name] for name in _PACKAGES if name in versions},
     }
@@ -149,7 +149,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if not _is_free(name, before.get(name), after.get(name))
     ]
     if then["recipe_file"] != now["recipe_file"]:
-        found.append("recipe.py in the run has been edited")
+        found.append("recipe.py in the run, or a file that it imports, has been edited")
     if then["fingerprint"] != now["fingerprint"]:
         found.append(f"other data (fingerprint {then['fingerprint'][:12]}, now {now['fingerprint'][:12]})")
     for name, version in then["versions"].items():

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError
 
@@ -38,7 +38,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
         printing.print_document(about, as_json=True)
     else:
         printing.print_speeds(found.rows, found.task)
-        print(f"Figures: {found.figures}. Latency and throughput: of {found.inputs}, warm, on this machine.")
+        terminal.say(
+            f"Figures: {found.figures}. Latency and throughput: of {found.inputs}, warm, on this machine."
+        )
     if found.failures:
         raise RunFailedError("\n".join(found.failures))
     return 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kerasdl import terminal
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
 
@@ -23,7 +24,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         return 0
     _print(comparison)
     if values.html is not None:
-        print(f"Page    {values.html}")
+        terminal.say(f"Page    {values.html}")
     return 0
 
 

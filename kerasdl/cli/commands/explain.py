@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.cli.parser import Parser, check_words
 from kerasdl.errors import UsageError, did_you_mean
 
@@ -50,6 +50,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     )
     own = found.path / FOLDER
     folder = values.out or own
+    if values.out is None:
+        found.check_links()
     files, about = explain.write(folder, arrays), about_of(arrays)
     report = page.write_report(found) if folder.resolve() == own.resolve() else None
     if values.json:
@@ -128,12 +130,16 @@ def _print(about: dict[str, Any], folder: Path, report: Path | None) -> None:
         table.add_row(*(Text(format(row[name], forms.get(name, ""))) for name in shown))
     printing.open_console().print(table)
     if "error" in shown:
-        print("Sum off by: sum of integrated gradients against the difference to the logit of a black image.")
+        terminal.say(
+            "Sum off by: sum of integrated gradients against the difference to the logit of a black image."
+        )
     if cam := about.get("grad_cam"):
         height, width = cam["extent"]
-        print(f"Grad-CAM: {height}x{width} maps of {cam['layer']}; last convolution: {cam['convolution']}.")
+        terminal.say(
+            f"Grad-CAM: {height}x{width} maps of {cam['layer']}; last convolution: {cam['convolution']}."
+        )
     for note in about["notes"]:
-        print(note)
-    print(f"Sheet   {folder / 'sheet.png'}")
+        terminal.say(note)
+    terminal.say(f"Sheet   {folder / 'sheet.png'}")
     if report is not None:
-        print(f"Report  {report}")
+        terminal.say(f"Report  {report}")

@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+from kerasdl import terminal
 from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
 
@@ -36,7 +37,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
     page.write(path, recipe, found, command)
     if values["json"]:
         document = {"pipeline": recipe.name, "recipe_learning_rate": recipe.learning_rate, **found.describe()}
-        print(json.dumps({**document, "command": command, "html": str(path)}, indent=2, allow_nan=False))
+        terminal.say(
+            json.dumps({**document, "command": command, "html": str(path)}, indent=2, allow_nan=False)
+        )
     else:
         _print(recipe, found, command, path)
     return 0 if found.suggestion is not None else 1

@@ -1,6 +1,6 @@
 """`kerasdl predict`: predict for files with a run, a bundle or an exported file."""
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.cli.parser import Parser
 
 
@@ -22,5 +22,5 @@ def run(parser: Parser, arguments: list[str]) -> int:
         return 0
     for answer in answers:
         words = (f"{value:.4f}" if isinstance(value, float) else value for value in answer.values())
-        print("  ".join(words))
+        terminal.say("  ".join(words))
     return 0

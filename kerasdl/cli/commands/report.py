@@ -1,5 +1,6 @@
 """`kerasdl report`: write the report of a run: report.html, one file that opens anywhere."""
 
+from kerasdl import terminal
 from kerasdl.cli.parser import Parser
 
 
@@ -12,7 +13,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.runs.folder import open_run
 
     path = write_report(open_run(values.run))
-    print(path)
+    terminal.say(path)
     if values.open:
         import webbrowser
 

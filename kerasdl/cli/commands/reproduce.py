@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.cli.parser import Parser
 
 
@@ -26,7 +26,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     receipt = first.read_json("receipt.json")
     pinned = receipt.get("pinned") or {name: receipt.get(name) for name in ("seed", "deterministic")}
     if values.json:
-        print(json.dumps({**dataclasses.asdict(found), "pinned": pinned}, indent=2))
+        terminal.say(json.dumps({**dataclasses.asdict(found), "pinned": pinned}, indent=2))
     else:
         _print(console, found, pinned)
     return 0 if found.agrees else 1

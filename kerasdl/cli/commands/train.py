@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasdl import terminal
 from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
@@ -40,7 +41,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if options.pop("print_recipe", False):
         from kerasdl.recipe.document import to_json
 
-        print(to_json(recipe), end="")
+        terminal.say(to_json(recipe), end="")
         return 0
     from kerasdl.cli import printing
     from kerasdl.jobs import train

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from kerasdl import terminal
 from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
@@ -159,5 +160,5 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     try:
         page.write(found)
     except OSError as error:  # the trials can be shown all the same
-        print(f"The report was not written again: {error}", file=sys.stderr)
+        terminal.say(f"The report was not written again: {error}", file=sys.stderr)
     return _finish(found)

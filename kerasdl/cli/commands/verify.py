@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.cli.parser import Parser
 
 
@@ -10,6 +10,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     parser.add_target("a bundle")
     parser.add_data("where the data is now, if it has moved")
+    parser.add_argument(
+        "--expect", metavar="SHA256",
+        help="hash that export printed: proves that the card was not replaced together with the model",
+    )  # fmt: skip
     parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
@@ -19,7 +23,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.jobs import verify
 
     try:
-        rows, task, note = verify.verify(Path(values.target), values.data and data.from_text(values.data))
+        source = values.data and data.from_text(values.data)
+        rows, task, note = verify.verify(Path(values.target), source, expect=values.expect)
     except NotTheSameError as error:
         if values.json:
             printing.print_document({"verified": False, "problems": error.problems}, as_json=True)
@@ -28,5 +33,5 @@ def run(parser: Parser, arguments: list[str]) -> int:
         printing.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
     else:
         printing.print_rows(printing.open_console(soft_wrap=True), rows, task)
-        print(f"Verified: {note}. Latency and difference from Keras are those of the export.")
+        terminal.say(f"Verified: {note}. Latency and difference from Keras are those of the export.")
     return 0

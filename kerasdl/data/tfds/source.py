@@ -30,7 +30,7 @@ class Tfds(Choice):
     # Name of the set, with its configuration and version if need be: mnist, emnist/letters, mnist:3.0.1.
     name: str = "mnist"
     # Fetch the set from the network when it is not prepared.
-    download: bool = False
+    download: bool = dataclasses.field(default=False, metadata={"permits": True})
     # Height and width in pixels that images are brought to; none for the size they have.
     image_size: tuple[int, int] | None = None
     # Share of the training images that is kept for validation where the set has no validation split, 0 to 1.

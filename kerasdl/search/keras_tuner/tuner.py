@@ -11,8 +11,9 @@ from keras_tuner.engine import base_tuner
 
 from kerasdl.errors import UsageError
 from kerasdl.files import replacing
-from kerasdl.recipe import Recipe, catalog, replace
+from kerasdl.recipe import Recipe, catalog, python_file, replace
 from kerasdl.recipe.document import from_json
+from kerasdl.search.folder import hash_code
 from kerasdl.search.keras_tuner.private import tuner_file
 from kerasdl.search.trials import files
 
@@ -91,7 +92,7 @@ def recipe_of_trial(path: Path, number: int) -> Recipe:
     """Return the recipe of a trial, from the files of its search alone.
 
     Raises:
-        UsageError: when there is no such trial.
+        UsageError: when there is no such trial, or the space of the search is not trusted.
     """
     states = {int(key): state for key, state in files.read_states(path).items()}
     if number not in states:
@@ -100,7 +101,15 @@ def recipe_of_trial(path: Path, number: int) -> Recipe:
         )
     hp = keras_tuner.HyperParameters.from_config(states[number]["hyperparameters"])
     recipe = from_json((path / "recipe.json").read_text(), folder=path)
-    return recipe_of(catalog.space_in(path / "space.py"), recipe, hp)
+    return recipe_of(_space_of(path / "space.py", recipe.name), recipe, hp)
+
+
+def _space_of(copy: Path, name: str) -> SpaceFunction:
+    """Return the space of a search: the shipped one where the copy is no other, else the copy, if trusted."""
+    shipped = catalog.names("tuning").get(name)
+    if shipped is not None and copy.is_file() and hash_code(shipped) == hash_code(copy):
+        return catalog.space_in(shipped)
+    return catalog.space_in(copy, python_file.load_received)
 
 
 def _write_tuner_file(path: Path) -> None:

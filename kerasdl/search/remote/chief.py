@@ -14,7 +14,7 @@ import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from kerasdl import __version__
+from kerasdl import __version__, terminal
 from kerasdl.errors import UsageError
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
@@ -176,7 +176,7 @@ class Chief:
 
     def _take_back(self, tuner: str, trial: Trial) -> None:
         self._deaths[trial.trial_id] += 1
-        said = f"{tuner} was not heard of for {TIMEOUT:.0f} s; trial {int(trial.trial_id)}"
+        said = f"{terminal.line(tuner)} was not heard of for {TIMEOUT:.0f} s; trial {int(trial.trial_id)}"
         if self._deaths[trial.trial_id] < _DEATHS:
             _log.warning(f"{said} is given out again.")
             servicer.take_back(self.oracle, tuner)

@@ -11,6 +11,7 @@ import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from kerasdl import terminal
 from kerasdl.search.keras_tuner import private
 from kerasdl.search.remote import client
 
@@ -48,10 +49,10 @@ class Servicer(private.SERVICE.OracleServicer):
         theirs = {
             name: json.loads(v.string_value) for name, v in request.hyperparameters.values.values.items()
         }
-        worker = client.from_metadata(context.invocation_metadata())["tuner"]
+        worker = terminal.line(client.from_metadata(context.invocation_metadata())["tuner"])
         different = _differences(theirs, self.identity)
         if different:
-            _log.warning(f"Worker {worker} was refused: {different}.")
+            _log.warning(f"Worker {worker} was refused: {terminal.line(different)}.")
             context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f"The chief searches something else: {different}. Give the worker the same pipeline and "
@@ -99,7 +100,7 @@ class Servicer(private.SERVICE.OracleServicer):
             message = client.from_metadata(context.invocation_metadata()).get("message")
             status = TrialStatus.from_proto(sent.status)
             if status == TrialStatus.INVALID:
-                _log.warning(f"{tuner} gave trial {int(sent.trial_id)} back: {message}")
+                _log.warning(terminal.line(f"{tuner} gave trial {int(sent.trial_id)} back: {message}"))
                 take_back(self.oracle, tuner)
                 self.seen.pop(tuner, None)
             else:

@@ -18,8 +18,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from kerasdl import environment
+from kerasdl import environment, terminal
 from kerasdl.errors import MachineError, RunFailedError, UsageError
+from kerasdl.recipe import trust
 from kerasdl.search.objectives import SHORT
 from kerasdl.training.interruption import Interrupted
 
@@ -42,6 +43,7 @@ class Job:
         recipe: recipe as JSON.
         types: folder with the `recipe.py` that defines types of the recipe.
         data: folder where decoded data is kept while the search runs.
+        trusted: hashes of the code that the search may run, and its trials with it.
         formats: formats to export and measure.
         tflite_modes: modes of the TFLite files.
         asks: whether the trial waits after each epoch for a reason to stop, or None.
@@ -53,6 +55,7 @@ class Job:
     recipe: str
     types: Path
     data: Path
+    trusted: frozenset[str] = frozenset()
     formats: tuple[str, ...] = ()
     tflite_modes: tuple[str, ...] = ()
     asks: bool = False
@@ -91,8 +94,7 @@ def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
     log = os.open(job.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("kerasdl").setLevel(logging.INFO)
+    terminal.begin_logging()
     environment.limit(job.num_threads, job.gpus)
     pipe.send(run(job, functools.partial(_observe, job, pipe)))
 
@@ -104,6 +106,7 @@ def run(job: Job, observe: Observer) -> Outcome:
         job: work of the trial.
         observe: function that gets the metrics of each epoch and returns a reason to stop, or None.
     """
+    trust.allow(job.trusted)
     try:
         job.data.mkdir(exist_ok=True)
         tempfile.tempdir = tempfile.mkdtemp(dir=job.data)  # what TensorFlow leaves there goes with the search
@@ -129,12 +132,10 @@ def _die_with_the_search(lifeline: Connection) -> None:
 
 
 def _run(job: Job, observe: Observer) -> Outcome:
-    from rich.console import Console
-
     from kerasdl.jobs import train
     from kerasdl.recipe.document import from_json
 
-    recipe = from_json(job.recipe, folder=job.types)
+    recipe = from_json(job.recipe, folder=job.types, own=True)
     begun = time.perf_counter()
     run, before = _unfinished(job.folder / recipe.name)
     if run is not None and (outcome := _recorded(run)) is not None:
@@ -150,7 +151,7 @@ def _run(job: Job, observe: Observer) -> Outcome:
         "export": bool(job.formats),
         "embed_samples": False,
         "trial": trial,
-        "console": Console(file=sys.stdout, soft_wrap=True),
+        "console": terminal.open_console(file=sys.stdout, soft_wrap=True),
     }
     if run is None:
         source = job.types / "recipe.py"

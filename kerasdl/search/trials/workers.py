@@ -11,6 +11,7 @@ from typing import Any
 from keras_tuner.engine.trial import TrialStatus
 
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
+from kerasdl.recipe import trust
 from kerasdl.recipe.document import to_json
 from kerasdl.search import objectives as aims
 from kerasdl.search.keras_tuner.oracles import PROGRESS
@@ -179,6 +180,7 @@ class Workers:
             folder=self.plan.folder / f"trial_{trial.trial_id}",
             recipe=to_json(recipe),
             types=self.plan.types,
+            trusted=trust.known(),
             data=self.plan.data or self.plan.folder / DATA,
             formats=tuple(dict.fromkeys(kind for kind, _ in kinds)),
             tflite_modes=tuple(dict.fromkeys(mode for _, mode in kinds if mode is not None)),

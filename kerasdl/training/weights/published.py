@@ -100,11 +100,15 @@ NETWORKS = {
 }
 
 
-def download(model: Config) -> Path:
+def download(model: Config, *, fetch: bool = True) -> Path:
     """Fetch the published weights of a network, or find them where Keras has kept them.
 
+    Args:
+        model: the network.
+        fetch: use the network where Keras has not kept them.
+
     Raises:
-        UsageError: when there are none of this network.
+        UsageError: when there are none of this network, or they would have to be fetched and must not.
         RunFailedError: when the server does not answer.
     """
     found = [one for one in NETWORKS.values() if _misfit(one, model.target.__name__, model) is None]
@@ -120,12 +124,17 @@ def download(model: Config) -> Path:
         return Path(
             keras.utils.get_file(
                 name.rpartition("/")[2],
-                f"{_URL}/{name}",
+                f"{_URL}/{name}" if fetch else "file:///not/fetched",
                 cache_subdir="models",
                 file_hash=published.md5[0 if is_whole else 1],
             )
         )
     except Exception as error:  # a server, a proxy, a checksum or a disk; Keras wraps none of them
+        if not fetch:
+            raise UsageError(
+                "The recipe asks for published weights, which are not on this machine. A file alone does not "
+                "use the network: give --weights imagenet to fetch them."
+            ) from error
         raise RunFailedError(
             f"The weights cannot be downloaded from {_URL}/{name} ({error}). Check the network or the proxy, "
             f"or fetch the file elsewhere and give its path: --weights {name.rpartition('/')[2]}."

@@ -18,8 +18,10 @@ from kerasdl.network import parts
 from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.private.keras import own_trainable_weights, own_weights
 from kerasdl.recipe import Config, Recipe, python_file, type_of
+from kerasdl.recipe.document import Unpermitted
 from kerasdl.runs.folder import Run, open_run
 from kerasdl.training.weights import published
+from kerasdl.training.weights.storage import check_storage
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class Source:
 
     def _load_file(self, file, network, class_names) -> list[keras.Layer]:
         with file:
+            check_storage(file, self.path)
             if published.is_published(file):
                 return published.load(file, self.path, network)
             other_classes = self.run is not None and self.run.labels() != class_names
@@ -140,7 +143,7 @@ def find(recipe: Recipe) -> Source | None:
             )
         return None
     if text == "imagenet":
-        return Source(published.download(recipe.model))
+        return Source(published.download(recipe.model, fetch=not isinstance(text, Unpermitted)))
     path = Path(text).expanduser()
     if path.is_dir():
         run = open_run(path)
