@@ -18,6 +18,7 @@ RECIPE = Recipe(
     augmentation=ImageAugmentation(crop=4, flip=True),
     epochs=30,
     min_steps=2000,
+    min_steps_per_epoch=10,
     batch_size=128,
     optimizer="sgd",
     nesterov=True,

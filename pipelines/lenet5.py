@@ -20,6 +20,7 @@ RECIPE = Recipe(
     augmentation=RandomAffine(shift=0.08, rotation=10.0, zoom=0.1),
     epochs=15,
     min_steps=2000,
+    min_steps_per_epoch=10,
     batch_size=64,
     optimizer="adamw",
     learning_rate=2e-3,

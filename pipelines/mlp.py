@@ -18,6 +18,7 @@ RECIPE = Recipe(
     augmentation=RandomAffine(shift=0.04, rotation=5.0, zoom=0.05),
     epochs=20,
     min_steps=2000,
+    min_steps_per_epoch=10,
     batch_size=128,
     optimizer="adamw",
     learning_rate=1e-3,

@@ -16,10 +16,12 @@ from kerasdl.inference.answers import Answers
 from kerasdl.jobs import train as trainer
 from kerasdl.jobs import verdicts
 from kerasdl.models.mlp import MLP
-from kerasdl.recipe import Config, Recipe
+from kerasdl.recipe import Config, Recipe, replace
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.classification.losses import BalancedAccuracy
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.training.devices import Devices
+from kerasdl.training.plan import plan_run
 
 NAMES = ("a", "b", "c")
 
@@ -181,3 +183,38 @@ def test_an_imbalanced_run_is_judged_by_the_recalls(tmp_path, strategy, capsys):
     assert best["val_balanced_accuracy"] == pytest.approx(
         balanced_accuracy_score(data.validation.targets, predicted)
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "fields", "batch_size", "learning_rate"),
+    [
+        (432, {}, 32, 0.05),  # 13 updates an epoch
+        (60, {}, 8, 0.0125),  # fewer examples than a batch, and not even so 10 updates
+        (1280, {}, 128, 0.2),
+        (432, {"optimizer": "adamw"}, 32, 0.1),
+        (432, {"gradient_accumulation_steps": 4}, 32, 0.05),
+        (20, {"gradient_accumulation_steps": 4}, 8, 0.0125),  # each replica's part divides by 4
+        (432, {"min_steps_per_epoch": 0}, 128, 0.2),
+    ],
+)
+def test_small_data_gets_smaller_batches_and_a_lower_rate(count, fields, batch_size, learning_rate):
+    given = {
+        "min_steps_per_epoch": 10,
+        "batch_size": 128,
+        "learning_rate": 0.2,
+        "optimizer": "sgd",
+        "epochs": 5,
+    }
+    recipe = Recipe(name="x", model=Config(MLP), data=Digits(), task=Classification(), **{**given, **fields})
+    plan = plan_run(recipe, data_of((count, 0, 0)), Devices())
+    assert (plan.recipe.batch_size, plan.recipe.learning_rate) == (batch_size, learning_rate)
+    again = plan_run(plan.recipe, data_of((count, 0, 0)), Devices()).recipe
+    assert again == plan.recipe and again.min_steps_per_epoch == 0
+
+
+def test_what_the_user_gives_is_kept():
+    recipe = Recipe(name="x", model=Config(MLP), data=Digits(), task=Classification(), min_steps_per_epoch=10)
+    assert replace(recipe, batch_size=64).min_steps_per_epoch == 0
+    assert replace(recipe, learning_rate=0.1).min_steps_per_epoch == 0
+    assert replace(recipe, batch_size=64, min_steps_per_epoch=5).min_steps_per_epoch == 5
+    assert replace(recipe, epochs=3).min_steps_per_epoch == 10

@@ -48,6 +48,9 @@ class Recipe:
     fine_tune_learning_rate: float | None = None
     # Minimum number of updates; small data sets get more epochs for it. 0 where epochs are given by hand.
     min_steps: int = 0
+    # Minimum number of updates in an epoch; small data sets get smaller batches for it, and a lower learning
+    # rate with them. 0 where a batch size or a learning rate is given by hand.
+    min_steps_per_epoch: int = 0
     # Examples per update, over all replicas together.
     batch_size: int = 128
     # Optimizer.
@@ -155,6 +158,7 @@ _RANGES = (
     ("fine_tune_epochs", 0, 10**6),
     ("fine_tune_learning_rate", 1e-12, 1e6),
     ("min_steps", 0, 10**9),
+    ("min_steps_per_epoch", 0, 10**6),
     ("batch_size", 1, 10**7),
     ("learning_rate", 1e-12, 1e6),
     ("momentum", 0, 1),
@@ -176,7 +180,8 @@ _RANGES = (
 def replace(recipe: Recipe, **changes: Any) -> Recipe:
     """Return the recipe with some fields changed.
 
-    A given number of `epochs` is kept: `min_steps` becomes 0 unless it is given too.
+    What is given is kept: with `epochs`, `min_steps` becomes 0, and with `batch_size` or `learning_rate`,
+    `min_steps_per_epoch` does, unless they are given too.
 
     Raises:
         UsageError: for a field that recipes do not have; fields of the network or the task are changed
@@ -188,4 +193,6 @@ def replace(recipe: Recipe, **changes: Any) -> Recipe:
             raise UsageError(f"A recipe has no field {name!r}." + did_you_mean(name, known))
     if "epochs" in changes:
         changes.setdefault("min_steps", 0)
+    if "batch_size" in changes or "learning_rate" in changes:
+        changes.setdefault("min_steps_per_epoch", 0)
     return dataclasses.replace(recipe, **changes)

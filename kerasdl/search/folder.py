@@ -95,6 +95,7 @@ def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bo
         for part in ("data", "task")
         for name, value in defaults(known.get(part) or "").items()
     }
+    added["min_steps_per_epoch"] = now.get("min_steps_per_epoch")
     known, now, copy = {**added, **known}, {**added, **now}, folder.path / "space.py"
     if known != now and copy.is_file():
         known["space"] = hash_code(copy)

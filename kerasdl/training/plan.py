@@ -1,6 +1,7 @@
 """The plan of a training run: its recipe resolved against the data, its steps, phases and devices."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,8 +18,12 @@ from kerasdl.training.weights import source
 
 #: Batches of an epoch and of a validation in a dry run.
 DRY_RUN_STEPS = 2
+_SMALLEST_BATCH = 8
 _OVERFITTING_STEPS = 50  # between two looks whether the network has learned its batches
 _OVERFITTING_EPOCHS = 10
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +86,32 @@ def plan_run(
         )
     if not has_begun:  # a run has settled it, or is one of an earlier version, which goes on as it began
         recipe = dataclasses.replace(recipe, task=recipe.task.resolve(data))
-    recipe, data, steps = _sized(recipe, data, dry_run)
+    recipe, data, steps = _sized(_suited(recipe, data, devices), data, dry_run)
     weights = None if has_begun else source.find(recipe)
     if weights is not None:
         recipe = weights.adopt(recipe)
     return Plan(recipe, data, steps, phases.of_recipe(recipe), devices, weights, dry_run, observe)
+
+
+def _suited(recipe: Recipe, data: Dataset, devices: Devices) -> Recipe:
+    """Return the recipe with a batch size that suits a small data set, and a learning rate that suits both.
+
+    The batch is halved until an epoch has `min_steps_per_epoch` updates. The learning rate goes down in
+    proportion (sgd), or by the square root (optimizers that divide by the size of the gradient).
+    """
+    wanted, size, num_train = recipe.min_steps_per_epoch, recipe.batch_size, len(data.train)
+    unit = 2 * devices.num_replicas * recipe.gradient_accumulation_steps
+    while num_train // size < wanted and size >= 2 * _SMALLEST_BATCH and size % unit == 0:
+        size //= 2
+    share = size / recipe.batch_size
+    if share == 1:
+        return dataclasses.replace(recipe, min_steps_per_epoch=0)
+    rate = float(f"{recipe.learning_rate * (share if recipe.optimizer == 'sgd' else share**0.5):.3g}")
+    _log.info(
+        f"The data is small: batches of {size} examples instead of {recipe.batch_size}, and a learning rate "
+        f"of {rate:g} instead of {recipe.learning_rate:g} (--batch-size and --learning-rate settle it)."
+    )
+    return dataclasses.replace(recipe, batch_size=size, learning_rate=rate, min_steps_per_epoch=0)
 
 
 def _sized(recipe: Recipe, data: Dataset, dry_run: bool) -> tuple[Recipe, Dataset, int]:
@@ -100,6 +126,11 @@ def _sized(recipe: Recipe, data: Dataset, dry_run: bool) -> tuple[Recipe, Datase
     elif limit is not None:
         steps = min(steps, limit)
     epochs = max(recipe.epochs, -(-recipe.min_steps // steps))
+    if epochs > recipe.epochs:
+        _log.info(
+            f"The data is small: {epochs} epochs instead of {recipe.epochs}, for {recipe.min_steps:,} "
+            "updates (--epochs settles it)."
+        )
     return dataclasses.replace(recipe, epochs=epochs, min_steps=0), data, steps
 
 
