@@ -177,9 +177,14 @@ def compile_network(
         optimizer.build(network.variables_of(name))
 
 
-def compile_to_validate(network: keras.Model, recipe: Recipe, data: DataSpec) -> None:
+def compile_to_validate(network: keras.Model, recipe: Recipe, data: DataSpec, run_eagerly: bool) -> None:
     """Give a network the task's loss and metrics, and optimizers that take no memory and are not used."""
-    _compile(network, recipe, data, {name: keras.optimizers.SGD() for name in network.optimizer_names})
+    _compile(
+        network,
+        recipe,
+        data,
+        {**{name: keras.optimizers.SGD() for name in network.optimizer_names}, "run_eagerly": run_eagerly},
+    )
 
 
 def _compile(network: keras.Model, recipe: Recipe, data: DataSpec, more: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 #: float32 always; relative above 1.
 _SAME_FIGURE = 0.01
 _SAME_FIGURE_16_BITS = 0.1
+_FEW_EXAMPLES = 1000  # to validate on sooner than a graph is traced
 
 
 def fit(
@@ -206,7 +207,8 @@ def _check_saved(assembly: CallbackAssembly, saved: keras.Model) -> None:
     reference.check(assembly.run, saved, plan.data)
     if not best.best_figures or plan.observe is not None:  # a trial's figures are those of its files
         return
-    build.compile_to_validate(saved, plan.recipe, plan.data.spec)
+    few = len(plan.data.validation) <= _FEW_EXAMPLES
+    build.compile_to_validate(saved, plan.recipe, plan.data.spec, run_eagerly=few)
     found = _validate(plan, saved, None)
     limit = _SAME_FIGURE if plan.recipe.precision == "float32" else _SAME_FIGURE_16_BITS
     for name, then in best.best_figures.items():
