@@ -129,6 +129,7 @@ def test_one_file(bundle, capsys):
     assert [row["kind"] for row in found["artefacts"]] == ["saved_model"]
 
 
+@pytest.mark.slow
 def test_a_run(made, capsys):
     found, _ = benchmark(capsys, made / "runs/net/1", *QUICK)
     (row,) = found["artefacts"]
@@ -140,6 +141,7 @@ def test_a_run(made, capsys):
     assert "max difference" not in capsys.readouterr().out  # a network is not compared with itself
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_with_so_many_threads(made):
     code = (
         "import sys, numpy as np, tensorflow as tf; from pathlib import Path\n"

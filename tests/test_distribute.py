@@ -72,6 +72,7 @@ def test_two_replicas_equal_one(case):
     assert_same_update(case, learning_rate=0.002)
 
 
+@pytest.mark.by_default(lambda fields: "global_clip_norm" in fields)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -86,7 +87,7 @@ def test_features_on_two_replicas(fields):
 
 
 @pytest.mark.by_default(
-    lambda case, examples: case is not TOGETHER and (case is NORMALIZED) == (examples == 34)
+    lambda case, examples: case in (NORMALIZED, TWO_HEADS) and (case is NORMALIZED) == (examples == 34)
 )
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 @pytest.mark.parametrize("examples", [41, 34])
@@ -95,7 +96,7 @@ def test_partial_last_batch(case, examples):
     assert_same_update(case, examples=examples)
 
 
-@pytest.mark.by_default(lambda case: case in (NORMALIZED, TWO_OPTIMIZERS))
+@pytest.mark.by_default(lambda case: case is TWO_OPTIMIZERS)
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 def test_mixed_float16_on_two_replicas(case):
     assert_same_update(case, tolerance=5e-3, precision="mixed_float16")
@@ -107,9 +108,7 @@ def undivided(case):
     return trained(case, "none")[0]
 
 
-@pytest.mark.by_default(
-    lambda case, strategy: case is ALL_CASES[1] or (strategy == "cpu:2" and case is not TWO_OPTIMIZERS)
-)
+@pytest.mark.by_default(lambda case, strategy: strategy == "cpu:2" and case is TOGETHER)
 @pytest.mark.parametrize("case", [ALL_CASES[1], *SENTINELS[1:]], ids=str)
 @pytest.mark.parametrize("strategy", ["none", "cpu:2"])
 def test_gradient_accumulation_is_the_same_update(case, strategy):

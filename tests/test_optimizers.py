@@ -193,6 +193,7 @@ def test_loss_scale_halves_on_an_infinity_of_the_last_replica(infinite):
     assert infinite or any((old[1] != new[1]).any() for old, new in zip(before, after, strict=True))
 
 
+@pytest.mark.by_default(lambda optimizer: optimizer == "adamw")
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop"])
 def test_adaptive_optimizers_on_two_replicas(optimizer):
     """Two updates: the first of Adam is but the sign of the gradient."""
@@ -200,6 +201,7 @@ def test_adaptive_optimizers_on_two_replicas(optimizer):
     assert_same_update(PLAIN, **fields)
 
 
+@pytest.mark.slow
 def test_class_weights_on_two_replicas(monkeypatch):
     unweighted, _, _ = trained(PLAIN, "none", examples=41)
     weighted = functools.partialmethod(Network.fit, class_weight={0: 0.2, 1: 1.0, 2: 5.0})

@@ -356,6 +356,7 @@ def test_predict_from_python_and_from_the_command_line(kind, place, capsys):
         assert "kerasdl.load(...).predict(features)" in capsys.readouterr().err
 
 
+@pytest.mark.by_default(lambda kind: kind == "heads")
 def test_a_run_that_was_stopped_resumes_exactly(place, tmp_path):
     whole = main(["train", "mine.py", "--epochs", "6", "--no-export", "--runs-dir", str(tmp_path),
                   "--schedule", "constant"])  # fmt: skip
@@ -396,6 +397,7 @@ def test_a_search_aims_at_the_objective_of_the_task(kind, place, capsys):
     assert ("val_accuracy" if kind == "texts" else "val_loss") in out
 
 
+@pytest.mark.by_default(lambda kind: kind == "heads")
 def test_two_replicas_give_the_losses_of_one(kind, tmp_path, capsys):
     command = ["train", "mine.py", "--epochs", "2", "--no-export", "--optimizer", "sgd",
                "--runs-dir", str(tmp_path), "--strategy"]  # fmt: skip

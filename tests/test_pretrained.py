@@ -108,6 +108,7 @@ def test_auxiliary_classifiers_are_of_the_head(tmp_path):
             np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.slow
 def test_a_run_gives_its_preprocessing_and_its_head_only_for_its_classes(run):
     digits = tuple("0123456789")
     recipe = recipe_with(run.path)
@@ -257,6 +258,7 @@ def test_full_size_outputs_equal_keras_applications(tmp_path, name):
     assert_equal_outputs(network(raw), expected)
 
 
+@pytest.mark.by_default(lambda other, words: other.target is VGG)
 @pytest.mark.parametrize(
     ("other", "words"),
     [
@@ -325,6 +327,7 @@ def test_too_much_frozen_is_refused():
         backbone.set_trainable(network_of(TINY), 5, False)
 
 
+@pytest.mark.slow
 def test_frozen_layers_without_weights_of_their_own_are_refused(tmp_path):
     application("VGG16", tmp_path / "v.h5", (32, 32, 3))
     model = Config(VGG, depth=16, head_units=(8,))

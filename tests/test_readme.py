@@ -86,6 +86,7 @@ def test_own_task(here):
     assert test["examples"] == 170 and test["mean_error"] < 0.2
 
 
+@pytest.mark.slow
 def test_own_space(here):
     assert cli.main(["tune", "./my_space.py", "--max-trials", "1", "--epochs", "1"]) == 0
     assert cli.main(["train", "./my_space.py", "--from-trial", "searches/lenet5/1:best", "--no-export"]) == 0
@@ -138,6 +139,7 @@ def searches(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_tune_from_python(here, tmp_path):
     block = python_block("docs/python.md", "import kerasdl\n\nif __name__")
     assert "max_trials=10" in block and "epochs=5" in block

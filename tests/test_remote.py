@@ -236,6 +236,7 @@ def test_a_trial_of_a_dead_worker_goes_on_elsewhere(party):
     assert "was not heard of for 2 s; trial 0 is given out again" in leader.log.read_text()
 
 
+@pytest.mark.slow
 def test_trials_go_on_while_the_chief_is_dead(party):
     leader = party.chief()
     workers = [party.worker(sleeper_seconds=0.3), party.worker(sleeper_seconds=0.3)]
@@ -251,6 +252,7 @@ def test_trials_go_on_while_the_chief_is_dead(party):
     assert {state["status"] for state in party.trials().values()} == {"COMPLETED"}
 
 
+@pytest.mark.slow
 def test_what_a_dead_chief_gave_to_dead_workers_is_given_out_again(party):
     leader, victim = party.chief(max_trials=2), party.worker(sleeper_seconds=0.3)
     party.begun()

@@ -211,6 +211,7 @@ def test_moved_data_is_taken_and_other_data_refused(pair, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_command_gives_the_same_weights_in_another_process(tmp_path):
     """Of a recipe of the user's own, whose file is gone by then: the run has its copy."""
 

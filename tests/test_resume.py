@@ -95,6 +95,7 @@ def kill_and_resume(folder, strategy, moments):
     return codes.count(-9)
 
 
+@pytest.mark.slow
 def test_everything_with_a_state_acts_in_the_reference(references):
     """Else the tests below would prove little: rates drop, it stops early, the best epoch is not the last."""
     run = references("none")
@@ -106,12 +107,12 @@ def test_everything_with_a_state_acts_in_the_reference(references):
     assert Run(run).read_json("metrics.json")["best_epoch"] < len(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "moments"),
     [
-        ("none", ["step:110", "step:30"]),
-        pytest.param("none", ["step:110", "step:30", "write:9", "rename:3"], marks=pytest.mark.slow),
-        pytest.param("cpu:2", ["step:140"], marks=pytest.mark.slow),
+        ("none", ["step:110", "step:30", "write:9", "rename:3"]),
+        ("cpu:2", ["step:140"]),
     ],
 )
 def test_killed(references, tmp_path, strategy, moments):

@@ -149,7 +149,9 @@ def whole(tmp_path_factory):
     return functools.cache(lambda variant: train(tmp_path_factory.mktemp("whole"), **VARIANTS[variant]).run)
 
 
-@pytest.mark.by_default(lambda variant, step: (step == 30) == (variant == "accumulation"))
+@pytest.mark.by_default(
+    lambda variant, step: (variant, step) in {("accumulation", 30), ("two optimizers", 10)}
+)
 @pytest.mark.parametrize("step", [10, 30])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_go_on_exactly(tmp_path, whole, variant, step):
@@ -267,6 +269,7 @@ def test_a_forced_learning_rate_is_used(constant, copy_of):
     assert rates_of(run) == pytest.approx([5e-3] * 3 + [1e-4])
 
 
+@pytest.mark.slow
 def test_a_forced_learning_rate_is_used_by_the_plateau_schedule(tmp_path):
     run = train(tmp_path, schedule="plateau", epochs=1).run
     resume(run, epochs=2, learning_rate=1e-4, force=True)
@@ -448,6 +451,7 @@ def test_what_is_not_a_run(finished, tmp_path):
         trainer.resume(finished.parent)
 
 
+@pytest.mark.by_default(lambda signum, code: signum == signal.SIGTERM)
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_finish_the_step_and_say_how_to_go_on(tmp_path, signum, code):
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -520,6 +524,7 @@ def test_a_run_without_a_limit_goes_on_with_one(finished, copy_of):
     assert (status["stopped"], status["stage"]) == ("max time", "finished")
 
 
+@pytest.mark.slow
 def test_another_time_limit_does_not_undo_early_stopping(tmp_path):
     result = train(tmp_path, task=FirstIsBest(), epochs=9, early_stopping=1)
     with pytest.raises(UsageError, match="not ended by a time limit"):

@@ -172,6 +172,7 @@ EVERYTHING = shlex.split("""
 """)
 
 
+@pytest.mark.slow
 def test_everything_at_once_on_two_replicas(tmp_path, monkeypatch, capsys, caplog):
     monkeypatch.chdir(tmp_path)
     caplog.set_level(logging.INFO, "kerasdl")
@@ -188,6 +189,7 @@ def test_validation_split_smaller_than_the_batch_on_two_replicas(tmp_path):
     assert_saved_is_that_of_epoch(result, result.run.read_json("metrics.json")["best_epoch"])
 
 
+@pytest.mark.by_default(lambda schedule: schedule == "plateau")
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])
 def test_changeable_learning_rates_on_two_replicas(tmp_path, schedule):
     result = train(tmp_path, strategy="cpu:2", schedule=schedule, epochs=1, learning_rate=5e-3)

@@ -205,6 +205,7 @@ def test_both_phases_go_on_exactly_without_the_file_of_weights(
     assert run.read_json("receipt.json")["weights"]["path"] == str(copy / "model.keras")
 
 
+@pytest.mark.slow
 def test_more_epochs_of_fine_tuning(tmp_path, transfer):
     transfer |= {"schedule": "constant"}
     whole = train(tmp_path / "whole", **transfer)
@@ -216,6 +217,7 @@ def test_more_epochs_of_fine_tuning(tmp_path, transfer):
         trainer.resume(run.path, recipe=dataclasses.replace(recipe, epochs=5), console=QUIET)
 
 
+@pytest.mark.slow
 def test_patience_begins_anew_with_the_second_phase(tmp_path, transfer):
     """Epoch 1 stays the best: without a new beginning, training would stop after epoch 3."""
     transfer |= {"task": FirstIsBest(), "fine_tune_epochs": 6, "early_stopping": 2}
@@ -224,6 +226,7 @@ def test_patience_begins_anew_with_the_second_phase(tmp_path, transfer):
     assert (figures["best_epoch"], figures["epochs"]) == (1, 4)
 
 
+@pytest.mark.slow
 def test_two_phases_on_two_replicas(tmp_path, transfer):
     run = train(tmp_path, strategy="cpu:2", **transfer)
     assert len(rows(run)) == 4
@@ -263,6 +266,7 @@ def test_what_would_stay_random_is_not_frozen(tmp_path):
     assert not list(tmp_path.rglob("recipe.json"))
 
 
+@pytest.mark.slow
 def test_a_dry_run_goes_through_both_phases(transfer, capsys):
     recipe = make_recipe(**transfer)
     console = Console(width=120)

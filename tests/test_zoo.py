@@ -195,11 +195,13 @@ def test_evaluation_has_the_loss_of_the_logits(network):
     assert found["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_without_auxiliary_classifiers_answers_with_logits():
     network = GOOGLENET.model.replace(auxiliary=False).build(num_classes=3)
     assert network(np.zeros((2, 16, 16, 3), "float32")).shape == (2, 3)
 
 
+@pytest.mark.by_default(lambda size: size == 8)
 @pytest.mark.parametrize("size", [8, 16])
 def test_auxiliary_classifiers_take_maps_smaller_than_their_pooling(size):
     network = GOOGLENET.model.build(num_classes=3)
@@ -207,6 +209,7 @@ def test_auxiliary_classifiers_take_maps_smaller_than_their_pooling(size):
     assert [output.shape for output in outputs.values()] == [(None, 3)] * 3
 
 
+@pytest.mark.slow
 def test_no_export_holds_the_auxiliary_classifiers(tmp_path):
     """Their weights are all one number, the head's another: which of the two do the files hold?"""
     network = GOOGLENET.build()
