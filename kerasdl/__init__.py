@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
 __version__ = "0.1.0"
 
 environment.set_defaults()
+public.register_with_keras()
 
 
 def __getattr__(name: str) -> Any:

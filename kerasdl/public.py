@@ -3,7 +3,11 @@
 A recipe, a card or a checkpoint names a class by its public name, `kerasdl>LeNet5`, so that code may move.
 """
 
+import contextlib
 import importlib
+import importlib.abc
+import importlib.util
+import sys
 from typing import Any
 
 #: Module -> the public names in it.
@@ -61,3 +65,42 @@ def name_of(target: type) -> str | None:
     """Return the public name of a class; None for a class without one."""
     name = target.__qualname__
     return name if name in PLACES and find(name) is target else None
+
+
+#: Where the classes are that a `.keras` file may hold.
+_IN_FILES = ("kerasdl.layers", "kerasdl.preprocessing.", "kerasdl.models.")
+
+
+def register_with_keras() -> None:
+    """Let `keras.saving.load_model` find kerasdl's classes: now, or as soon as Keras is imported."""
+    if "keras" in sys.modules:
+        _register()
+    else:
+        sys.meta_path.insert(0, _AfterKeras())
+
+
+def _register() -> None:
+    """Import the modules whose classes register themselves with Keras."""
+    with contextlib.suppress(ImportError):  # Keras without TensorFlow
+        for module in _MODULES:
+            if module.startswith(_IN_FILES):
+                importlib.import_module(module)
+
+
+class _AfterKeras(importlib.abc.MetaPathFinder):
+    """Registers the classes when Keras has been imported; then it is gone."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                _register()
+
+            spec.loader.exec_module = exec_module
+        return spec

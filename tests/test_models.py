@@ -2,7 +2,11 @@
 
 import functools
 import math
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -171,3 +175,14 @@ def test_evaluation_is_deterministic_and_training_noisy(case):
     np.testing.assert_array_equal(case.logits(network, images), case.logits(network, images))
     noisy = [case.logits(network, images, training=True) for _ in range(2)]
     assert not np.array_equal(*noisy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("imports", ["import kerasdl, keras", "import keras, kerasdl"])
+def test_keras_finds_the_classes_once_kerasdl_is_imported(tmp_path, imports):
+    built(CASES[0]).save(tmp_path / "model.keras")
+    code = f"{imports}; print(type(keras.saving.load_model('model.keras')).__name__)"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.stdout.split()[-1:] == [CASES[0].model.target.__name__], ran.stderr
