@@ -8,8 +8,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import kerasdl
 from kerasdl.cli import main
 from kerasdl.data.tfds.builder import open_builder
 from kerasdl.errors import UsageError
@@ -121,3 +124,57 @@ def test_wheel_works_in_an_empty_folder(wheel, tmp_path):
     assert "lenet5" in run("-m", "kerasdl", "list")
     run("-m", "kerasdl", "train", "mlp", "--data", "digits", "--epochs", "1", "--no-export")
     assert (tmp_path / "runs/mlp/1/model.keras").is_file()
+
+
+MEDIAPIPE = """
+import json, sys
+import mediapipe
+from mediapipe.tasks.python import vision
+from mediapipe.tasks.python.core.base_options import BaseOptions
+
+model, *images = sys.argv[1:]
+options = vision.ImageClassifierOptions(base_options=BaseOptions(model_asset_path=model), max_results=-1)
+with vision.ImageClassifier.create_from_options(options) as classifier:
+    for image in images:
+        (head,) = classifier.classify(mediapipe.Image.create_from_file(image)).classifications
+        print(json.dumps({found.category_name: found.score for found in head.categories}))
+"""
+
+
+def test_mediapipe_classifies_with_our_labels_and_scores(tmp_path, monkeypatch):
+    """MediaPipe Tasks, from the package index, in an environment of its own."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv/bin/python"
+    if subprocess.run([python, "-m", "pip", "install", "-q", "mediapipe>=0.10.30"]).returncode:
+        pytest.skip("mediapipe cannot be installed here")
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    for name, color in (("night", 40), ("noon", 200), ("dusk", 120)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = draw.normal((color, color / 2, 90), 40, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    command = [
+        "train",
+        "mlp",
+        "--data",
+        "photos",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "16",
+        "--hidden-units",
+        "8",
+    ]
+    assert main([*command, "--image-size", "32,32", "--channels", "3"]) == 0
+    files = [str(path) for path in sorted((tmp_path / "photos").glob("*/1*.png"))[::5]]
+    images = np.stack([np.asarray(Image.open(file)) for file in files])
+    for mode in ("float32", "int8"):
+        path = tmp_path / f"exported/mlp/1/mlp.{mode}.tflite"
+        ran = subprocess.run([python, "-c", MEDIAPIPE, path, *files], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        found = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+        expected = kerasdl.load(path).predict(images)["probabilities"]
+        labels = kerasdl.load(path).labels
+        given = [[scores[label] for label in labels] for scores in found]
+        np.testing.assert_allclose(given, expected, atol=1e-5)
