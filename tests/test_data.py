@@ -14,6 +14,7 @@ from kerasdl.data.batches import evaluation_batches
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.labelled.carving import carve
 from kerasdl.errors import UsageError
+from kerasdl.preprocessing.picture import AS_BEFORE
 from kerasdl.recipe.document import encode, leaves
 
 
@@ -270,7 +271,8 @@ def test_descriptions_of_data_are_read_again():
         written = json.loads(json.dumps(spec.describe()))
         assert DataSpec.from_description(written) == spec
     # Single classes are written as they always were, so that receipts can be compared.
-    assert json.loads(json.dumps(DataSpec(image, kind).describe())) == {
+    earlier = DataSpec(Spec((4, 4, 1), "uint8", picture=AS_BEFORE), kind)
+    assert json.loads(json.dumps(earlier.describe())) == {
         "features": {"shape": [4, 4, 1], "dtype": "uint8"},
         "class_names": ["a", "b"],
     }
@@ -436,12 +438,12 @@ def test_channels_follow_the_images(tmp_path):
     assert folder(tmp_path / "grey").load().spec.inputs.shape == (6, 5, 3)
 
 
-def test_images_of_different_sizes_are_brought_to_the_first_ones(tmp_path):
+def test_images_of_different_sizes_are_brought_to_the_most_common_one(tmp_path):
     fill(tmp_path)
     (tmp_path / "dog/tall.png").write_bytes(tf.io.encode_png(pictures(1, height=12)[0]).numpy())
     splits = folder(tmp_path).load()
     assert splits.spec.inputs.shape == (6, 5, 3)
-    assert "6x5 and 12x5" in splits.notes[0]
+    assert "from 6x5 to 12x5" in splits.notes[0]
     assert folder(tmp_path, image_size=(3, 4)).load().spec.inputs.shape == (3, 4, 3)
     with pytest.raises(UsageError, match="image_size"):
         folder(tmp_path, image_size=(0, 4))

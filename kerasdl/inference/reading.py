@@ -12,13 +12,7 @@ from kerasdl.errors import UsageError
 
 def are_images(inputs: Tree) -> bool:
     """Tell whether examples are images: (height, width, 1 or 3) uint8."""
-    return (
-        isinstance(inputs, Spec)
-        and inputs.dtype == "uint8"
-        and len(inputs.shape) == 3
-        and inputs.shape[-1] in (1, 3)
-        and None not in inputs.shape
-    )
+    return isinstance(inputs, Spec) and inputs.is_image
 
 
 def reader(inputs: Tree) -> dict[str, Any]:
@@ -36,22 +30,26 @@ def reader(inputs: Tree) -> dict[str, Any]:
 
 
 def read_image(inputs: Spec, file: str) -> np.ndarray:
-    """Read a JPEG, PNG, BMP or GIF file, brought to the trained size.
+    """Read an image file as people see it, brought to the trained size.
 
     Raises:
-        UsageError: when there is no such image.
+        UsageError: when there is no such image, or it is too large.
     """
     import tensorflow as tf
 
-    from kerasdl.preprocessing.image import decode_image
+    from kerasdl.preprocessing import pillow
+    from kerasdl.preprocessing.decoding import decode_image
 
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"There is no image {file}.")
+    others = pillow.reader(inputs.picture)
     try:
-        return decode_image(path.read_bytes(), *inputs.shape).numpy()
-    except tf.errors.InvalidArgumentError as error:
-        raise UsageError(f"{file} is not a readable image. Give a JPEG, PNG, BMP or GIF.") from error
+        pillow.header(path)
+        return decode_image(path.read_bytes(), *inputs.shape, picture=inputs.picture, others=others).numpy()
+    except (tf.errors.OpError, OSError, ValueError) as error:
+        reason = f": {error}" if type(error) is ValueError else ""
+        raise UsageError(f"{file} is not a readable image{reason}. Give a {pillow.NAMES}.") from error
 
 
 def read_text(text: str) -> np.ndarray:

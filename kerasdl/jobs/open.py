@@ -100,7 +100,7 @@ class Target:
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
     def load_data(self, text: str | None = None, *, same: bool = False) -> Dataset:
-        """Load the data this was trained on, or other data of its kind.
+        """Load the data this was trained on, or other data of its kind; images of any size become its own.
 
         Args:
             text: what `--data` takes; where the data is now. Defaults to where it was.
@@ -115,7 +115,7 @@ class Target:
                 "that is. Give the place with --data."
             )
         source = self.data if text is None else self.data.moved_to(from_text(text))
-        dataset = source.load()
+        dataset = source.like(self.spec).load()
         self._check_spec(dataset.spec)
         if same and dataset.fingerprint != self.fingerprint:
             raise UsageError(

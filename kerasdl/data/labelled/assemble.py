@@ -12,6 +12,7 @@ from kerasdl.data.labelled.carving import carve_missing
 from kerasdl.data.labelled.choice import Choice
 from kerasdl.data.splits import Split
 from kerasdl.data.trees import leaves, map_leaves
+from kerasdl.preprocessing.picture import AS_BEFORE
 
 
 def assemble(
@@ -69,11 +70,16 @@ def _measured(spec: Spec, targets: np.ndarray) -> Spec:
     return Spec.of_numbers(targets) if targets.dtype.kind == "f" and targets.ndim <= 2 else spec
 
 
+def _without_picture(spec: Spec) -> Spec:
+    """Return a spec as it was described before it said how image files are read."""
+    return dataclasses.replace(spec, picture=AS_BEFORE)
+
+
 def _fingerprint(splits: Mapping[str, Split], digests: Mapping[str, np.ndarray], spec: DataSpec) -> str:
     if isinstance(spec.inputs, Spec):
         kind = [spec.class_names, spec.inputs.shape, spec.inputs.dtype]
     else:
-        kind = spec.describe()
+        kind = dataclasses.replace(spec, inputs=map_leaves(_without_picture, spec.inputs)).describe()
     total = hashlib.sha256(json.dumps(kind).encode())
     for name in ("train", "validation", "test"):
         total.update(f"{name} {len(splits[name])}".encode())
