@@ -262,7 +262,8 @@ def test_photos_are_read_as_they_were(here, capsys):
     then = ANSWERS["folder"]
     found = answer(capsys, "predict", "runs/mlp/1", *then["probabilities"])
     for row in found:
-        assert [row["class"], pytest.approx(row["probability"], **CLOSE)] == then["probabilities"][row["file"]]
+        wanted = then["probabilities"][row["file"]]
+        assert [row["class"], pytest.approx(row["probability"], **CLOSE)] == wanted
     evaluated = answer(capsys, "evaluate", "runs/mlp/1")
     assert evaluated["same_data_as_training"]
     assert evaluated["crossentropy"] == pytest.approx(then["crossentropy"], **CLOSE)

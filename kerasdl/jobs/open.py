@@ -1,6 +1,7 @@
 """Opens a run, a bundle, or one exported file."""
 
 import logging
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ class Target:
                 f"{self.path} takes examples of shape {_shapes(self.spec.inputs)}, but this data has "
                 f"{_shapes(given.inputs)}. Give data like that it was trained on."
             )
-        if given.class_names != self.labels:
+        if list(map(_normal, given.class_names)) != list(map(_normal, self.labels)):
             raise UsageError(
                 f"{self.path} knows the classes {_few(self.labels)}, but this data has "
                 f"{_few(given.class_names)}. Give data with the same classes."
@@ -213,6 +214,11 @@ def _shapes(specs: Tree) -> str:
     if isinstance(specs, Mapping):
         return ", ".join(f"{name} {spec.shape}" for name, spec in specs.items())
     return str(specs.shape)
+
+
+def _normal(name: str) -> str:
+    """Return a name in one of its Unicode forms."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _few(names: tuple[str, ...]) -> str:

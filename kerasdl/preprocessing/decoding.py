@@ -11,7 +11,7 @@ from kerasdl.preprocessing.image import to_channels
 from kerasdl.preprocessing.picture import AS_BEFORE, Picture
 
 _PLAIN = Picture()
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_PNG_HEAD = 2**14  # bytes in which a PNG tells that a colour stands for transparency
 
 
 @tf.autograph.experimental.do_not_convert
@@ -35,7 +35,7 @@ def decode_image(
         width: width in pixels of the result.
         channels: 1 (grey) or 3 (RGB).
         picture: how the picture is read.
-        others: reads what is neither JPEG nor PNG: takes `encoded`, returns (H, W, 4) uint8 RGBA, upright.
+        others: reads what is neither JPEG nor PNG: takes `encoded`, returns (H, W, 3 or 4) uint8, upright.
             Defaults to None: TensorFlow's reader of BMP, GIF and WebP, as far as it reads them rightly (no
             palettes of BMP, no animated WebP; EXIF of WebP is ignored, transparent GIFs are on black).
 
@@ -46,63 +46,51 @@ def decode_image(
         with tf.control_dependencies([_check_animation(encoded)]):
             image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     else:
-        read = others or _read_other
-        image = tf.case(
-            [
-                (_starts(encoded, _JPEG), lambda: _read_jpeg(encoded, picture)),
-                (_starts(encoded, _PNG), lambda: _read_png(encoded, picture)),
-            ],
-            default=lambda: _on_background(read(encoded), 255, picture),
-        )
+        image = _as_seen(encoded, picture, others or _read_other)
     image.set_shape((None, None, 3))
     image = to_channels(_fitted(image, height, width, picture), channels)
     return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
-def _starts(encoded, signature: bytes):
-    return tf.strings.substr(encoded, 0, len(signature)) == signature
-
-
-def _read_jpeg(encoded, picture: Picture):
-    """Return (H, W, 3) uint8, upright."""
-    image = tf.io.decode_jpeg(encoded, channels=3)
-    if picture.orientation == "exif":
-        image = exif.turned(image, exif.of_jpeg(encoded))
-    return image
-
-
-def _read_png(encoded, picture: Picture):
-    """Return (H, W, 3) uint8, upright."""
-
-    def read(dtype, channels: int, white: int):
-        image = tf.io.decode_png(encoded, channels=channels, dtype=dtype)  # palettes become colours
-        if picture.orientation == "exif":
-            image = exif.turned(image, exif.of_png(encoded))
-        return _on_background(image, white, picture) if channels == 4 else image
-
+def _as_seen(encoded, picture: Picture, others: Callable[[Any], Any]):
+    """Return the pixels of a picture as people see it, (H, W, 3) uint8."""
     padded = encoded + b"\0" * 32
-    is_deep = tf.strings.substr(padded, 24, 1) == b"\x10"  # bits of a channel
-    kind = tf.strings.substr(padded, 25, 1)
+    is_jpeg = tf.strings.substr(padded, 0, 3) == b"\xff\xd8\xff"
+    is_png = tf.strings.substr(padded, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    is_deep = tf.strings.substr(padded, 24, 1) == b"\x10"  # bits of a channel of a PNG
+    colours = tf.strings.substr(padded, 25, 1)
     # Four channels of what has no alpha are slower, and below 8 bits TensorFlow 2.21 fills in a wrong alpha.
-    has_alpha = (kind == b"\x04") | (kind == b"\x06") | exif.has_png_part(encoded, "tRNS")
-    return tf.case(
+    has_alpha = (colours == b"\x04") | (colours == b"\x06")
+    has_alpha |= tf.strings.regex_full_match(tf.strings.substr(encoded, 0, _PNG_HEAD), r"\C*tRNS\C*")
+    png = tf.where(is_deep, 2, tf.where(has_alpha, 1, 0))
+    image = tf.switch_case(
+        tf.where(is_jpeg, 3, tf.where(is_png, png, 4)),
         [
-            (is_deep, lambda: read(tf.uint16, 4, 2**picture.bits - 1)),
-            (has_alpha, lambda: read(tf.uint8, 4, 255)),
+            lambda: tf.io.decode_png(encoded, channels=3),
+            lambda: tf.io.decode_png(encoded, channels=4),
+            lambda: _read_deep_png(encoded, picture.bits),
+            lambda: tf.io.decode_jpeg(encoded, channels=3),
+            lambda: others(encoded),
         ],
-        default=lambda: read(tf.uint8, 3, 255),
     )
+    if picture.orientation == "exif":
+        value = tf.where(is_jpeg | is_png, exif.orientation(encoded, is_png), 1)
+        image = exif.turned(image, value)
+    return _on_background(image, picture)
+
+
+def _read_deep_png(encoded, bits: int):
+    """Read a PNG of 16 bits a channel: (H, W, 4) uint8."""
+    image = tf.cast(tf.io.decode_png(encoded, channels=4, dtype=tf.uint16), tf.float32)
+    scales = tf.constant([255 / (2**bits - 1)] * 3 + [255 / 65535])
+    return tf.cast(tf.round(tf.minimum(image * scales, 255.0)), tf.uint8)
 
 
 def _read_other(encoded):
-    """Read a BMP, GIF or WebP by TensorFlow: (H, W, 4) uint8."""
+    """Read a BMP, GIF or WebP by TensorFlow: (H, W, 3 or 4) uint8."""
     with tf.control_dependencies([_check_animation(encoded), _check_palette(encoded)]):
         image = tf.io.decode_image(encoded, expand_animations=False)
-    channels = tf.shape(image)[-1]
-    colours = tf.cond(channels == 1, lambda: tf.repeat(image, 3, axis=-1), lambda: image[..., :3])
-    opaque = tf.fill(tf.concat([tf.shape(image)[:2], [1]], 0), tf.constant(255, tf.uint8))
-    alpha = tf.cond(channels == 4, lambda: image[..., 3:], lambda: opaque)
-    return tf.concat([colours, alpha], -1)
+    return tf.repeat(image, tf.where(tf.shape(image)[-1] == 1, 3, 1), axis=-1)
 
 
 def _check_animation(encoded):
@@ -114,7 +102,7 @@ def _check_animation(encoded):
 
 def _check_palette(encoded):
     """Refuse a BMP with a palette: TensorFlow 2.21 takes the numbers of its colours for pixels."""
-    is_indexed = _starts(encoded, b"BM") & (_byte(encoded, 28) <= 8)
+    is_indexed = (tf.strings.substr(encoded, 0, 2) == b"BM") & (_byte(encoded, 28) <= 8)
     return _refuse(is_indexed, "A BMP with a palette cannot be read here: send it as PNG.")
 
 
@@ -123,29 +111,22 @@ def _byte(encoded, place: int):
 
 
 def _refuse(condition, message: str):
-    checked = tf.debugging.Assert(~condition, [message])
+    checked = tf.raw_ops.Assert(condition=~condition, data=[message])
     return tf.no_op() if checked is None else checked
 
 
-def _on_background(image, white: int, picture: Picture):
-    """Return RGB as uint8 of RGBA, whose colours go up to `white` and whose opacity has the whole dtype."""
-    image.set_shape((None, None, 4))
-    opaque = image.dtype.max
-
-    def colours():
-        return tf.minimum(tf.cast(image[..., :3], tf.float32) * (255 / white), 255.0)
-
-    def scaled():
-        return image[..., :3] if white == opaque == 255 else tf.cast(tf.round(colours()), tf.uint8)
+def _on_background(image, picture: Picture):
+    """Return (H, W, 3) uint8 of RGB, or of RGBA before what lies behind."""
+    channels = tf.shape(image)[-1]
+    if picture.background == "ignored":
+        return image[..., :3]
 
     def composited():
         behind = 255.0 if picture.background == "white" else 0.0
-        share = tf.cast(image[..., 3:], tf.float32) / opaque
-        return tf.cast(tf.round(behind + (colours() - behind) * share), tf.uint8)
+        x = tf.cast(image, tf.float32)
+        return tf.cast(tf.round(behind + (x[..., :3] - behind) * (x[..., 3:] / 255.0)), tf.uint8)
 
-    if picture.background == "ignored":
-        return scaled()
-    return tf.cond(tf.reduce_all(image[..., 3] == opaque), scaled, composited)
+    return tf.cond(channels == 4, composited, lambda: image)
 
 
 def _fitted(image, height: int, width: int, picture: Picture):

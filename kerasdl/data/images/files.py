@@ -25,7 +25,7 @@ class Reading:
 
     good: np.ndarray  # (N,) int
     pixels: np.ndarray | None  # (N, H, W, C) uint8
-    digests: np.ndarray  # (N, 32) uint8, of the files' bytes
+    digests: np.ndarray  # (N, 64) uint8, of the files' bytes and of the pixels
     grey: bool  # whether no pixel has a colour
 
 
@@ -145,11 +145,11 @@ def read(
             pixels[len(good)] = image
         grey = grey and bool((image == image[..., :1]).all())
         good.append(index)
-        digests.append(digest([encoded.numpy()]))
+        digests.append(digest([encoded.numpy(), image.tobytes()]).reshape(1, -1))
     return Reading(
         good=np.array(good, int),
         pixels=None if pixels is None else pixels[: len(good)],
-        digests=np.concatenate(digests) if digests else np.zeros((0, 32), np.uint8),
+        digests=np.concatenate(digests) if digests else np.zeros((0, 64), np.uint8),
         grey=grey,
     )
 

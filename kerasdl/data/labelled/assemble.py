@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.labelled import findings
 from kerasdl.data.labelled.carving import carve_missing
 from kerasdl.data.labelled.choice import Choice
 from kerasdl.data.splits import Split
@@ -29,7 +30,8 @@ def assemble(
 
     Args:
         splits: splits by name; "train" always, "validation" and "test" where the source has them.
-        digests: SHA-256 of the features of each example of each split, (N, 32) uint8.
+        digests: SHA-256 of the features of each example of each split, (N, 32) uint8; or that of its file and
+            behind it that of its features, (N, 64).
         fractions: share of the training examples to carve for each split that is missing (`carve_missing`).
         seed: seed of the carving and of the choice of images.
         spec: specification of the examples as the source has them.
@@ -53,8 +55,8 @@ def assemble(
         validation=splits["validation"],
         test=splits["test"],
         spec=spec,
-        fingerprint=_fingerprint(splits, digests, spec),
-        notes=notes,
+        fingerprint=_fingerprint(splits, {name: digest[:, :32] for name, digest in digests.items()}, spec),
+        notes=notes + _duplicates(splits, digests, spec),
     )
 
 
@@ -63,6 +65,12 @@ def digest(examples) -> np.ndarray:
     contents = (example.encode() if isinstance(example, str) else example for example in examples)
     joined = b"".join(hashlib.sha256(content).digest() for content in contents)
     return np.frombuffer(joined, np.uint8).reshape(-1, hashlib.sha256().digest_size)
+
+
+def _duplicates(splits, digests, spec: DataSpec) -> tuple[str, ...]:
+    noun = "images" if isinstance(spec.inputs, Spec) and spec.inputs.is_image else "examples"
+    contents = {name: digest[:, -32:] for name, digest in digests.items()}
+    return findings.duplicates(splits, contents, spec.class_names, noun)
 
 
 def _measured(spec: Spec, targets: np.ndarray) -> Spec:
