@@ -1,6 +1,7 @@
 """Image files are read as people see them: by folders, by `predict` and by `serving_bytes` alike."""
 
 import io
+import re
 import unicodedata
 import zlib
 
@@ -14,6 +15,7 @@ from kerasdl import Config, ImagePreprocessing
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.folder import ImageFolder
 from kerasdl.errors import UsageError
+from kerasdl.export.readme.pictures import picture_text
 from kerasdl.inference.reading import read_image
 from kerasdl.jobs import train
 from kerasdl.preprocessing import exif, pillow
@@ -392,3 +394,24 @@ def test_what_cannot_be_read_is_named(tmp_path, content, words):
 def test_fields_are_checked(fields):
     with pytest.raises(UsageError, match=next(iter(fields))):
         ImageFolder(path="x", **fields)
+
+
+@pytest.mark.parametrize("fit", ["squeeze", "crop", "letterbox"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_readme_of_a_bundle_says_how(fit, channels, tmp_path, monkeypatch):
+    inputs = Spec((9, 14, channels), "uint8", picture=Picture(fit=fit))
+    card = {"data": DataSpec(inputs, Spec((), "int32", ("a", "b"))).describe(), "endpoints": []}
+    text = picture_text(card)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for content in (turned("PNG", 6), KINDS["alpha.png"][0], KINDS["grey_ink.png"][0]):
+        (tmp_path / "photo.jpg").write_bytes(content)
+        found: dict = {}
+        exec(code, found)
+        assert np.abs(found["pixels"][0].astype(int) - read_image(inputs, "photo.jpg")).max() <= 2
+    assert "EXIF" in text and "white" in text and ("0.299" if channels == 1 else "red, green, blue") in text
+    endpoint = {"inputs": {"image_bytes": {}}}
+    assert "serving_bytes" in picture_text({**card, "endpoints": [endpoint]})
+    earlier = {"features": {"shape": [9, 14, 3], "dtype": "uint8"}}
+    assert "EXIF orientation tag is ignored" in picture_text({"data": earlier, "endpoints": []})
+    assert picture_text({"data": {"features": {"shape": [3], "dtype": "float32"}}, "endpoints": []}) == ""
