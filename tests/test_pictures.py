@@ -272,6 +272,14 @@ def test_values_of_16_bits_are_scaled_by_the_bits_they_use(tmp_path, highest, bi
     assert (other[:, 1, 1, 0] == round(255 * highest / 65535)).all()
 
 
+def test_predict_warns_of_16_bits_that_are_nearly_black(tmp_path, caplog):
+    write(tmp_path, {"x.png": KINDS["bits16.png"][0]})
+    read_image(Spec((4, 4, 1), "uint8", picture=Picture(bits=12)), str(tmp_path / "x.png"))
+    assert not caplog.records
+    read_image(Spec((4, 4, 1), "uint8"), str(tmp_path / "x.png"))
+    assert f"values up to {DEEP.max():,}: nearly black, since 65,535 is white" in caplog.text
+
+
 @pytest.mark.parametrize("background", ["white", "ignored"])
 def test_transparent_icons_differ(tmp_path, background):
     def icon(row, index):

@@ -1,6 +1,7 @@
 """Reads one raw example from what `kerasdl predict` is given: an image file, or numbers."""
 
 import functools
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from kerasdl.data.dataset import Spec, Tree
 from kerasdl.errors import UsageError
+
+_log = logging.getLogger(__name__)
 
 
 def are_images(inputs: Tree) -> bool:
@@ -45,11 +48,22 @@ def read_image(inputs: Spec, file: str) -> np.ndarray:
         raise UsageError(f"There is no image {file}.")
     others = pillow.reader(inputs.picture)
     try:
-        pillow.header(path)
+        if pillow.header(path).is_deep:
+            _check_range(inputs, path, pillow.largest_value(path))
         return decode_image(path.read_bytes(), *inputs.shape, picture=inputs.picture, others=others).numpy()
     except (tf.errors.OpError, OSError, ValueError) as error:
         reason = f": {error}" if type(error) is ValueError else ""
         raise UsageError(f"{file} is not a readable image{reason}. Give a {pillow.NAMES}.") from error
+
+
+def _check_range(inputs: Spec, path: Path, highest: int) -> None:
+    """Warn of a picture of 16 bits that is nearly black where the training pictures were not."""
+    white = 2**inputs.picture.bits - 1
+    if 4 * highest < white:
+        _log.warning(
+            f"{path} has 16 bits a pixel and values up to {highest:,}: nearly black, since {white:,} is white "
+            "for this network. Scale its values as those of the training images are."
+        )
 
 
 def read_text(text: str) -> np.ndarray:

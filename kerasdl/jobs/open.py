@@ -117,6 +117,8 @@ class Target:
             )
         source = self.data if text is None else self.data.moved_to(from_text(text))
         dataset = source.like(self.spec).load()
+        for note in dataset.notes if text is not None else ():
+            _log.warning(note)
         self._check_spec(dataset.spec)
         if same and dataset.fingerprint != self.fingerprint:
             raise UsageError(
