@@ -61,8 +61,8 @@ def _check_range(inputs: Spec, path: Path, highest: int) -> None:
     white = 2**inputs.picture.bits - 1
     if 4 * highest < white:
         _log.warning(
-            f"{path} has 16 bits a pixel and values up to {highest:,}: nearly black, since {white:,} is white "
-            "for this network. Scale its values as those of the training images are."
+            f"{path} has 16 bits a pixel and values up to {highest:,}: nearly black, since {white:,} is "
+            "white for this network. Scale its values as those of the training images are."
         )
 
 

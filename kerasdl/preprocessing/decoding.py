@@ -117,7 +117,6 @@ def _refuse(condition, message: str):
 
 def _on_background(image, picture: Picture):
     """Return (H, W, 3) uint8 of RGB, or of RGBA before what lies behind."""
-    channels = tf.shape(image)[-1]
     if picture.background == "ignored":
         return image[..., :3]
 
@@ -126,7 +125,7 @@ def _on_background(image, picture: Picture):
         x = tf.cast(image, tf.float32)
         return tf.cast(tf.round(behind + (x[..., :3] - behind) * (x[..., 3:] / 255.0)), tf.uint8)
 
-    return tf.cond(channels == 4, composited, lambda: image)
+    return tf.cond(tf.shape(image)[-1] == 4, composited, lambda: image)
 
 
 def _fitted(image, height: int, width: int, picture: Picture):

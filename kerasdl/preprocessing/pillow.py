@@ -19,7 +19,6 @@ NAMES = "JPEG, PNG, BMP, GIF, WebP or TIFF"
 #: Pixels of the largest picture: 179 million, which take half a gigabyte.
 LIMIT = 2 * 2**30 // 12
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
-_BY_TENSORFLOW = ("JPEG", "MPO", "PNG")
 _ORIENTATION = 0x0112
 
 
@@ -34,7 +33,7 @@ class Header:
         is_transparent: whether parts can be transparent.
         is_deep: whether a channel has 16 bits.
         has_frames: whether it holds several pictures: an animation, pages.
-        needs_pillow: whether TensorFlow does not read its format well.
+        needs_pillow: whether TensorFlow reads it wrongly, or not at all.
     """
 
     size: tuple[int, int]
@@ -71,7 +70,7 @@ def header(path: Path) -> Header:
             is_transparent=image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
             is_deep=image.mode.startswith("I") or (image.format == "PNG" and "16" in raw_mode),
             has_frames=image.format != "MPO" and getattr(image, "is_animated", False),
-            needs_pillow=image.format not in _BY_TENSORFLOW,
+            needs_pillow=not _is_read_by_tensorflow(image),
         )
 
 
@@ -86,19 +85,19 @@ def largest_value(path: Path) -> int:
 
 
 def reader(picture: Picture):
-    """Return the function of a scalar string tensor that reads a file's bytes by Pillow: (H, W, 4) uint8."""
+    """Return the function of a scalar string tensor that reads a file by Pillow: (H, W, 3 or 4) uint8."""
     import tensorflow as tf
 
     def read(encoded):
         image = tf.numpy_function(functools.partial(_pixels, picture), [encoded], tf.uint8, stateful=False)
-        image.set_shape((None, None, 4))
+        image.set_shape((None, None, None))
         return image
 
     return read
 
 
 def _pixels(picture: Picture, encoded: bytes) -> np.ndarray:
-    """Return the first frame of a picture as RGBA."""
+    """Return the first frame of a picture as RGB, or as RGBA where parts can be transparent."""
     with _open(io.BytesIO(encoded)) as image:
         image.load()
         if picture.orientation == "exif":
@@ -108,16 +107,14 @@ def _pixels(picture: Picture, encoded: bytes) -> np.ndarray:
             if values.min() < 0 or values.max() >= 2**16:
                 raise ValueError(f"its values go from {values.min():g} to {values.max():g}")
             grey = np.round(np.minimum(values / (2**picture.bits - 1), 1) * 255).astype(np.uint8)
-            return np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+            return np.dstack([grey, grey, grey])
         if image.mode == "LAB":
             image = ImageCms.profileToProfile(
                 image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
             )
         if image.mode == "F":
             raise ValueError("its pixels are floats")
-        if image.mode not in ("RGBA", "RGB", "L", "LA", "P", "PA"):
-            image = image.convert("RGB")
-        return np.asarray(image.convert("RGBA"))
+        return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
 def _open(file: Path | IO[bytes]) -> Image.Image:
@@ -132,6 +129,16 @@ def _open(file: Path | IO[bytes]) -> Image.Image:
     if image.width * image.height > LIMIT:
         raise ValueError(f"it has {image.width:,} x {image.height:,} pixels, more than {LIMIT:,}")
     return image
+
+
+def _is_read_by_tensorflow(image: Image.Image) -> bool:
+    """Tell whether TensorFlow reads a picture as it is: faster, and the same pixels."""
+    if image.format == "BMP":
+        return bool(image.tile) and image.tile[0][3][0] == "BGR"  # 24 bits
+    if image.format == "GIF":
+        is_whole = bool(image.tile) and image.tile[0][1] == (0, 0, *image.size)
+        return is_whole and "transparency" not in image.info
+    return image.format in ("JPEG", "MPO", "PNG")
 
 
 def _orientation(image: Image.Image) -> int:
