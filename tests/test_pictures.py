@@ -20,7 +20,7 @@ from kerasdl.inference.reading import read_image
 from kerasdl.jobs import train
 from kerasdl.preprocessing import exif, pillow
 from kerasdl.preprocessing.decoding import decode_image
-from kerasdl.preprocessing.picture import Picture
+from kerasdl.preprocessing.picture import AS_BEFORE, Picture
 
 RANDOM = np.random.default_rng(0)
 #: Patches of one colour, so that JPEG and its chroma subsampling change little.
@@ -110,7 +110,12 @@ KINDS = {
 def test_every_kind_of_file_is_read_as_it_is_seen(name, tmp_path):
     content, wanted, largest, by_tensorflow = KINDS[name]
     (tmp_path / name).write_bytes(content)
+    plain = ("rgb.png", "rgb.jpg", "cmyk.jpg", "palette.png", "palette.gif", "bits1.png", "rgb.bmp")
+    assert pillow.header(tmp_path / name).is_plain == (name in plain)
     pixels = read_image(Spec((48, 32, 3), "uint8", picture=PICTURE), str(tmp_path / name))
+    if name in plain:  # then the fast way gives the same
+        fast = decode_image(content, 48, 32, 3, picture=AS_BEFORE)
+        np.testing.assert_array_equal(fast, pixels)
     assert np.abs(pixels.astype(int) - wanted).max() <= largest
     if by_tensorflow is None:
         with pytest.raises(tf.errors.OpError):

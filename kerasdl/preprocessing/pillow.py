@@ -63,6 +63,9 @@ def header(path: Path) -> Header:
         swapped = orientation >= 5 and image.format != "TIFF"
         width, height = image.size[::-1] if swapped else image.size
         raw_mode = str(image.tile[0][3]) if image.tile else ""
+        needs_pillow = not _is_read_by_tensorflow(
+            image
+        )  # before `is_animated`, which moves on to other frames
         return Header(
             size=(height, width),
             grey=_is_grey(image),
@@ -70,7 +73,7 @@ def header(path: Path) -> Header:
             is_transparent=image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
             is_deep=image.mode.startswith("I") or (image.format == "PNG" and "16" in raw_mode),
             has_frames=image.format != "MPO" and getattr(image, "is_animated", False),
-            needs_pillow=not _is_read_by_tensorflow(image),
+            needs_pillow=needs_pillow,
         )
 
 
