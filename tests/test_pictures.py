@@ -428,3 +428,9 @@ def test_the_readme_of_a_bundle_says_how(fit, channels, tmp_path, monkeypatch):
     earlier = {"features": {"shape": [9, 14, 3], "dtype": "uint8"}}
     assert "EXIF orientation tag is ignored" in picture_text({"data": earlier, "endpoints": []})
     assert picture_text({"data": {"features": {"shape": [3], "dtype": "float32"}}, "endpoints": []}) == ""
+
+
+@pytest.mark.parametrize("recorded", [3, [], {"fit": "x"}, {"bits": "12"}, {"bits": 10**99}, {"newer": 1}])
+def test_damaged_records_are_one_sentence(recorded):
+    with pytest.raises(UsageError):
+        Picture.from_description(recorded)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from kerasdl.errors import UsageError
+from kerasdl.recipe.values import check_value
 
 Fit = Literal["squeeze", "crop", "letterbox"]
 Background = Literal["white", "black", "ignored"]
@@ -28,10 +29,26 @@ class Picture:
     bits: int = 16
     orientation: Orientation = "exif"
 
+    def __post_init__(self):
+        for name, annotation in (("fit", Fit), ("background", Background), ("orientation", Orientation)):
+            check_value(name, getattr(self, name), annotation)
+        check_value("bits", self.bits, int)
+        if not 8 <= self.bits <= 16:
+            raise UsageError(
+                f"bits is {self.bits}, but 16-bit images use 8 to 16 of them: 12 for many X-ray images."
+            )
+
     @classmethod
     def from_description(cls, recorded: Mapping[str, Any] | None) -> "Picture":
         """Read the JSON of `dataclasses.asdict`; None gives the rules of version 0.1.0."""
-        return AS_BEFORE if recorded is None else cls(**recorded)
+        if recorded is None:
+            return AS_BEFORE
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(recorded, Mapping) or not fields.issuperset(recorded):
+            raise UsageError(
+                f"How pictures are read is recorded as {recorded!r}, which is damaged, or newer."
+            )
+        return cls(**recorded)
 
     @property
     def bar(self) -> float:
@@ -41,9 +58,3 @@ class Picture:
 
 #: Before these settings were recorded: no EXIF, no transparency, the upper 8 of 16 bits.
 AS_BEFORE = Picture(background="ignored", orientation="stored")
-
-
-def check_bits(bits: int | None) -> None:
-    """Raise a UsageError unless `bits` is None or a number of bits that 16-bit pictures can use."""
-    if bits is not None and not 8 <= bits <= 16:
-        raise UsageError(f"bits is {bits}, but 16-bit images use 8 to 16 of them: 12 for many X-ray images.")

@@ -76,7 +76,7 @@ class ImageFolder(Pictures):
         everything = [path for part in listed.splits.values() for path in part.paths]
         found = images.headers(everything, skip_bad=self.skip_bad_images)
         train = {path: found[path] for path in listed.splits["train"].paths if path in found} or found
-        picture = self.picture(16 if self.bits else images.bits_needed(train))
+        picture = self.picture(images.bits_needed(train) if self.bits is None else 16)
         size = self.image_size or images.most_common_size(train)
         is_grey = all(header.grey for header in found.values())
         shape = (*size, self.image_channels or (1 if is_grey else 3))

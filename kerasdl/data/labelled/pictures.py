@@ -7,7 +7,6 @@ from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.labelled.carving import check_fields, check_image_size
 from kerasdl.data.labelled.choice import Choice
 from kerasdl.preprocessing import picture
-from kerasdl.recipe.values import check_value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,14 +27,15 @@ class Pictures(Choice):
     def __post_init__(self):
         check_fields(self)
         check_image_size(self.image_size)
-        picture.check_bits(self.bits)
-        for name in ("fit", "background", "orientation"):
-            check_value(name, getattr(self, name), Pictures.__annotations__[name])
+        self.picture()  # checks the others
 
     def picture(self, bits: int = 16) -> picture.Picture:
         """Return how images are read, where 16-bit ones need so many bits."""
         return picture.Picture(
-            fit=self.fit, background=self.background, bits=self.bits or bits, orientation=self.orientation
+            fit=self.fit,
+            background=self.background,
+            bits=bits if self.bits is None else self.bits,
+            orientation=self.orientation,
         )
 
     def like(self, spec: DataSpec) -> Self:
