@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from kerasdl.cli import main
 
@@ -90,6 +91,20 @@ def test_evaluate_and_predict_on_a_folder(here, pictures, capsys, target):
     assert [(answer["file"], answer["class"]) for answer in answers] == list(zip(files, CLASSES, strict=True))
     assert main(["predict", target, files[0]]) == 0
     assert re.search(rf"00\.png  {CLASSES[0]}  [01]\.\d+$", capsys.readouterr().out.strip())
+
+
+def test_evaluate_on_photos_of_another_size_and_turned(here, pictures, capsys, tmp_path):
+    """The exported size is that of the run, whatever other photos have."""
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    for name in CLASSES:
+        (tmp_path / name).mkdir()
+        for path in (pictures / name).iterdir():
+            image = Image.open(path).convert("RGB").resize((31, 23)).transpose(Image.Transpose.ROTATE_90)
+            image.save(tmp_path / name / f"{path.stem}.jpg", quality=95, exif=tag)
+    for target in ("runs/mlp/1", "exported/mlp/1/mlp.onnx"):
+        assert main(["evaluate", target, "--data", str(tmp_path), "--json"]) == 0
+        assert document(capsys)["accuracy"] == 1.0
 
 
 def test_evaluate_a_run_where_its_folder_is(here, capsys):

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 import socket
+import types
 import zipfile
 
 import numpy as np
@@ -13,7 +15,9 @@ from kerasdl import data
 from kerasdl.data.batches import evaluation_batches
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.labelled.carving import carve
+from kerasdl.data.npz import file
 from kerasdl.errors import UsageError
+from kerasdl.preprocessing.picture import AS_BEFORE
 from kerasdl.recipe.document import encode, leaves
 
 
@@ -129,6 +133,47 @@ def test_npz_floats_are_recognised(tmp_path, scale):
     assert (splits.test.features == pictures(4)).all()
 
 
+def unit(count, **changes):
+    """Return float images 0..1 with some pixels changed."""
+    x = (pictures(count) / 255).astype("float32")
+    for value in changes.values():
+        x[:, 0, 0, 0] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "white", "scale", "words"),
+    [
+        (unit(20, overshoot=1.0000001), None, 255, "20 of 1,800 pixels of x_train lie outside of 0..1"),
+        (unit(20, overshoot=1.02), None, 255, "0 to 1.01999998"),
+        (unit(20, undershoot=-1e-7), None, 255, "-.*e-0[78] to 1"),
+        (np.where(pictures(20) > 250, 256.5, pictures(20)), None, 1, "outside of 0..255"),
+        (pictures(20) // 16, None, 1, "up to 15 only .* nearly black. .*--white 15"),
+        (pictures(20) // 16, 15, 17, None),
+        (pictures(20).astype(int) * 16, 4080, 1 / 16, None),
+        (pictures(20) > 100, None, 255, None),
+        ((pictures(20) > 100).astype("uint8"), None, 255, None),
+        ((pictures(20) > 100).astype(int), 255, 1, "up to 1 only"),
+    ],
+)
+def test_npz_ranges(tmp_path, x, white, scale, words):
+    path = saved(tmp_path, x_train=x, x_test=x[:4], x_val=x[:4], y_val=np.arange(4) % 2).path
+    splits = data.Npz(path=path, white=white).load()
+    wanted = np.clip(np.round(x * np.float64(scale)), 0, 255)
+    np.testing.assert_array_equal(splits.train.features, wanted)
+    np.testing.assert_array_equal(splits.test.features, wanted[:4])
+    found = [note for note in splits.notes if "pixels" in note.lower()]
+    assert bool(found) == bool(words) and (not words or re.search(words, found[0]))
+
+
+def test_npz_masks_of_an_earlier_run_stay_what_they_were(tmp_path):
+    x = (pictures(20) > 100).astype("uint8")
+    source = saved(tmp_path, x_train=x, x_test=x[:4])
+    then = Spec((6, 5, 3), "uint8", picture=AS_BEFORE)
+    assert source.load().test.features.max() == 255
+    assert source.like(DataSpec(then, then)).load().test.features.max() == 1
+
+
 def test_fingerprint_changes_with_one_pixel_one_label_and_the_order(tmp_path):
     x, y = pictures(20), np.arange(20) % 2
     pixel, label = x.copy(), y.copy()
@@ -160,10 +205,20 @@ def objects(count):
         ({"x_test": pictures(4, height=7)}, r"x_train are \(6, 5, 3\) .* x_test \(7, 5, 3\)"),
         ({"x_train": pictures(20) / 255, "x_test": pictures(4)}, "different ranges"),
         ({"x_train": pictures(20) / 127.5 - 1}, "from -1 to 1, .* 0..255, or 0..1"),
-        ({"x_train": pictures(20).astype(int) * 10}, "have to lie in 0..255"),
+        ({"x_train": pictures(20).astype(int) * 10}, "have to lie in 0..255.* --white 2"),
         ({"x_train": np.where(pictures(20) > 254, np.nan, 0.5)}, "NaN or infinite"),
         ({"x_test": np.full((4, 6, 5, 3), np.inf)}, "x_test holds NaN or infinite"),
-        ({"x_train": pictures(20).astype(bool)}, "dtype bool"),
+        ({"x_train": pictures(20) > 100}, "different ranges"),
+        (
+            {"x_train": pictures(20) / 100, "x_test": pictures(4) / 100},
+            "neither 0..1 nor 0..255.* --white 2.55",
+        ),
+        ({"x_train": pictures(20).astype(complex)}, "dtype complex"),
+        ({"x_train": np.zeros((20, 3072), "uint8")}, r"x.reshape\(-1, 3, 32, 32\).transpose"),
+        ({"x_train": np.zeros((20, 784), "uint8")}, r"x.reshape\(-1, 28, 28\)"),
+        ({"y_train": np.arange(20) % 2 == 1}, r"Convert them: y.astype\(int\)\.$"),
+        ({"y_train": np.arange(20) % 2 + 0.0}, r"Convert them: y.astype\(int\)\. For regression"),
+        ({"y_train": np.array(["cat", "dog"] * 10)}, "np.unique"),
         ({"y_train": np.arange(19) % 2}, "20 images but y_train has 19 labels"),
         ({"y_train": np.eye(2)[np.arange(20) % 2]}, "One-hot"),
         ({"y_train": np.arange(20) % 2 + 0.5}, "whole numbers"),
@@ -270,7 +325,8 @@ def test_descriptions_of_data_are_read_again():
         written = json.loads(json.dumps(spec.describe()))
         assert DataSpec.from_description(written) == spec
     # Single classes are written as they always were, so that receipts can be compared.
-    assert json.loads(json.dumps(DataSpec(image, kind).describe())) == {
+    earlier = DataSpec(Spec((4, 4, 1), "uint8", picture=AS_BEFORE), kind)
+    assert json.loads(json.dumps(earlier.describe())) == {
         "features": {"shape": [4, 4, 1], "dtype": "uint8"},
         "class_names": ["a", "b"],
     }
@@ -289,6 +345,37 @@ def test_npz_files_that_are_none(tmp_path):
             archive.writestr(key, "no array")
     with pytest.raises(UsageError, match="is not a NumPy array"):
         data.Npz(path=str(tmp_path / "other.npz")).load()
+
+
+def lying(path, shape):
+    """Write an npz file whose x_train says that it has another shape."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, array in arrays().items():
+            with archive.open(f"{key}.npy", "w") as stream:
+                described = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                if key == "x_train":
+                    np.lib.format.write_array_header_1_0(stream, described)
+                    stream.write(array.tobytes())
+                else:
+                    np.save(stream, array)
+
+
+@pytest.mark.parametrize("shape", [(10**12, 8, 8), (2**61, 8), (-5, 8, 8), (2000, 6, 5, 3)])
+def test_npz_headers_that_lie(tmp_path, shape):
+    lying(tmp_path / "lying.npz", shape)
+    with pytest.raises(UsageError, match=r"x_train in .*lying.npz is damaged: its header says"):
+        data.Npz(path=str(tmp_path / "lying.npz")).load()
+
+
+def test_npz_that_expands_too_much(tmp_path, monkeypatch):
+    zeros = saved(tmp_path, x_train=np.zeros((20, 100, 100), "uint8")).path
+    monkeypatch.setattr(file, "_LARGE", 2**17)
+    monkeypatch.setattr(file, "_MOST_EXPANSION", 20)
+    with pytest.raises(UsageError, match=r"0.0 MB and expands to 0.0 GB, .* np\.savez"):
+        data.Npz(path=zeros).load()
+    monkeypatch.setattr(file.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=1000))
+    with pytest.raises(UsageError, match="GB of memory are free"):
+        saved(tmp_path).load()
 
 
 def test_npz_with_flipped_bytes_is_damaged(tmp_path):
@@ -436,12 +523,12 @@ def test_channels_follow_the_images(tmp_path):
     assert folder(tmp_path / "grey").load().spec.inputs.shape == (6, 5, 3)
 
 
-def test_images_of_different_sizes_are_brought_to_the_first_ones(tmp_path):
+def test_images_of_different_sizes_are_brought_to_the_most_common_one(tmp_path):
     fill(tmp_path)
     (tmp_path / "dog/tall.png").write_bytes(tf.io.encode_png(pictures(1, height=12)[0]).numpy())
     splits = folder(tmp_path).load()
     assert splits.spec.inputs.shape == (6, 5, 3)
-    assert "6x5 and 12x5" in splits.notes[0]
+    assert "from 6x5 to 12x5" in splits.notes[0]
     assert folder(tmp_path, image_size=(3, 4)).load().spec.inputs.shape == (3, 4, 3)
     with pytest.raises(UsageError, match="image_size"):
         folder(tmp_path, image_size=(0, 4))

@@ -254,6 +254,30 @@ def test_resume_a_finished_run_from_python(kept):
     assert len(history(kept / "runs/mlp/2")) == 15
 
 
+# A run on photos, which were then read as they are stored: EXIF, alpha and the lower bits were ignored.
+
+
+def test_photos_are_read_as_they_were(here, capsys):
+    unpack("folder", here)
+    then = ANSWERS["folder"]
+    found = answer(capsys, "predict", "runs/mlp/1", *then["probabilities"])
+    for row in found:
+        wanted = then["probabilities"][row["file"]]
+        assert [row["class"], pytest.approx(row["probability"], **CLOSE)] == wanted
+    evaluated = answer(capsys, "evaluate", "runs/mlp/1")
+    assert evaluated["same_data_as_training"]
+    assert evaluated["crossentropy"] == pytest.approx(then["crossentropy"], **CLOSE)
+
+
+@pytest.mark.slow
+def test_train_on_with_photos(here):
+    unpack("folder", here)
+    run = here / "runs/mlp/1"
+    before = history(run)
+    assert main(["train", "--resume", "runs/mlp/1", "--epochs", "14", "--no-export", *force(run)]) == 0
+    assert_same_history(history(run), [*before, *ANSWERS["folder"]["longer"]])
+
+
 # Searches.
 
 

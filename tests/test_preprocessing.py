@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.errors import UsageError
-from kerasdl.preprocessing.image import ImagePreprocessing, decode_image
+from kerasdl.preprocessing.decoding import decode_image
+from kerasdl.preprocessing.image import ImagePreprocessing
 
 
 def images(height=9, width=7, channels=3):

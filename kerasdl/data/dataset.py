@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasdl.data.splits import Split
 from kerasdl.data.trees import Tree, map_leaves
+from kerasdl.preprocessing.picture import AS_BEFORE, Picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Spec:
         mean: mean over the training examples, where the tensor is a numeric target: one number, or one for
             each place of its single axis.
         std: standard deviation, likewise.
+        picture: how image files become such a tensor, where it is an image; equal specs may differ in it.
     """
 
     shape: tuple[int | None, ...]
@@ -28,6 +30,7 @@ class Spec:
     class_names: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    picture: Picture = dataclasses.field(default=Picture(), compare=False)
 
     @classmethod
     def of_numbers(cls, targets: np.ndarray) -> "Spec":
@@ -36,10 +39,18 @@ class Spec:
         mean, std = (tuple(part.tolist()) for part in (columns.mean(0), columns.std(0)))
         return cls(targets.shape[1:], targets.dtype.name, mean=mean, std=std)
 
+    @property
+    def is_image(self) -> bool:
+        """Whether the tensor is an image: (height, width, 1 or 3) uint8."""
+        shape = self.shape
+        return self.dtype == "uint8" and len(shape) == 3 and shape[-1] in (1, 3) and None not in shape
+
     def describe(self) -> dict[str, Any]:
         """Return the spec as JSON."""
         optional = {"class_names": self.class_names, "mean": self.mean, "std": self.std}
-        found = {name: list(values) for name, values in optional.items() if values}
+        found: dict[str, Any] = {name: list(values) for name, values in optional.items() if values}
+        if self.is_image and self.picture != AS_BEFORE:
+            found["picture"] = dataclasses.asdict(self.picture)
         return {"shape": self.shape, "dtype": self.dtype, **found}
 
 
@@ -114,4 +125,5 @@ def _read(fields: Mapping[str, Any]) -> Tree:
     if not isinstance(fields.get("dtype"), str):
         return {name: _read(part) for name, part in fields.items()}
     optional = {name: tuple(fields.get(name, ())) for name in ("class_names", "mean", "std")}
-    return Spec(tuple(fields["shape"]), fields["dtype"], **optional)
+    picture = Picture.from_description(fields.get("picture"))
+    return Spec(tuple(fields["shape"]), fields["dtype"], **optional, picture=picture)

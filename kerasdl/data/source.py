@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kerasdl.data.dataset import Dataset
+from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.splits import Split
 from kerasdl.data.trees import Tree
 
@@ -45,6 +45,23 @@ class Source:
             return given
         names = {field.name for field in dataclasses.fields(self)} & {"path", "name"}
         return dataclasses.replace(self, **{name: getattr(given, name) for name in names})
+
+    def sized_for(self, size: tuple[int, int] | None, channels: int | None) -> Self:
+        """Return this source giving images as a network takes them, where its own fields leave that open.
+
+        Args:
+            size: (height, width) in pixels; None for a network that takes any.
+            channels: 1 (grey) or 3 (RGB); None likewise.
+        """
+        return self
+
+    def like(self, spec: DataSpec) -> Self:
+        """Return this source reading examples as a run read those it was trained on.
+
+        Args:
+            spec: specification of the run's examples, from its receipt.
+        """
+        return self
 
     def without_machine(self) -> "Source":
         """Return this source without what belongs to one machine: the path's folders, a wish to download."""

@@ -1,6 +1,7 @@
 """Reads one raw example from what `kerasdl predict` is given: an image file, or numbers."""
 
 import functools
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,12 @@ import numpy as np
 from kerasdl.data.dataset import Spec, Tree
 from kerasdl.errors import UsageError
 
+_log = logging.getLogger(__name__)
+
 
 def are_images(inputs: Tree) -> bool:
     """Tell whether examples are images: (height, width, 1 or 3) uint8."""
-    return (
-        isinstance(inputs, Spec)
-        and inputs.dtype == "uint8"
-        and len(inputs.shape) == 3
-        and inputs.shape[-1] in (1, 3)
-        and None not in inputs.shape
-    )
+    return isinstance(inputs, Spec) and inputs.is_image
 
 
 def reader(inputs: Tree) -> dict[str, Any]:
@@ -36,22 +33,37 @@ def reader(inputs: Tree) -> dict[str, Any]:
 
 
 def read_image(inputs: Spec, file: str) -> np.ndarray:
-    """Read a JPEG, PNG, BMP or GIF file, brought to the trained size.
+    """Read an image file as people see it, brought to the trained size.
 
     Raises:
-        UsageError: when there is no such image.
+        UsageError: when there is no such image, or it is too large.
     """
     import tensorflow as tf
 
-    from kerasdl.preprocessing.image import decode_image
+    from kerasdl.preprocessing import pillow
+    from kerasdl.preprocessing.decoding import decode_image
 
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"There is no image {file}.")
+    others = pillow.reader(inputs.picture)
     try:
-        return decode_image(path.read_bytes(), *inputs.shape).numpy()
-    except tf.errors.InvalidArgumentError as error:
-        raise UsageError(f"{file} is not a readable image. Give a JPEG, PNG, BMP or GIF.") from error
+        if pillow.header(path).is_deep:
+            _check_range(inputs, path, pillow.largest_value(path))
+        return decode_image(path.read_bytes(), *inputs.shape, picture=inputs.picture, others=others).numpy()
+    except (tf.errors.OpError, OSError, ValueError) as error:
+        reason = f": {error}" if type(error) is ValueError else ""
+        raise UsageError(f"{file} is not a readable image{reason}. Give a {pillow.NAMES}.") from error
+
+
+def _check_range(inputs: Spec, path: Path, highest: int) -> None:
+    """Warn of a picture of 16 bits that is nearly black where the training pictures were not."""
+    white = 2**inputs.picture.bits - 1
+    if 4 * highest < white:
+        _log.warning(
+            f"{path} has 16 bits a pixel and values up to {highest:,}: nearly black, since {white:,} is "
+            "white for this network. Scale its values as those of the training images are."
+        )
 
 
 def read_text(text: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Opens a run, a bundle, or one exported file."""
 
 import logging
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ class Target:
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
     def load_data(self, text: str | None = None, *, same: bool = False) -> Dataset:
-        """Load the data this was trained on, or other data of its kind.
+        """Load the data this was trained on, or other data of its kind; images of any size become its own.
 
         Args:
             text: what `--data` takes; where the data is now. Defaults to where it was.
@@ -115,7 +116,9 @@ class Target:
                 "that is. Give the place with --data."
             )
         source = self.data if text is None else self.data.moved_to(from_text(text))
-        dataset = source.load()
+        dataset = source.like(self.spec).load()
+        for note in dataset.notes if text is not None else ():
+            _log.warning(note)
         self._check_spec(dataset.spec)
         if same and dataset.fingerprint != self.fingerprint:
             raise UsageError(
@@ -131,7 +134,7 @@ class Target:
                 f"{self.path} takes examples of shape {_shapes(self.spec.inputs)}, but this data has "
                 f"{_shapes(given.inputs)}. Give data like that it was trained on."
             )
-        if given.class_names != self.labels:
+        if list(map(_normal, given.class_names)) != list(map(_normal, self.labels)):
             raise UsageError(
                 f"{self.path} knows the classes {_few(self.labels)}, but this data has "
                 f"{_few(given.class_names)}. Give data with the same classes."
@@ -213,6 +216,11 @@ def _shapes(specs: Tree) -> str:
     if isinstance(specs, Mapping):
         return ", ".join(f"{name} {spec.shape}" for name, spec in specs.items())
     return str(specs.shape)
+
+
+def _normal(name: str) -> str:
+    """Return a name in one of its Unicode forms."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.data import from_text
+from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.runs import agreement, receipt
@@ -66,20 +67,16 @@ def check_data(run: Run, data: str | None):
     Raises:
         UsageError: when it is not the data that the run was trained on.
     """
-    recipe = run.recipe()
-    if data is not None:
-        source = recipe.data.moved_to(from_text(data))
-        recipe = dataclasses.replace(recipe, data=source)
-    fingerprint, recorded = (
-        recipe.data.load().fingerprint,
-        run.read_json("receipt.json")["data"]["fingerprint"],
-    )
-    if fingerprint != recorded:
+    recipe, recorded = run.recipe(), run.read_json("receipt.json")["data"]
+    source = recipe.data if data is None else recipe.data.moved_to(from_text(data))
+    source = source.like(DataSpec.from_description(recorded))
+    fingerprint = source.load().fingerprint
+    if fingerprint != recorded["fingerprint"]:
         raise UsageError(
             f"This is not the data that {run.path} was trained on (fingerprint {fingerprint[:12]}, not "
-            f"{recorded[:12]}). Give that data with --data, where it is now."
+            f"{recorded['fingerprint'][:12]}). Give that data with --data, where it is now."
         )
-    return recipe
+    return dataclasses.replace(recipe, data=source)
 
 
 def reproduce(

@@ -14,7 +14,7 @@ from keras.callbacks import LambdaCallback
 from rich.console import Console
 
 from kerasdl import terminal
-from kerasdl.data.dataset import Dataset
+from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.tflite import Converter
@@ -23,6 +23,7 @@ from kerasdl.jobs import export, report, verdicts
 from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
+from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Recipe
 from kerasdl.recipe import trust as trusting
 from kerasdl.runs import folder as runs
@@ -123,7 +124,7 @@ def train(
 
         console = console or terminal.open_console(soft_wrap=True)
         return _Stages(
-            recipe=recipe,
+            recipe=sized(recipe),
             options=options,
             start=start,
             console=console,
@@ -186,8 +187,11 @@ def resume(
 
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
+        recorded = run.read_json("receipt.json").get("data")
+        same_data = recipe.data.moved_to(before.data) == before.data
         return _Stages(
             recipe=recipe,
+            read_as=DataSpec.from_description(recorded) if recorded and same_data else None,
             options=_Options(**{**kept, **options}),
             start=start,
             console=console or terminal.open_console(soft_wrap=True),
@@ -211,6 +215,7 @@ class _Stages:
         dry_run: whether two batches of each stage are enough.
         profile: whether to record some steps.
         trial: differences of a trial of a search. Defaults to None.
+        read_as: specification of the examples that a resumed run was trained on.
     """
 
     recipe: Recipe
@@ -221,6 +226,7 @@ class _Stages:
     dry_run: bool = False
     profile: bool = False
     trial: Trial | None = None
+    read_as: DataSpec | None = None
 
     def work(self) -> Result:
         """Do all that a run does."""
@@ -249,7 +255,10 @@ class _Stages:
 
     def _load(self, converter: Converter | None) -> Dataset:
         """Load the data, and check before training that a bundle can be published."""
-        dataset = load_data(self.recipe) if self.trial is None else self.trial.load(self.recipe)
+        recipe = self.recipe
+        if self.read_as is not None:
+            recipe = dataclasses.replace(recipe, data=recipe.data.like(self.read_as))
+        dataset = load_data(recipe) if self.trial is None else self.trial.load(recipe)
         if converter is not None:
             check_destination(Path(self.options.exported_dir), self.recipe.name)
             labels.assets(dataset.spec)
@@ -311,6 +320,15 @@ class _Stages:
 
     def _limit(self) -> int | None:
         return DRY_RUN_STEPS if self.dry_run else None
+
+
+def sized(recipe: Recipe) -> Recipe:
+    """Return a recipe whose data gives images of the network's size and channels."""
+    config = recipe.preprocessing
+    if config is None or not issubclass(config.target, ImagePreprocessing):
+        return recipe
+    wanted = config.values.get("size"), config.values.get("channels")
+    return dataclasses.replace(recipe, data=recipe.data.sized_for(*wanted))
 
 
 def load_data(recipe: Recipe) -> Dataset:

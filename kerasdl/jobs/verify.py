@@ -66,7 +66,8 @@ def recorded_data(
     """
     task, recorded = recorded_parts(path, card)
     try:
-        splits = (recorded if source is None else recorded.moved_to(source)).load()
+        here = recorded if source is None else recorded.moved_to(source)
+        splits = here.like(DataSpec.from_description(card["data"])).load()
     except (UsageError, RunFailedError):
         if source is not None:
             raise

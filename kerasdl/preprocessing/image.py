@@ -1,11 +1,10 @@
-"""Image preprocessing: from encoded images or raw pixels to the inputs of a network."""
+"""Image preprocessing: from raw pixels to the inputs of a network."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from kerasdl.errors import UsageError
@@ -13,29 +12,6 @@ from kerasdl.layers.config import config_of
 from kerasdl.preprocessing.preprocessing import Preprocessing
 
 _NUM_PATCHES = 5_000_000  # that whitening is measured on: some 5,000 images of 32x32
-
-
-def decode_image(encoded, height: int, width: int, channels: int):
-    """Decode one JPEG, PNG, BMP or GIF (first frame) and bring it to the trained size.
-
-    The same function reads training folders, `kerasdl predict` and the `serving_bytes` endpoint, so that
-    a picture gives the same answer everywhere. Pictures are squeezed to the size (no crop, no padding).
-
-    Args:
-        encoded: scalar string tensor, the file's bytes.
-        height: height in pixels of the result.
-        width: width in pixels of the result.
-        channels: 1 (grey) or 3 (RGB).
-
-    Returns:
-        uint8 tensor of shape (height, width, channels).
-    """
-    # Three channels first: BMP, GIF and CMYK JPEG cannot be decoded to one.
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    image.set_shape((None, None, 3))
-    image = tf.image.resize(image, (height, width), method="bilinear", antialias=True)  # float32, 0..255
-    image = _to_channels(image, channels)
-    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -199,7 +175,7 @@ class ImagePreprocessing(Preprocessing):
 
     def _ordered(self, images):
         """Return the channels that the network takes, in its order."""
-        x = _to_channels(images, self.channels or images.shape[-1])
+        x = to_channels(images, self.channels or images.shape[-1])
         if self.channel_order == "rgb":
             return x
         return ops.concatenate(ops.split(x, 3, axis=-1)[::-1], axis=-1)  # any runtime has these operators
@@ -248,7 +224,7 @@ def _resampling(size_in: int, size_out: int) -> np.ndarray:
     return (weights / weights.sum(0)).astype(np.float32)
 
 
-def _to_channels(images, channels: int):
+def to_channels(images, channels: int):
     """Convert (..., C) between grey and RGB; grey is repeated, RGB weighted as the eye does (BT.601)."""
     if images.shape[-1] == channels:
         return images

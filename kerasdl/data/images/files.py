@@ -1,7 +1,9 @@
-"""Reading of image files: sizes and colours, checks of every file, and decoding as in the exports."""
+"""Reading of image files: their headers, checks of every file, and decoding as in the exports."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,11 @@ import numpy as np
 from kerasdl.data import memory
 from kerasdl.data.labelled.assemble import digest
 from kerasdl.errors import UsageError
+from kerasdl.preprocessing import pillow
+from kerasdl.preprocessing.picture import Picture
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _PARALLEL_CALLS = 4
-_NUM_LOOKED_AT = 200
 _NUM_NAMED = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """Sizes (height, width) of some of the images, the first one's first, and whether all are grey."""
-
-    sizes: tuple[tuple[int, int], ...]
-    grey: bool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,49 +25,95 @@ class Reading:
 
     good: np.ndarray  # (N,) int
     pixels: np.ndarray | None  # (N, H, W, C) uint8
-    digests: np.ndarray  # (N, 32) uint8, of the files' bytes
+    digests: np.ndarray  # (N, 64) uint8, of the files' bytes and of the pixels
+    grey: bool  # whether no pixel has a colour
 
 
-def look(paths: Sequence[Path], *, skip_bad: bool) -> Look:
-    """Decode the first and up to 200 of `paths`, evenly spread, at the size and colours they have.
+def headers(paths: Sequence[Path], *, skip_bad: bool) -> dict[Path, pillow.Header]:
+    """Read the headers of files; of bad ones there are none.
 
     Raises:
-        UsageError: names the first bad image, unless `skip_bad`; or when all that were looked at are bad.
+        UsageError: names the first bad image, unless `skip_bad`; or when all are bad.
     """
-    import tensorflow as tf
 
-    sizes: dict[tuple[int, int], None] = {}
-    grey = True
-    for path in paths[:: max(1, len(paths) // _NUM_LOOKED_AT)]:
+    def read(path: Path) -> pillow.Header | Exception:
         try:
-            image = tf.io.decode_image(tf.io.read_file(str(path)), expand_animations=False).numpy()
-        except tf.errors.OpError as error:
-            if not skip_bad:
-                raise _bad_image(path) from error
-            continue
-        sizes.setdefault(image.shape[:2])
-        # Grey, grey with alpha, or colours that are all equal, as GIF and palette files store grey.
-        grey &= image.shape[2] <= 2 or bool((image[..., :3] == image[..., :1]).all())
-    if not sizes:
-        raise UsageError(f"No image that was looked at can be decoded, {paths[0]} among them.")
-    return Look(tuple(sizes), grey)
+            return pillow.header(path)
+        except (OSError, ValueError) as error:
+            return error
+
+    with ThreadPoolExecutor(_PARALLEL_CALLS) as pool:
+        found = dict(zip(paths, pool.map(read, paths), strict=True))
+    good = {path: header for path, header in found.items() if isinstance(header, pillow.Header)}
+    for path, error in found.items():
+        if path not in good and not skip_bad:
+            raise _bad_image(path, f"{error}" if type(error) is ValueError else "") from error
+    if not good:
+        raise UsageError(f"No image can be read, {paths[0]} among them.")
+    return good
 
 
-def reader(shape: tuple[int, int, int]) -> Callable[[Any], Any]:
-    """Return the TensorFlow function from a scalar path to (height, width, channels) uint8 pixels."""
+def most_common_size(found: dict[Path, pillow.Header]) -> tuple[int, int]:
+    """Return the (height, width) that most images have, the larger of two that are as common."""
+    counts = Counter(header.size for header in found.values())
+    return max(counts, key=lambda size: (counts[size], size))
+
+
+def bits_needed(found: dict[Path, pillow.Header]) -> int:
+    """Return the bits that the largest value in the 16-bit images needs, 8 to 16; 16 without such images.
+
+    Raises:
+        UsageError: names an image that cannot be read.
+    """
+    deep = [path for path, header in found.items() if header.is_deep]
+
+    def largest(path: Path) -> int:
+        try:
+            return pillow.largest_value(path)
+        except Exception:
+            return 0  # it is bad: `read` says so, or skips it
+
+    with ThreadPoolExecutor(_PARALLEL_CALLS) as pool:
+        values = list(pool.map(largest, deep))
+    return min(16, max(8, max(values).bit_length())) if values else 16
+
+
+def decoder(
+    shape: tuple[int, int, int], picture: Picture, found: dict[Path, pillow.Header]
+) -> Callable[[Any], Any]:
+    """Return the TensorFlow function from a file's bytes to (height, width, channels) uint8 pixels.
+
+    Where all pixels are stored as they are seen, nothing else is looked for: that is faster.
+    """
+    from kerasdl.preprocessing.decoding import decode_image
+
+    if all(header.is_plain for header in found.values()):
+        picture = dataclasses.replace(picture, background="ignored", orientation="stored", bits=16)
+    others = pillow.reader(picture)
+    return lambda encoded: decode_image(encoded, *shape, picture=picture, others=others)
+
+
+def reader(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the TensorFlow function from a scalar path to pixels."""
     import tensorflow as tf
 
-    from kerasdl.preprocessing.image import decode_image
-
-    return lambda path: decode_image(tf.io.read_file(path), *shape)
+    return lambda path: decode(tf.io.read_file(path))
 
 
-def read(paths: Sequence[Path], shape: tuple[int, int, int], *, keep: bool, skip_bad: bool) -> Reading:
+def read(
+    paths: Sequence[Path],
+    shape: tuple[int, int, int],
+    decode: Callable[[Any], Any],
+    *,
+    keep: bool,
+    skip_bad: bool,
+) -> Reading:
     """Read and decode every file once, in parallel; the order is that of `paths`.
 
     Args:
         paths: the files.
-        shape: (height, width, channels) to bring the images to.
+        shape: (height, width, channels) of the pixels.
+        decode: the result of `decoder`.
         keep: return the pixels, and not only whether the images are good.
         skip_bad: leave bad images out.
 
@@ -82,16 +122,16 @@ def read(paths: Sequence[Path], shape: tuple[int, int, int], *, keep: bool, skip
     """
     import tensorflow as tf
 
-    from kerasdl.preprocessing.image import decode_image
-
-    def decode(path):
+    def with_bytes(path):
         encoded = tf.io.read_file(path)
-        return encoded, decode_image(encoded, *shape)
+        return encoded, decode(encoded)
 
     dataset = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
-    iterator = iter(dataset.map(decode, num_parallel_calls=_PARALLEL_CALLS, deterministic=True).prefetch(8))
+    iterator = iter(
+        dataset.map(with_bytes, num_parallel_calls=_PARALLEL_CALLS, deterministic=True).prefetch(8)
+    )
     pixels = memory.empty((len(paths), *shape), np.uint8) if keep else None
-    good, digests = [], []
+    good, digests, grey = [], [], True
     for index, path in enumerate(paths):
         # An element that fails is passed over by the iterator: the next call gives the next file.
         try:
@@ -100,28 +140,36 @@ def read(paths: Sequence[Path], shape: tuple[int, int, int], *, keep: bool, skip
             if not skip_bad:
                 raise _bad_image(path) from error
             continue
+        image = image.numpy()
         if keep:
-            pixels[len(good)] = image.numpy()
+            pixels[len(good)] = image
+        grey = grey and bool((image == image[..., :1]).all())
         good.append(index)
-        digests.append(digest([encoded.numpy()]))
+        digests.append(digest([encoded.numpy(), image.tobytes()]).reshape(1, -1))
     return Reading(
         good=np.array(good, int),
         pixels=None if pixels is None else pixels[: len(good)],
-        digests=np.concatenate(digests) if digests else np.zeros((0, 32), np.uint8),
+        digests=np.concatenate(digests) if digests else np.zeros((0, 64), np.uint8),
+        grey=grey,
     )
+
+
+def named(paths: Sequence[Any]) -> str:
+    """Return the first of some names, as a sentence has them."""
+    return ", ".join(map(str, paths[:_NUM_NAMED])) + (", ..." if len(paths) > _NUM_NAMED else "")
 
 
 def bad_images_note(bad: Sequence[Path]) -> tuple[str, ...]:
     """Return the sentence that counts the skipped images and names the first of them; none if none was."""
     if not bad:
         return ()
-    named = ", ".join(map(str, bad[:_NUM_NAMED])) + (", ..." if len(bad) > _NUM_NAMED else "")
     noun = "image was" if len(bad) == 1 else "images were"
-    return (f"{len(bad)} bad {noun} skipped: {named}",)
+    return (f"{len(bad)} bad {noun} skipped: {named(bad)}",)
 
 
-def _bad_image(path: Path) -> UsageError:
+def _bad_image(path: Path, reason: str = "") -> UsageError:
+    what = reason or f"it is corrupt, cut short, or no {pillow.NAMES}"
     return UsageError(
-        f"The image {path} cannot be read: it is corrupt, cut short, or no JPEG, PNG, BMP or GIF. Replace or "
-        "remove it, or add --skip-bad-images to leave such files out."
+        f"The image {path} cannot be read: {what}. Replace or remove it, or add --skip-bad-images to leave "
+        "such files out."
     )

@@ -2,42 +2,32 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images import files as images
+from kerasdl.data.images import listing, notes
 from kerasdl.data.labelled.assemble import assemble
-from kerasdl.data.labelled.carving import check_fields, check_image_size
-from kerasdl.data.labelled.choice import Choice
+from kerasdl.data.labelled.pictures import Pictures
 from kerasdl.data.splits import ArraySplit, FileSplit, Split
-from kerasdl.errors import UsageError, did_you_mean
-
-_SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Files:
-    """The image files of one split, class after class, sorted by name."""
-
-    paths: list[Path]
-    labels: np.ndarray
+from kerasdl.errors import UsageError
+from kerasdl.preprocessing.picture import Picture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageFolder(Choice):
-    """JPEG, PNG, BMP and GIF (first frame) images, one sub-folder per class, named after the class.
+class ImageFolder(Pictures):
+    """JPEG, PNG, BMP, GIF, WebP and TIFF images, one sub-folder per class, named after the class.
 
     The class folders lie in `path` itself, or in its sub-folders train/, validation/ (or val/) and test/;
-    what of these is missing is carved from the training images. Hidden files and other files are ignored.
+    what of these is missing is carved from the training images. Of animations and files of several pages the
+    first picture is taken. Other files, and folders in class folders, are left out and counted.
     """
 
     # The folder.
     path: str
-    # Height and width in pixels that images are brought to; none for the size of the first training image.
-    image_size: tuple[int, int] | None = None
-    # Channels that images are brought to, 1 grey or 3 RGB; none for 1 if those looked at are grey, else 3.
+    # Channels that images are brought to, 1 grey or 3 RGB; none for the network's, or 1 if none has colours.
     image_channels: Literal[1, 3] | None = None
     # Leave out images that cannot be read, and count them, instead of stopping.
     skip_bad_images: bool = False
@@ -51,8 +41,7 @@ class ImageFolder(Choice):
     max_memory_mb: int = 2048
 
     def __post_init__(self):
-        check_fields(self)
-        check_image_size(self.image_size)
+        super().__post_init__()
         if self.image_channels not in (None, 1, 3):
             raise UsageError(
                 f"image_channels is {self.image_channels}, but an image has 1 (grey) or 3 (RGB)."
@@ -63,125 +52,73 @@ class ImageFolder(Choice):
         """Return the source for an existing folder."""
         return cls(path=text) if text and Path(text).expanduser().is_dir() else None
 
+    def sized_for(self, size: tuple[int, int] | None, channels: int | None) -> Self:
+        """Return this source giving images of a network's size and channels, unless its fields say others."""
+        return dataclasses.replace(
+            self, image_size=self.image_size or size, image_channels=self.image_channels or channels
+        )
+
+    def like(self, spec: DataSpec) -> Self:
+        """Return this source reading images as those of a run were read, at their size and channels."""
+        same = super().like(spec)
+        if same is self:
+            return self
+        return dataclasses.replace(same, image_channels=spec.inputs.shape[-1])
+
     def load(self) -> Dataset:
         """Read and check every image: (H, W, C) uint8, labels int32.
 
         Raises:
             UsageError: when the folder is not as described, or an image is bad (it is named).
         """
-        files, class_names = _list(Path(self.path).expanduser())
-        seen = images.look(files["train"].paths, skip_bad=self.skip_bad_images)
-        shape = (*(self.image_size or seen.sizes[0]), self.image_channels or (1 if seen.grey else 3))
-        num_bytes = sum(len(part.paths) for part in files.values()) * int(np.prod(shape))
-        in_memory = num_bytes <= self.max_memory_mb * 2**20
+        root = Path(self.path).expanduser()
+        listed = listing.find(root)
+        everything = [path for part in listed.splits.values() for path in part.paths]
+        found = images.headers(everything, skip_bad=self.skip_bad_images)
+        train = {path: found[path] for path in listed.splits["train"].paths if path in found} or found
+        picture = self.picture(images.bits_needed(train) if self.bits is None else 16)
+        size = self.image_size or images.most_common_size(train)
+        is_grey = all(header.grey for header in found.values())
+        shape = (*size, self.image_channels or (1 if is_grey else 3))
+        splits, readings, bad = self._read(listed, shape, picture, found)
+        if self.image_channels is None and shape[2] == 3 and all(part.grey for part in readings.values()):
+            shape = (*size, 1)  # grey that is stored as colour
+            splits, readings, bad = self._read(listed, shape, picture, found)
+        return assemble(
+            splits,
+            {name: reading.digests for name, reading in readings.items()},
+            fractions={"test": self.test_fraction, "validation": self.validation_fraction},
+            seed=self.split_seed,
+            spec=DataSpec(Spec(shape, "uint8", picture=picture), Spec((), "int32", listed.class_names)),
+            choice=self,
+            notes=notes.of_images(found, shape, picture, self.image_size is not None)
+            + images.bad_images_note(bad)
+            + notes.of_left_out(root, listed.left_out, listed.nested),
+        )
+
+    def _read(self, listed: listing.Listing, shape: tuple[int, int, int], picture: Picture, found):
+        """Read all images: splits and readings by name, and the files that are bad."""
+        decode = images.decoder(shape, picture, found)
+        count = sum(len(part.paths) for part in listed.splits.values())
+        in_memory = count * int(np.prod(shape)) <= self.max_memory_mb * 2**20
         splits: dict[str, Split] = {}
-        digests, bad = {}, []
-        for name, part in files.items():
-            reading = images.read(part.paths, shape, keep=in_memory, skip_bad=self.skip_bad_images)
-            good = [part.paths[index] for index in reading.good]
-            labels = part.labels[reading.good]
+        readings, bad = {}, []
+        for name, part in listed.splits.items():
+            paths = [path for path in part.paths if path in found]
+            labels = part.labels[[path in found for path in part.paths]]
+            reading = images.read(paths, shape, decode, keep=in_memory, skip_bad=self.skip_bad_images)
+            labels, good = labels[reading.good], [paths[index] for index in reading.good]
             if in_memory:
                 splits[name] = ArraySplit(reading.pixels, labels)
             else:
-                splits[name] = FileSplit(good, labels, images.reader(shape))
-            digests[name] = reading.digests
+                splits[name] = FileSplit(good, labels, images.reader(decode))
+            readings[name] = reading
             bad += sorted(set(part.paths) - set(good))
-            _check_classes_left(name, labels, class_names)
-        return assemble(
-            splits,
-            digests,
-            fractions={"test": self.test_fraction, "validation": self.validation_fraction},
-            seed=self.split_seed,
-            spec=DataSpec(Spec(shape, "uint8"), Spec((), "int32", class_names)),
-            choice=self,
-            notes=_size_note(seen, shape) + images.bad_images_note(bad),
-        )
-
-
-def _size_note(seen: images.Look, shape: tuple[int, int, int]) -> tuple[str, ...]:
-    if len(seen.sizes) == 1:
-        return ()
-    return (
-        f"Images differ in size (as {seen.sizes[0][0]}x{seen.sizes[0][1]} and {seen.sizes[1][0]}x"
-        f"{seen.sizes[1][1]}): all are squeezed to {shape[0]}x{shape[1]} (height x width).",
-    )
+            _check_classes_left(name, labels, listed.class_names)
+        return splits, readings, bad
 
 
 def _check_classes_left(name: str, labels: np.ndarray, class_names: tuple[str, ...]) -> None:
     empty = set(range(len(class_names))) - set(labels.tolist())
     if empty:
         raise UsageError(f"No image of class {class_names[min(empty)]!r} of the {name} split can be read.")
-
-
-def _list(root: Path) -> tuple[dict[str, _Files], tuple[str, ...]]:
-    """Return the files of each split folder, or of `root` as "train", and the class names."""
-    if not root.is_dir():
-        near = [other.name for other in root.parent.iterdir()] if root.parent.is_dir() else []
-        raise UsageError(
-            f"There is no folder {root}. Give a folder with one sub-folder of images per class."
-            + did_you_mean(root.name, near)
-        )
-    folders = _split_folders(root)
-    class_names = tuple(_class_names(folders["train"]))
-    for name, folder in folders.items():
-        found = _class_names(folder)
-        if set(found) != set(class_names):
-            odd = sorted(set(found) ^ set(class_names))
-            raise UsageError(
-                f"The classes of {folder} are not those of {folders['train']}: {', '.join(odd)} is only in "
-                f"one of them. The {name} and the train folder need the same class folders."
-            )
-    if len(class_names) == 1:
-        raise UsageError(
-            f"{folders['train']} has one class only ({class_names[0]}); there is nothing to tell apart. Give "
-            "one sub-folder of images per class, at least two."
-        )
-    return {name: _files(folder, class_names) for name, folder in folders.items()}, class_names
-
-
-def _split_folders(root: Path) -> dict[str, Path]:
-    names = _class_names(root)
-    if not set(names) & set(_SPLIT_FOLDERS):
-        return {"train": root}
-    others = sorted(set(names) - set(_SPLIT_FOLDERS))
-    if "train" not in names and others:
-        return {"train": root}  # ordinary classes, one of which happens to be called "test"
-    if "train" not in names:
-        raise UsageError(
-            f"{root} has {', '.join(names)} but no train folder. Name the training images train."
-        )
-    if others:
-        raise UsageError(
-            f"{root} has train/ and beside it {', '.join(others)}. Beside train/ only validation/ (or val/) "
-            "and test/ may lie, each with one sub-folder per class."
-        )
-    if {"val", "validation"} <= set(names):
-        raise UsageError(f"{root} has both val and validation. Keep one of them.")
-    return {_SPLIT_FOLDERS[name]: root / name for name in names}
-
-
-def _class_names(folder: Path) -> list[str]:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not names:
-        raise UsageError(
-            f"{folder} has no class folders. Put the images of each class into a sub-folder named after it."
-        )
-    return names
-
-
-def _files(folder: Path, class_names: tuple[str, ...]) -> _Files:
-    paths, labels = [], []
-    for label, name in enumerate(class_names):
-        found = sorted(
-            path
-            for path in (folder / name).iterdir()
-            if path.suffix.lower() in images.SUFFIXES and not path.name.startswith(".") and not path.is_dir()
-        )
-        if not found:
-            raise UsageError(
-                f"The class folder {folder / name} is empty: it has no JPEG, PNG, BMP or GIF files of its "
-                "own (its sub-folders are not looked into). Add images, or remove the folder."
-            )
-        paths += found
-        labels += [label] * len(found)
-    return _Files(paths, np.array(labels, np.int32))

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.labelled import findings
 from kerasdl.data.labelled.carving import carve_missing
 from kerasdl.data.labelled.choice import Choice
 from kerasdl.data.splits import Split
 from kerasdl.data.trees import leaves, map_leaves
+from kerasdl.preprocessing.picture import AS_BEFORE
 
 
 def assemble(
@@ -28,7 +30,8 @@ def assemble(
 
     Args:
         splits: splits by name; "train" always, "validation" and "test" where the source has them.
-        digests: SHA-256 of the features of each example of each split, (N, 32) uint8.
+        digests: SHA-256 of the features of each example of each split, (N, 32) uint8; or that of its file and
+            behind it that of its features, (N, 64).
         fractions: share of the training examples to carve for each split that is missing (`carve_missing`).
         seed: seed of the carving and of the choice of images.
         spec: specification of the examples as the source has them.
@@ -52,8 +55,8 @@ def assemble(
         validation=splits["validation"],
         test=splits["test"],
         spec=spec,
-        fingerprint=_fingerprint(splits, digests, spec),
-        notes=notes,
+        fingerprint=_fingerprint(splits, {name: digest[:, :32] for name, digest in digests.items()}, spec),
+        notes=notes + _duplicates(splits, digests, spec),
     )
 
 
@@ -64,16 +67,27 @@ def digest(examples) -> np.ndarray:
     return np.frombuffer(joined, np.uint8).reshape(-1, hashlib.sha256().digest_size)
 
 
+def _duplicates(splits, digests, spec: DataSpec) -> tuple[str, ...]:
+    noun = "images" if isinstance(spec.inputs, Spec) and spec.inputs.is_image else "examples"
+    contents = {name: digest[:, -32:] for name, digest in digests.items()}
+    return findings.duplicates(splits, contents, spec.class_names, noun)
+
+
 def _measured(spec: Spec, targets: np.ndarray) -> Spec:
     """Return the spec of a target with the mean and deviation of its training examples, if it has floats."""
     return Spec.of_numbers(targets) if targets.dtype.kind == "f" and targets.ndim <= 2 else spec
+
+
+def _without_picture(spec: Spec) -> Spec:
+    """Return a spec as it was described before it said how image files are read."""
+    return dataclasses.replace(spec, picture=AS_BEFORE)
 
 
 def _fingerprint(splits: Mapping[str, Split], digests: Mapping[str, np.ndarray], spec: DataSpec) -> str:
     if isinstance(spec.inputs, Spec):
         kind = [spec.class_names, spec.inputs.shape, spec.inputs.dtype]
     else:
-        kind = spec.describe()
+        kind = dataclasses.replace(spec, inputs=map_leaves(_without_picture, spec.inputs)).describe()
     total = hashlib.sha256(json.dumps(kind).encode())
     for name in ("train", "validation", "test"):
         total.update(f"{name} {len(splits[name])}".encode())

@@ -1,6 +1,7 @@
 """Some of the classes of a source, and not more than so many training images of each."""
 
 import dataclasses
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
@@ -78,8 +79,9 @@ class Choice(Source):
 
 
 def _number_of(word: str, class_names: tuple[str, ...]) -> int:
-    if word in class_names:
-        return class_names.index(word)
+    names = [unicodedata.normalize("NFC", name) for name in class_names]
+    if (typed := unicodedata.normalize("NFC", word)) in names:
+        return names.index(typed)
     if word.isdecimal() and int(word) < len(class_names):
         return int(word)
     named = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")

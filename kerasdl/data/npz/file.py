@@ -1,17 +1,21 @@
 """Reading of `.npz` files."""
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+import psutil
 
 from kerasdl.data import memory
 from kerasdl.errors import UsageError, did_you_mean
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _PIECE = 2**20
+# Images shrink 1.5 to 50-fold; zeros a thousandfold.
+_LARGE, _MOST_EXPANSION = 2**30, 200
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -33,7 +37,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             keys = _present(path, [name.removesuffix(".npy") for name in archive.namelist()])
-            return {key: _member(path, archive, key) for key in keys}
+            entries = {key: _entry(archive, key) for key in keys}
+            _check_size(path, list(entries.values()))
+            return {key: _member(path, archive, key, entry) for key, entry in entries.items()}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise UsageError(
             f"{path} is damaged and cannot be read ({error}). Write or copy it again."
@@ -58,9 +64,30 @@ def _present(path: Path, found: list[str]) -> list[str]:
     return [*_KEYS, *(key for key in ("x_val", "y_val") if key in found)]
 
 
-def _member(path: Path, archive: zipfile.ZipFile, key: str) -> np.ndarray:
+def _check_size(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Raise a UsageError for arrays that expand to more than there is memory, or suspiciously much."""
+    size = sum(entry.file_size for entry in entries)
+    available = psutil.virtual_memory().available
+    if size > available:
+        raise UsageError(
+            f"{path} expands to {size / 2**30:.1f} GB, but {available / 2**30:.1f} GB of memory are free. "
+            "Give fewer examples, or a folder of images, which is read piece by piece."
+        )
+    if size > _LARGE and size > _MOST_EXPANSION * path.stat().st_size:
+        raise UsageError(
+            f"{path} has {path.stat().st_size / 2**20:.1f} MB and expands to {size / 2**30:.1f} GB, as "
+            "an archive does that is made to fill the memory. If it is your own, write it with np.savez, "
+            "uncompressed."
+        )
+
+
+def _entry(archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
     name = f"{key}.npy"
-    with archive.open(name if name in archive.namelist() else key) as stream:
+    return archive.getinfo(name if name in archive.namelist() else key)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, key: str, entry: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(entry) as stream:
         try:
             version = np.lib.format.read_magic(stream)
         except ValueError as error:
@@ -79,8 +106,13 @@ def _member(path: Path, archive: zipfile.ZipFile, key: str) -> np.ndarray:
                 f"{key} in {path} holds pickled Python objects, which can run any code when they are loaded: "
                 "refused. Write plain numbers of one shape, for example np.stack(images)."
             )
-        if not shape or np.prod(shape) == 0 or dtype.itemsize == 0:
+        if not shape or math.prod(shape) == 0 or dtype.itemsize == 0:
             raise UsageError(f"{key} in {path} is empty: its shape is {shape}. Every split needs examples.")
+        if min(shape) < 0 or math.prod(shape) * dtype.itemsize > entry.file_size:
+            raise UsageError(
+                f"{key} in {path} is damaged: its header says {shape} of {dtype}, but {entry.file_size:,} "
+                "bytes follow. Write the file again."
+            )
         array = memory.empty(shape[::-1] if is_fortran else shape, dtype)
         _fill(array, stream)
         return array.transpose() if is_fortran else array

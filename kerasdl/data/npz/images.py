@@ -1,18 +1,25 @@
 """Images with the numbers of their classes, from the arrays of an `.npz` file."""
 
+import math
+
 import numpy as np
 
 from kerasdl.data import memory
 from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.data.npz import ranges
 from kerasdl.errors import UsageError
 
 
-def convert(arrays: dict[str, np.ndarray]) -> DataSpec:
+def convert(arrays: dict[str, np.ndarray], white: float | None) -> tuple[DataSpec, tuple[str, ...]]:
     """Turn images into uint8 (N, H, W, C) and labels into int32 (N,), by one rule for all of them.
 
     Args:
         arrays: arrays by name, x_train and y_train among them; they are replaced one by one, so that a large
             one is never held twice.
+        white: value of a white pixel; None where it is to be found (`ranges.find_white`).
+
+    Returns:
+        The spec of the examples, and sentences about their range.
 
     Raises:
         UsageError: when they are no images and class numbers.
@@ -20,26 +27,21 @@ def convert(arrays: dict[str, np.ndarray]) -> DataSpec:
     for key in arrays:
         arrays[key] = _shaped(key, arrays[key]) if key.startswith("x") else _class_numbers(key, arrays[key])
     shape = arrays["x_train"].shape[1:]
-    unit = _is_unit("x_train", arrays["x_train"])
-    for key in (key for key in arrays if key.startswith("x")):
-        if arrays[key].shape[1:] != shape:
+    images = {key: array for key, array in arrays.items() if key.startswith("x")}
+    for key, array in images.items():
+        if array.shape[1:] != shape:
             raise UsageError(
                 f"Images of x_train are {shape} (height, width, channels), those of {key} "
-                f"{arrays[key].shape[1:]}. All images have to have one shape."
+                f"{array.shape[1:]}. All images have to have one shape."
             )
-        if _is_unit(key, arrays[key]) != unit:
-            raise UsageError(
-                f"x_train and {key} have different ranges: one is 0..1, the other 0..255. Store both alike."
-            )
+    white, notes = ranges.find_white(images, white)
     count = _num_classes({key: array for key, array in arrays.items() if key.startswith("y")})
-    for key in (key for key in arrays if key.startswith("x")):
-        if arrays[key].dtype != np.uint8 or not arrays[key].flags.c_contiguous:
-            arrays[key] = memory.convert(arrays[key], np.uint8, _from_unit if unit else np.round)
-    return DataSpec(Spec(shape, "uint8"), Spec((), "int32", tuple(map(str, range(count)))))
-
-
-def _from_unit(pixels: np.ndarray) -> np.ndarray:
-    return np.round(pixels * 255)
+    names = tuple(images)
+    del images, array
+    for key in names:
+        if arrays[key].dtype != np.uint8 or white != 255 or not arrays[key].flags.c_contiguous:
+            arrays[key] = memory.convert(arrays[key], np.uint8, ranges.to_bytes(white))
+    return DataSpec(Spec(shape, "uint8"), Spec((), "int32", tuple(map(str, range(count))))), notes
 
 
 def _shaped(key: str, array: np.ndarray) -> np.ndarray:
@@ -48,7 +50,7 @@ def _shaped(key: str, array: np.ndarray) -> np.ndarray:
     if array.ndim != 4:
         raise UsageError(
             f"{key} has the shape {array.shape}, but images are (N, height, width) or "
-            "(N, height, width, channels)."
+            f"(N, height, width, channels).{_flat_advice(array.shape)}"
         )
     if array.shape[-1] not in (1, 3):
         hint = " Move the channels to the end: np.moveaxis(x, 1, -1)." if array.shape[1] in (1, 3) else ""
@@ -59,19 +61,21 @@ def _shaped(key: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _is_unit(key: str, array: np.ndarray) -> bool:
-    """Check the range of pixels, and tell whether it is 0..1."""
-    if array.dtype.kind not in "uif":
-        raise UsageError(f"{key} has the dtype {array.dtype}, but pixels are whole numbers or floats.")
-    low, high = array.min(), array.max()
-    if not np.isfinite([low, high]).all():
-        raise UsageError(f"{key} holds NaN or infinite pixels. Store 0..255, or floats 0..1.")
-    if low < 0 or high > 255:
-        raise UsageError(
-            f"Pixels of {key} go from {low:g} to {high:g}, but they have to lie in 0..255, or 0..1 as "
-            "floats. Store the raw pixels: standardising is part of the model."
-        )
-    return array.dtype.kind == "f" and bool(high <= 1)
+def _flat_advice(shape: tuple[int, ...]) -> str:
+    """Return how flat rows become images, where they can be square ones."""
+    if len(shape) != 2:
+        return ""
+    for channels, call in (
+        (1, "x.reshape(-1, {0}, {0})"),
+        (3, "x.reshape(-1, 3, {0}, {0}).transpose(0, 2, 3, 1)"),
+    ):
+        side = math.isqrt(shape[1] // channels)
+        if side > 1 and side * side * channels == shape[1]:
+            rows = ", if rows hold all reds, then all greens, then all blues as those of CIFAR" * (
+                channels == 3
+            )
+            return f" Flat rows become images with {call.format(side)}{rows}."
+    return ""
 
 
 def _class_numbers(key: str, array: np.ndarray) -> np.ndarray:
@@ -83,9 +87,13 @@ def _class_numbers(key: str, array: np.ndarray) -> np.ndarray:
             "become class numbers with np.argmax(y, axis=1)."
         )
     if array.dtype.kind not in "ui":
+        how = {"b": "y.astype(int)", "f": "y.astype(int)"}.get(
+            array.dtype.kind, "names, y = np.unique(y, return_inverse=True)"
+        )
+        regression = " For regression, where targets are any numbers, give --targets numbers."
         raise UsageError(
-            f"{key} has the dtype {array.dtype}, but labels are whole numbers from 0 on. For "
-            "regression, where targets are any numbers, give --targets numbers."
+            f"{key} has the dtype {array.dtype}, but labels are whole numbers from 0 on. Convert them: {how}."
+            + regression * (array.dtype.kind == "f")
         )
     if array.min() < 0 or array.max() >= 2**31:
         raise UsageError(f"{key} goes from {array.min()} to {array.max()}, but labels count from 0 on.")

@@ -1,31 +1,35 @@
 """Examples in one NumPy `.npz` file: images and their classes, or any features and numbers."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Literal
 
-from kerasdl.data.dataset import Dataset
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.carving import check_fields
 from kerasdl.data.labelled.choice import Choice
-from kerasdl.data.npz import file, images, numbers
+from kerasdl.data.npz import file, images, numbers, ranges
 from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
+from kerasdl.preprocessing.picture import AS_BEFORE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Npz(Choice):
     """An `.npz` file with x_train, y_train, x_test, y_test, and x_val, y_val if there is a validation split.
 
-    For classification, images are (N, H, W) or (N, H, W, C) with 1 or 3 channels, whole numbers 0..255 or
-    floats 0..1 or 0..255; labels are whole numbers from 0 on, (N,) or (N, 1). For regression, features are of
-    any shape and dtype; targets are numbers, (N,) or (N, K).
+    For classification, images are (N, H, W) or (N, H, W, C) with 1 or 3 channels, whole numbers 0..255,
+    floats 0..1 or 0..255, truth values, or up to what `white` says; labels are whole numbers from 0 on,
+    (N,) or (N, 1). For regression, features are of any shape and dtype; targets are numbers, (N,) or (N, K).
     """
 
     # The .npz file.
     path: str
     # Meaning of y: numbers of classes, or numbers to predict; auto for the latter where y has fractions.
     targets: Literal["auto", "classes", "numbers"] = "auto"
+    # Value of a white pixel, such as 1, 16, 255 or 4095; none for 1 or 255, found from all pixels.
+    white: float | None = None
     # Share of the training examples that is kept for validation where the file has no x_val, 0 to 1.
     validation_fraction: float = 0.1
     # Seed of the choice of validation examples.
@@ -35,11 +39,20 @@ class Npz(Choice):
         check_fields(self)
         if self.targets == "numbers" and (self.classes, self.images_per_class) != (None, None):
             raise UsageError("classes and images_per_class choose by class, but targets are numbers here.")
+        if self.white is not None and not 0 <= self.white < math.inf:
+            raise UsageError(f"white is {self.white:g}, but it has to be above 0, for example 255.")
 
     @classmethod
     def claim(cls, text: str) -> "Npz | None":
         """Return the source for a file name that ends in `.npz`."""
         return cls(path=text) if text.lower().endswith(".npz") else None
+
+    def like(self, spec: DataSpec) -> "Npz":
+        """Return this source reading pixels as those of a run were read."""
+        is_earlier = isinstance(spec.inputs, Spec) and spec.inputs.is_image and self.white is None
+        if is_earlier and spec.inputs.picture == AS_BEFORE:
+            return dataclasses.replace(self, white=ranges.AS_BEFORE)
+        return self
 
     def load(self) -> Dataset:
         """Read the file: images uint8 and labels int32, or features and float32 targets.
@@ -49,7 +62,7 @@ class Npz(Choice):
         """
         arrays = file.read(Path(self.path).expanduser())
         is_numbers = self.targets == "numbers" or (self.targets == "auto" and numbers.are_targets(arrays))
-        spec = (numbers if is_numbers else images).convert(arrays)
+        spec, notes = (numbers.convert(arrays), ()) if is_numbers else images.convert(arrays, self.white)
         names = {"train": "train", "test": "test"} | ({"validation": "val"} if "x_val" in arrays else {})
         splits = {}
         for name, suffix in names.items():
@@ -67,4 +80,5 @@ class Npz(Choice):
             seed=self.split_seed,
             spec=spec,
             choice=self,
+            notes=notes,
         )

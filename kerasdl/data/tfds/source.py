@@ -9,8 +9,7 @@ import numpy as np
 from kerasdl.data import memory
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.labelled.assemble import assemble, digest
-from kerasdl.data.labelled.carving import check_fields, check_image_size
-from kerasdl.data.labelled.choice import Choice
+from kerasdl.data.labelled.pictures import Pictures
 from kerasdl.data.splits import ArraySplit, Split, StreamSplit
 from kerasdl.data.tfds.builder import is_known, open_builder
 from kerasdl.errors import UsageError
@@ -20,7 +19,7 @@ _READ_BATCH = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tfds(Choice):
+class Tfds(Pictures):
     """A set of tensorflow-datasets by name, prepared on this machine or downloaded on demand.
 
     Its own validation and test splits are used; what it lacks is carved from its training split. Where it has
@@ -31,8 +30,6 @@ class Tfds(Choice):
     name: str = "mnist"
     # Fetch the set from the network when it is not prepared.
     download: bool = dataclasses.field(default=False, metadata={"permits": True})
-    # Height and width in pixels that images are brought to; none for the size they have.
-    image_size: tuple[int, int] | None = None
     # Share of the training images that is kept for validation where the set has no validation split, 0 to 1.
     validation_fraction: float = 0.1
     # Share of the training images that is kept for the test where the set has no test split, 0 to 1.
@@ -41,10 +38,6 @@ class Tfds(Choice):
     split_seed: int = 0
     # Memory in MB (2**20 bytes) up to which the decoded images are held there; more is streamed from disk.
     max_memory_mb: int = 2048
-
-    def __post_init__(self):
-        check_fields(self)
-        check_image_size(self.image_size)
 
     @classmethod
     def claim(cls, text: str) -> "Tfds | None":
@@ -74,7 +67,7 @@ class Tfds(Choice):
             {name: scan.digests for name, scan in scans.items()},
             fractions={"test": self.test_fraction, "validation": self.validation_fraction},
             seed=self.split_seed,
-            spec=DataSpec(Spec(shape, "uint8"), Spec((), "int32", class_names)),
+            spec=DataSpec(Spec(shape, "uint8", picture=self.picture()), Spec((), "int32", class_names)),
             choice=self,
             notes=self._notes(scans),
         )
@@ -117,14 +110,14 @@ class Tfds(Choice):
     def _opener(self, builder, split: str, shape: tuple[int, int, int]) -> Callable[[], Any]:
         import tensorflow as tf
 
-        from kerasdl.preprocessing.image import decode_image
+        from kerasdl.preprocessing.decoding import decode_image
 
-        image = builder.info.features[builder.info.supervised_keys[0]]
+        image, picture = builder.info.features[builder.info.supervised_keys[0]], self.picture()
 
         def decode(encoded, label):
             if image.shape == shape:
                 return image.decode_example(encoded), tf.cast(label, tf.int32)
-            return decode_image(encoded, *shape), tf.cast(label, tf.int32)
+            return decode_image(encoded, *shape, picture=picture), tf.cast(label, tf.int32)
 
         return lambda: _encoded(builder, split).map(
             decode, num_parallel_calls=_PARALLEL_CALLS, deterministic=True

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasdl.export.readme import templates
+from kerasdl.export.readme.pictures import picture_text
 from kerasdl.inference.endpoint import figure_of
 
 #: How languages call the types of inputs.
@@ -28,7 +29,7 @@ def readme_text(card: Fields) -> str:
     """
     rows = [row for row in card["artefacts"] if "error" not in row]
     endpoints = {endpoint["name"]: endpoint for endpoint in card["endpoints"]}
-    parts = [_head(card, rows)]
+    parts = [_head(card, rows), picture_text(card)]
     shown = set()  # one section for all TFLite files
     for row in rows:
         kind = row["kind"] if row["kind"] in ("saved_model", "onnx") else "tflite"

@@ -17,10 +17,10 @@ def endpoints(default: Endpoint, inputs: Spec) -> tuple[Endpoint, Endpoint]:
     """
     import tensorflow as tf
 
-    from kerasdl.preprocessing.image import decode_image
+    from kerasdl.preprocessing.decoding import decode_image
 
     def decode(encoded):
-        return decode_image(encoded, *inputs.shape)
+        return decode_image(encoded, *inputs.shape, picture=inputs.picture)
 
     def classify_bytes(image_bytes):
         return default.function(tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8))
