@@ -4,6 +4,8 @@ HEAD = """\
 # {name}
 
 {about}
+{choice}
+## The files
 
 | file | size | {titles} | latency |
 |---|---:|{lines}---:|

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasdl.export.readme import templates
+from kerasdl.export.readme.choice import choice_text
 from kerasdl.export.readme.pictures import picture_text
 from kerasdl.inference.endpoint import figure_of
 
@@ -63,6 +64,7 @@ def _head(card: Fields, rows: Sequence[Fields]) -> str:
     return templates.HEAD.format(
         name=card["name"],
         about=about,
+        choice=choice_text(card),
         titles=" | ".join(key.replace("_", " ") for key in figures),
         lines="---:|" * len(figures),
         rows="\n".join(lines),

@@ -1,0 +1,31 @@
+"""Says in a bundle's README which file to take for what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def choice_text(card: Mapping[str, Any]) -> str:
+    """Return the table of targets and files, of those files that the bundle has.
+
+    Args:
+        card: content of `card.json`.
+    """
+    files = {row["kind"]: f"`{row['file']}`" for row in card["artefacts"] if "error" not in row}
+    folder = "this folder, a SavedModel" if "saved_model" in files else None
+    small, close, exact = (files.get(kind) for kind in ("int8", "float16", "float32"))
+    whole = card.get("tflite_io", "float32") != "float32"
+    microcontroller = "an int8 file with whole numbers as input: `kerasdl export RUN --tflite-io int8`"
+    rows = {
+        "a phone": _either((small, "smallest"), (close or exact, "closest to Keras")),
+        "a browser": _either((files.get("onnx"), "onnxruntime-web"), (exact or close, "LiteRT.js")),
+        "a server": _either((folder, "TF Serving"), (files.get("onnx"), "ONNX Runtime, Triton")),
+        "a microcontroller or NPU": (small if whole else microcontroller) if small else "",
+    }
+    lines = [f"| {target} | {told} |" for target, told in rows.items() if told]
+    if not lines:
+        return ""
+    return "\n".join(["", "## Which file for what?", "", "| for | take |", "|---|---|", *lines, ""])
+
+
+def _either(*choices: tuple[str | None, str]) -> str:
+    return ", or ".join(f"{file} ({why})" for file, why in choices if file)
