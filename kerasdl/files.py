@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kerasdl.errors import RunFailedError
+from kerasdl import machine
+from kerasdl.errors import MachineError, RunFailedError, UsageError
 
 #: Begins the name of what is being written; one that is still there was left by a process that died.
 UNFINISHED = ".writing-"
@@ -38,6 +39,37 @@ def replacing(path: Path):
         yield temporary
         flush_to_disk(temporary)
         temporary.replace(path)
+
+
+@contextlib.contextmanager
+def naming_full_disks(*places: Path, advice: str):
+    """Raise a MachineError where the block fails because a disk takes no more.
+
+    Args:
+        *places: folders that the block writes to.
+        advice: what to do, as sentences.
+    """
+    try:
+        yield
+    except Exception as error:
+        if full := machine.full_disk(error, *places):
+            raise MachineError(f"{full} {advice}") from error
+        raise
+
+
+@contextlib.contextmanager
+def writing(path: Path, advice: str):
+    """Raise a clear error where a path cannot be written to.
+
+    Raises:
+        MachineError: when the disk is full.
+        UsageError: for other reasons.
+    """
+    try:
+        with naming_full_disks(path, advice=f"Remove files. {advice}"):
+            yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written to: {error.strerror}. {advice}") from error
 
 
 def flush_to_disk(path: Path) -> None:

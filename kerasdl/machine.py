@@ -1,10 +1,14 @@
-"""The machine and its software: versions, processor, GPUs."""
+"""The machine and its software: versions, processor, GPUs, full disks."""
 
 import contextlib
+import errno
 import importlib.metadata
 import os
 import platform
 import re
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,12 @@ _PACKAGES = (
     "kerasdl", "tensorflow", "keras", "numpy", "tensorflow-datasets", "tf2onnx", "onnx", "onnxruntime",
     "ai-edge-litert", "scikit-learn",
 )  # fmt: skip
+#: Errors of a disk that takes no more: the words for them in the texts of libraries.
+_FULL = {
+    errno.ENOSPC: "No space left on device",
+    errno.EDQUOT: "Disk quota exceeded",
+    errno.EFBIG: "File too large",
+}
 
 
 def versions() -> dict[str, str]:
@@ -53,3 +63,57 @@ def cpuinfo() -> str:
     """Return what Linux says of the processors, nothing elsewhere."""
     file = Path("/proc/cpuinfo")
     return file.read_text() if file.is_file() else ""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those behind it, as a traceback shows them."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def full_disk(error: BaseException, *places: Path) -> str | None:
+    """Return a sentence on the disk that takes no more, where that is the cause of an error.
+
+    Python, Keras and h5py raise an OSError with a number, TensorFlow, ONNX and our worker processes one of
+    their own with the same words in its text.
+
+    Args:
+        error: the error, with those that caused it.
+        *places: folders that were written to.
+    """
+    for raised in causes(error):
+        number = raised.errno if isinstance(raised, OSError) else None
+        found = next((key for key, words in _FULL.items() if key == number or words in str(raised)), None)
+        if found is None:
+            continue
+        free, path = _fullest(raised, places)
+        what = _named(raised) or path
+        if found == errno.EDQUOT:
+            return f"Your quota on the disk of {what} is used up. Ask for more."
+        if found == errno.EFBIG:
+            return f"A file may not grow any more on the disk of {what} (ulimit -f, or a limit of the disk)."
+        return f"The disk of {path} is full ({free / 2**20:,.1f} MB free)."
+    return None
+
+
+def _fullest(error: BaseException, places: tuple[Path, ...]) -> tuple[int, Path]:
+    """Return the free bytes and the path of the fullest disk among places that may have been written."""
+    if named := _named(error):
+        places = (named.parent,)
+    else:
+        with contextlib.suppress(OSError):  # where it is full, no temporary folder may be found
+            places = (*places, Path(tempfile.gettempdir()))
+        places = (*places, Path.cwd())
+    return min(((shutil.disk_usage(_existing(path)).free, path) for path in places), key=lambda pair: pair[0])
+
+
+def _named(error: BaseException) -> Path | None:
+    """Return the file that an error names."""
+    return Path(os.fsdecode(error.filename)) if isinstance(error, OSError) and error.filename else None
+
+
+def _existing(path: Path) -> Path:
+    return next(place for place in (path, *path.absolute().parents) if place.exists())

@@ -21,9 +21,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from kerasdl.data.dataset import DataSpec, Spec
-from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.artefact import Artefact
+from kerasdl.export.destination import publish
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import MODES, Converter
 from kerasdl.export.verify import References, check_interface, compare
@@ -51,6 +52,7 @@ FILES = (
     "tiny.int8.tflite",
     "tiny.onnx",
 )
+ASKED = {field.name for field in dataclasses.fields(bundles.Files)}
 TOLERANCE = {"float16": 1e-2, "dynamic": 3e-2, "int8": 5e-2}
 
 
@@ -107,8 +109,9 @@ def converter():
 @pytest.fixture(scope="module")
 def write(spec, batches, converter):
     def write(root, spec=spec, **arguments):
+        asked = {name: arguments.pop(name) for name in list(arguments) if name in ASKED}
         defaults = {"batches": batches, "converter": converter, "info": {}}
-        return bundles.write_bundle(spec, root=root, **(defaults | arguments))
+        return bundles.write_bundle(spec, root=root, files=bundles.Files(**asked), **(defaults | arguments))
 
     return write
 
@@ -329,10 +332,45 @@ def test_dynamic_batch(write, images, expected, tmp_path):
 
 def test_versions_count_up(write, bundle, tmp_path):
     first = write(tmp_path, formats=("onnx",))
-    (tmp_path / "tiny" / "7").mkdir()
-    assert first.path == tmp_path / "tiny" / "1"
-    assert write(tmp_path, formats=("onnx",)).path == tmp_path / "tiny" / "8"
+    (tmp_path / "tiny-onnx" / "7").mkdir()
+    assert first.path == tmp_path / "tiny-onnx" / "1"
+    assert write(tmp_path, formats=("onnx",)).path == tmp_path / "tiny-onnx" / "8"
     assert not (first.path / "saved_model.pb").exists()
+    assert not (tmp_path / "tiny").exists()  # what TensorFlow Serving watches holds SavedModels alone
+
+
+def full(*_):
+    """Say that the disk is full as our worker process does: in words."""
+    raise RunFailedError("OSError: [Errno 28] No space left on device")
+
+
+@pytest.mark.parametrize(
+    "place", ["plan.write_onnx", "plan.write_saved_model", "bundle.readme_text", "destination.flush_to_disk"]
+)
+def test_a_full_disk_publishes_nothing_and_is_the_reason(write, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(f"kerasdl.export.{place}", full)
+    with pytest.raises(MachineError, match=r"The disk of .* is full \(.*MB free\). Nothing was published."):
+        write(tmp_path, tflite_modes=("float32",))
+    assert list(tmp_path.glob("*/*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", range(60, 360, 20))
+def test_disks_of_every_size_hold_all_or_nothing(write, images, tmp_path, size):
+    """A bundle takes some 300 kB, and 130 kB more while it is written."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(tmp_path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        bundle = write(tmp_path, samples={"features": images[:4], "targets": np.arange(4)})
+    except MachineError as error:
+        assert "is full" in str(error)
+        assert list(tmp_path.glob("*/*")) == []
+    else:
+        assert not bundle.failures
+        bundles.verify_bundle(bundle.path, endpoints=ENDPOINTS)
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 class Stale(type(Path())):
@@ -350,7 +388,7 @@ def test_exporters_at_once_get_versions_of_their_own(tmp_path):
     for folder in (parent / "1", tmp_path / "mine"):
         folder.mkdir(parents=True)
         (folder / "file").write_text(folder.name)
-    assert bundles._publish(tmp_path / "mine", parent).name == "2"
+    assert publish(tmp_path / "mine", parent).name == "2"
     assert (parent / "1" / "file").read_text() == "1"
     assert (parent / "2" / "file").read_text() == "mine"
 
@@ -377,7 +415,7 @@ def test_beyond_tolerance_nothing_is_published(write, spec, tmp_path, changes):
         match=r"tiny\.onnx: serving_default: max_difference is .*, but has to be <= .*\n.*published",
     ):
         write(tmp_path, formats=("saved_model", "onnx"), spec=changed(spec, **changes))
-    assert list((tmp_path / "tiny").iterdir()) == []
+    assert list(tmp_path.glob("*/*")) == []
 
 
 def test_an_answer_that_depends_on_the_batch_is_not_published(write, spec, tmp_path):
@@ -425,7 +463,7 @@ def test_interrupt_leaves_nothing(write, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, formats=("onnx",), batches=interrupted)
-    assert list((tmp_path / "tiny").iterdir()) == []
+    assert list(tmp_path.glob("*/*")) == []
 
 
 class Crashing(Converter):
@@ -443,11 +481,9 @@ class Crashing(Converter):
         os.kill(pid, signal.SIGCONT)
 
 
-def test_crash_of_the_converter_costs_one_file(write, tmp_path):
+def test_crash_of_the_converter_costs_one_file(write, spec, tmp_path):
     with Crashing() as converter:
-        bundle = write(
-            tmp_path, formats=("tflite", "onnx"), tflite_modes=("float16", "float32"), converter=converter
-        )
+        bundle = write(tmp_path, spec=changed(spec, formats=("tflite", "onnx")), converter=converter)
     assert list(bundle.failures) == ["tiny.float16.tflite"]
     assert "crashed (SIGSEGV)" in bundle.failures["tiny.float16.tflite"]
     assert {path.name for path in bundle.path.iterdir()} >= {"tiny.float32.tflite", "tiny.onnx"}
@@ -624,11 +660,13 @@ def test_int8_is_calibrated_at_every_endpoint(coded):
 
 def test_int8_without_samples_of_an_endpoint_is_left_out(write, coder, two_batches, tmp_path):
     bare = dataclasses.replace(coder, representative={"encode": coder.representative["encode"]})
-    arguments = {"batches": two_batches, "tflite_modes": ("float32", "int8")}
-    bundle = write(tmp_path, spec=bare, formats=("tflite",), **arguments)
-    assert bundle.failures == {
-        "coder.int8.tflite": "it could not be converted: int8 needs representative samples of decode"
-    }
+    reason = "it could not be converted: int8 needs representative samples of decode"
+    bundle = write(tmp_path, spec=bare, batches=two_batches)
+    assert bundle.failures == {"coder.int8.tflite": reason}
+    for named in ({"formats": ("tflite",)}, {"tflite_modes": ("float32", "int8")}):
+        with pytest.raises(RunFailedError, match=f"Nothing was published(.|\n)*{reason}"):
+            write(tmp_path, spec=bare, batches=two_batches, **named)
+    assert [path.name for path in tmp_path.glob("coder*/*")] == ["1"]
 
 
 def test_first_endpoint_is_compared_on_all_data_and_others_on_the_first_batch(coded):
@@ -789,11 +827,11 @@ def test_names_that_cannot_be_files_are_refused(write, spec, tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(spec, tmp_path):
     (tmp_path / "file").write_text("")
     for root, name in [(tmp_path / "file", "net"), (tmp_path, "file"), (tmp_path, "long" * 100)]:
-        with pytest.raises(UsageError, match=r"No bundle can be written to .*Use --exported-dir"):
+        with pytest.raises(UsageError, match=r"cannot be written to: .*Use another --exported-dir"):
             bundles.check_destination(root, name)
     assert bundles.check_destination(tmp_path / "new", "net") == tmp_path / "new" / "net"
     assert list((tmp_path / "new" / "net").iterdir()) == []
-    with pytest.raises(UsageError, match="No bundle can be written"):  # no batches, no converter: no work
+    with pytest.raises(UsageError, match="cannot be written to"):  # no batches, no converter: no work
         bundles.write_bundle(spec, root=tmp_path / "file", batches=None, converter=None, info={})
 
 
@@ -810,7 +848,7 @@ def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     spec = ExportSpec("net", network, endpoints, LABELS, {"serving_default": inputs})
     written = bundles.write_bundle(
         spec, root=tmp_path, batches=lambda: [(features, labels, None)], converter=converter,
-        info={}, tflite_modes=MODES, dynamic_batch=True,
+        info={}, files=bundles.Files(tflite_modes=MODES, dynamic_batch=True),
     )  # fmt: skip
     assert not written.failures
     limits = {"saved_model": 1e-5, "float32": 1e-5, "onnx": 1e-5, "float16": 1e-2}

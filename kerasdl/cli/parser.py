@@ -76,6 +76,14 @@ class Parser(argparse.ArgumentParser):
             help="keep no test examples in the bundle",
         )
 
+    def add_new_signature(self) -> None:
+        """Add `--new-signature`."""
+        self.add_argument(
+            "--new-signature",
+            action="store_true",
+            help="make the bundle a version of exported/NAME although that answers otherwise so far",
+        )
+
     def add_folders(self, *names: str) -> None:
         """Add `--runs-dir` for "runs", and so on."""
         for name in names:

@@ -23,6 +23,11 @@ class Artefact:
     kind: str
     endpoints: tuple[str, ...]
 
+    @property
+    def format(self) -> str:
+        """The format: "saved_model", "tflite" or "onnx"."""
+        return self.kind if self.kind in ("saved_model", "onnx") else "tflite"
+
     def owns(self, path: str) -> bool:
         """Tell whether a file of the bundle, given by its relative path, is (a part of) this artefact."""
         if self.kind != "saved_model":

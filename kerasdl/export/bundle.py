@@ -2,34 +2,61 @@
 
 import contextlib
 import dataclasses
-import errno
-import tempfile
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import verify
+from kerasdl.export import destination, verify
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.card import make_card, read_card, write_card
-from kerasdl.export.plan import failed_rows, plan_files, write_files
+from kerasdl.export.card import describe, make_card, read_card, write_card
+from kerasdl.export.destination import check_destination
+from kerasdl.export.plan import failed_rows, plan_files, planned_formats, write_files
 from kerasdl.export.readme.text import readme_text
 from kerasdl.export.recheck import NotTheSameError, damaged_files, embed_samples, verify_bundle
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import References
-from kerasdl.files import free_version, hash_files
+from kerasdl.files import hash_files, naming_full_disks
 from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
 
 __all__ = [
-    "Bundle", "NotTheSameError", "check_destination", "damaged_files", "read_card", "verify_bundle",
+    "Bundle", "Files", "NotTheSameError", "check_destination", "damaged_files", "read_card", "verify_bundle",
     "write_bundle",
 ]  # fmt: skip
 
 RECIPE_FILE = "recipe.py"
+
+_FULL = "Nothing was published. Remove files or use another --exported-dir, then: kerasdl export RUN"
+_OTHERS = ", or leave both flags out: then what cannot be converted is left out and named"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Files:
+    """The files of a bundle that are asked for.
+
+    Attributes:
+        formats: some of `ALL_FORMATS`; None for those that an endpoint has.
+        tflite_modes: some of `MODES`; None for `DEFAULT_MODES`.
+        dynamic_batch: let the TFLite files take any batch size; without it they take one example.
+        new_signature: make it a version of `<name>` although that answers otherwise so far.
+    """
+
+    formats: Sequence[str] | None = None
+    tflite_modes: Sequence[str] | None = None
+    dynamic_batch: bool = False
+    new_signature: bool = False
+
+    def names(self, artefact: Artefact) -> bool:
+        """Tell whether a file was asked for by name, by its format or its mode."""
+        return artefact.format in (self.formats or ()) or artefact.kind in (self.tflite_modes or ())
+
+
+DEFAULT_FILES = Files()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,93 +87,84 @@ def write_bundle(
     batches: Batches,
     converter: Converter,
     info: Mapping[str, Any],
-    formats: Sequence[str] | None = None,
-    tflite_modes: Sequence[str] = DEFAULT_MODES,
-    dynamic_batch: bool = False,
+    files: Files = DEFAULT_FILES,
     samples: Mapping[str, Any] | None = None,
     recipe_file: Path | None = None,
 ) -> Bundle:
     """Write, verify and publish one network as `<root>/<name>/<next version>/`.
 
-    A file that cannot be converted is left out and named in `failures`; the others are published. A file that
-    gives other answers than Keras, beyond the tolerances of the endpoint, stops everything. The first
-    endpoint of each file is compared on all batches; further ones, which may have files to decode, on the
-    first batch only.
+    A file that was asked for by name and cannot be converted stops everything, and so does a full disk; one
+    that comes by default is left out and named in `failures`. A file that gives other answers than Keras,
+    beyond the tolerances of the endpoint, stops everything. The first endpoint of each file is compared on
+    all batches; further ones, which may have files to decode, on the first batch only.
 
     Args:
         spec: what to write.
-        root: folder of all bundles.
+        root: folder of all bundles; the one of the versions is `destination.choose`'s.
         batches: returns batches to verify with, anew at each call.
         converter: the process that converts to TFLite.
         info: what the card tells besides: recipe, data, metrics. No paths of this machine.
-        formats: some of `ALL_FORMATS`; None for those that an endpoint has.
-        tflite_modes: some of `MODES`.
-        dynamic_batch: let the TFLite files take any batch size; without it they take one example.
+        files: which files to write.
         samples: a few `features` and `targets` to embed, so that the bundle can be verified without the data.
         recipe_file: the user's file that defines the task or the data source; the bundle keeps a copy.
 
     Raises:
         UsageError: for unknown formats or modes, and what `check_destination` refuses.
-        RunFailedError: when an artefact is not the same network, or nothing could be written.
+        RunFailedError: when an artefact is not the same network, something that was asked for by name could
+            not be written, or the disk is full.
     """
-    _check_words(formats or (), tflite_modes)
-    parent = check_destination(root, spec.name)
-    # Beside the versions, so that publishing is one rename; TF Serving looks at numbers only.
+    _check_words(files)
+    signature = {"labels": list(spec.labels), "endpoints": [describe(one) for one in spec.endpoints]}
+    place = functools.partial(
+        destination.choose, root, spec.name, signature=signature, new_signature=files.new_signature
+    )
+    parent = place(planned_formats(spec, files.formats))
     with contextlib.ExitStack() as stack:
-        temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=".exporting-"))
-        folder = Path(temporary) / "bundle"  # the temporary folder itself is closed to other users
+        stack.enter_context(naming_full_disks(parent, advice=_FULL))
+        temporary = stack.enter_context(destination.workspace(parent))
+        folder = temporary / "bundle"  # the temporary folder itself is closed to other users
         folder.mkdir()
         fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written
-        tflite = TFLiteWriter(spec, converter, Path(temporary) / "tflite", dynamic_batch=dynamic_batch)
-        plan = dict(plan_files(spec, folder, tflite, formats, tflite_modes))
+        tflite = TFLiteWriter(spec, converter, temporary / "tflite", dynamic_batch=files.dynamic_batch)
+        plan = dict(plan_files(spec, folder, tflite, files.formats, files.tflite_modes or DEFAULT_MODES))
         if any(artefact.kind == "saved_model" for artefact in plan):
             fresh.start()
         errors = write_files(plan)
+        _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
-        if not written:
-            reasons = [f"{file}: {reason}" for file, reason in errors.items()]
-            raise RunFailedError("\n".join(["Nothing could be exported.", *reasons]))
         references = References(spec.endpoints, batches)
         rows = _verify_artefacts(written, folder, references, fresh)
         card = make_card(
             spec,
-            info,
+            {**info, **signature},
             rows + failed_rows(plan, errors),
             examples=rows[0]["examples"],
-            dynamic_batch=dynamic_batch,
+            dynamic_batch=files.dynamic_batch,
         )
         embedded = samples and embed_samples(samples, written, folder, references, fresh)
         if recipe_file is not None:
             OwnFiles(recipe_file).copy_to(folder / RECIPE_FILE)
         _write_texts(folder, spec, card, embedded)
-        return Bundle(_publish(folder, parent), card["artefacts"], spec.endpoints[0].example)
+        parent = place([artefact.format for artefact in written])
+        return Bundle(destination.publish(folder, parent), card["artefacts"], spec.endpoints[0].example)
 
 
-def check_destination(root: Path, name: str) -> Path:
-    """Make the folder of a network's versions, or raise before any work is done.
-
-    Returns:
-        `<root>/<name>`, in which folders can be made.
-
-    Raises:
-        UsageError: for a name that cannot be a folder's, and a folder that cannot be written.
-    """
-    if not name or not name.isprintable() or Path(name).name != name or name.startswith("."):
-        raise UsageError(f"{name!r} cannot be the name of a folder. Use letters, digits, - and _.")
-    parent = root / name
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".exporting-"):
-            return parent
-    except OSError as error:
-        raise UsageError(
-            f"No bundle can be written to {parent}: {error.strerror}. Use --exported-dir."
-        ) from error
+def _check_whole(plan: Iterable[Artefact], errors: Mapping[str, str], files: Files) -> None:
+    """Raise a RunFailedError unless all is there that was asked for by name, and at least one file."""
+    missing = [artefact for artefact in plan if artefact.file in errors]
+    reasons = [f"{artefact.file}: {errors[artefact.file]}" for artefact in missing]
+    if len(missing) == len(list(plan)):
+        raise RunFailedError("\n".join(["Nothing could be exported.", *reasons]))
+    if any(files.names(artefact) for artefact in missing):
+        said = "Nothing was published: not all that was asked for by name could be written."
+        advice = f"Leave it out of --formats or --tflite-modes{_OTHERS}."
+        raise RunFailedError("\n".join([said, *reasons, advice]))
 
 
-def _check_words(formats: Sequence[str], tflite_modes: Sequence[str]) -> None:
-    for kind, words, known in (("format", formats, ALL_FORMATS), ("TFLite mode", tflite_modes, MODES)):
-        for word in words:
+def _check_words(files: Files) -> None:
+    asked = (("format", files.formats, ALL_FORMATS), ("TFLite mode", files.tflite_modes, MODES))
+    for kind, words, known in asked:
+        for word in words or ():
             if word not in known:
                 near = did_you_mean(word, known)
                 raise UsageError(f"There is no {kind} {word!r}; there are {', '.join(known)}.{near}")
@@ -190,13 +208,3 @@ def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedd
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(readme_text(card), encoding="utf-8")
     write_card(folder, {**card, "files": hash_files(folder), "samples": embedded})
-
-
-def _publish(folder: Path, parent: Path) -> Path:
-    """Rename a finished folder to the next free integer; of two exporters at once each gets its own."""
-    while True:
-        try:
-            return folder.rename(free_version(parent))
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise

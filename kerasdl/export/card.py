@@ -34,7 +34,7 @@ def make_card(
 
     Args:
         spec: what was exported.
-        info: what the card tells besides: recipe, data, metrics.
+        info: what the card tells besides: recipe, data, metrics, labels, endpoints.
         rows: one for each artefact.
         examples: number of examples that the artefacts were compared on.
         dynamic_batch: whether the TFLite files take any batch size.
@@ -43,8 +43,6 @@ def make_card(
         "name": spec.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **info,
-        "labels": list(spec.labels),
-        "endpoints": [_describe(endpoint) for endpoint in spec.endpoints],
         "dynamic_batch": dynamic_batch,
         "examples": examples,
         "artefacts": rows,
@@ -52,7 +50,8 @@ def make_card(
     }
 
 
-def _describe(endpoint: Endpoint) -> dict[str, Any]:
+def describe(endpoint: Endpoint) -> dict[str, Any]:
+    """Return name, formats, inputs and outputs of an endpoint, as JSON values."""
     function = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)
     outputs = function.get_concrete_function().structured_outputs
     return {

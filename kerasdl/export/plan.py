@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasdl import machine
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.onnx import write_onnx
@@ -55,6 +56,11 @@ def plan_files(
                 )
 
 
+def planned_formats(spec: ExportSpec, formats: Sequence[str] | None) -> list[str]:
+    """Return the formats that a bundle will have, if all goes well."""
+    return [kind for kind in formats or ALL_FORMATS if any(kind in e.formats for e in spec.endpoints)]
+
+
 def _write_saved_model(endpoints: Sequence, folder: Path) -> None:
     """Write a SavedModel whose files lie in `folder` itself, all of them or none."""
     apart = folder.parent / "saved_model"
@@ -67,12 +73,17 @@ def _write_saved_model(endpoints: Sequence, folder: Path) -> None:
 
 
 def write_files(plan: Mapping[Artefact, Callable[[], None]]) -> dict[str, str]:
-    """Write all files that can be written; return why the others cannot, by name."""
+    """Write all files that can be written; return why the others cannot, by name.
+
+    A full disk is not a reason to leave a file out: such an error is raised.
+    """
     errors = {}
     for artefact, write in plan.items():
         try:
             write()
         except RunFailedError as error:
+            if machine.full_disk(error):
+                raise
             errors[artefact.file] = f"it could not be converted: {error}"
     return errors
 

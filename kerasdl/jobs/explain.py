@@ -15,6 +15,7 @@ from PIL import Image
 from kerasdl.errors import UsageError
 from kerasdl.explain import gradients, heatmaps, occlusion, sheet
 from kerasdl.explain.page import FILE_NAME, about_of, drawn, maps_in
+from kerasdl.files import writing
 
 #: Words of `--methods`.
 METHODS = ("grad-cam", "integrated-gradients", "saliency", "occlusion", "filters")
@@ -159,8 +160,9 @@ def write(folder: Path, arrays: Mapping[str, np.ndarray]) -> list[str]:
 
     Raises:
         UsageError: when the folder cannot be written to.
+        MachineError: when the disk is full.
     """
-    try:
+    with writing(folder, "Use --out."):
         folder.mkdir(parents=True, exist_ok=True)
         before = _files_of(folder / FILE_NAME)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
@@ -174,8 +176,6 @@ def write(folder: Path, arrays: Mapping[str, np.ndarray]) -> list[str]:
                 (Path(temporary) / name).replace(folder / name)
         for name in set(before) - set(pictures):
             (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written to: {error.strerror}. Use --out.") from error
     return [*pictures, FILE_NAME]
 
 

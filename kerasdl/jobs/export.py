@@ -12,7 +12,7 @@ from kerasdl.data import batches, passes
 from kerasdl.data.dataset import Dataset, Split, Tree
 from kerasdl.export import bundle
 from kerasdl.export.spec import ExportSpec
-from kerasdl.export.tflite import DEFAULT_MODES, Converter
+from kerasdl.export.tflite import Converter
 from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.jobs.evaluate import evaluate_network, fitted_of
@@ -36,18 +36,20 @@ class Settings:
     Attributes:
         exported_dir: folder of all bundles; `<name>/<version>/` is made in it.
         formats: some of "saved_model", "tflite", "onnx"; None for all that the network can have.
-        tflite_modes: some of "float32", "float16", "dynamic", "int8", "int16x8".
+        tflite_modes: some of "float32", "float16", "dynamic", "int8", "int16x8"; None for the first four.
         dynamic_batch: let TFLite files take any batch size; without it they take one example.
         embed_samples: keep a few test examples in the card.
         limit: batches of the test split to verify with; None for all.
+        new_signature: make it a version of `<name>` although that answers otherwise so far.
     """
 
     exported_dir: str | Path
     formats: Sequence[str] | None = None
-    tflite_modes: Sequence[str] = DEFAULT_MODES
+    tflite_modes: Sequence[str] | None = None
     dynamic_batch: bool = False
     embed_samples: bool = True
     limit: int | None = None
+    new_signature: bool = False
 
 
 def export_run(
@@ -88,9 +90,12 @@ def export_run(
         spec,
         root=Path(settings.exported_dir),
         batches=passes.test_batches(dataset, settings.limit),
-        formats=settings.formats,
-        tflite_modes=tuple(settings.tflite_modes),
-        dynamic_batch=settings.dynamic_batch,
+        files=bundle.Files(
+            formats=settings.formats,
+            tflite_modes=settings.tflite_modes,
+            dynamic_batch=settings.dynamic_batch,
+            new_signature=settings.new_signature,
+        ),
         info={
             "recipe": encoded,
             "data": dataset.describe(),

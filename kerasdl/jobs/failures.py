@@ -2,7 +2,7 @@
 
 import contextlib
 
-from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
 from kerasdl.training import devices, faults
@@ -34,6 +34,9 @@ def explained(recipe: Recipe, used: devices.Devices, dry_run: bool):
     except Interrupted as error:
         again = "" if working.run is None or dry_run else f" Go on with\n  {working.run.resume_command}"
         raise Interrupted(f"{error}{again}", error.signum) from None
+    except MachineError as error:  # such as a disk that was full during the export
+        working.note(str(error))
+        raise MachineError(f"{error} {faults.kept(working.run)}") from error
     except (UsageError, RunFailedError) as error:
         working.note(str(error))
         raise

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from kerasdl.errors import UsageError
-from kerasdl.files import replacing
+from kerasdl.files import replacing, writing
 from kerasdl.jobs.lr_find import RangeTest, answer
 from kerasdl.recipe import Recipe, type_of
 from kerasdl.report import charts
@@ -33,7 +33,7 @@ def check_writable(path: Path) -> None:
 def write(path: Path, recipe: Recipe, test: RangeTest, command: str | None) -> None:
     """Write the page of a range test, atomically, in the place of an older one."""
     text = page(recipe, test, command)
-    with replacing(path) as temporary:
+    with writing(path, "Give another file with --html."), replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

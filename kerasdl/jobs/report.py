@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.errors import UsageError
-from kerasdl.explain import page
+from kerasdl.explain import page as explanations
+from kerasdl.files import writing
 from kerasdl.jobs import augmentation_page
 from kerasdl.recipe.document import decode
 from kerasdl.report import curves, provenance
@@ -30,8 +31,8 @@ def write_report(run: Run) -> Path:
     It needs neither the data nor Keras.
 
     Raises:
-        UsageError: when the folder is not a run folder.
-        RunFailedError: when a file of it is damaged.
+        UsageError: when the folder is not a run folder, or cannot be written to.
+        RunFailedError: when a file of it is damaged, or the disk is full.
     """
     read = record.read(run.path)
     task, problem = _task(read) if read.test else (None, "")
@@ -43,16 +44,16 @@ def write_report(run: Run) -> Path:
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found += [provenance.recipe(read), provenance.receipt(read)]
     sections = [section for section in found if section is not None]
-    run.write(
-        FILE_NAME,
-        render(
-            title=read.name,
-            subtitle="Report of a training run",
-            notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
-            sections=sections,
-        ),
+    page = render(
+        title=read.name,
+        subtitle="Report of a training run",
+        notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
+        sections=sections,
     )
-    return run.path / FILE_NAME
+    path = run.path / FILE_NAME
+    with writing(path, "The report lies in the folder of its run: make that writable."):
+        run.write(FILE_NAME, page)
+    return path
 
 
 def _notices(read: Record) -> list[Block]:
@@ -81,8 +82,8 @@ def _training(read: Record) -> list[Block]:
 
 def _explanations(read: Record) -> Section | None:
     repair = "Delete it, or write it anew: kerasdl explain."
-    name = f"{page.FOLDER}/{page.FILE_NAME}"
-    return page.section(read.arrays(name, "images", "about", repair=repair))
+    name = f"{explanations.FOLDER}/{explanations.FILE_NAME}"
+    return explanations.section(read.arrays(name, "images", "about", repair=repair))
 
 
 def _augmentation(read: Record) -> Section | None:

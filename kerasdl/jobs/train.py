@@ -59,6 +59,7 @@ class _Options:
     exported_dir: str
     export: bool
     embed_samples: bool
+    new_signature: bool = False
 
     def status(self) -> dict[str, Any]:
         """Return the fields of `status.json`, with an absolute path for resuming elsewhere."""
@@ -77,6 +78,7 @@ def train(
     export: bool = True,
     dry_run: bool = False,
     embed_samples: bool = True,
+    new_signature: bool = False,
     profile: bool = False,
     recipe_source: Path | None = None,
     trial: Trial | None = None,
@@ -91,6 +93,7 @@ def train(
         export: also export; without it the run ends with the evaluation.
         dry_run: two batches through every stage, in a temporary folder that is gone afterwards.
         embed_samples: keep a few test examples in the bundle, to verify it where the data is not.
+        new_signature: make the bundle a version of `<pipeline>` although that answers otherwise so far.
         profile: record some steps and say where their time goes (`kerasdl.training.profiling.profile`).
         recipe_source: file the recipe came from; the run keeps a copy.
         trial: differences of a trial of a search. Defaults to None.
@@ -115,7 +118,12 @@ def train(
             recipe = dataclasses.replace(
                 recipe, epochs=1, fine_tune_epochs=fine_tune_epochs, min_steps=0, warmup_epochs=0
             )
-        options = _Options(exported_dir=str(exported_dir), export=export, embed_samples=embed_samples)
+        options = _Options(
+            exported_dir=str(exported_dir),
+            export=export,
+            embed_samples=embed_samples,
+            new_signature=new_signature,
+        )
 
         def start(resolved: Recipe, fingerprint: str):
             run = runs.create(Path(runs_dir), resolved, recipe_source, **options.status())
@@ -156,7 +164,7 @@ def resume(
         trust: run the Python code in the folder although somebody else made it, and remember that.
         trial: differences of a trial of a search, as in `train`.
         console: where progress is drawn. Defaults to standard output.
-        **options: `export`, `exported_dir` and `embed_samples` of `train`, where they are to change.
+        **options: `export`, `exported_dir`, `embed_samples`, `new_signature` of `train`, where they change.
 
     Returns:
         As `train` does; of a finished run what it has.
@@ -315,7 +323,10 @@ class _Stages:
     def _export_settings(self) -> export.Settings:
         options = self.options
         return export.Settings(
-            exported_dir=options.exported_dir, embed_samples=options.embed_samples, limit=self._limit()
+            exported_dir=options.exported_dir,
+            embed_samples=options.embed_samples,
+            limit=self._limit(),
+            new_signature=options.new_signature,
         )
 
     def _limit(self) -> int | None:
@@ -345,7 +356,8 @@ def _write_report(run: runs.Run) -> None:
     try:
         report.write_report(run)
     except Exception as error:
-        _log.warning(f"No report was written: {error}", exc_info=not isinstance(error, (UsageError, OSError)))
+        known = isinstance(error, (UsageError, RunFailedError))
+        _log.warning(f"No report was written: {error}", exc_info=not known)
 
 
 def _finished(run: runs.Run, recipe: Recipe, console: Console | None) -> Result:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.files import UNFINISHED, next_version, read_json, replacing
+from kerasdl.files import UNFINISHED, next_version, read_json, replacing, writing
 from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.recipe.document import from_json, to_json
 from kerasdl.recipe.own_files import OwnFiles
@@ -210,15 +210,12 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **
         UsageError: when the folder cannot be made.
     """
     parent = runs_dir / recipe.name
-    try:
+    with writing(parent, "Use another --runs-dir."):
         parent.mkdir(parents=True, exist_ok=True)
-        path = next_version(parent)
-    except OSError as error:
-        raise UsageError(f"No run can be written to {parent}: {error.strerror}. Use --runs-dir.") from error
-    run = Run(path)
-    keep_source(run, recipe, recipe_source)
-    run.update_status(**status)
-    run.write("recipe.json", to_json(recipe))
+        run = Run(next_version(parent))
+        keep_source(run, recipe, recipe_source)
+        run.update_status(**status)
+        run.write("recipe.json", to_json(recipe))
     return run
 
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasdl.errors import UsageError
-from kerasdl.files import next_version, read_json
+from kerasdl.files import next_version, read_json, writing
 from kerasdl.public import current_name
 from kerasdl.recipe import Recipe
 from kerasdl.recipe.document import defaults, encode, leaves, to_json
@@ -142,17 +141,14 @@ def create(
 
     Raises:
         UsageError: when it cannot be created.
+        MachineError: when the disk is full.
     """
     parent = root / recipe.name
-    try:
+    with writing(parent, "Use another --searches-dir."):
         parent.mkdir(parents=True, exist_ok=True)
         folder = Run(next_version(parent))
-    except OSError as error:
-        raise UsageError(
-            f"Searches cannot be written to {parent}: {error.strerror}. Use --searches-dir."
-        ) from error
-    keep_sources(folder, recipe, recipe_source, space_file)
-    folder.write(FILE_NAME, document)
+        keep_sources(folder, recipe, recipe_source, space_file)
+        folder.write(FILE_NAME, document)
     return folder
 
 

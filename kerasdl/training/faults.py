@@ -8,17 +8,13 @@ import contextlib
 import errno
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from kerasdl import machine
 from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.runs.folder import Run
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_TEXT = ("No space left on device", "Disk quota exceeded")
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _UNREADABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ESTALE)
 _NO_MEMORY_TEXT = (
@@ -50,53 +46,28 @@ def explain(error: BaseException, run: Run | None, batch_size: int, parts: int) 
     """
     if isinstance(error, (UsageError, RunFailedError)):
         return None  # says it already
-    for raised in _chain(error):
-        if _is_no_memory(raised):
-            advice, flags = _smaller(batch_size, parts, _accumulation(run))
-            what = f"There is not enough memory for a batch of {batch_size}."
-            return RunFailedError(f"{what} {advice} {_kept(run, flags)}")
-        for kind in (_full_disk, _damaged_data, _unwritable):
-            if message := kind(raised, run):
-                return MachineError(f"{message} {_kept(run)}")
-    return None
+    if any(map(_is_no_memory, machine.causes(error))):
+        advice, flags = _smaller(batch_size, parts, _accumulation(run))
+        what = f"There is not enough memory for a batch of {batch_size}."
+        return RunFailedError(f"{what} {advice} {kept(run, flags)}")
+    message = of_machine(error, run, "Remove files or use another --runs-dir.")
+    return message and MachineError(f"{message} {kept(run)}")
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and those behind it, as a traceback shows them."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+def of_machine(error: BaseException, run: Run | None = None, advice: str = "Remove files.") -> str | None:
+    """Return a sentence on the fault of the machine or of files behind an error; None for others.
 
-
-def _full_disk(error: BaseException, run: Run | None) -> str | None:
-    """Full disks: OSError of Python and Keras and h5py, ResourceExhaustedError of TensorFlow's files."""
-    text = str(error)
-    if not (_has_errno(error, _FULL) or any(words in text for words in _FULL_TEXT)):
-        return None
-    if _has_errno(error, (errno.EDQUOT,)) or "Disk quota exceeded" in text:
-        return f"Your quota on the disk of {_place(error, run)} is used up. Remove files or ask for more."
-    free, path = _fullest(error, run)
-    return (
-        f"The disk of {path} is full ({free / 2**20:,.1f} MB free). Remove files or use another --runs-dir."
-    )
-
-
-def _fullest(error: BaseException, run: Run | None) -> tuple[int, Path]:
-    """Return the free bytes and the path of the fullest disk that a run writes to."""
-    places = [Path.cwd()]
-    with contextlib.suppress(OSError):  # where it is full, no temporary folder may be found
-        places.append(Path(tempfile.gettempdir()))
-    if run is not None:
-        places.append(run.path)
-    if isinstance(error, OSError) and error.filename:
-        places = [Path(os.fsdecode(error.filename)).parent]
-    return min(((shutil.disk_usage(_existing(path)).free, path) for path in places), key=lambda pair: pair[0])
-
-
-def _existing(path: Path) -> Path:
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
+    Args:
+        error: the error that was raised, with those that caused it.
+        run: the run folder. Defaults to None: there is none.
+        advice: what to do about a full disk.
+    """
+    if full := machine.full_disk(error, *([] if run is None else [run.path])):
+        return f"{full} {advice}"
+    for raised in machine.causes(error):
+        if message := _damaged_data(raised, run) or _unwritable(raised, run):
+            return message
+    return "There is not enough memory." if any(map(_is_no_memory, machine.causes(error))) else None
 
 
 def _is_no_memory(error: BaseException) -> bool:
@@ -192,8 +163,8 @@ def _is_tensorflow(error: BaseException) -> bool:
     return any(kind.__module__.startswith("tensorflow.") for kind in type(error).__mro__)
 
 
-def _kept(run: Run | None, flags: str = "") -> str:
-    """Say what is kept, and how to go on; `flags` change how the run is trained."""
+def kept(run: Run | None, flags: str = "") -> str:
+    """Return what is kept, and how to go on; `flags` change how the run is trained."""
     if run is None or not run.path.is_dir():
         return "Nothing is kept."
     with contextlib.suppress(OSError):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from kerasdl import terminal
 from kerasdl.cli.parser import Parser
-from kerasdl.errors import UsageError
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
@@ -29,14 +28,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
 
 def _write(path: Path, comparison) -> None:
-    from kerasdl.files import replacing
+    from kerasdl.files import replacing, writing
     from kerasdl.jobs.compare_page import page
 
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(page(comparison), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+    with writing(path, "Give another file."), replacing(path) as temporary:
+        temporary.write_text(page(comparison), encoding="utf-8")
 
 
 def _print(comparison) -> None:

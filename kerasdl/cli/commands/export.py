@@ -22,11 +22,12 @@ def run(parser: Parser, arguments: list[str]) -> int:
     )  # fmt: skip
     parser.add_data("where the data is now, if it has moved")
     parser.add_no_samples()
+    parser.add_new_signature()
     parser.add_folders("exported")
     values = parser.parse(arguments)
     environment.import_tensorflow()
     from kerasdl.cli import printing
-    from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter
+    from kerasdl.export.tflite import MODES, Converter
     from kerasdl.inference.endpoint import ALL_FORMATS
     from kerasdl.jobs import export
     from kerasdl.jobs import open as loading
@@ -47,9 +48,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
         settings = export.Settings(
             exported_dir=values.exported_dir,
             formats=values.formats,
-            tflite_modes=values.tflite_modes or DEFAULT_MODES,
+            tflite_modes=values.tflite_modes,
             dynamic_batch=values.dynamic_batch,
             embed_samples=values.embed_samples,
+            new_signature=values.new_signature,
         )
         bundle = export.export_run(run, splits, converter, settings)
     printing.print_bundle(console, bundle, target.task)

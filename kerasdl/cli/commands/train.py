@@ -24,6 +24,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         help="stop after the evaluation, without an export",
     )
     parser.add_no_samples()
+    parser.add_new_signature()
     parser.add_argument(
         "--profile", action="store_true", help="profile some steps: a breakdown of their time, and a trace"
     )

@@ -17,6 +17,7 @@ import keras_tuner
 
 from kerasdl import __version__
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.files import writing
 from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
 from kerasdl.runs.folder import Run
@@ -163,12 +164,8 @@ def _place(search: Search, client: remote.Client, greeting: Mapping[str, str]):
     own = parent / f"worker-{socket.gethostname()}-{os.getpid()}"
     token = Path(greeting["folder"]) / remote.TOKEN_FILE
     shared = token.is_file() and token.read_text() == greeting["token"]
-    try:
+    with writing(parent, "Use another --searches-dir."):
         own.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"Nothing can be written to {parent}: {error.strerror}. Use --searches-dir."
-        ) from error
     folder = token.parent if shared else own
     if not shared:
         runs.keep_source(Run(own), search.recipe, search.recipe_source)
