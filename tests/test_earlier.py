@@ -155,7 +155,8 @@ def test_load(kept):
 def test_verify(kept, capsys):
     found = answer(capsys, "verify", kept / "exported/mlp/1")
     assert found["verified"]
-    assert found["note"] == "hashes, embedded samples and all 359 test examples"
+    asked = "the answers of 6 exported files to the embedded samples and all 359 test examples"
+    assert found["note"] == f"the hashes of 11 files, and {asked}"
     assert len(found["artefacts"]) == 6
 
 

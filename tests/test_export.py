@@ -481,9 +481,12 @@ class Crashing(Converter):
         os.kill(pid, signal.SIGCONT)
 
 
-def test_crash_of_the_converter_costs_one_file(write, spec, tmp_path):
+def test_crash_of_the_converter_costs_one_file(write, spec, tmp_path, monkeypatch):
+    first = dataclasses.replace(spec.endpoints[0], formats=("tflite", "onnx"))
+    light = dataclasses.replace(spec, endpoints=(first,))
     with Crashing() as converter:
-        bundle = write(tmp_path, spec=changed(spec, formats=("tflite", "onnx")), converter=converter)
+        monkeypatch.setattr(bundles, "DEFAULT_MODES", ("float16", "float32"))
+        bundle = write(tmp_path, spec=light, converter=converter)
     assert list(bundle.failures) == ["tiny.float16.tflite"]
     assert "crashed (SIGSEGV)" in bundle.failures["tiny.float16.tflite"]
     assert {path.name for path in bundle.path.iterdir()} >= {"tiny.float32.tflite", "tiny.onnx"}
@@ -801,6 +804,47 @@ def test_verify_notices_other_data(bundle, images):
         RunFailedError, match=r"tiny\.onnx: serving_default: accuracy is .* on this data, but was"
     ):
         bundles.verify_bundle(bundle.path, endpoints=ENDPOINTS, batches=lambda: batches)
+
+
+def rewrite_card(folder, **changes):
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | changes))
+
+
+@pytest.mark.parametrize(
+    "changes, problems",
+    [
+        ({"artefacts": []}, ["card.json lists no exported files"]),
+        ({"files": {}}, ["card.json lists no files", *(f"{file} is not among the files" for file in FILES)]),
+        (
+            {"artefacts": [{"file": "tiny.onnx", "kind": "onnx", "error": "none"}]},
+            ["card.json lists no exported files"],
+        ),
+        ({"artefacts": [], "files": {}}, ["card.json lists no files", "card.json lists no exported files"]),
+    ],
+)
+def test_verify_fails_where_there_is_nothing_to_check(copy, changes, problems):
+    rewrite_card(copy, **changes)
+    with pytest.raises(bundles.NotTheSameError) as error:
+        bundles.verify_bundle(copy, endpoints=ENDPOINTS)
+    for problem in problems:
+        assert problem in str(error.value)
+
+
+def test_verify_fails_where_a_runtime_would_read_what_the_card_does_not_list(copy):
+    (copy / "variables" / "variables.data-00001-of-00002").write_text("more")
+    (copy / "notes.txt").write_text("mine")
+    with pytest.raises(bundles.NotTheSameError) as error:
+        bundles.verify_bundle(copy, endpoints=ENDPOINTS)
+    (problem,) = error.value.problems
+    assert problem.startswith("variables/variables.data-00001-of-00002 is not among the files of card.json")
+    (copy / "variables" / "variables.data-00001-of-00002").unlink()
+    assert bundles.verify_bundle(copy, endpoints=ENDPOINTS)
+    card = bundles.read_card(copy)
+    assert bundles.unlisted_files(copy, card) == ["notes.txt"]
+    rewrite_card(copy, files={name: file for name, file in card["files"].items() if name != "tiny.onnx"})
+    with pytest.raises(bundles.NotTheSameError, match=r"tiny\.onnx is not among the files"):
+        bundles.verify_bundle(copy, endpoints=ENDPOINTS)
 
 
 def test_verify_needs_a_bundle(tmp_path, copy):

@@ -75,7 +75,15 @@ def test_a_bundle_tells_nothing_of_where_the_data_was_and_is_verified_where_it_i
         json.loads((path / "card.json").read_text())["recipe"]["fields"]["data"]["fields"]["path"]
         == "pictures"
     )
-    assert "the data it was exported with is not here" in verify.verify(path)[2]
+    num_files = len(json.loads((path / "card.json").read_text())["files"])
+    note = verify.verify(path)[2]
+    assert note == (
+        f"the hashes of {num_files} files, and the answers of 1 exported file to the embedded samples "
+        "(the data it was exported with is not here)"
+    )
+    (path / "notes.txt").write_text("mine")
+    assert verify.verify(path)[2] == f"{note}; not checked, since card.json does not list 1 file: 'notes.txt'"
+    (path / "notes.txt").unlink()
     pictures.rename(tmp_path / "elsewhere")
     # Fractions and seed are those of the export.
     _, _, note = verify.verify(path, ImageFolder(path=str(tmp_path / "elsewhere")))

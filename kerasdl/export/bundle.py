@@ -15,7 +15,13 @@ from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
 from kerasdl.export.plan import failed_rows, plan_files, planned_formats, write_files
 from kerasdl.export.readme.text import readme_text
-from kerasdl.export.recheck import NotTheSameError, damaged_files, embed_samples, verify_bundle
+from kerasdl.export.recheck import (
+    NotTheSameError,
+    damaged_files,
+    embed_samples,
+    unlisted_files,
+    verify_bundle,
+)
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import References
@@ -25,8 +31,8 @@ from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
 
 __all__ = [
-    "Bundle", "Files", "NotTheSameError", "check_destination", "damaged_files", "read_card", "verify_bundle",
-    "write_bundle",
+    "Bundle", "Files", "NotTheSameError", "check_destination", "damaged_files", "read_card", "unlisted_files",
+    "verify_bundle", "write_bundle",
 ]  # fmt: skip
 
 RECIPE_FILE = "recipe.py"
@@ -120,8 +126,8 @@ def write_bundle(
     )
     parent = place(planned_formats(spec, files.formats))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(naming_full_disks(parent, advice=_FULL))
         temporary = stack.enter_context(destination.workspace(parent))
+        stack.enter_context(naming_full_disks(parent, advice=_FULL))  # while what was written is there
         folder = temporary / "bundle"  # the temporary folder itself is closed to other users
         folder.mkdir()
         fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written

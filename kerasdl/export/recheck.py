@@ -11,7 +11,7 @@ from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.card import decode_array, encode_array, read_card
+from kerasdl.export.card import FILE_NAME, decode_array, encode_array, read_card
 from kerasdl.export.verify import References
 from kerasdl.files import hash_file
 from kerasdl.inference.answers import caller, run_over
@@ -85,18 +85,20 @@ def verify_bundle(
 
     Raises:
         UsageError: when the folder is not a bundle.
-        NotTheSameError: when anything has changed; every file concerned is named.
+        NotTheSameError: when anything has changed, or there is nothing to check; each file is named.
     """
     path = Path(path)
     card = read_card(path)
-    damaged = damaged_files(path, card)
+    recorded_rows = [row for row in card["artefacts"] if "error" not in row]
+    artefacts = [recorded_artefact(row) for row in recorded_rows]
+    damaged = {**damaged_files(path, card), **_unproved_files(path, card, artefacts)}
     problems = list(damaged.values())
+    for what, listed in (("files", card["files"]), ("exported files", artefacts)):
+        if not listed:
+            problems.append(f"{FILE_NAME} lists no {what}, so that there is nothing to check.")
     rows = []
     with Worker() as worker:
-        for recorded in card["artefacts"]:
-            if "error" in recorded:
-                continue
-            artefact = recorded_artefact(recorded)
+        for recorded, artefact in zip(recorded_rows, artefacts, strict=True):
             if any(artefact.owns(file) for file in damaged):
                 continue
             try:
@@ -139,6 +141,22 @@ def damaged_files(folder: Path, card: Mapping[str, Any]) -> dict[str, str]:
         elif hash_file(folder / name) != recorded["sha256"]:
             damaged[name] = f"{name} has changed: its SHA-256 is not that of the export."
     return damaged
+
+
+def _unproved_files(folder: Path, card: Mapping[str, Any], artefacts: Sequence[Artefact]) -> dict[str, str]:
+    """Return a sentence for each file that a runtime would read and whose hash the card does not say."""
+    there = {*unlisted_files(folder, card), *(artefact.file for artefact in artefacts)} - set(card["files"])
+    return {
+        name: f"{name} is not among the files of {FILE_NAME}: nothing proves that it is that of the export."
+        for name in sorted(there)
+        if any(artefact.owns(name) for artefact in artefacts)
+    }
+
+
+def unlisted_files(folder: Path, card: Mapping[str, Any]) -> list[str]:
+    """Return the files of a bundle that its card does not list, and that nothing checks."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(set(names) - set(card["files"]) - {FILE_NAME})
 
 
 def _repeat(

@@ -1,6 +1,6 @@
 """The proof that a bundle is still the network that was exported."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,30 @@ def verify(
     endpoints = recorded_endpoints(card, task)
     batches = None if splits is None else test_batches(splits)
     rows = bundle.verify_bundle(path, endpoints=endpoints, batches=batches)
-    if splits is None:
-        return rows, task, "hashes and embedded samples (the data it was exported with is not here)"
-    return rows, task, f"hashes, embedded samples and all {len(splits.test):,} test examples"
+    return rows, task, _checked(card, len(rows), splits) + _unchecked(bundle.unlisted_files(path, card))
+
+
+def _checked(card: Mapping[str, Any], num_artefacts: int, splits: Dataset | None) -> str:
+    """Say exactly what was compared with the export."""
+    hashes = f"the hashes of {_count(len(card['files']), 'file')}"
+    inputs = ["the embedded samples"] if card["samples"] is not None else []
+    inputs += [] if splits is None else [f"all {len(splits.test):,} test examples"]
+    absent = " (the data it was exported with is not here)" if splits is None else ""
+    if not inputs:
+        return f"{hashes} and no more: the bundle holds no samples, and its data is not here (--data)"
+    asked = _count(num_artefacts, "exported file")
+    return f"{hashes}, and the answers of {asked} to {' and '.join(inputs)}{absent}"
+
+
+def _unchecked(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+    return f"; not checked, since card.json does not list {_count(len(names), 'file')}: {shown}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def recorded_endpoints(card: Mapping[str, Any], task: Task) -> dict[str, Endpoint]:
