@@ -84,8 +84,13 @@ def quiet(*, show_on_error: bool = True):
     """
     import tempfile  # takes milliseconds, which `import kerasdl` need not
 
-    sys.stderr.flush()
-    terminal = os.dup(2)
+    try:
+        terminal = os.dup(2)
+    except OSError:  # there is none to keep quiet: it was closed (2>&-)
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:

@@ -106,7 +106,8 @@ def _fullest(error: BaseException, places: tuple[Path, ...]) -> tuple[int, Path]
     else:
         with contextlib.suppress(OSError):  # where it is full, no temporary folder may be found
             places = (*places, Path(tempfile.gettempdir()))
-        places = (*places, Path.cwd())
+        with contextlib.suppress(FileNotFoundError):  # the current folder was removed
+            places = (*places, Path.cwd())
     return min(((shutil.disk_usage(_existing(path)).free, path) for path in places), key=lambda pair: pair[0])
 
 

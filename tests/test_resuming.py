@@ -483,9 +483,20 @@ def test_a_second_signal_does_not_wait():
             time.sleep(0.001)
             if interruptions.signum == signal.SIGTERM:
                 break
+        os.kill(os.getpid(), signal.SIGTERM)  # an echo: `timeout` signals the process, and then its group
+        time.sleep(0.15)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
         pytest.fail("waited")
+
+
+def test_a_signal_is_handled_without_a_lock(monkeypatch, capfd):
+    """The thread that is interrupted may hold any lock: that of a logger, that of a stream."""
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(logging.Logger, "_log", lambda *_, **__: pytest.fail("logged"))
+    with pytest.raises(Interrupted), Interruptions() as interruptions, interruptions.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert "writing a checkpoint; once more stops at once." in capfd.readouterr().err
 
 
 def test_an_ignored_signal_stays_ignored():

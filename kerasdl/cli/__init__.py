@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kerasdl import __version__, terminal
+from kerasdl.cli import streams
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.recipe import catalog, trust
@@ -24,18 +25,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 not understood, 130 or 143 interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    terminal.begin_logging()
+    with streams.guarded() as output:
+        terminal.begin_logging()
+        code, message = _answer(arguments)
+        output.flush()
+        if code == 0 and output.failure and not isinstance(output.failure, BrokenPipeError):
+            why = output.failure.strerror
+            code, message = 1, f"what was printed is not whole: standard output cannot be written to ({why})."
+        if message:
+            terminal.say(f"kerasdl: {message}", file=sys.stderr)
+        return code
+
+
+def _answer(arguments: list[str]) -> tuple[int, str]:
+    """Run one command; return its exit code, and what went wrong."""
     try:
-        return _run(arguments)
+        return _run(arguments), ""
     except (UsageError, RunFailedError) as error:
-        terminal.say(f"kerasdl: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return (2 if isinstance(error, UsageError) else 1), str(error)
     except Interrupted as error:
-        terminal.say(f"kerasdl: {error}", file=sys.stderr)
-        return error.exit_code
+        return error.exit_code, str(error)
     except KeyboardInterrupt:
-        terminal.say("kerasdl: interrupted", file=sys.stderr)
-        return 130
+        return 130, "interrupted"
+    except SystemExit as error:  # --help and --version, which argparse ends so
+        return (1, error.code) if isinstance(error.code, str) else (error.code or 0, "")
+    except Exception as error:
+        from kerasdl.training import faults
+
+        if message := faults.of_machine(error):
+            return 1, message
+        raise
     finally:
         trust.accept(False)  # --trust counts for one command
 

@@ -104,6 +104,8 @@ def _damaged_data(error: BaseException, run: Run | None) -> str | None:
     missing = _has_errno(error, (errno.ENOENT,)) or type(error).__name__ == "NotFoundError"
     if missing and run is not None and not run.path.is_dir():
         return f"The folder of the run, {run.path}, was removed while it was trained."
+    if isinstance(error, FileNotFoundError) and error.filename is None and _is_nowhere():
+        return "The current folder was removed. Change to one that exists."
     if isinstance(error, OSError):
         if error.errno not in _UNREADABLE or error.filename is None:
             return None
@@ -118,6 +120,13 @@ def _damaged_data(error: BaseException, run: Run | None) -> str | None:
     reason = (stated or _DECODING.search(text)).group(stated is not None)
     reason = re.sub(r"^Error in user-defined function .*? with iterator: \S+: ", "", reason)
     return f"A file of the data cannot be decoded any more ({reason.rstrip('.')}). {_changed(run)}"
+
+
+def _is_nowhere() -> bool:
+    try:
+        return not Path.cwd().exists()
+    except FileNotFoundError:
+        return True
 
 
 def _changed(run: Run | None) -> str:

@@ -1,11 +1,14 @@
 """Ctrl-C and SIGTERM: finish the step, write a checkpoint, then stop."""
 
 import contextlib
-import logging
+import math
+import os
 import signal
 import threading
+import time
 
-_log = logging.getLogger(__name__)
+#: Seconds in which the same signal is an echo: `timeout` sends it to the process and to its group.
+_ECHO = 0.1
 
 
 class Interrupted(KeyboardInterrupt):
@@ -29,13 +32,15 @@ class Interruptions:
     """Catch SIGINT and SIGTERM during a training run.
 
     Outside `deferred` a signal raises `Interrupted` at once; inside it the first one only sets `signum`, and
-    training stops after a checkpoint. A second one always raises. A signal that was set to be
-    ignored (a job in the background) stays ignored; in other threads than the main one nothing is changed.
+    training stops after a checkpoint. A second one always raises, unless it is an echo of the first. A signal
+    that was set to be ignored (a job in the background) stays ignored; in other threads than the main one
+    nothing is changed.
     """
 
     def __init__(self):
         self.signum: int | None = None
         self._deferring = False
+        self._noted_at = -math.inf
         self._before: dict[int, object] = {}
 
     def __enter__(self):
@@ -62,7 +67,13 @@ class Interruptions:
             raise Interrupted("Stopped after the training.", self.signum)
 
     def _note(self, signum, frame):
+        """Handle a signal; whatever took a lock here (logging, a stream) could wait for itself for ever."""
+        now = time.monotonic()
+        if now - self._noted_at < _ECHO:
+            return
+        self._noted_at = now
         if not self._deferring or self.signum is not None:
             raise Interrupted("Stopped at once.", signum)
         self.signum = signum
-        _log.warning("Finishing the step and writing a checkpoint; once more stops at once.")
+        with contextlib.suppress(OSError):
+            os.write(2, b"Finishing the step and writing a checkpoint; once more stops at once.\n")
