@@ -3,15 +3,24 @@
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kerasdl import machine
+from kerasdl import machine, shapes
 from kerasdl.errors import MachineError, RunFailedError, UsageError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+_log = logging.getLogger(__name__)
+
+TRAIN_AGAIN = "Train again."
+_LARGEST_ARRAYS = 8 * 2**30  # bytes, unpacked: the files of a run are read whole
 #: Begins the name of what is being written; one that is still there was left by a process that died.
 UNFINISHED = ".writing-"
 
@@ -89,33 +98,90 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def read_json(path: Path, repair: str = "Train again.", *, needed: bool = False) -> dict[str, Any]:
+def read_json(
+    path: Path, repair: str = TRAIN_AGAIN, *, needed: bool = False, shape: Any = dict
+) -> dict[str, Any]:
     """Read an object from a JSON file; empty where there is no file.
 
     Args:
         path: the file.
         repair: what to do when it is damaged, as a sentence.
         needed: whether a missing file is an error.
+        shape: what its content has to be (`kerasdl.shapes`). Defaults to any object.
 
     Raises:
         RunFailedError: when the file is damaged, or needed and missing.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if needed:
-            raise damaged(path, "it is missing", repair) from None
-        return {}
-    except ValueError as error:
-        raise damaged(path, error, repair) from error
-    if not isinstance(content, dict):
-        raise damaged(path, f"a {type(content).__name__} where an object is expected", repair)
+    with parsing(path, repair):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if needed:
+                raise damaged(path, "it is missing", repair) from None
+            return {}
+        if found := shapes.problem(content, shape):
+            raise damaged(path, found, repair)
     return content
 
 
-def damaged(path: Path, reason: Exception | str, repair: str = "Train again.") -> RunFailedError:
+def read_arrays(path: Path, *needed: str, repair: str = TRAIN_AGAIN) -> dict[str, "np.ndarray"]:
+    """Read all arrays of an `.npz` file, those that are needed first.
+
+    Args:
+        path: the file.
+        *needed: names of arrays that have to be in it.
+        repair: what to do when it is damaged, as a sentence.
+
+    Raises:
+        RunFailedError: when the file is damaged, or lacks one of them.
+    """
+    import numpy as np
+
+    with parsing(path, repair):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _LARGEST_ARRAYS:
+            raise damaged(path, f"it would take {size / 2**30:,.0f} GiB of memory", repair)
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in dict.fromkeys((*needed, *file.files))}
+
+
+@contextlib.contextmanager
+def parsing(path: Path, repair: str = TRAIN_AGAIN, kind: type[Exception] = RunFailedError):
+    """Raise the error of a damaged file where the block fails on its content, however that shows.
+
+    Libraries that read files fail on damaged ones in ways without number, and so does whatever expects that
+    the parts of a document belong together. Faults of the machine stay what they are.
+
+    Args:
+        path: the file whose content the block reads or works with.
+        repair: what to do when it is damaged, as a sentence.
+        kind: type of the error. Defaults to RunFailedError; for a file that the user gave, UsageError.
+    """
+    try:
+        yield
+    except (UsageError, RunFailedError):
+        raise
+    except MemoryError as error:
+        raise damaged(path, "it takes more memory than there is", repair, kind) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        _log.debug("The content of %s does not fit.", path, exc_info=True)
+        raise damaged(path, error, repair, kind) from error
+
+
+def damaged(
+    path: Path,
+    reason: Exception | str,
+    repair: str = TRAIN_AGAIN,
+    kind: type[Exception] = RunFailedError,
+) -> Exception:
     """Return the error that says why a file cannot be read, and what to do."""
-    return RunFailedError(f"{path} is damaged ({reason}). {repair}")
+    if isinstance(reason, Exception):
+        lines = [line.strip() for line in str(reason).splitlines() if line.strip()]
+        reason = f"{type(reason).__name__}{': ' + lines[0][:200] if lines else ''}"
+    return kind(f"{path} is damaged ({reason}). {repair}")
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -429,7 +429,8 @@ def test_an_answer_that_depends_on_the_batch_is_not_published(write, spec, tmp_p
         )
 
     with pytest.raises(RunFailedError, match="serving_default: an example gets another answer alone"):
-        write(tmp_path, formats=("onnx",), spec=changed(spec, function=centred))
+        endpoints = (dataclasses.replace(default, function=centred),)
+        write(tmp_path, formats=("onnx",), spec=dataclasses.replace(spec, endpoints=endpoints))
 
 
 def test_each_file_is_asked_for_examples_alone(bundle, spec, batches):

@@ -76,9 +76,11 @@ def theirs(tmp_path, mark):
         (folder / name).write_text(program)
     with zipfile.ZipFile(folder / "model.keras", "w") as file:
         file.writestr("config.json", '{"config": {"preprocessing": {}}}')
-    (folder / "oracle.json").write_text('{"start_order": ["0"], "end_order": ["0"], "hyperparameters": {}}')
+    values = {"space": [], "values": {}}
+    oracle = {"start_order": ["0"], "end_order": ["0"], "hyperparameters": values}
+    (folder / "oracle.json").write_text(json.dumps(oracle))
     (folder / "trial_0").mkdir()
-    trial = {"status": "COMPLETED", "score": 1, "hyperparameters": {"space": [], "values": {}}}
+    trial = {"trial_id": "0", "status": "COMPLETED", "metrics": {"metrics": {}}, "hyperparameters": values}
     (folder / "trial_0/trial.json").write_text(json.dumps(trial))
     (folder / "search.json").write_text('{"name": "theirs"}')
     bundle = tmp_path / "bundle"
@@ -86,7 +88,8 @@ def theirs(tmp_path, mark):
     shutil.copy(folder / "recipe.py", bundle)
     digest = hashlib.sha256(program.encode()).hexdigest()
     card = {
-        "name": "theirs", "artefacts": [], "samples": None, "data": {"fingerprint": ""},
+        "name": "theirs", "artefacts": [], "samples": None,
+        "data": {"fingerprint": "", "features": {"shape": [8, 8, 1], "dtype": "uint8"}},
         "files": {"recipe.py": {"bytes": len(program), "sha256": digest}},
         "recipe": {"fields": {"task": OWN_TASK, "data": DIGITS}},
     }  # fmt: skip

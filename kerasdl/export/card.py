@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from kerasdl.errors import UsageError
 from kerasdl.export.spec import ExportSpec
-from kerasdl.files import damaged, read_json
+from kerasdl.files import read_json
 from kerasdl.inference.endpoint import Endpoint, signature
 from kerasdl.machine import versions
+from kerasdl.runs.documents import Card
 
 FILE_NAME = "card.json"
 
-_NEEDED = ("name", "artefacts", "files", "samples")  # what reads a card relies on
-_REPAIR = "Export the bundle again."
+REPAIR = "Export the bundle again."
 
 
 def make_card(
@@ -84,10 +84,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         raise UsageError(
             f"{folder} is not a bundle (no {FILE_NAME} in it). Give a folder like exported/lenet5/1."
         )
-    card = read_json(path, _REPAIR)
-    if missing := [name for name in _NEEDED if name not in card]:
-        raise damaged(path, f"it lacks {', '.join(missing)}", _REPAIR)
-    return card
+    return read_json(path, REPAIR, shape=Card)
 
 
 def encode_array(array: np.ndarray) -> dict[str, Any]:

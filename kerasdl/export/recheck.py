@@ -11,9 +11,9 @@ from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.card import FILE_NAME, decode_array, encode_array, read_card
+from kerasdl.export.card import FILE_NAME, REPAIR, decode_array, encode_array, read_card
 from kerasdl.export.verify import References
-from kerasdl.files import hash_file
+from kerasdl.files import hash_file, parsing
 from kerasdl.inference.answers import caller, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
@@ -96,6 +96,7 @@ def verify_bundle(
     for what, listed in (("files", card["files"]), ("exported files", artefacts)):
         if not listed:
             problems.append(f"{FILE_NAME} lists no {what}, so that there is nothing to check.")
+    problems += [f"{FILE_NAME} lists no endpoint of {one.file}." for one in artefacts if not one.endpoints]
     rows = []
     with Worker() as worker:
         for recorded, artefact in zip(recorded_rows, artefacts, strict=True):
@@ -103,8 +104,9 @@ def verify_bundle(
                 continue
             try:
                 predictor = artefact.open(path, worker)
-                repeat = _repeat(artefact, predictor, card["samples"], endpoints)
-                again = run_again(artefact, predictor, recorded, endpoints, batches) if batches else {}
+                with parsing(path / FILE_NAME, REPAIR):
+                    repeat = _repeat(artefact, predictor, card["samples"], endpoints)
+                    again = run_again(artefact, predictor, recorded, endpoints, batches) if batches else {}
                 rows.append({**recorded, **repeat, **again})
             except RunFailedError as error:
                 problems.append(f"{artefact.file}: {error}")
@@ -129,7 +131,8 @@ def sample_inputs(card: Mapping[str, Any], endpoint: str) -> dict[str, np.ndarra
             f"The bundle of {card['name']} holds no examples, and its data is not here. Say with --data "
             "where that is."
         )
-    return _decode(card["samples"]["endpoints"][endpoint]["inputs"])
+    with parsing(Path(FILE_NAME), REPAIR):
+        return _decode(card["samples"]["endpoints"][endpoint]["inputs"])
 
 
 def damaged_files(folder: Path, card: Mapping[str, Any]) -> dict[str, str]:

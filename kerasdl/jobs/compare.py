@@ -9,9 +9,10 @@ import numpy as np
 
 from kerasdl.errors import UsageError
 from kerasdl.recipe.document import decode
+from kerasdl.report.provenance import is_number
 from kerasdl.runs import record
 from kerasdl.runs.record import Record, flat
-from kerasdl.tasks.task import RunDifference
+from kerasdl.tasks.task import RunDifference, Task
 
 _SIGNIFICANT = 0.05
 
@@ -156,6 +157,8 @@ def _difference(first: Record, first_name: str, second: Record, second_name: str
             return Difference(second_name, reason=reason)
     try:
         task = decode(first.recipe.get("task"), first.run.path)
+        if not isinstance(task, Task):
+            raise UsageError(f"the task of {first_name} is not a task")
         tested = task.compare_runs(*answers)
     except KeyError as error:
         reason = f"predictions.npz of {first_name} or {second_name} lacks {error}"
@@ -164,6 +167,9 @@ def _difference(first: Record, first_name: str, second: Record, second_name: str
         return Difference(second_name, reason=str(error).rstrip("."))
     except ValueError as error:
         return Difference(second_name, reason=f"{second_name} was {error} than {first_name}")
+    except (TypeError, IndexError, ArithmeticError) as error:
+        reason = f"predictions.npz of {first_name} or {second_name} is damaged ({error})"
+        return Difference(second_name, reason=reason)
     if tested is None:
         return Difference(second_name, reason=f"{type(task).__name__} has no test for two runs")
     return Difference(second_name, tested)
@@ -199,7 +205,7 @@ def _numbers(figures: Mapping[str, Any], prefix: str = ""):
         title = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{title} ")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        elif is_number(value):
             yield title, value
 
 
@@ -208,7 +214,10 @@ def _intervals(read: Record) -> dict[str, tuple[float, float]]:
     return {
         name.removesuffix(suffix).replace("_", " "): tuple(value)
         for name, value in read.test.items()
-        if name.endswith(suffix) and value and None not in value
+        if name.endswith(suffix)
+        and isinstance(value, list)
+        and len(value) == 2
+        and all(map(is_number, value))
     }
 
 

@@ -10,8 +10,8 @@ from kerasdl.data import from_text
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
-from kerasdl.export.card import read_card
-from kerasdl.files import hash_file
+from kerasdl.export.card import FILE_NAME, read_card
+from kerasdl.files import hash_file, parsing
 from kerasdl.inference import reading, runtimes
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.inference.predictor import Predictor
@@ -47,11 +47,14 @@ class Target:
         data: Source,
         recorded: Mapping[str, Any],
         fitted: Mapping[str, Any],
+        described_in: Path,
     ):
         self.path, self.kind = path, kind
         self.task, self.data, self.fitted = task, data, fitted
-        self.spec, self.fingerprint = DataSpec.from_description(recorded), recorded["fingerprint"]
         self._open, self._predictor = open_predictor, None
+        self._described_in = described_in
+        with parsing(described_in, "Restore it."):
+            self.spec, self.fingerprint = DataSpec.from_description(recorded), recorded["fingerprint"]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -68,7 +71,8 @@ class Target:
     @property
     def endpoints(self) -> dict[str, Endpoint]:
         """The task's endpoints by name, without a network to call."""
-        found = self.task.endpoints(None, self.spec, self.fitted)
+        with parsing(self._described_in, "Restore it."):
+            found = self.task.endpoints(None, self.spec, self.fitted)
         return {endpoint.name: endpoint for endpoint in found}
 
     def predict(self, features: Tree) -> Arrays:
@@ -180,15 +184,24 @@ def find(path: Path) -> Run | Path:
 
 
 def _load_run(run: Run) -> Target:
-    recipe, recorded, fitted = run.recipe(), run.read_json("receipt.json")["data"], fitted_of(run)
+    recipe, recorded, fitted = run.recipe(), run.data(), fitted_of(run)
 
     def open_network():
         spec = DataSpec.from_description(recorded)
-        endpoints = recipe.task.endpoints(run.network(), spec, fitted)
+        network = run.network()
+        with parsing(run.path / "receipt.json", "Restore it."):
+            endpoints = recipe.task.endpoints(network, spec, fitted)
         return runtimes.EndpointPredictor(run.path, endpoints, spec.class_names)
 
     return Target(
-        run.path, "keras", open_network, task=recipe.task, data=recipe.data, recorded=recorded, fitted=fitted
+        run.path,
+        "keras",
+        open_network,
+        task=recipe.task,
+        data=recipe.data,
+        recorded=recorded,
+        fitted=fitted,
+        described_in=run.path / "receipt.json",
     )
 
 
@@ -209,6 +222,7 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
         data=data,
         recorded=card["data"],
         fitted=card.get("calibration", {}),
+        described_in=bundle / FILE_NAME,
     )
 
 

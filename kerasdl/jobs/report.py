@@ -1,5 +1,6 @@
 """Writes `report.html`: one self-contained page about a run."""
 
+import contextlib
 import logging
 import shlex
 from collections.abc import Mapping
@@ -7,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kerasdl import public
 from kerasdl.errors import UsageError
 from kerasdl.explain import page as explanations
-from kerasdl.files import writing
+from kerasdl.files import parsing, writing
 from kerasdl.jobs import augmentation_page
 from kerasdl.recipe.document import decode
 from kerasdl.report import curves, provenance
@@ -83,27 +85,39 @@ def _training(read: Record) -> list[Block]:
 def _explanations(read: Record) -> Section | None:
     repair = "Delete it, or write it anew: kerasdl explain."
     name = f"{explanations.FOLDER}/{explanations.FILE_NAME}"
-    return explanations.section(read.arrays(name, "images", "about", repair=repair))
+    with parsing(read.run.path / name, repair):
+        return explanations.section(read.arrays(name, "images", "about", repair=repair))
 
 
 def _augmentation(read: Record) -> Section | None:
-    return augmentation_page.section(read.arrays(augmentation_page.FILE_NAME, "images", repair="Delete it."))
+    name, repair = augmentation_page.FILE_NAME, "Delete it."
+    with parsing(read.run.path / name, repair):
+        return augmentation_page.section(read.arrays(name, "images", repair=repair))
 
 
 def _task(read: Record) -> tuple[Task | None, str]:
     """Load the task of a run, or return the reason why that fails."""
     try:
-        return decode(read.recipe.get("task"), read.run.path), ""
-    except UsageError as error:
-        problem = f"The run's task cannot be loaded, so its test figures are plain numbers here. {error}"
-        _log.warning(problem)
-        return None, problem
+        task = decode(read.recipe.get("task"), read.run.path)
+        if isinstance(task, Task):
+            return task, ""
+        error = "It is not a task."
+    except UsageError as raised:
+        error = str(raised)
+    problem = f"The run's task cannot be loaded, so its test figures are plain numbers here. {error}"
+    _log.warning(problem)
+    return None, problem
 
 
 def _test_sections(read: Record, task: Task | None) -> list[Section]:
     if not read.test:
         return []
-    found = [] if task is None else task.sections(read.test, read.labels, read.arrays("mistakes.npz"))
+    found, mistakes = [], read.arrays("mistakes.npz")
+    if task is not None:
+        own = public.name_of(type(task)) is None  # a mistake in a task of the user's is no damaged file
+        path = read.run.path / "metrics.json"
+        with contextlib.nullcontext() if own else parsing(path):
+            found = task.sections(read.test, read.labels, mistakes)
     return list(found) or [Section("Test figures", [plain_figures(read.test)])]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kerasdl.data import from_text
 from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError
+from kerasdl.files import parsing
 from kerasdl.jobs import train
 from kerasdl.runs import agreement, receipt
 from kerasdl.runs.folder import Run
@@ -67,10 +68,11 @@ def check_data(run: Run, data: str | None):
     Raises:
         UsageError: when it is not the data that the run was trained on.
     """
-    recipe, recorded = run.recipe(), run.read_json("receipt.json")["data"]
+    recipe, recorded = run.recipe(), run.data()
     source = recipe.data if data is None else recipe.data.moved_to(from_text(data))
-    source = source.like(DataSpec.from_description(recorded))
-    fingerprint = source.load().fingerprint
+    with parsing(run.path / "receipt.json", "Restore it."):
+        spec = DataSpec.from_description(recorded)
+    fingerprint = (source := source.like(spec)).load().fingerprint
     if fingerprint != recorded["fingerprint"]:
         raise UsageError(
             f"This is not the data that {run.path} was trained on (fingerprint {fingerprint[:12]}, not "

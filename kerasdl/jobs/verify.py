@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasdl import shapes
 from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.passes import test_batches
 from kerasdl.data.source import Source
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle
+from kerasdl.export.card import FILE_NAME, REPAIR
 from kerasdl.export.identity import check_identity
+from kerasdl.files import damaged, parsing
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.recipe.document import decode
+from kerasdl.runs.documents import JudgedCard
 from kerasdl.tasks.task import Task
 
 
@@ -36,7 +40,8 @@ def verify(
     if expect is not None:
         check_identity(path, card, expect)
     task, splits = recorded_data(path, card, source)
-    endpoints = recorded_endpoints(card, task)
+    with parsing(path / FILE_NAME, REPAIR):
+        endpoints = recorded_endpoints(card, task)
     batches = None if splits is None else test_batches(splits)
     rows = bundle.verify_bundle(path, endpoints=endpoints, batches=batches)
     return rows, task, _checked(card, len(rows), splits) + _unchecked(bundle.unlisted_files(path, card))
@@ -113,13 +118,16 @@ def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Task, Source]:
         NotTheSameError: when the file has changed.
         RunFailedError: when the card is damaged.
     """
-    if not {"recipe", "data"} <= set(card):
-        raise RunFailedError(f"{path / 'card.json'} is damaged: it lacks recipe or data. Export it again.")
+    if found := shapes.problem(card, JudgedCard):
+        raise damaged(path / FILE_NAME, found, REPAIR)
     folder = None
     if bundle.RECIPE_FILE in card["files"]:
-        damaged = bundle.damaged_files(path, card)
-        if bundle.RECIPE_FILE in damaged:
-            raise bundle.NotTheSameError(path, list(damaged.values()))
+        changed = bundle.damaged_files(path, card)
+        if bundle.RECIPE_FILE in changed:
+            raise bundle.NotTheSameError(path, list(changed.values()))
         folder = path
     fields = card["recipe"]["fields"]
-    return decode(fields["task"], folder), decode(fields["data"], folder)
+    task, data = decode(fields["task"], folder), decode(fields["data"], folder)
+    if not (isinstance(task, Task) and isinstance(data, Source)):
+        raise damaged(path / FILE_NAME, "its task or its data is of another type", REPAIR)
+    return task, data

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import Recipe, python_file
-from kerasdl.recipe.document import from_json
+from kerasdl.recipe.document import from_file
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -102,7 +102,7 @@ def load(pipeline: str) -> tuple[Recipe, Path]:
     """Load the recipe of a pipeline, and return it with the file it came from."""
     path = find(pipeline)
     if path.suffix == ".json":
-        return from_json(path.read_text(), folder=path.parent), path
+        return from_file(path), path
     recipe = getattr(python_file.load(path), "RECIPE", None)
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{path} defines no RECIPE = Recipe(...); see pipelines/lenet5.py for an example.")

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasdl import public
+from kerasdl import public, shapes
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import Config, Recipe, python_file
+from kerasdl.recipe.values import check_value, is_typed
 
 _RECIPE_FILE = "recipe.py"
 #: Classes of installed packages that this process has written into a recipe, or that a trusted one names.
@@ -38,12 +39,28 @@ def from_json(text: str, folder: Path | None = None, *, own: bool = False) -> Re
             `recipe.py` that is not trusted.
     """
     try:
-        recipe = decode(json.loads(text), folder, own=own)
-    except (json.JSONDecodeError, RecursionError) as error:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"This is not a recipe: {error}. Give a recipe.json that a run wrote.") from error
+    if found := shapes.problem(document, dict):
+        raise UsageError(f"This is not a recipe: {found}. Give a recipe.json that a run wrote.")
+    recipe = decode(document, folder, own=own)
     if not isinstance(recipe, Recipe):
         raise UsageError("This JSON file is not a recipe. Give a recipe.json that a run wrote.")
     return recipe
+
+
+def from_file(path: Path) -> Recipe:
+    """Read the recipe in a JSON file, with the classes of the `recipe.py` beside it.
+
+    Raises:
+        UsageError: as `from_json` does.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a recipe: {error}. Give a recipe.json that a run wrote.") from error
+    return from_json(text, folder=path.parent)
 
 
 def encode(value: Any) -> Any:
@@ -66,7 +83,7 @@ def leaves(encoded: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     The name of a class stands at the path of the part itself. Lists are values. Fields that a document of an
     earlier version lacks have their defaults.
     """
-    if isinstance(encoded, Mapping) and encoded.keys() == {"type", "fields"}:
+    if _is_encoded(encoded):
         yield name, public.current_name(encoded["type"])
         encoded = {**defaults(public.current_name(encoded["type"])), **encoded["fields"]}
     if isinstance(encoded, Mapping) and encoded:
@@ -97,6 +114,11 @@ def decode(value: Any, folder: Path | None = None, *, own: bool = False) -> Any:
         return value
     if value.keys() != {"type", "fields"}:
         return {name: decode(part, folder, own=own) for name, part in value.items()}
+    if not _is_encoded(value):
+        raise UsageError(
+            "The recipe has a part whose type is not a text, or whose fields are not an object. Give a "
+            "recipe.json that a run wrote."
+        )
     target = _find_type(value["type"], folder)
     fields = decode(value["fields"], folder, own=own)
     if not dataclasses.is_dataclass(target):
@@ -105,12 +127,27 @@ def decode(value: Any, folder: Path | None = None, *, own: bool = False) -> Any:
     for name in fields:
         if name not in known:
             raise UsageError(f"{value['type']} has no field {name!r}." + did_you_mean(name, known))
+    for field in dataclasses.fields(target):
+        if field.name in fields and is_typed(field.type):
+            check_value(f"{value['type']}: {field.name}", fields[field.name], field.type)
     if not own:
         fields |= _unpermitted(target, fields)
     try:
         return target(**fields)
-    except TypeError as error:
+    except UsageError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise UsageError(f"The recipe's {value['type']} is not complete: {error}.") from error
+
+
+def _is_encoded(value: Any) -> bool:
+    """Tell whether a JSON value is what `encode` returns for an object."""
+    return (
+        isinstance(value, Mapping)
+        and value.keys() == {"type", "fields"}
+        and isinstance(value["type"], str)
+        and isinstance(value["fields"], Mapping)
+    )
 
 
 class Unpermitted(str):

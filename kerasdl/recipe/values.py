@@ -38,10 +38,16 @@ def is_instance(value: Any, annotation: Any) -> bool:
     if get_origin(annotation) is Literal:
         return value in get_args(annotation)
     if get_origin(annotation) is tuple:
-        return isinstance(value, tuple)
+        return isinstance(value, tuple) and _has_parts(value, get_args(annotation))
     if annotation in (int, float):
         return isinstance(value, (int, annotation)) and not isinstance(value, bool)
     return isinstance(value, annotation)
+
+
+def _has_parts(value: tuple, kinds: tuple) -> bool:
+    if kinds[-1:] == (Ellipsis,):
+        kinds = kinds[:1] * len(value)
+    return len(kinds) == len(value) and all(map(is_instance, value, kinds))
 
 
 def is_typed(annotation: Any) -> bool:

@@ -68,7 +68,10 @@ class Column:
             return ""
         if self.form is None or isinstance(value, str):
             return str(value)
-        return format(value, self.form).replace("%", " %")
+        try:
+            return format(value, self.form).replace("%", " %")
+        except (TypeError, ValueError):  # of a document that holds something else: it is shown as it is
+            return str(value)
 
 
 @dataclasses.dataclass(frozen=True)

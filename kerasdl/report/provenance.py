@@ -1,5 +1,6 @@
 """Sections on the origin and results of a run: recipe, receipt, exported files."""
 
+import contextlib
 import json
 import re
 import shlex
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.errors import RunFailedError
+from kerasdl.files import read_json
 from kerasdl.inference.endpoint import figure_of
 from kerasdl.report.blocks import Block, Code, Column, Figure, Figures, Notice, Section, Table, Text
+from kerasdl.runs.documents import ShownCard
 from kerasdl.runs.record import Record, flat
 from kerasdl.runs.state import num_epochs
 
@@ -55,7 +59,7 @@ def _bundle(
         return [Notice(f"The bundle {name} {what}: it was moved, deleted or replaced.", "warning"), table]
     rows = card["artefacts"]
     own = {
-        key: value for key, value in columns.items() if any(figure_of(row, key) is not None for row in rows)
+        key: value for key, value in columns.items() if any(is_number(figure_of(row, key)) for row in rows)
     }
     titles = [Column("file"), Column("kind"), Column("size (kB)", ",.1f")]
     titles += [Column(title, form) for title, form in own.values()]
@@ -63,12 +67,12 @@ def _bundle(
     rows, failed = [], []
     for row in card["artefacts"]:
         if "error" in row:
-            failed.append(Notice(f"{row['file']} could not be exported: {row['error']}", "error"))
+            failed.append(Notice(f"{row.get('file')} could not be exported: {row['error']}", "error"))
             continue
-        figures = [figure_of(row, key) for key in own]
-        rows.append([
-            row["file"], row["kind"], row["bytes"] / 1e3, *figures, row.get("latency_ms"), row["sha256"][:16]
-        ])  # fmt: skip
+        figures = [value if is_number(value := figure_of(row, key)) else None for key in own]
+        size = row["bytes"] / 1e3 if "bytes" in row else None
+        hash_shown = row.get("sha256", "")[:16]
+        rows.append([row.get("file"), row.get("kind"), size, *figures, row.get("latency_ms"), hash_shown])
     said = f"Each file was reopened in its own runtime and compared on {card['examples']:,} test examples."
     check = Notice(
         "To prove that they are still what was exported:", command=f"kerasdl verify {shlex.quote(name)}"
@@ -76,15 +80,16 @@ def _bundle(
     return [Text(said), Table(f"Bundle {name}", titles, rows, sortable=True), *failed, check]
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether a value of a document is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _card(record: Record, name: str) -> dict[str, Any] | None:
     """Read a bundle's card, found from here or beside the folder of the runs."""
     for path in (Path(name), *(folder / name for folder in record.run.path.resolve().parents[1:3])):
-        try:
-            card = json.loads((path / "card.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(card, dict) and {"artefacts", "files", "examples"} <= card.keys():
-            return card
+        with contextlib.suppress(OSError, RunFailedError):  # to the page it is as if it were not there
+            return read_json(path / "card.json", needed=True, shape=ShownCard)
     return None
 
 

@@ -1,6 +1,5 @@
 """Compares a run with its repetition: data, weights, history and metrics."""
 
-import csv
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.runs import receipt
+from kerasdl.runs import receipt, record
 from kerasdl.runs.folder import Run
 
 _RELATIVE = 0.05  # tolerance of a figure without an interval, such as older runs have
@@ -123,7 +122,7 @@ def _largest_difference(first: Run, second: Run) -> float | None:
 
 
 def _data_row(first: Run, second: Run) -> Row:
-    prints = [run.read_json("receipt.json")["data"]["fingerprint"] for run in (first, second)]
+    prints = [run.data()["fingerprint"] for run in (first, second)]
     return Row("data (fingerprint)", prints[0][:16], prints[1][:16], prints[0] == prints[1])
 
 
@@ -147,10 +146,8 @@ def _history_rows(first: Run, second: Run) -> list[Row]:
 
 
 def _history(run: Run) -> list[dict[str, str]]:
-    with (run.path / "history.csv").open(newline="") as file:
-        return [
-            {name: text for name, text in row.items() if name != "seconds"} for row in csv.DictReader(file)
-        ]
+    rows = record.rows_of(run.path / "history.csv")
+    return [{name: text for name, text in row.items() if name != "seconds"} for row in rows]
 
 
 def _distance(left: Mapping[str, str], right: Mapping[str, str], name: str) -> float:
@@ -164,9 +161,10 @@ def _distance(left: Mapping[str, str], right: Mapping[str, str], name: str) -> f
 
 def _figure_rows(first: Run, second: Run) -> list[Row]:
     """Compare the test metrics; those with an interval decide, or else those that tables show."""
-    left, right = (run.read_json("metrics.json")["test"] for run in (first, second))
-    intervals = [name for name in left if _is_number(left[name]) and left.get(f"{name}_interval")]
-    decide = intervals or [name for name in first.recipe().task.columns if _is_number(left.get(name))]
+    left, right = (run.read_json("metrics.json").get("test") or {} for run in (first, second))
+    known = [name for name in left if _is_number(left[name])]
+    intervals = [name for name in known if _is_interval(left.get(f"{name}_interval"))]
+    decide = intervals or [name for name in first.recipe().task.columns if name in known]
     rows = []
     for name in left:
         if not _is_number(left[name]):
@@ -184,6 +182,10 @@ def _figure_rows(first: Run, second: Run) -> list[Row]:
         shown = f"{other:.6g}" if _is_number(other) else str(other)
         rows.append(Row(f"test {name}", text, shown, same if name in decide else None))
     return rows
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _is_number(value: Any) -> bool:

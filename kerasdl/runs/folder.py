@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.files import UNFINISHED, next_version, read_json, replacing, writing
+from kerasdl.errors import UsageError
+from kerasdl.files import UNFINISHED, damaged, next_version, parsing, read_json, replacing, writing
 from kerasdl.recipe import Config, Recipe, python_file, type_of
-from kerasdl.recipe.document import from_json, to_json
+from kerasdl.recipe.document import from_file, to_json
 from kerasdl.recipe.own_files import OwnFiles
-from kerasdl.runs import links
+from kerasdl.runs import documents, links
 
 if TYPE_CHECKING:
     import keras
@@ -55,7 +55,7 @@ class Run:
     def recipe(self) -> Recipe:
         """Read the recipe, with the classes of the user's own recipe file."""
         try:
-            return from_json(self.recipe_file.read_text(), folder=self.path)
+            return from_file(self.recipe_file)
         except UsageError as error:
             raise UsageError(f"{self.recipe_file}: {error}") from error
 
@@ -68,15 +68,16 @@ class Run:
         """
         if not self.model_file.is_file():
             raise UsageError(f"{self.path} holds no model.keras: the run ended before its first epoch did.")
-        try:
-            with zipfile.ZipFile(self.model_file):
-                return load_network(self.model_file, self.recipe().model)
-        except zipfile.BadZipFile as error:
-            raise RunFailedError(f"{self.model_file} is damaged ({error}). Train again.") from error
+        model = self.recipe().model
+        with parsing(self.model_file):
+            zipfile.ZipFile(self.model_file).close()
+            return load_network(self.model_file, model)
 
     def labels(self) -> tuple[str, ...]:
         """Read the class names."""
-        return tuple((self.path / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1])
+        path = self.path / "labels.txt"
+        with parsing(path):
+            return tuple(path.read_text(encoding="utf-8").split("\n")[:-1])
 
     def write(self, name: str, content: str | Mapping[str, Any]) -> None:
         """Write a text file, or a mapping as JSON, atomically."""
@@ -166,7 +167,17 @@ class Run:
         Raises:
             RunFailedError: when it is damaged.
         """
-        return read_json(self.path / name)
+        return read_json(self.path / name, shape=documents.SHAPES.get(name, dict))
+
+    def data(self) -> dict[str, Any]:
+        """Return the description of the data that the run was trained on.
+
+        Raises:
+            RunFailedError: when the receipt is damaged or missing.
+        """
+        if (found := self.read_json("receipt.json").get("data")) is None:
+            raise damaged(self.path / "receipt.json", "it lacks data")
+        return found
 
 
 def load_network(file: Path, model: Config) -> "keras.Model":

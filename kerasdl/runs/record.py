@@ -4,18 +4,15 @@ import csv
 import dataclasses
 import json
 import math
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasdl.files import damaged
+from kerasdl.files import TRAIN_AGAIN, damaged, parsing, read_arrays
 from kerasdl.recipe.document import leaves
 from kerasdl.runs.folder import Run, open_run
-
-_REPAIR = "Train again."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Record:
         """Fingerprint of the data."""
         return self.receipt.get("data", {}).get("fingerprint")
 
-    def arrays(self, name: str, *needed: str, repair: str = _REPAIR) -> dict[str, np.ndarray] | None:
+    def arrays(self, name: str, *needed: str, repair: str = TRAIN_AGAIN) -> dict[str, np.ndarray] | None:
         """Read an .npz file of the run; None where it was not written.
 
         Args:
@@ -80,13 +77,7 @@ class Record:
             RunFailedError: when it is damaged.
         """
         path = self.run.path / name
-        if not path.is_file():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return {key: file[key] for key in (*needed, *file.files)}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise damaged(path, error, repair) from error
+        return read_arrays(path, *needed, repair=repair) if path.is_file() else None
 
 
 def read(path: str | Path) -> Record:
@@ -122,16 +113,24 @@ def _text(value: Any) -> str:
     return "none" if isinstance(value, Mapping) or value is None else str(value)
 
 
-def _history(path: Path) -> list[dict[str, float | None]]:
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a `history.csv` as texts; empty where there is none.
+
+    Raises:
+        RunFailedError: when it is damaged.
+    """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
-            return [
-                {name: _finite(text) for name, text in row.items() if name} for row in csv.DictReader(file)
-            ]
-        except ValueError as error:
-            raise damaged(path, error) from error
+    with parsing(path), path.open(newline="", encoding="utf-8") as file:
+        rows = [{name: text for name, text in row.items() if name} for row in csv.DictReader(file)]
+        if any(not math.isfinite(float(row.get("epoch") or "nan")) for row in rows):
+            raise damaged(path, "a row has no number of its epoch")
+    return rows
+
+
+def _history(path: Path) -> list[dict[str, float | None]]:
+    with parsing(path):
+        return [{name: _finite(text) for name, text in row.items()} for row in rows_of(path)]
 
 
 def _finite(text: str | None) -> float | None:

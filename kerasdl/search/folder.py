@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from kerasdl.files import next_version, read_json, writing
 from kerasdl.public import current_name
@@ -23,6 +23,22 @@ _log = logging.getLogger(__name__)
 FILE_NAME = "search.json"
 #: Settings of the recipe that may differ in a search that is continued.
 _FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
+
+
+class Document(TypedDict):
+    """`search.json`: the settings of a search, and whether it has ended."""
+
+    name: str
+    tuner: str
+    method: str
+    objectives: list[str]
+    constraints: list[str]
+    pipeline: str
+    max_trials: int | None
+    command: str
+    identity: NotRequired[dict[str, Any] | None]
+    finished: NotRequired[bool]
+    exhausted: NotRequired[bool]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,4 +178,4 @@ def keep_sources(folder: Run, recipe: Recipe, recipe_source: Path | None, space_
 def read_document(path: Path) -> dict[str, Any]:
     """Read the settings of a search; empty where the folder is not a search folder."""
     file = path / FILE_NAME
-    return read_json(file, "Start another search with --new.")
+    return read_json(file, "Start another search with --new.", shape=Document)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kerasdl.errors import UsageError
+from kerasdl.files import parsing
 from kerasdl.search.folder import read_document
 from kerasdl.search.objectives import Constraint, Objective, is_dominated, parse_constraint, parse_objective
 from kerasdl.search.space import Parameter, from_keras_tuner
@@ -120,7 +121,12 @@ def read(path: str | Path) -> SearchRecord:
     states = files.read_states(path)
     objectives = tuple(map(parse_objective, document["objectives"]))
     constraints = tuple(map(parse_constraint, document["constraints"]))
-    trials = [_trial(path, document["name"], state, objectives[0], constraints) for state in states.values()]
+    with parsing(path, files.REPAIR):
+        trials = [
+            _trial(path, document["name"], state, objectives[0], constraints) for state in states.values()
+        ]
+    with parsing(path / "oracle.json", files.REPAIR):
+        space = from_keras_tuner(files.read_oracle(path).get("hyperparameters", {}).get("space", ()))
     return SearchRecord(
         path=path,
         name=document["name"],
@@ -128,7 +134,7 @@ def read(path: str | Path) -> SearchRecord:
         method=document["method"],
         objectives=objectives,
         constraints=constraints,
-        space=from_keras_tuner(files.read_oracle(path).get("hyperparameters", {}).get("space", ())),
+        space=space,
         trials=tuple(sorted(trials, key=lambda trial: trial.number)),
         pipeline=document["pipeline"],
         max_trials=document["max_trials"],
@@ -140,15 +146,19 @@ def read(path: str | Path) -> SearchRecord:
 def _trial(
     path: Path, name: str, state: Mapping[str, Any], first: Objective, constraints: tuple[Constraint, ...]
 ) -> TrialRecord:
-    message = state["message"] or ""
+    message = state.get("message") or ""
     status = {"COMPLETED": "completed", "FAILED": "failed"}.get(state["status"], "running")
     if status == "completed" and message.startswith(PRUNED):
         status = "pruned"
     observed = {
-        figure: {part["step"]: sum(part["value"]) / len(part["value"]) for part in metric["observations"]}
+        figure: {
+            part["step"]: sum(part["value"]) / len(part["value"])
+            for part in metric["observations"]
+            if part["value"]
+        }
         for figure, metric in state["metrics"]["metrics"].items()
     }
-    figures = {} if status == "running" else _at(observed, state["best_step"])
+    figures = {} if status == "running" else _at(observed, state.get("best_step"))
     values = state["hyperparameters"]["values"]
     return TrialRecord(
         number=int(state["trial_id"]),
@@ -163,7 +173,7 @@ def _trial(
     )
 
 
-def _at(observed: Mapping[str, Mapping[int, float]], step: int) -> dict[str, float]:
+def _at(observed: Mapping[str, Mapping[int, float]], step: int | None) -> dict[str, float]:
     return {
         name: values[step] for name, values in observed.items() if math.isfinite(values.get(step, math.nan))
     }

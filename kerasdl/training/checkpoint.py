@@ -26,7 +26,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.files import UNFINISHED, flush_to_disk, hash_file, link_or_copy
+from kerasdl.files import UNFINISHED, flush_to_disk, hash_file, link_or_copy, parsing, read_json
+from kerasdl.runs.documents import State
 from kerasdl.training.devices import Devices
 
 _log = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ class Checkpoint:
     def _values(self, *, metrics: bool) -> dict[str, list[np.ndarray]]:
         """Read the values of the metrics or of all others, one for each replica where they differ."""
         found: dict[str, list[np.ndarray]] = {}
-        with np.load(self.path / "variables.npz", allow_pickle=False) as saved:
+        path, repair = self.path / "variables.npz", f"Delete {self.path}, so that the one before it counts."
+        with parsing(path, repair), np.load(path, allow_pickle=False) as saved:
             for name in sorted(name for name in saved.files if name.startswith(_METRICS) == metrics):
                 found.setdefault(name.rpartition("/")[0], []).append(saved[name])
         return found
@@ -140,7 +142,10 @@ def newest(folder: Path) -> Checkpoint | None:
         if damage := _damage(path):
             _log.warning(f"{path} is damaged ({damage}); it is left out.")
             continue
-        return Checkpoint(path, json.loads((path / "state.json").read_text(encoding="utf-8")))
+        state = read_json(
+            path / "state.json", f"Delete {path}, so that the one before it counts.", shape=State
+        )
+        return Checkpoint(path, state)
     return None
 
 

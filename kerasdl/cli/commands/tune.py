@@ -153,12 +153,15 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     parser.description = "Show the trials of a search so far, and write its report again."
     parser.add_argument("search", type=Path, metavar="SEARCH", help="folder such as searches/lenet5/1")
     values = parser.parse(arguments)
+    from kerasdl.files import parsing
     from kerasdl.search import record
     from kerasdl.search.show import page
+    from kerasdl.search.trials.files import REPAIR
 
     found = record.read(values.search)
-    try:
-        page.write(found)
-    except OSError as error:  # the trials can be shown all the same
-        terminal.say(f"The report was not written again: {error}", file=sys.stderr)
-    return _finish(found)
+    with parsing(values.search, REPAIR):
+        try:
+            page.write(found)
+        except OSError as error:  # the trials can be shown all the same
+            terminal.say(f"The report was not written again: {error}", file=sys.stderr)
+        return _finish(found)

@@ -10,9 +10,9 @@ import keras_tuner
 from keras_tuner.engine import base_tuner
 
 from kerasdl.errors import UsageError
-from kerasdl.files import replacing
+from kerasdl.files import parsing, replacing
 from kerasdl.recipe import Recipe, catalog, python_file, replace
-from kerasdl.recipe.document import from_json
+from kerasdl.recipe.document import from_file
 from kerasdl.search.folder import hash_code
 from kerasdl.search.keras_tuner.private import tuner_file
 from kerasdl.search.trials import files
@@ -99,8 +99,9 @@ def recipe_of_trial(path: Path, number: int) -> Recipe:
         raise UsageError(
             f"{path} has no trial {number}; it has {', '.join(map(str, sorted(states))) or 'none'}."
         )
-    hp = keras_tuner.HyperParameters.from_config(states[number]["hyperparameters"])
-    recipe = from_json((path / "recipe.json").read_text(), folder=path)
+    with parsing(files.trial_file(path, str(number)), files.REPAIR):
+        hp = keras_tuner.HyperParameters.from_config(states[number]["hyperparameters"])
+    recipe = from_file(path / "recipe.json")
     return recipe_of(_space_of(path / "space.py", recipe.name), recipe, hp)
 
 

@@ -1,11 +1,61 @@
 """The files that Keras Tuner keeps of a search: `oracle.json` and `trial_<id>/trial.json`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from kerasdl.files import damaged, read_json
 
-_REPAIR = "Restore it, or start another search with --new."
+REPAIR = "Restore it, or start another search with --new."
+
+
+class HyperParameters(TypedDict):
+    """`keras_tuner.HyperParameters.get_config()`."""
+
+    space: list[dict[str, Any]]
+    values: dict[str, str | float | bool | None]
+
+
+class Oracle(TypedDict):
+    """`oracle.json`, as far as it is read here."""
+
+    hyperparameters: HyperParameters
+    start_order: list[str]
+    end_order: list[str]
+
+
+class Observation(TypedDict):
+    """The values of a metric at a step."""
+
+    value: list[float]
+    step: int
+
+
+class Metric(TypedDict):
+    """All values of a metric."""
+
+    observations: list[Observation]
+
+
+class Metrics(TypedDict):
+    """The metrics of a trial by name."""
+
+    metrics: dict[str, Metric]
+
+
+class TrialState(TypedDict):
+    """`trial.json`, as far as it is read here."""
+
+    trial_id: str
+    status: str
+    message: NotRequired[str | None]
+    best_step: NotRequired[int | None]
+    metrics: Metrics
+    hyperparameters: HyperParameters
+
+
+def trial_file(path: Path, key: str) -> Path:
+    """Return the file of a trial's state."""
+    return path / f"trial_{key}" / "trial.json"
 
 
 def folders(path: Path) -> dict[str, Path]:
@@ -22,10 +72,7 @@ def read_oracle(path: Path) -> dict[str, Any]:
     file = path / "oracle.json"
     if not file.is_file() and not list(path.glob("trial_*/trial.json")):
         return {}
-    oracle = read_json(file, _REPAIR, needed=True)
-    if not {"start_order", "end_order", "hyperparameters"} <= oracle.keys():
-        raise damaged(file, "it lacks what Keras Tuner writes", _REPAIR)
-    return oracle
+    return read_json(file, REPAIR, needed=True, shape=Oracle)
 
 
 def read_states(path: Path) -> dict[str, dict[str, Any]]:
@@ -36,11 +83,14 @@ def read_states(path: Path) -> dict[str, dict[str, Any]]:
     """
     oracle = read_oracle(path)
     states = {
-        key: read_json(path / f"trial_{key}" / "trial.json", _REPAIR, needed=True)
+        key: read_json(trial_file(path, key), REPAIR, needed=True, shape=TrialState)
         for key in oracle.get("start_order", ())
     }
+    for key, state in states.items():
+        if not key.isdecimal() or state["trial_id"] != key:
+            raise damaged(trial_file(path, key), f"it is not the file of a trial {key!r}", REPAIR)
     for key, folder in folders(path).items():
         file = folder / "trial.json"
-        if key not in states and file.is_file() and read_json(file, _REPAIR).get("status") != "RUNNING":
-            raise damaged(path / "oracle.json", f"it does not know {folder.name}, which has ended", _REPAIR)
+        if key not in states and file.is_file() and read_json(file, REPAIR).get("status") != "RUNNING":
+            raise damaged(path / "oracle.json", f"it does not know {folder.name}, which has ended", REPAIR)
     return states

@@ -13,7 +13,7 @@ import h5py
 import keras
 
 from kerasdl.errors import UsageError
-from kerasdl.files import hash_file
+from kerasdl.files import hash_file, parsing
 from kerasdl.network import parts
 from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.private.keras import own_trainable_weights, own_weights
@@ -51,7 +51,8 @@ class Source:
 
         Size and channels stay the recipe's own where it gives them. Adopting twice changes nothing.
         """
-        theirs = self._preprocessing()
+        with parsing(self.path, _ADVICE, UsageError):
+            theirs = self._preprocessing()
         if theirs is None or recipe.preprocessing == (adopted := _adopted(recipe.preprocessing, theirs)):
             return recipe
         changes = _changes(recipe.preprocessing, adopted)
@@ -71,12 +72,8 @@ class Source:
         Raises:
             UsageError: when the weights are not those of such a network, or the file is damaged.
         """
-        try:
+        with parsing(self.path, "Copy it again.", UsageError):
             left = self._load(network, class_names)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise UsageError(
-                f"{self.path} is damaged, or no file of weights ({error}). Copy it again."
-            ) from error
         count = len(parts.layers(network))
         names = f"; left as initialised: {', '.join(layer.path for layer in left)}" if left else ""
         _log.info(f"Loaded {count - len(left)} of {count} layers with weights from {self.path}{names}")

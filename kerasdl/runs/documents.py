@@ -1,0 +1,282 @@
+"""The declared shapes of the JSON documents of runs and bundles, for `files.read_json`.
+
+Earlier versions wrote fewer keys: only what a reader cannot do without is required.
+"""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Tensor(TypedDict):
+    """One tensor of an example: `data.dataset.Spec.describe`."""
+
+    shape: list[int | None]
+    dtype: str
+    class_names: NotRequired[list[str]]
+    mean: NotRequired[list[float]]
+    std: NotRequired[list[float]]
+
+
+class Data(TypedDict):
+    """The description of the data: `data.dataset.Dataset.describe`."""
+
+    fingerprint: str
+    features: Tensor | dict[str, Any]
+    targets: NotRequired[Tensor | dict[str, Any]]
+    class_names: NotRequired[list[str]]
+    examples: NotRequired[dict[str, int]]
+
+
+class Part(TypedDict):
+    """A recipe, or a part of one: `recipe.document.encode`."""
+
+    type: str
+    fields: dict[str, Any]
+
+
+class AnyPart(TypedDict, total=False):
+    """A part of a recipe as a page shows it: `Part`, or what an earlier version wrote."""
+
+    type: str
+    fields: dict[str, Any]
+
+
+class Fields(TypedDict, total=False):
+    """The fields of a recipe that are shown."""
+
+    name: str
+    model: AnyPart | None
+    data: AnyPart | None
+    task: AnyPart | None
+    epochs: int
+    gradient_accumulation_steps: int
+
+
+class RecipeDocument(TypedDict, total=False):
+    """`recipe.json`; it is decoded, and checked further, by `recipe.document`."""
+
+    type: str
+    fields: Fields
+
+
+class Hardware(TypedDict, total=False):
+    """The machine: `machine.hardware`."""
+
+    processor: str
+    cores: int | None
+    gpus: list[str]
+
+
+class Resumed(TypedDict):
+    """What was different when a run was resumed."""
+
+    changes: list[str]
+
+
+class Receipt(TypedDict, total=False):
+    """`receipt.json`: `runs.receipt.make`."""
+
+    command: list[str]
+    started: str
+    versions: dict[str, str]
+    git_revision: str | None
+    hardware: Hardware
+    devices: str
+    settings: dict[str, Any]
+    seed: int
+    deterministic: bool
+    data: Data
+    parameters: int
+    weights_sha256: str
+    artefacts: dict[str, dict[str, str]]
+    resumed: list[Resumed]
+
+
+class Options(TypedDict, total=False):
+    """Options of a run besides training."""
+
+    exported_dir: str
+    export: bool
+    embed_samples: bool
+    new_signature: bool
+
+
+class Status(TypedDict, total=False):
+    """`status.json`: stage and position of a run."""
+
+    stage: str
+    started: str
+    updated: str
+    options: Options
+    epoch: int | None
+    epochs: int | None
+    step: int | None
+    steps_per_epoch: int | None
+    elapsed_seconds: float | None
+    stopped: str | None
+    error: str | None
+
+
+class Metrics(TypedDict, total=False):
+    """`metrics.json`: best epoch and the figures of the test split, which are the task's."""
+
+    best_epoch: int | None
+    epochs: int
+    test: dict[str, Any] | None
+
+
+class Identity(TypedDict):
+    """`identity.json`: what a resumed run must share with its checkpoint."""
+
+    recipe: Part
+    recipe_file: str | None
+    fingerprint: str
+    versions: dict[str, str]
+
+
+class PositionState(TypedDict):
+    """The state of `training.callbacks.position.Position`."""
+
+    steps_per_epoch: int
+    epoch: int
+    step: int
+    num_updates: int
+    seconds: float
+    epoch_seconds: float
+    stopped: str | None
+
+
+class BestState(TypedDict):
+    """The state of `training.callbacks.best.Best`."""
+
+    best_epoch: int | None
+    best_score: list[float] | None
+
+
+class PlateauState(TypedDict):
+    """The state of `training.callbacks.best.Plateau`."""
+
+    last_drop: int
+
+
+class HistoryState(TypedDict):
+    """The state of `training.callbacks.history.History`."""
+
+    rows: list[dict[str, float]]
+
+
+class State(TypedDict):
+    """`state.json` of a checkpoint."""
+
+    position: PositionState
+    best: BestState
+    plateau: PlateauState
+    history: HistoryState
+    phase: NotRequired[int]
+    identity: Identity
+
+
+class File(TypedDict):
+    """One file of a bundle."""
+
+    sha256: str
+
+
+class Made(TypedDict):
+    """The row of an exported file: `export.bundle`; its figures are the endpoint's."""
+
+    file: str
+    kind: str
+    endpoint: str
+    endpoints: dict[str, dict[str, Any]]
+    bytes: int
+    sha256: str
+    latency_ms: NotRequired[float]
+
+
+class Failed(TypedDict):
+    """The row of a file that could not be exported."""
+
+    file: str
+    kind: str
+    error: str
+
+
+class Shown(TypedDict, total=False):
+    """The row of an exported file, as far as a run's page shows it."""
+
+    file: str
+    kind: str
+    bytes: int
+    sha256: str
+    latency_ms: float
+    error: str
+
+
+class ShownCard(TypedDict):
+    """`card.json` of a bundle, as far as a run's page shows it."""
+
+    artefacts: list[Shown]
+    files: dict[str, File]
+    examples: int
+
+
+class Array(TypedDict):
+    """An array as JSON: `export.card.encode_array`."""
+
+    dtype: str
+    shape: list[int]
+    base64: str | list[str]
+
+
+class SampledEndpoint(TypedDict):
+    """The embedded samples of an endpoint: its inputs, and the outputs of each file."""
+
+    inputs: dict[str, Array]
+    outputs: dict[str, dict[str, Array]]
+
+
+class Samples(TypedDict):
+    """The examples that a bundle holds, and the answers to them at export."""
+
+    labels: dict[str, Any]
+    endpoints: dict[str, SampledEndpoint]
+
+
+class Card(TypedDict):
+    """`card.json` of a bundle, as far as it says what its files are."""
+
+    name: str
+    artefacts: list[Made | Failed]
+    files: dict[str, File]
+    samples: Samples | None
+    calibration: NotRequired[dict[str, Any]]
+
+
+class Judged(TypedDict):
+    """The fields of a recipe that tell how answers are judged."""
+
+    task: Part
+    data: Part
+
+
+class JudgedRecipe(TypedDict):
+    """A recipe in a card."""
+
+    fields: Judged
+
+
+class JudgedCard(TypedDict):
+    """`card.json` of a bundle of a run, as far as it says how answers are judged."""
+
+    recipe: JudgedRecipe
+    data: Data
+
+
+#: Shape of each file of a run.
+SHAPES: dict[str, Any] = {
+    "recipe.json": RecipeDocument,
+    "receipt.json": Receipt,
+    "status.json": Status,
+    "metrics.json": Metrics,
+    "identity.json": Identity,
+}
