@@ -104,7 +104,7 @@ def _is_union(shape: Any) -> bool:
 
 def _expected(shape: Any) -> str:
     if _is_union(shape):
-        return " or ".join(map(_expected, get_args(shape)))
+        return " or ".join(dict.fromkeys(map(_expected, get_args(shape))))
     if get_origin(shape) is Literal:
         return f"one of {', '.join(map(str, get_args(shape)))}"
     if (get_origin(shape) or shape) is list:

@@ -38,7 +38,8 @@ def write_report(run: Run) -> Path:
     """
     read = record.read(run.path)
     task, problem = _task(read) if read.test else (None, "")
-    found: list[Section | None] = [provenance.overview(read)]
+    with parsing(run.path / "receipt.json"):
+        found: list[Section | None] = [provenance.overview(read)]
     tested = _test_sections(read, task)
     charts = Section("Training", _training(read))
     found += [*tested[:1], charts, *tested[1:]]

@@ -150,6 +150,7 @@ class BestState(TypedDict):
 
     best_epoch: int | None
     best_score: list[float] | None
+    best_figures: NotRequired[dict[str, float]]
 
 
 class PlateauState(TypedDict):

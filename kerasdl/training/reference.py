@@ -12,7 +12,7 @@ from kerasdl.data.dataset import Dataset
 from kerasdl.data.passes import split_batches
 from kerasdl.data.trees import Tree, map_leaves
 from kerasdl.errors import RunFailedError
-from kerasdl.files import replacing
+from kerasdl.files import parsing, read_arrays, replacing
 from kerasdl.inference.endpoint import Arrays, differences
 from kerasdl.network.network import Network
 from kerasdl.runs.folder import Run
@@ -82,13 +82,14 @@ def check(run: Run, network: keras.Model, data: Dataset) -> None:
     file = run.path / FILE_NAME
     if not file.is_file():
         return
-    with np.load(file, allow_pickle=False) as saved:
-        if str(saved["data"]) != data.fingerprint:
-            return
-        dtype = str(saved["dtype"])
-        expected = {name.removeprefix("outputs/"): saved[name] for name in saved.files if "/" in name}
+    saved = read_arrays(file, "data", "dtype")
+    if str(saved["data"]) != data.fingerprint:
+        return
+    dtype = str(saved["dtype"])
+    expected = {name.removeprefix("outputs/"): value for name, value in saved.items() if "/" in name}
     actual = Reference(data).answers(network)
-    found = differences(expected, actual, None).get("max_difference", 0.0)
+    with parsing(file):
+        found = differences(expected, actual, None).get("max_difference", 0.0)
     if not found <= _TOLERANCES[dtype]:
         raise RunFailedError(
             f"{run.model_file} is not the network that was trained: for the same validation examples "
