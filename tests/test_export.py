@@ -716,6 +716,17 @@ def test_endpoints_that_are_not_the_first_are_judged_too(
     assert list((tmp_path / "coder").iterdir()) == []
 
 
+def test_serving_bytes_of_no_picture_is_no_answer(bundle, images):
+    predictor = opened(bundle, "saved_model.pb")
+    encoded = np.array([tf.io.encode_png(image).numpy() for image in images[:2]], object)
+    for count in (0, 1, 2):
+        found = predictor.call("serving_bytes", {"image_bytes": encoded[:count]})
+        expected = predictor.call("serving_default", {"images": images[:count]})
+        assert found["probabilities"].shape == (count, 3)
+        assert found["class_ids"].shape == (count,)
+        np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-6)
+
+
 def test_serving_bytes_is_compared_with_keras(bundle, spec, batches):
     def turned(image_bytes):
         outputs = spec.endpoints[1].function(image_bytes)
