@@ -116,12 +116,20 @@ class Status(TypedDict, total=False):
     error: str | None
 
 
+class Verdict(TypedDict):
+    """What is wrong with a result, and a command to try: `jobs.verdicts`."""
+
+    text: str
+    advice: str
+
+
 class Metrics(TypedDict, total=False):
     """`metrics.json`: best epoch and the figures of the test split, which are the task's."""
 
     best_epoch: int | None
     epochs: int
     test: dict[str, Any] | None
+    verdicts: list[Verdict]
 
 
 class Identity(TypedDict):

@@ -14,6 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from kerasdl import terminal
 from kerasdl.search.keras_tuner import private
 from kerasdl.search.remote import client
+from kerasdl.search.trials.files import read_oracle
 
 _log = logging.getLogger(__name__)
 
@@ -161,10 +162,10 @@ def hold(oracle: Any, folder: Path) -> list[str]:
 
     Those of a search on one machine are dropped: its workers ended with it.
     """
-    state = json.loads((folder / "oracle.json").read_text())
+    state = read_oracle(folder)
     held = {
         tuner: trial_id
-        for tuner, trial_id in state["ongoing_trials"].items()
+        for tuner, trial_id in state.get("ongoing_trials", {}).items()
         if "/" in tuner and trial_id in oracle.waiting
     }
     for tuner, trial_id in held.items():

@@ -20,6 +20,7 @@ from typing import Any
 
 from kerasdl import environment, terminal
 from kerasdl.errors import MachineError, RunFailedError, UsageError
+from kerasdl.files import read_json
 from kerasdl.recipe import trust
 from kerasdl.search.objectives import SHORT
 from kerasdl.training.interruption import Interrupted
@@ -214,7 +215,7 @@ def _of_artefacts(job: Job, columns: set[str]) -> dict[str, float]:
         return {}
     cards = sorted((job.folder / "exported").glob("*/*/card.json"), key=lambda path: int(path.parent.name))
     figures: dict[str, float] = {}
-    for row in json.loads(cards[-1].read_text())["artefacts"]:
+    for row in read_json(cards[-1])["artefacts"]:
         if "error" in row:
             raise RunFailedError(f"{row['file']} could not be exported: {row['error']}")
         numbers = {key: row[key] for key in columns if isinstance(row.get(key), (int, float))}
