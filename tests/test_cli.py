@@ -116,23 +116,25 @@ def test_verify_and_export(here, capsys):
     assert (
         main(["export", "runs/lenet5/1", "--formats", "onnx", "--exported-dir", "other", "--no-samples"]) == 0
     )
-    folder = here / "other/lenet5/1"
+    folder = here / "other/lenet5-onnx/1"
     assert {path.name for path in folder.iterdir()} == {"lenet5.onnx", "labels.txt", "card.json", "README.md"}
-    command = "predict other/lenet5/1/lenet5.onnx"
+    command = "predict other/lenet5-onnx/1/lenet5.onnx"
     assert f"kerasdl {command} some.png" in capsys.readouterr().out
     assert main([*command.split(), "zero.png"]) == 0
     assert capsys.readouterr().out.startswith("zero.png  0  ")
-    assert "one of the files in it: lenet5.onnx" in refused(capsys, "predict", "other/lenet5/1", "zero.png")
+    assert "one of the files in it: lenet5.onnx" in refused(
+        capsys, "predict", "other/lenet5-onnx/1", "zero.png"
+    )
 
 
 def test_verify_names_the_changed_file(here, capsys):
     assert main(["export", "runs/lenet5/1", "--formats", "onnx", "--exported-dir", "broken"]) == 0
-    file = here / "broken/lenet5/1/lenet5.onnx"
+    file = here / "broken/lenet5-onnx/1/lenet5.onnx"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     capsys.readouterr()
-    assert main(["verify", "broken/lenet5/1"]) == 1
+    assert main(["verify", "broken/lenet5-onnx/1"]) == 1
     assert "lenet5.onnx" in capsys.readouterr().err
 
 

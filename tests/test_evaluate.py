@@ -482,10 +482,10 @@ def test_export_calibrates_a_run_that_was_trained_without(place, tmp_path, monke
         "--no-samples",
     ]
     assert cli.main(arguments) == 0
-    assert "calibration" not in bundles.read_card(tmp_path / "net/1")
+    assert "calibration" not in bundles.read_card(tmp_path / "net-onnx/1")
     assert cli.main([*arguments, "--calibrate"]) == 0
     assert fitted_of(copied) == fitted_of(run)
-    assert bundles.read_card(tmp_path / "net/2")["calibration"] == fitted_of(run)
+    assert bundles.read_card(tmp_path / "net-onnx/2")["calibration"] == fitted_of(run)
 
 
 def test_train_has_the_flag(capsys):

@@ -25,6 +25,15 @@ FILE_NAME = "search.json"
 _FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
 
 
+class Progress(TypedDict, total=False):
+    """`search.json`, as far as it tells whether to continue a search."""
+
+    identity: dict[str, Any] | None
+    max_trials: int | None
+    finished: bool
+    exhausted: bool
+
+
 class Document(TypedDict):
     """`search.json`: the settings of a search, and whether it has ended."""
 
@@ -175,7 +184,7 @@ def keep_sources(folder: Run, recipe: Recipe, recipe_source: Path | None, space_
     folder.write("recipe.json", to_json(recipe))
 
 
-def read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path, shape: Any = Progress) -> dict[str, Any]:
     """Read the settings of a search; empty where the folder is not a search folder."""
     file = path / FILE_NAME
-    return read_json(file, "Start another search with --new.", shape=Document)
+    return read_json(file, "Start another search with --new.", shape=shape)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kerasdl.errors import UsageError
 from kerasdl.files import parsing
-from kerasdl.search.folder import read_document
+from kerasdl.search.folder import Document, read_document
 from kerasdl.search.objectives import Constraint, Objective, is_dominated, parse_constraint, parse_objective
 from kerasdl.search.space import Parameter, from_keras_tuner
 from kerasdl.search.trials import files
@@ -111,7 +111,7 @@ def read(path: str | Path) -> SearchRecord:
         RunFailedError: when a file of it is damaged.
     """
     path = Path(path)
-    document = read_document(path)
+    document = read_document(path, Document)
     if not document:
         inside = sorted(
             str(file.parent) for depth in ("*", "*/*") for file in path.glob(f"{depth}/search.json")
