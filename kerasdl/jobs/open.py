@@ -101,7 +101,9 @@ class Target:
                 "kerasdl.load(...).predict(features) in Python."
             )
         examples = [endpoint.reads(str(file)) for file in files]
-        answers = endpoint.describe(self.predict(reading.stack(examples)))
+        outputs = self.predict(reading.stack(examples))
+        with parsing(self._described_in, "Restore it."):
+            answers = endpoint.describe(outputs)
         return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
 
     def load_data(self, text: str | None = None, *, same: bool = False) -> Dataset:

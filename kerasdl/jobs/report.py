@@ -47,12 +47,13 @@ def write_report(run: Run) -> Path:
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found += [provenance.recipe(read), provenance.receipt(read)]
     sections = [section for section in found if section is not None]
-    page = render(
-        title=read.name,
-        subtitle="Report of a training run",
-        notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
-        sections=sections,
-    )
+    with parsing(run.path / "metrics.json"):  # charts cannot draw what is not finite
+        page = render(
+            title=read.name,
+            subtitle="Report of a training run",
+            notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
+            sections=sections,
+        )
     path = run.path / FILE_NAME
     with writing(path, "The report lies in the folder of its run: make that writable."):
         run.write(FILE_NAME, page)

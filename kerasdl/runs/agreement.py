@@ -155,7 +155,7 @@ def _distance(left: Mapping[str, str], right: Mapping[str, str], name: str) -> f
         return 0.0
     try:
         return abs(float(left[name]) - float(right.get(name, "nan")))
-    except ValueError:
+    except (ValueError, TypeError):  # a cell without a number, or none at all
         return math.nan
 
 

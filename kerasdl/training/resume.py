@@ -160,8 +160,10 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _is_free(name: str, old: Any, new: Any) -> bool:
     """Tell whether a setting may change so: longer training, or another time limit."""
+    if name == "max_time":
+        return True  # any: `open_checkpoint` refuses what is over already
+    if not isinstance(old, int | None):  # of a damaged document
+        return False
     if name in ("epochs", "fine_tune_epochs"):
         return new > (old or 0)
-    if name == "early_stopping":
-        return new is None or (old is not None and new > old)
-    return name == "max_time"  # any: `open_checkpoint` refuses what is over already
+    return name == "early_stopping" and (new is None or (old is not None and new > old))
