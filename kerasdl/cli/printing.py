@@ -77,7 +77,10 @@ def _figure(row: Mapping[str, Any], name: str, form: str) -> str:
     from kerasdl.inference.endpoint import figure_of
 
     value = figure_of(row, name)
-    return "" if value is None else format(value, form)
+    try:
+        return "" if value is None else format(value, form)
+    except (TypeError, ValueError):  # of a damaged card: it is shown as it is
+        return str(value)
 
 
 def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
