@@ -15,7 +15,8 @@ from kerasdl import files, shapes
 from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.runs import agreement
-from kerasdl.runs.documents import SHAPES, Card, Data
+from kerasdl.runs.cards import Card
+from kerasdl.runs.documents import SHAPES, Data
 from kerasdl.runs.folder import open_run
 from kerasdl.training import resume
 from tests import damage

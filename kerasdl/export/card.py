@@ -15,7 +15,7 @@ from kerasdl.export.spec import ExportSpec
 from kerasdl.files import read_json
 from kerasdl.inference.endpoint import Endpoint, signature
 from kerasdl.machine import versions
-from kerasdl.runs.documents import Card
+from kerasdl.runs.cards import Card
 
 FILE_NAME = "card.json"
 

@@ -15,7 +15,7 @@ from kerasdl.export.identity import check_identity
 from kerasdl.files import damaged, parsing
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.recipe.document import decode
-from kerasdl.runs.documents import JudgedCard
+from kerasdl.runs.cards import JudgedCard
 from kerasdl.tasks.task import Task
 
 

@@ -13,7 +13,7 @@ from kerasdl.errors import RunFailedError
 from kerasdl.files import read_json
 from kerasdl.inference.endpoint import figure_of
 from kerasdl.report.blocks import Block, Code, Column, Figure, Figures, Notice, Section, Table, Text
-from kerasdl.runs.documents import ShownCard
+from kerasdl.runs.cards import ShownCard
 from kerasdl.runs.record import Record, flat
 from kerasdl.runs.state import num_epochs
 

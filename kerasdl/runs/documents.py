@@ -1,4 +1,4 @@
-"""The declared shapes of the JSON documents of runs and bundles, for `files.read_json`.
+"""The declared shapes of the JSON documents in a run folder, for `files.read_json`.
 
 Earlier versions wrote fewer keys: only what a reader cannot do without is required.
 """
@@ -182,103 +182,6 @@ class State(TypedDict):
     history: HistoryState
     phase: NotRequired[int]
     identity: Identity
-
-
-class File(TypedDict):
-    """One file of a bundle."""
-
-    sha256: str
-
-
-class Made(TypedDict):
-    """The row of an exported file: `export.bundle`; its figures are the endpoint's."""
-
-    file: str
-    kind: str
-    endpoint: str
-    endpoints: dict[str, dict[str, Any]]
-    bytes: int
-    sha256: str
-    latency_ms: NotRequired[float]
-
-
-class Failed(TypedDict):
-    """The row of a file that could not be exported."""
-
-    file: str
-    kind: str
-    error: str
-
-
-class Shown(TypedDict, total=False):
-    """The row of an exported file, as far as a run's page shows it."""
-
-    file: str
-    kind: str
-    bytes: int
-    sha256: str
-    latency_ms: float
-    error: str
-
-
-class ShownCard(TypedDict):
-    """`card.json` of a bundle, as far as a run's page shows it."""
-
-    artefacts: list[Shown]
-    files: dict[str, File]
-    examples: int
-
-
-class Array(TypedDict):
-    """An array as JSON: `export.card.encode_array`."""
-
-    dtype: str
-    shape: list[int]
-    base64: str | list[str]
-
-
-class SampledEndpoint(TypedDict):
-    """The embedded samples of an endpoint: its inputs, and the outputs of each file."""
-
-    inputs: dict[str, Array]
-    outputs: dict[str, dict[str, Array]]
-
-
-class Samples(TypedDict):
-    """The examples that a bundle holds, and the answers to them at export."""
-
-    labels: dict[str, Any]
-    endpoints: dict[str, SampledEndpoint]
-
-
-class Card(TypedDict):
-    """`card.json` of a bundle, as far as it says what its files are."""
-
-    name: str
-    artefacts: list[Made | Failed]
-    files: dict[str, File]
-    samples: Samples | None
-    calibration: NotRequired[dict[str, Any]]
-
-
-class Judged(TypedDict):
-    """The fields of a recipe that tell how answers are judged."""
-
-    task: Part
-    data: Part
-
-
-class JudgedRecipe(TypedDict):
-    """A recipe in a card."""
-
-    fields: Judged
-
-
-class JudgedCard(TypedDict):
-    """`card.json` of a bundle of a run, as far as it says how answers are judged."""
-
-    recipe: JudgedRecipe
-    data: Data
 
 
 #: Shape of each file of a run.
