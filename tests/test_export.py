@@ -458,6 +458,24 @@ def test_the_card_states_the_tolerances(bundle):
     assert limits == {"total_variation": "<= 0.1", "accuracy_drop": "<= 0.002"}
 
 
+@pytest.mark.parametrize("io", ["uint8", pytest.param("int8", marks=pytest.mark.slow)])
+def test_int8_files_take_and_give_whole_numbers(write, tmp_path, io, images, expected):
+    files = {"formats": ("saved_model", "tflite"), "tflite_modes": ("float32", "int8"), "tflite_io": io}
+    bundle = write(tmp_path, **files)
+    interpreter = Interpreter(str(bundle.path / "tiny.int8.tflite"))
+    runner = interpreter.get_signature_runner("serving_default")
+    details = {**runner.get_input_details(), **runner.get_output_details()}
+    assert {name: found["dtype"] for name, found in details.items()} == dict.fromkeys(
+        details, np.dtype(io).type
+    )
+    outputs = open_artifact(bundle.path / "tiny.int8.tflite").predict(images[:7])
+    np.testing.assert_allclose(outputs["probabilities"], expected[:7], atol=TOLERANCE["int8"])
+    np.testing.assert_array_equal(outputs["class_ids"], outputs["probabilities"].argmax(-1))
+    floats = Interpreter(str(bundle.path / "tiny.float32.tflite")).get_input_details()
+    assert floats[0]["dtype"] == np.float32
+    assert f"The int8 file takes and gives {io}" in (bundle.path / "README.md").read_text()
+
+
 def test_interrupt_leaves_nothing(write, tmp_path):
     def interrupted():
         raise KeyboardInterrupt

@@ -49,12 +49,14 @@ class Files:
         formats: some of `ALL_FORMATS`; None for those that an endpoint has.
         tflite_modes: some of `MODES`; None for `DEFAULT_MODES`.
         dynamic_batch: let the TFLite files take any batch size; without it they take one example.
+        tflite_io: type of inputs and outputs of int8 files, one of `IO_TYPES`.
         new_signature: make it a version of `<name>` although that answers otherwise so far.
     """
 
     formats: Sequence[str] | None = None
     tflite_modes: Sequence[str] | None = None
     dynamic_batch: bool = False
+    tflite_io: str = "float32"
     new_signature: bool = False
 
     def names(self, artefact: Artefact) -> bool:
@@ -131,7 +133,9 @@ def write_bundle(
         folder = temporary / "bundle"  # the temporary folder itself is closed to other users
         folder.mkdir()
         fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written
-        tflite = TFLiteWriter(spec, converter, temporary / "tflite", dynamic_batch=files.dynamic_batch)
+        tflite = TFLiteWriter(
+            spec, converter, temporary / "tflite", dynamic_batch=files.dynamic_batch, io=files.tflite_io
+        )
         plan = dict(plan_files(spec, folder, tflite, files.formats, files.tflite_modes or DEFAULT_MODES))
         if any(artefact.kind == "saved_model" for artefact in plan):
             fresh.start()
@@ -146,6 +150,7 @@ def write_bundle(
             rows + failed_rows(plan, errors),
             examples=rows[0]["examples"],
             dynamic_batch=files.dynamic_batch,
+            tflite_io=files.tflite_io,
         )
         embedded = samples and embed_samples(samples, written, folder, references, fresh)
         if recipe_file is not None:

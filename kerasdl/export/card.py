@@ -29,6 +29,7 @@ def make_card(
     *,
     examples: int,
     dynamic_batch: bool,
+    tflite_io: str,
 ) -> dict[str, Any]:
     """Return a card without its hashes and samples.
 
@@ -38,12 +39,14 @@ def make_card(
         rows: one for each artefact.
         examples: number of examples that the artefacts were compared on.
         dynamic_batch: whether the TFLite files take any batch size.
+        tflite_io: type of inputs and outputs of int8 files.
     """
     return {
         "name": spec.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **info,
         "dynamic_batch": dynamic_batch,
+        "tflite_io": tflite_io,
         "examples": examples,
         "artefacts": rows,
         "versions": versions(),

@@ -19,6 +19,10 @@ from kerasdl.inference.worker.client import Worker
 
 MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
 DEFAULT_MODES = MODES[:4]
+#: Other names of modes: weights of 8 bits, activations of 32.
+ALIASES = {"w8a32": "dynamic"}
+#: What int8 files take and give: real numbers, or the whole numbers that microcontrollers and NPUs want.
+IO_TYPES = ("float32", "uint8", "int8")
 
 _CALIBRATED = ("int8", "int16x8")
 
@@ -39,6 +43,7 @@ class Converter(Worker):
         mode: str,
         signatures: Sequence[str],
         calibration: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+        io: str = "float32",
     ) -> None:
         """Convert signatures of a SavedModel to one TFLite file.
 
@@ -48,6 +53,7 @@ class Converter(Worker):
             mode: one of `MODES`.
             signatures: names of the signatures to keep.
             calibration: real inputs (N, ...) by signature and name; the integer modes need them.
+            io: type of inputs and outputs of an int8 file, one of `IO_TYPES`.
 
         Raises:
             RunFailedError: when the converter refuses or crashes.
@@ -59,6 +65,7 @@ class Converter(Worker):
             mode=mode,
             signatures=list(signatures),
             calibration=calibration,
+            io=io,
         )
 
 
@@ -70,10 +77,14 @@ class TFLiteWriter:
         converter: the process that converts.
         workspace: folder for the SavedModel that it converts; does not exist yet.
         dynamic_batch: let the files take any batch size; without it they take one example.
+        io: type of inputs and outputs of int8 files, one of `IO_TYPES`.
     """
 
-    def __init__(self, spec: ExportSpec, converter: Converter, workspace: Path, *, dynamic_batch: bool):
+    def __init__(
+        self, spec: ExportSpec, converter: Converter, workspace: Path, *, dynamic_batch: bool, io: str
+    ):
         self._spec = spec
+        self._io = io
         self._converter = converter
         self._endpoints = [
             _for_phones(endpoint, None if dynamic_batch else 1)
@@ -95,7 +106,7 @@ class TFLiteWriter:
         if not self._source.exists():
             write_saved_model(self._endpoints, self._source)
         calibration = self._calibration if mode in _CALIBRATED else None
-        self._converter.convert(self._source, target, mode, names, calibration)
+        self._converter.convert(self._source, target, mode, names, calibration, self._io)
         custom = tflite_file.custom_operators(target)
         if custom:
             target.unlink()

@@ -38,6 +38,7 @@ class Settings:
         formats: some of "saved_model", "tflite", "onnx"; None for all that the network can have.
         tflite_modes: some of "float32", "float16", "dynamic", "int8", "int16x8"; None for the first four.
         dynamic_batch: let TFLite files take any batch size; without it they take one example.
+        tflite_io: type of inputs and outputs of int8 files: "float32", "uint8" or "int8".
         embed_samples: keep a few test examples in the card.
         limit: batches of the test split to verify with; None for all.
         new_signature: make it a version of `<name>` although that answers otherwise so far.
@@ -47,6 +48,7 @@ class Settings:
     formats: Sequence[str] | None = None
     tflite_modes: Sequence[str] | None = None
     dynamic_batch: bool = False
+    tflite_io: str = "float32"
     embed_samples: bool = True
     limit: int | None = None
     new_signature: bool = False
@@ -94,6 +96,7 @@ def export_run(
             formats=settings.formats,
             tflite_modes=settings.tflite_modes,
             dynamic_batch=settings.dynamic_batch,
+            tflite_io=settings.tflite_io,
             new_signature=settings.new_signature,
         ),
         info={

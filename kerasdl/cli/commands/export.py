@@ -10,7 +10,15 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_target("a run folder")
     parser.add_words("--formats", "some of saved_model,tflite,onnx (default: all)")
     parser.add_words(
-        "--tflite-modes", "some of float32,float16,dynamic,int8,int16x8 (default: the first four)"
+        "--tflite-modes",
+        "some of float32,float16,dynamic,int8,int16x8 (default: the first four); w8a32 is dynamic",
+    )
+    parser.add_argument(
+        "--tflite-io",
+        choices=("float32", "uint8", "int8"),
+        default="float32",
+        help="numbers that int8 files take and give: real ones, or the whole ones that microcontrollers and "
+        "NPUs want (default: float32)",
     )
     parser.add_argument(
         "--dynamic-batch", action="store_true", help="write TFLite files that take any batch size"
@@ -27,14 +35,17 @@ def run(parser: Parser, arguments: list[str]) -> int:
     values = parser.parse(arguments)
     environment.import_tensorflow()
     from kerasdl.cli import printing
-    from kerasdl.export.tflite import MODES, Converter
+    from kerasdl.export.tflite import ALIASES, MODES, Converter
     from kerasdl.inference.endpoint import ALL_FORMATS
     from kerasdl.jobs import export
     from kerasdl.jobs import open as loading
     from kerasdl.runs.folder import Run
 
     check_words("--formats", values.formats, ALL_FORMATS)
-    check_words("--tflite-modes", values.tflite_modes, MODES)
+    check_words("--tflite-modes", values.tflite_modes, (*MODES, *ALIASES))
+    modes = values.tflite_modes and [ALIASES.get(mode, mode) for mode in values.tflite_modes]
+    if values.tflite_io != "float32" and modes and "int8" not in modes:
+        raise UsageError(f"--tflite-io {values.tflite_io} is about int8 files. Add int8 to --tflite-modes.")
     target = loading.load(values.target)
     if target.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
@@ -48,8 +59,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
         settings = export.Settings(
             exported_dir=values.exported_dir,
             formats=values.formats,
-            tflite_modes=values.tflite_modes,
+            tflite_modes=modes,
             dynamic_batch=values.dynamic_batch,
+            tflite_io=values.tflite_io,
             embed_samples=values.embed_samples,
             new_signature=values.new_signature,
         )

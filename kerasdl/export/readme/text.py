@@ -100,13 +100,15 @@ def _saved_model(card: Fields, file: str, endpoint: Fields) -> str:
 
 
 def _tflite(card: Fields, file: str, endpoint: Fields) -> str:
+    io = card.get("tflite_io", "float32")
+    whole = io if file.endswith(".int8.tflite") else "float32"
     inputs = {
-        key: {**spec, "dtype": "float32" if spec["dtype"] == "uint8" else spec["dtype"]}
+        key: {**spec, "dtype": whole if spec["dtype"] in ("uint8", "float32") else spec["dtype"]}
         for key, spec in endpoint["inputs"].items()
     }
     dtypes = ", ".join(f"`{key}` is {spec['dtype']}" for key, spec in inputs.items())
     return templates.TFLITE.format(
-        takes=f"{'Any batch size' if card['dynamic_batch'] else 'One example a call'}; {dtypes}",
+        takes=f"{'Any batch size' if card['dynamic_batch'] else 'One example a call'}; {dtypes}{_whole(io)}",
         file=file,
         stem=file.removesuffix(".tflite"),
         endpoint=endpoint["name"],
@@ -122,6 +124,15 @@ def _tflite(card: Fields, file: str, endpoint: Fields) -> str:
         swift_map=", ".join(f'"{key}": {key}' for key in inputs),
         js_inputs=_lines(templates.LITERT_JS_INPUT, inputs, _JAVASCRIPT),
         output=_main_output(endpoint),
+    )
+
+
+def _whole(io: str) -> str:
+    if io == "float32":
+        return ""
+    return (
+        f". (The int8 file takes and gives {io}: a real number divided by the scale of the tensor, plus its "
+        "zero point, both of which the interpreter tells as `quantization`)"
     )
 
 

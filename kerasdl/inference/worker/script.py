@@ -25,6 +25,7 @@ def convert(
     mode: str,
     signatures: list[str],
     calibration: Mapping[str, Mapping[str, np.ndarray]] | None,
+    io: str = "float32",
 ) -> None:
     """Convert signatures of a SavedModel to one TFLite file of builtin operators, and run it once.
 
@@ -34,6 +35,7 @@ def convert(
         mode: "float32", "float16", "dynamic", "int8" or "int16x8".
         signatures: names of the signatures to keep.
         calibration: real inputs (N, ...) by signature and name, for the integer modes.
+        io: type of inputs and outputs of an int8 file: "float32", "uint8" or "int8".
     """
     import tensorflow as tf
 
@@ -52,6 +54,8 @@ def convert(
             tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
             tf.lite.OpsSet.TFLITE_BUILTINS,
         ]
+    if mode == "int8" and io != "float32":
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io)
     content = converter.convert()
     _run_once(content, signatures)
     Path(target).write_bytes(content)
