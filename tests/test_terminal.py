@@ -7,10 +7,10 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from kerasdl import terminal
 from kerasdl.cli import main
 from kerasdl.errors import UsageError
 from kerasdl.recipe import catalog
+from kerasdl.report import terminal
 from tests.run_folders import write_run
 
 EVIL = "cat\x1b]0;owned\x07\x9b31m\u202egpj.exe\r\b"

@@ -17,7 +17,6 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 import kerasdl
-from kerasdl import terminal
 from kerasdl.cli import main, printing
 from kerasdl.errors import UsageError
 from kerasdl.export import bundle as bundles
@@ -25,6 +24,7 @@ from kerasdl.export.artefact import Artefact
 from kerasdl.inference import graph, runtimes
 from kerasdl.recipe import catalog, document, python_file, trust
 from kerasdl.recipe.own_files import OwnFiles
+from kerasdl.report import terminal
 from kerasdl.runs import folder as runs
 from kerasdl.runs import receipt
 from kerasdl.search import folder as folders

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kerasdl import __version__, terminal
+from kerasdl import __version__
 from kerasdl.cli import streams
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.recipe import catalog, trust
+from kerasdl.report import terminal
 from kerasdl.training.interruption import Interrupted
 
 

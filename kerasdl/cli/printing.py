@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from kerasdl import terminal
+from kerasdl.report import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl import machine, terminal
+from kerasdl import machine
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.source import Source
 from kerasdl.data.splits import ArraySplit
+from kerasdl.report import terminal
 from kerasdl.runs import receipt
 
 _NEEDED = (

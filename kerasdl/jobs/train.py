@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from keras.callbacks import LambdaCallback
 from rich.console import Console
 
-from kerasdl import terminal
 from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
@@ -26,6 +25,7 @@ from kerasdl.jobs.trial import Trial
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Recipe
 from kerasdl.recipe import trust as trusting
+from kerasdl.report import terminal
 from kerasdl.runs import folder as runs
 from kerasdl.training import build, devices
 from kerasdl.training import resume as resuming

@@ -1,1 +1,1 @@
-"""Tools to build report pages."""
+"""What results are shown with: the parts of pages, and the terminal."""

@@ -17,8 +17,8 @@ import keras_tuner
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl import terminal
 from kerasdl.errors import UsageError
+from kerasdl.report import terminal
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
 from kerasdl.search import results

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from kerasdl import environment, terminal
+from kerasdl import environment
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError
+from kerasdl.report import terminal
 
 _MOST = 2**16  # threads, and examples in a call
 _LONGEST = 3600  # seconds

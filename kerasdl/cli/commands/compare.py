@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from kerasdl import terminal
 from kerasdl.cli.parser import Parser
+from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import environment, terminal
+from kerasdl import environment
 from kerasdl.cli.parser import Parser, check_words
 from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.report import terminal
 
 if TYPE_CHECKING:
     from kerasdl.jobs.open import Target

@@ -4,9 +4,9 @@ import json
 import shlex
 from pathlib import Path
 
-from kerasdl import terminal
 from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
+from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:

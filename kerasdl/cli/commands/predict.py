@@ -1,7 +1,8 @@
 """`kerasdl predict`: predict for files with a run, a bundle or an exported file."""
 
-from kerasdl import environment, terminal
+from kerasdl import environment
 from kerasdl.cli.parser import Parser
+from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:

@@ -1,7 +1,7 @@
 """`kerasdl report`: write the report of a run: report.html, one file that opens anywhere."""
 
-from kerasdl import terminal
 from kerasdl.cli.parser import Parser
+from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:

@@ -4,8 +4,9 @@ import dataclasses
 import json
 import sys
 
-from kerasdl import environment, terminal
+from kerasdl import environment
 from kerasdl.cli.parser import Parser
+from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:

@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasdl import terminal
 from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
 from kerasdl.recipe import catalog
+from kerasdl.report import terminal
 
 if TYPE_CHECKING:
     from kerasdl.recipe import Recipe

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from kerasdl import terminal
 from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
 from kerasdl.recipe import catalog
+from kerasdl.report import terminal
 
 _TUNERS = ("bayesian", "random", "grid", "hyperband", "keras-bayesian")
 _DEFAULT_TRIALS = 20

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from kerasdl import environment, terminal
+from kerasdl import environment
 from kerasdl.cli.parser import Parser
+from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:

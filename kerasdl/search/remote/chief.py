@@ -14,8 +14,9 @@ import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from kerasdl import __version__, terminal
+from kerasdl import __version__
 from kerasdl.errors import UsageError
+from kerasdl.report import terminal
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
 from kerasdl.search.keras_tuner import private

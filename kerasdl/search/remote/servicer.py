@@ -11,7 +11,7 @@ import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from kerasdl import terminal
+from kerasdl.report import terminal
 from kerasdl.search.keras_tuner import private
 from kerasdl.search.remote import client
 from kerasdl.search.trials.files import read_oracle

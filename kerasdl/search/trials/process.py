@@ -18,10 +18,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from kerasdl import environment, terminal
+from kerasdl import environment
 from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.files import read_json
 from kerasdl.recipe import trust
+from kerasdl.report import terminal
 from kerasdl.search.objectives import SHORT
 from kerasdl.training.interruption import Interrupted
 
