@@ -14,7 +14,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing; Preprocessing to write your own.
-* Tasks: Classification, Regression; Task, Evaluation, RunDifference, Endpoint, Answers to write your own.
+* Tasks: Classification, Regression; Task, Evaluation, RunDifference, Verdict, Endpoint, Answers to write your own.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
 
@@ -66,7 +66,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.search.record import SearchRecord
     from kerasdl.tasks.classification.task import Classification
     from kerasdl.tasks.regression.task import Regression
-    from kerasdl.tasks.task import Evaluation, RunDifference, Task
+    from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
 __version__ = "0.1.0"
 

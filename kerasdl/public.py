@@ -42,7 +42,7 @@ _MODULES = {
     "kerasdl.inference.answers": ("Answers",),
     "kerasdl.tasks.classification.task": ("Classification",),
     "kerasdl.tasks.regression.task": ("Regression",),
-    "kerasdl.tasks.task": ("Evaluation", "RunDifference", "Task"),
+    "kerasdl.tasks.task": ("Evaluation", "RunDifference", "Task", "Verdict"),
     "kerasdl.search.drawing": ("optimization", "own_choice"),
     "kerasdl.cli": ("train_file", "tune_file"),
 }  # fmt: skip
