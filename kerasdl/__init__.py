@@ -14,7 +14,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing; Preprocessing to write your own.
-* Tasks: Classification, Regression; Task, Evaluation, RunDifference, Verdict, Endpoint, Answers to write your own.
+* Tasks: Classification, Regression; for your own Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
 
