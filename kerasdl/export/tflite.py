@@ -77,11 +77,17 @@ class TFLiteWriter:
         converter: the process that converts.
         workspace: folder for the SavedModel that it converts; does not exist yet.
         dynamic_batch: let the files take any batch size; without it they take one example.
-        io: type of inputs and outputs of int8 files, one of `IO_TYPES`.
+        io: type of inputs and outputs of int8 files, one of `IO_TYPES`. Defaults to "float32".
     """
 
     def __init__(
-        self, spec: ExportSpec, converter: Converter, workspace: Path, *, dynamic_batch: bool, io: str
+        self,
+        spec: ExportSpec,
+        converter: Converter,
+        workspace: Path,
+        *,
+        dynamic_batch: bool,
+        io: str = "float32",
     ):
         self._spec = spec
         self._io = io

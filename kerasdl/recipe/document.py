@@ -94,9 +94,9 @@ def leaves(encoded: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def defaults(type_name: str) -> dict[str, Any]:
-    """Return the defaults of a data source, task or augmentation of kerasdl, as JSON values."""
+    """Return the defaults of a recipe, data source, task or augmentation of kerasdl, as JSON values."""
     name = type_name.removeprefix("kerasdl>")
-    if not public.PLACES.get(name, "").startswith(("kerasdl.data.", "kerasdl.tasks.")):
+    if not public.PLACES.get(name, "").startswith(("kerasdl.data.", "kerasdl.recipe", "kerasdl.tasks.")):
         return {}
     fields = dataclasses.fields(public.find(name))
     return {field.name: encode(field.default) for field in fields if field.default is not dataclasses.MISSING}
