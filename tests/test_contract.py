@@ -1,5 +1,8 @@
 """What is said of a user's network before its first step, and that what is saved is what was trained."""
 
+import itertools
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -7,18 +10,25 @@ import tensorflow as tf
 from keras import ops
 from rich.console import Console
 
+import kerasdl
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import operators
+from kerasdl.inference.endpoint import close, differences
 from kerasdl.jobs import train as trainer
+from kerasdl.jobs import verdicts
 from kerasdl.jobs.export import export_run
 from kerasdl.models.mlp import MLP
 from kerasdl.network.network import Network
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.regression.task import Regression
+from kerasdl.tasks.task import Task
 from kerasdl.training import build, contract, reference
 from kerasdl.training.devices import Devices
 from kerasdl.training.plan import plan_run
+from tests.test_verdicts import GOOD as FIGURES
 
 
 class Tiny(Network):
@@ -134,6 +144,59 @@ class BatchMean(Tiny):
         return super().forward(x - ops.mean(x, axis=0, keepdims=True))
 
 
+class Stretched(Tiny):
+    """Uses the largest pixel of the batch, which is the same in all digits."""
+
+    def forward(self, x, training=False):
+        x = ops.cast(x, "float32")
+        return super().forward(x / ops.maximum(ops.max(x), 16))
+
+
+SHARED = keras.layers.Dense(64, activation="relu", name="shared")
+
+
+class Borrowed(Tiny):
+    """Uses a layer at module level, which both the network and its reloaded copy would use."""
+
+    def forward(self, x, training=False):
+        return self.head(SHARED(self.flatten(x) / 16))
+
+
+class Nested(Tiny):
+    """Holds a layer in an object that Keras does not look into."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        initializer = keras.initializers.GlorotUniform(seed=0)
+        self.block = types.SimpleNamespace(inner=keras.layers.Dense(64, kernel_initializer=initializer))
+
+    def forward(self, x, training=False):
+        return self.head(self.block.inner(self.flatten(x) / 16))
+
+
+class Adapted(Tiny):
+    """Has a layer of Keras that computes with constants made of its weights."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = keras.layers.Normalization(axis=None)
+        self.scale.adapt(np.arange(16, dtype="float32"))
+
+    def forward(self, x, training=False):
+        return super().forward(self.scale(x))
+
+
+class Blocked(Tiny):
+    """Has a layer that no gradient reaches."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = keras.layers.Dense(64, name="inner")
+
+    def forward(self, x, training=False):
+        return self.head(ops.sign(self.inner(self.flatten(x) / 16)))
+
+
 class AlwaysDropout(Tiny):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -218,7 +281,10 @@ def check(kind, *, exports=True, **arguments):
         (HiddenPlainly, {}, "^HiddenPlainly.mix holds a tf.Variable"),
         (Hidden, {}, "^Hidden.mix holds a tf.Variable"),
         (Unregistered, {}, "cannot be loaded from its own file"),
-        (BatchMean, {}, "BatchMean gives an example another answer alone than among 5"),
+        (BatchMean, {}, "BatchMean gives an example another answer beside others than alone"),
+        (Stretched, {}, "Stretched gives an example another answer beside others than alone"),
+        (Borrowed, {}, "Borrowed computes with weights that are not its own.*kernel"),
+        (Nested, {}, "Nested computes with weights that are not its own"),
         (AlwaysDropout, {}, "answers otherwise each time"),
         (Numpy, {}, "calls back into Python"),
     ],
@@ -229,7 +295,7 @@ def test_a_network_that_breaks_the_contract_is_refused_in_a_sentence(kind, argum
         check(kind, **arguments)
 
 
-@pytest.mark.parametrize("kind", [Tiny, Zeros])
+@pytest.mark.parametrize("kind", [Tiny, Zeros, Adapted])
 def test_a_sound_network_passes(kind, caplog):
     check(kind)
     assert not caplog.records
@@ -265,8 +331,8 @@ def test_class_weights_are_numbers_from_0_on(weights):
 
 def run(folder, model, **fields):
     recipe = Recipe(
-        name="tiny", model=Config(model), data=Digits(images_per_class=40), task=Classification(),
-        **{"epochs": 2, "batch_size": 20, **fields},
+        name="tiny", model=Config(model), data=Digits(images_per_class=40),
+        **{"task": Classification(), "epochs": 2, "batch_size": 20, **fields},
     )  # fmt: skip
     return trainer.train(recipe, runs_dir=folder, export=False, console=Console(quiet=True)).run
 
@@ -295,6 +361,56 @@ def test_answers_from_memory_are_kept_on_replicas_and_in_16_bits(tmp_path, preci
     np.testing.assert_allclose(kept, actual, atol=(1e-6 if precision == "float32" else 0.03) * actual.std())
 
 
+def test_weights_that_no_gradient_reaches_are_named(tmp_path):
+    made = run(tmp_path, Blocked)
+    (verdict,) = [one for one in verdicts.judge(made, made.recipe(), FIGURES) if "never changed" in one.text]
+    assert "inner/kernel" in verdict.text and "head" not in verdict.text
+
+
+def test_differences_of_files_are_seen_behind_offsets_other_units_and_nan():
+    draw = np.random.default_rng(0)
+    years = 2000 + 3 * draw.normal(size=(100, 1))
+    constant = np.full_like(years, years.mean())
+    limits = close("int8")
+    assert differences({"y": years}, {"y": constant}, None)["mean_difference"] < limits["mean_difference"][1]
+    assert (
+        differences({"y": years}, {"y": constant}, None)["spread_difference"] > limits["spread_difference"][1]
+    )
+    units = np.concatenate([3e5 * draw.normal(size=(100, 1)), draw.uniform(size=(100, 1))], 1)
+    wrecked = units.copy()
+    wrecked[:, 1] = 0.5
+    assert differences({"y": units}, {"y": wrecked}, None)["spread_difference"] > 0.5
+    rounded = units.astype(np.float32)
+    assert differences({"y": units}, {"y": rounded}, None)["spread_difference"] < 1e-6
+    holes, zeros = np.full((4, 1), np.nan), np.zeros((4, 1))
+    for expected, actual in (
+        ({"a": zeros, "b": holes}, {"a": zeros, "b": zeros}),
+        ({"a": zeros}, {"a": holes}),
+    ):
+        assert differences(expected, actual, None)["max_difference"] == np.inf
+    assert differences({"a": holes}, {"a": holes}, None)["max_difference"] == 0
+    assert differences({"a": np.array(["x"])}, {"a": np.array(["y"])}, None)["max_difference"] == np.inf
+
+
+def test_a_score_that_is_not_a_number_is_not_the_best(tmp_path, monkeypatch, caplog):
+    losses = itertools.chain([9.0], itertools.repeat(1.0))
+    task = Classification()
+    monkeypatch.setattr(Classification, "score", lambda self, logs: np.log(next(losses) - 5.0))
+    with np.errstate(invalid="ignore"):
+        made = run(tmp_path, MLP, task=task, epochs=3)
+    assert made.read_json("metrics.json")["best_epoch"] == 1
+    assert "score of this epoch is not a number" in caplog.text
+
+
+def test_outputs_and_targets_that_broadcast_are_refused():
+    data = DataSpec(Spec((4,), "float32"), Spec((), "float32"))
+    with pytest.raises(UsageError, match=r"outputs of shape \(1,\) for targets of shape \(\)"):
+        Task().check_outputs(np.zeros((5, 1)), data, "logits")
+    Task().check_outputs(np.zeros((5,)), data, "logits")
+    with pytest.raises(UsageError, match="does not tell mean and standard deviation"):
+        Regression().resolve(Dataset(None, None, None, data, "x"))
+
+
 def test_an_export_begins_at_the_answers_from_memory(tmp_path):
     made = run(tmp_path, MLP)
     network = made.network()
@@ -302,3 +418,5 @@ def test_an_export_begins_at_the_answers_from_memory(tmp_path):
     network.save(made.model_file)  # as a fault of the disk or of a later epoch would
     with pytest.raises(RunFailedError, match="is not the network that was trained"):
         export_run(made, made.recipe().data.load(), None, None)
+    with pytest.raises(RunFailedError, match="is not the network that was trained"):
+        kerasdl.load(made.path).predict(np.zeros((1, 8, 8, 1), np.uint8))

@@ -76,7 +76,7 @@ def test_files_are_compared_in_standard_deviations():
     expected, actual = {"values": TARGETS}, {"values": TARGETS + np.array([0.2, 0], "f")}
     found = compare(np.array([10, 20], "f"), expected, actual, TARGETS)
     assert found["max_difference"] == pytest.approx(0.02, rel=1e-3)
-    assert found["mean_difference"] == pytest.approx(0.01, rel=1e-3)
+    assert found["mean_difference"] == pytest.approx(0.02, rel=1e-3)  # of the worse output
     assert found["mae"] == pytest.approx(0.1, rel=1e-3)
     sign, limit = tolerances("onnx")["max_difference"]
     assert sign == "<=" and limit < found["max_difference"]

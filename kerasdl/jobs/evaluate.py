@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.passes import Batches, split_batches
+from kerasdl.data.trees import storable
 from kerasdl.inference.answers import Answers, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
@@ -130,17 +131,11 @@ def features_at(indices: np.ndarray, batches: Batches) -> Tree:
             break
     back = np.argsort(order, kind="stable")
     if isinstance(parts[0], Mapping):
-        return {name: _storable(np.concatenate([part[name] for part in parts])[back]) for name in parts[0]}
-    return _storable(np.concatenate(parts)[back])
+        return {name: storable(np.concatenate([part[name] for part in parts])[back]) for name in parts[0]}
+    return storable(np.concatenate(parts)[back])
 
 
 def _taken(features: Tree, indices: np.ndarray) -> Tree:
     if isinstance(features, Mapping):
         return {name: value[indices] for name, value in features.items()}
     return features[indices]
-
-
-def _storable(array: np.ndarray) -> np.ndarray:
-    if array.dtype != object:
-        return array
-    return np.array([text.encode() if isinstance(text, str) else text for text in array.flat], bytes)

@@ -76,8 +76,7 @@ def export_run(
     """
     recipe, fitted = run.recipe(), fitted_of(run)
     if network is None:
-        network = run.network()
-        reference.check(run, network, dataset)
+        network = reference.open_network(run)
     endpoints = recipe.task.endpoints(network, dataset.spec, fitted)
     spec = ExportSpec(
         name=recipe.name,
@@ -130,7 +129,7 @@ def calibrate_run(run: runs.Run, dataset: Dataset) -> dict[str, Any]:
     Raises:
         UsageError: when this kind of problem has nothing to calibrate.
     """
-    return evaluate_network(run, run.network(), run.recipe().task.calibrated(), dataset)
+    return evaluate_network(run, reference.open_network(run), run.recipe().task.calibrated(), dataset)
 
 
 def assets(dataset: Dataset, network: "keras.Model") -> dict[str, str]:

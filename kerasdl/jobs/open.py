@@ -20,6 +20,7 @@ from kerasdl.jobs.evaluate import fitted_of
 from kerasdl.recipe import trust as trusting
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
+from kerasdl.training import reference
 
 _log = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ def _load_run(run: Run) -> Target:
 
     def open_network():
         spec = DataSpec.from_description(recorded)
-        network = run.network()
+        network = reference.open_network(run)
         with parsing(run.path / "receipt.json", "Restore it."):
             endpoints = recipe.task.endpoints(network, spec, fitted)
         return runtimes.EndpointPredictor(run.path, endpoints, spec.class_names)

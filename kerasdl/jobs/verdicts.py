@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from kerasdl.recipe import Recipe
 from kerasdl.runs import record
 from kerasdl.runs.folder import Run
@@ -41,15 +43,25 @@ def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[Verdict]:
 
 
 def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
-    history = record.read(run.path).history
+    read = record.read(run.path)
+    history = read.history
     updates = run.read_json("status.json").get("step", 0)
     try:
-        scores = [recipe.task.score(row)[0] for row in history]
+        scores = [float(np.atleast_1d(recipe.task.score(row))[0]) for row in history]
     except (KeyError, TypeError):  # the task ranks by figures that the history does not hold
-        return []
+        scores = []
+    found = []
+    if untrained := read.metrics.get("untrained"):
+        found.append(
+            Verdict(
+                text=f"Training never changed these weights: {', '.join(untrained[:5])}"
+                f"{f' and {len(untrained) - 5} more' if len(untrained) > 5 else ''}.",
+                advice="a look for the operation that blocks their gradient, or for an output without a loss",
+            )
+        )
     if not scores:
-        return []
-    found, best = [], max(range(len(scores)), key=scores.__getitem__)
+        return found
+    best = max(range(len(scores)), key=scores.__getitem__)
     if updates < _FEW_UPDATES and best >= len(scores) - 2 and len(scores) > 1 and scores[-1] > scores[0]:
         found.append(
             Verdict(
@@ -60,7 +72,9 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
     lost = [
         epoch
         for epoch in range(best + 1, len(scores))
-        if scores[epoch] <= scores[0] and scores[best] - scores[epoch] > _COLLAPSE * abs(scores[best])
+        if scores[epoch] <= scores[0]
+        and (history[epoch].get("val_loss") or 0) >= (history[best].get("val_loss") or 0)
+        and scores[best] - scores[epoch] > _COLLAPSE * abs(scores[best])
     ]
     if lost:
         found.append(

@@ -103,6 +103,8 @@ class Task:
     def check_outputs(self, outputs: Tree, data: DataSpec, main_output: str) -> None:
         """Refuse a network before training whose outputs are not those that the task works with.
 
+        By default outputs and targets that are numbers have to be of one shape.
+
         Args:
             outputs: what the deployed network gave for some examples, with random weights: float32 arrays
                 (N, ...), one or several by name.
@@ -112,6 +114,15 @@ class Task:
         Raises:
             UsageError: says what the outputs are, and what they have to be.
         """
+        targets = data.targets if isinstance(data.targets, Mapping) else {main_output: data.targets}
+        named = outputs if isinstance(outputs, Mapping) else {main_output: outputs}
+        for name in named.keys() & targets.keys():
+            given, wanted = named[name].shape[1:], targets[name].shape
+            if {given, wanted} == {(), (1,)}:
+                raise UsageError(
+                    f"The network gives outputs of shape {given} for targets of shape {wanted}, so that "
+                    "losses and figures would compare each output with each target. Let both be (1,)."
+                )
 
     def sample_weights(self, data: Dataset) -> Callable[[Tree], Tree] | None:
         """Return a TensorFlow function from a batch's targets to its sample weights; None for none."""

@@ -1,6 +1,7 @@
 """Builds the networks of a plan, with their preprocessing, optimizers and metrics, sized for the data."""
 
 import contextlib
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.phases import Phase
 from kerasdl.training.plan import Plan
 from kerasdl.training.weights.source import check_frozen
+
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")  # with which Keras marks the error below its own line
 
 
 def make_pair(
@@ -149,7 +152,9 @@ def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
         if not any(part in frame.filename for part in ("site-packages", "kerasdl/"))
     ]
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    text = str(error).strip().split("\n")[0][:300]
+    lines = [line.strip() for line in _COLORS.sub("", str(error)).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    text = (told or lines or [""])[0][:300]
     return UsageError(
         f"{kind.__name__} cannot be called on the examples of this data ({given}): "
         f"{type(error).__name__}: {text}{where}. Change its forward, or give it data of that form."

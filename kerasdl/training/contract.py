@@ -68,6 +68,7 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
             answers.append(_answers(network, features))
         outputs = map_leaves(lambda *parts: np.concatenate(parts), *answers)
         recipe.task.check_outputs(outputs, plan.data.spec, main_output_of(network))
+        _check_owned(network, features)
         _check_batches(network, features)
         _check_file(network, recipe.model, features)
     if exports:
@@ -129,6 +130,25 @@ def _variables(part: "tf.Variable | tf.Module") -> bool:
     return isinstance(part, tf.Variable) or bool(part.variables)
 
 
+def _check_owned(network: keras.Model, features: Tree) -> None:
+    """Refuse a network that computes with variables which are not its own."""
+    infer = network.infer if isinstance(network, Network) else network
+    traced = tf.function(lambda given: infer(given), autograph=False)
+    used = traced.get_concrete_function(map_leaves(tf.constant, features)).variables
+    own = {id(variable.value) for variable in network.variables}
+    if foreign := sorted({variable.name for variable in used if id(variable) not in own}):
+        raise UsageError(
+            f"{type(network).__name__} computes with weights that are not its own, so that they are neither "
+            f"trained nor saved: {', '.join(foreign[:5])}. Make each layer an attribute of the network, or "
+            "of a layer of it, in __init__: Keras sees none at module level or in objects of other classes."
+        )
+    if type(network).test_step is not Network.test_step:
+        _log.warning(
+            f"{type(network).__name__} has a test_step of its own: its validation figures are not those of "
+            "forward alone, which is what is exported."
+        )
+
+
 @contextlib.contextmanager
 def _random_weights(network: keras.Model) -> Iterator[Callable[[int], None]]:
     """Yield a function that draws all weights anew, wider with each number; restore them afterwards.
@@ -137,12 +157,13 @@ def _random_weights(network: keras.Model) -> Iterator[Callable[[int], None]]:
     initial weights come from are left as they were.
     """
     before = network.get_weights()
+    fixed = {id(weight) for layer in all_parts_of(network) if _is_adapted(layer) for weight in layer.weights}
     states = random.getstate(), np.random.get_state()
 
     def draw(number: int) -> None:
         generator = np.random.default_rng(number)
         for weight, value in zip(network.weights, before, strict=True):
-            if not np.issubdtype(value.dtype, np.floating):
+            if not np.issubdtype(value.dtype, np.floating) or id(weight) in fixed:
                 continue
             noise = generator.standard_normal(value.shape, np.float32)
             if weight.trainable:
@@ -156,6 +177,11 @@ def _random_weights(network: keras.Model) -> Iterator[Callable[[int], None]]:
         network.set_weights(before)
         random.setstate(states[0])
         np.random.set_state(states[1])
+
+
+def _is_adapted(layer: keras.Layer) -> bool:
+    """Tell whether a layer of Keras computes with constants that it made of its weights."""
+    return isinstance(layer, keras.layers.Normalization)
 
 
 def _answers(network: keras.Model, features: Tree) -> Tree:
@@ -174,6 +200,15 @@ def _check_batches(network: keras.Model, features: Tree) -> None:
             f"{kind} answers otherwise each time it is asked the same: something is drawn at random with "
             "training=False. Pass `training` on to each layer (dropout, noise)."
         )
+    faint = map_leaves(_faint, features)
+    for beside, neighbours in {"others": features, "empty ones": map_leaves(_empty, features)}.items():
+        mixed = map_leaves(lambda leaf, other: np.concatenate([leaf, other[1:]]), faint, neighbours)
+        if _differ(_answers(network, faint), _first(_answers(network, mixed))):
+            raise UsageError(
+                f"{kind} gives an example another answer beside {beside} than alone: the answer depends on "
+                "the other examples of the batch. Compute nothing over the batch axis (axis 0) with "
+                "training=False."
+            )
     ways = {"alone": slice(1), "in a batch of 2": slice(1, 3), "in another order": slice(None, None, -1)}
     for way, part in ways.items():
         asked, wanted = (
@@ -185,6 +220,21 @@ def _check_batches(network: keras.Model, features: Tree) -> None:
                 "depends on the other examples of the batch. Compute nothing over the batch axis (axis 0) "
                 "with training=False."
             )
+
+
+def _faint(leaf: np.ndarray) -> np.ndarray:
+    """Return the first example, half as bright or large: all may have the same largest number."""
+    if leaf.dtype == np.uint8 or leaf.dtype.kind == "f":
+        return (leaf[:1] / 2).astype(leaf.dtype)
+    return leaf[:1]
+
+
+def _empty(leaf: np.ndarray) -> np.ndarray:
+    return np.full(leaf.shape, b"" if leaf.dtype == object else 0, leaf.dtype)
+
+
+def _first(answers: Tree) -> Tree:
+    return map_leaves(lambda leaf: leaf[:1], answers)
 
 
 def _check_file(network: keras.Model, model: Any, features: Tree) -> None:
@@ -227,12 +277,9 @@ def _check_operators(plan: Plan, network: keras.Model) -> None:
 
 
 def _differ(expected: Tree, actual: Tree) -> bool:
-    """Tell whether two answers differ by more than rounding; what is not finite is not compared."""
+    """Tell whether two answers differ by more than rounding."""
     named = [part if isinstance(part, Mapping) else {"outputs": part} for part in (expected, actual)]
-    if not all(np.isfinite(value).all() for value in named[0].values()):
-        return False
-    found: dict[str, float] = differences(*named, None)
-    return not found.get("max_difference", 0.0) <= _SAME
+    return not differences(*named, None)["max_difference"] <= _SAME
 
 
 def _first_line(error: Exception) -> str:

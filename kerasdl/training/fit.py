@@ -1,5 +1,6 @@
 """Training itself: network, optimizers and callbacks over the data, from any step on."""
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 #: float32 always; relative above 1.
 _SAME_FIGURE = 0.01
 _SAME_FIGURE_16_BITS = 0.1
+_ENOUGH_UPDATES = 20  # to change every weight that a gradient reaches
 _FEW_EXAMPLES = 1000  # to validate on sooner than a graph is traced
 
 
@@ -65,6 +67,7 @@ def fit(
     if checkpoint is not None:
         _restore(assembly, checkpoint, network)
     describe(plan, run, checkpoint, network, assembly.identity)
+    before = _hashes(twin) if checkpoint is None else []
     chosen = [*hooks, *assembly.callbacks()]
     callbacks = keras.callbacks.CallbackList(
         chosen, model=network, epochs=plan.recipe.total_epochs, steps=plan.steps_per_epoch
@@ -77,6 +80,8 @@ def fit(
             callback.set_model(None)
     run.write("metrics.json", {"best_epoch": assembly.best.best_epoch + 1, "epochs": assembly.position.epoch})
     saved = _reload(run, twin)
+    if untrained := _unchanged(assembly, network, before, saved):
+        run.write("metrics.json", {**run.read_json("metrics.json"), "untrained": untrained})
     _check_saved(assembly, saved)
     weights = {"weights_sha256": receipt.hash_weights(saved)}
     run.write("receipt.json", {**run.read_json("receipt.json"), **weights})
@@ -204,7 +209,7 @@ def _validate(
 def _check_saved(assembly: CallbackAssembly, saved: keras.Model) -> None:
     """Raise a RunFailedError unless the saved network answers and validates as the one in memory did."""
     plan, best = assembly.plan, assembly.best
-    reference.check(assembly.run, saved, plan.data)
+    reference.check(assembly.run, saved)
     if not best.best_figures or plan.observe is not None:  # a trial's figures are those of its files
         return
     few = len(plan.data.validation) <= _FEW_EXAMPLES
@@ -218,6 +223,23 @@ def _check_saved(assembly: CallbackAssembly, saved: keras.Model) -> None:
                 f"{found[name]:.4g}, but in training, at epoch {best.best_epoch + 1}, it was {then:.4g}. "
                 "Something that training changes is not saved with the network."
             )
+
+
+def _hashes(network: keras.Model) -> list[bytes]:
+    """Return a hash of each weight."""
+    return [hashlib.blake2b(value.tobytes(), digest_size=8).digest() for value in network.get_weights()]
+
+
+def _unchanged(
+    assembly: CallbackAssembly, network: keras.Model, before: Sequence[bytes], saved: keras.Model
+) -> list[str]:
+    """Return the paths of weights that were to train, and are what they were before the first step."""
+    epochs = 0 if assembly.best.best_epoch is None else assembly.best.best_epoch + 1
+    if not before or epochs * assembly.plan.steps_per_epoch < _ENOUGH_UPDATES:
+        return []
+    after, trains = _hashes(saved), {id(weight) for weight in network.trainable_variables}
+    pairs = zip(network.weights, before, after, strict=True)
+    return [weight.path for weight, old, new in pairs if old == new and id(weight) in trains]
 
 
 def _reload(run: Run, twin: keras.Model) -> keras.Model:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -10,17 +9,18 @@ import tensorflow as tf
 
 from kerasdl.data.dataset import Dataset
 from kerasdl.data.passes import split_batches
-from kerasdl.data.trees import Tree, map_leaves
+from kerasdl.data.trees import Tree, leaves, map_leaves, named, storable
 from kerasdl.errors import RunFailedError
 from kerasdl.files import parsing, read_arrays, replacing
 from kerasdl.inference.endpoint import Arrays, differences
 from kerasdl.network.network import Network
 from kerasdl.runs.folder import Run
 
-#: In the run folder: outputs of the network in memory, with the weights of the best epoch, by name.
+#: In the run folder: some validation examples, and the outputs of the network in memory at its best epoch.
 FILE_NAME = "reference.npz"
 
-_NUM_EXAMPLES = 64
+_MOST, _FEWEST = 64, 4  # examples
+_LARGEST = 2**21  # bytes of them together
 _CALLS_BEFORE_TRACING = 5  # which costs as much as these
 #: Largest difference of a network in float32, and of one trained in 16 bits, which is saved in float32;
 #: relative to the outputs' root mean square above 1.
@@ -28,53 +28,64 @@ _TOLERANCES = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.3}
 
 
 class Reference:
-    """The first validation examples, and what a network in memory answers to them.
+    """A few examples, and what a network answers to them.
 
     Args:
-        data: the data of a run.
-
-    Attributes:
-        fingerprint: that of the data.
+        features: raw features (N, ...), an array or arrays by name.
     """
 
-    def __init__(self, data: Dataset):
-        features = next(split_batches(data.validation, 1)())[0]
-        self.fingerprint = data.fingerprint
-        self._features = map_leaves(lambda part: tf.constant(part[:_NUM_EXAMPLES]), features)
+    def __init__(self, features: Tree):
+        self.features = map_leaves(storable, features)
+        self._given = map_leaves(tf.constant, self.features)
         self._function = None
         self._num_calls = 0
 
+    @classmethod
+    def of(cls, data: Dataset) -> "Reference":
+        """Return the first validation examples: 64, or fewer where they are large."""
+        features = next(split_batches(data.validation, 1)())[0]
+        size = max(1, sum(leaf[:1].nbytes for leaf in leaves(features)))
+        number = max(_FEWEST, min(_MOST, _LARGEST // size))
+        return cls(map_leaves(lambda part: part[:number], features))
+
     def answers(self, network: keras.Model) -> Arrays:
-        """Return the outputs of a network for the examples, arrays (N, ...) by name, at most 64.
+        """Return the outputs of a network for the examples, arrays (N, ...) by name.
 
         Ask the same network each time: from the sixth time on it is traced.
         """
         infer = network.infer if isinstance(network, Network) else network
         self._num_calls += 1
-        if self._num_calls <= _CALLS_BEFORE_TRACING:
-            return {name: _readable(value) for name, value in _named(infer(self._features)).items()}
-        if self._function is None:
+        if self._num_calls > _CALLS_BEFORE_TRACING and self._function is None:
             traced = tf.function(lambda features: infer(features), autograph=False)
-            self._function = traced.get_concrete_function(self._features)
-        return {name: _readable(value) for name, value in _named(self._function(self._features)).items()}
+            self._function = traced.get_concrete_function(self._given)
+        outputs = (self._function or infer)(self._given)
+        return {name: _readable(value) for name, value in named(outputs, "outputs").items()}
 
 
 def keep(file: Path, reference: Reference, network: keras.Model) -> None:
-    """Write what the network in memory answers."""
+    """Write the examples, and what the network in memory answers."""
     answers = {f"outputs/{name}": value for name, value in reference.answers(network).items()}
+    features = {f"features/{name}": value for name, value in named(reference.features, "").items()}
     with replacing(file) as temporary:
-        np.savez(temporary, data=reference.fingerprint, dtype=network.compute_dtype, **answers)
+        np.savez(temporary, dtype=network.compute_dtype, **features, **answers)
 
 
-def check(run: Run, network: keras.Model, data: Dataset) -> None:
-    """Compare a run's network, read from its file, with the answers of the network that was trained.
+def open_network(run: Run) -> keras.Model:
+    """Load a run's network, and compare it with the answers of the network that was trained.
 
-    Runs of earlier versions kept none, and answers for other data cannot be compared.
+    Raises:
+        UsageError: when the run has none.
+        RunFailedError: when its file is damaged, or they differ by more than rounding.
+    """
+    network = run.network()
+    check(run, network)
+    return network
 
-    Args:
-        run: a run with a `model.keras`.
-        network: the network that was read from it.
-        data: the data of the run.
+
+def check(run: Run, network: keras.Model) -> None:
+    """Compare a network that was read from a run's file with the one that was trained.
+
+    Runs of earlier versions kept no answers of that.
 
     Raises:
         RunFailedError: when they differ by more than rounding.
@@ -82,25 +93,22 @@ def check(run: Run, network: keras.Model, data: Dataset) -> None:
     file = run.path / FILE_NAME
     if not file.is_file():
         return
-    saved = read_arrays(file, "data", "dtype")
-    if str(saved["data"]) != data.fingerprint:
-        return
-    dtype = str(saved["dtype"])
-    expected = {name.removeprefix("outputs/"): value for name, value in saved.items() if "/" in name}
-    actual = Reference(data).answers(network)
+    saved = read_arrays(file, "dtype")
+    features, expected = _parts(saved, "features/"), _parts(saved, "outputs/")
     with parsing(file):
-        found = differences(expected, actual, None).get("max_difference", 0.0)
-    if not found <= _TOLERANCES[dtype]:
+        actual = Reference(features.get("", features)).answers(network)
+        found, limit = differences(expected, actual, None)["max_difference"], _TOLERANCES[str(saved["dtype"])]
+    if not found <= limit:
         raise RunFailedError(
-            f"{run.model_file} is not the network that was trained: for the same validation examples "
-            f"their outputs differ by up to {found:.2g} (at most {_TOLERANCES[dtype]:g} is rounding). "
-            "Something that training changes is not saved with the network: make every variable with "
-            f"add_weight, and keep no state outside of layers. (If you replaced the file, remove {file}.)"
+            f"{run.model_file} is not the network that was trained: to the same validation examples its "
+            f"answers differ by up to {found:.2g} (at most {limit:g} is rounding). Something that it "
+            "computes with is not saved in it: make every variable with add_weight, keep no state outside of "
+            f"layers, and read no files that change. (If you replaced model.keras, remove {file}.)"
         )
 
 
-def _named(outputs: Tree) -> Mapping[str, Any]:
-    return outputs if isinstance(outputs, Mapping) else {"outputs": outputs}
+def _parts(saved: Mapping[str, np.ndarray], prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
 
 
 def _readable(value) -> np.ndarray:

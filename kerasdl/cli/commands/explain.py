@@ -29,6 +29,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.jobs import open as loading
     from kerasdl.jobs import report as page
     from kerasdl.runs.folder import Run
+    from kerasdl.training import reference
 
     check_words("--methods", values.methods, explain.METHODS)
     found = loading.find(Path(values.run))
@@ -38,7 +39,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
             "from, such as runs/lenet5/1."
         )
     target = loading.load(found.path)
-    network, labels = found.network(), target.labels
+    network, labels = reference.open_network(found), target.labels
     class_id = None if values.class_name is None else _class_id(values.class_name, labels)
     arrays = explain.explain(
         network,

@@ -15,6 +15,7 @@ from kerasdl.inference.answers import Answers, Batches, run_over
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.report.blocks import Section
 from kerasdl.tasks.classification import comparison, figures, verdicts
+from kerasdl.tasks.classification.verdicts import listed
 from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
 if TYPE_CHECKING:
@@ -69,6 +70,12 @@ class Classification(Task):
 
     def resolve(self, data: Dataset) -> "Classification":
         """Settle what the best epoch is picked by, and say so where it is not the plain accuracy."""
+        seen = np.bincount(data.validation.targets, minlength=len(data.spec.class_names))
+        if unseen := [name for name, count in zip(data.spec.class_names, seen, strict=True) if not count]:
+            _log.warning(
+                f"Not one of the {len(data.validation):,} validation examples is of the class "
+                f"{listed(unseen)}: the best epoch is picked without it."
+            )
         if self.judge_by != "auto":
             return self
         counts = np.bincount(data.train.targets, minlength=len(data.spec.class_names))

@@ -37,7 +37,7 @@ def verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
         found.append(
             Verdict(
                 text=f"{'One class is' if len(never) == 1 else f'{len(never)} classes are'} never predicted: "
-                f"{_listed(never)}.",
+                f"{listed(never)}.",
                 advice="--class-weights balanced",
             )
         )
@@ -58,9 +58,10 @@ def recalls(rows: Sequence[Mapping[str, Any]]) -> str:
     if all(row["recall"] for row in known):
         return ""
     shown = [f"{row['class']} {row['recall']:.0%}" for row in sorted(known, key=lambda row: row["recall"])]
-    return f"\nRecall of the classes: {_listed(shown)}."
+    return f"\nRecall of the classes: {listed(shown)}."
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return the first names in a line, and how many more there are."""
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from kerasdl.data.dataset import DataSpec, Spec, Tree
+from kerasdl.data.dataset import Dataset, DataSpec, Spec, Tree
 from kerasdl.errors import UsageError
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint
 from kerasdl.report.blocks import Section
 from kerasdl.tasks.regression import comparison, figures
-from kerasdl.tasks.task import Evaluation, Task
+from kerasdl.tasks.task import Evaluation, Task, Verdict
 
 if TYPE_CHECKING:
     import keras
@@ -89,6 +89,27 @@ class Regression(Task):
                 f"{wanted} numbers to predict. Let its last layer be Dense(num_outputs), with the "
                 "num_outputs that its constructor is given."
             )
+
+    def resolve(self, data: Dataset) -> "Regression":
+        """Refuse data whose targets cannot be scaled, since their mean and deviation are not told."""
+        self.network_arguments(data.spec)
+        if self.scale_targets and not data.spec.targets.mean:
+            raise UsageError(
+                "The source does not tell mean and standard deviation of its targets, by which Regression "
+                "scales them. Let its load() describe them with Spec.of_numbers(targets), or use "
+                "--no-scale-targets."
+            )
+        return self
+
+    def verdicts(self, figures: Mapping[str, Any]) -> list[Verdict]:
+        if not (figures.get("r2") or 1) <= 0:
+            return []
+        return [
+            Verdict(
+                text=f"No better than answering the mean of the targets always (R2 {figures['r2']:.2f}).",
+                advice="more --epochs, another --learning-rate, or a look for targets far from all others",
+            )
+        ]
 
     def _scale(self, data: DataSpec) -> tuple[np.ndarray, np.ndarray]:
         """Return what targets are centred on and divided by, (num_outputs,) float32 each."""
@@ -171,16 +192,16 @@ def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarr
     """Compare the values of a file with the reference's on the same examples.
 
     Returns:
-        Differences in standard deviations of the training targets, the file's mean absolute error and R2, and
-        `error_rise`: by how much its mean absolute error is larger than the reference's, as a share of that,
-        or of half a standard deviation where that is more.
+        Differences in standard deviations of the training targets (the mean one of the worst output), the
+        file's mean absolute error and R2, and `error_rise`: by how much its mean absolute error is larger
+        than the reference's, as a share of that, or of half a standard deviation where that is more.
     """
     difference = np.abs(expected["values"] - actual["values"]) / std
     targets = figures.columns_of(targets)
     before, after = (float(np.abs(part["values"] - targets).mean()) for part in (expected, actual))
     return {
         "max_difference": float(difference.max()),
-        "mean_difference": float(difference.mean()),
+        "mean_difference": float(difference.reshape(len(difference), -1).mean(axis=0).max()),
         "mae": after,
         "r2": figures.r2(actual["values"], targets),
         "error_rise": max(0.0, after - before) / max(before, 0.5 * float(std.mean())),

@@ -40,7 +40,7 @@ class CallbackAssembly:
         self.phase = plan.phases[0]
         self.identity = resume.identity(run, recipe, plan.data.fingerprint)
         self.position = Position(plan.steps_per_epoch)
-        examples = Reference(plan.data)
+        examples = Reference.of(plan.data)
         self.best = best.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position, examples)
         self.divergence = stops.Divergence(self.best, self.position)
         self.plateau = best.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)

@@ -1,6 +1,8 @@
 """Callbacks that follow the best validation score: model.keras, early stopping, learning-rate drops."""
 
 import contextlib
+import logging
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from kerasdl.training.devices import Devices
 from kerasdl.training.optimizers import make
 from kerasdl.training.optimizers.make import moving_averages
 from kerasdl.training.reference import Reference
+
+_log = logging.getLogger(__name__)
 
 
 class Best(keras.callbacks.Callback):
@@ -52,13 +56,21 @@ class Best(keras.callbacks.Callback):
         self.began = 0  # first epoch of the present phase: patience begins anew with it
 
     def on_epoch_end(self, epoch, logs=None):
-        score = self.score(logs)
+        score = self._rank(logs)
         if self.best_score is None or score > self.best_score:
             self.best_score, self.best_epoch = score, epoch
             self.best_figures = {name: logs[name] for name in logs if name.startswith("val_")}
             self.save()
         elif self.patience is not None and epoch - self.last_good_epoch >= self.patience:
             self.position.stop(f"early stopping: no better score in {self.patience} epochs")
+
+    def _rank(self, logs: Mapping[str, float]) -> tuple[float, ...]:
+        """Return the score of an epoch; one that is not a number ranks below all others."""
+        score = tuple(float(part) for part in np.atleast_1d(self.score(logs)))
+        if not any(map(math.isnan, score)):
+            return score
+        _log.warning("The score of this epoch is not a number: it is not the best one.")
+        return (-math.inf,) * len(score)
 
     @property
     def last_good_epoch(self) -> int:
