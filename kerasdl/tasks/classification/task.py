@@ -14,7 +14,7 @@ from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers, Batches, run_over
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.report.blocks import Section
-from kerasdl.tasks.classification import comparison, figures, verdicts
+from kerasdl.tasks.classification import class_numbers, comparison, figures, verdicts
 from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ class Classification(Task):
 
     def resolve(self, data: Dataset) -> "Classification":
         """Settle what the best epoch is picked by, and say so where it is not the plain accuracy."""
+        self.network_arguments(data.spec)
+        if data.spec.class_names:
+            class_numbers.check(data)
         if self.judge_by != "auto":
             return self
         counts = np.bincount(data.train.targets, minlength=len(data.spec.class_names))
