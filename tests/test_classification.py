@@ -89,6 +89,23 @@ def test_numbers_are_no_classes():
         Classification().network_arguments(numbers)
 
 
+@pytest.mark.parametrize("judge_by", ["auto", "accuracy"])
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        (np.float32([2, 1, 0]), r"shape \(3,\) and the dtype float32, but .*0 to 2.*astype\(np.int32\)"),
+        (np.int32([[2], [1], [0]]), r"shape \(3, 1\)"),
+        (np.int32([1, 2, 3]), "validation targets go from 1 to 3"),
+        (np.int32([-1, 2, 0]), "go from -1 to 2"),
+    ],
+)
+def test_targets_that_are_no_class_numbers(targets, words, judge_by):
+    good, bad = (ArraySplit(np.zeros((3, 8, 8, 1), np.uint8), labels) for labels in (np.arange(3), targets))
+    with pytest.raises(UsageError, match=words):
+        Classification(judge_by=judge_by).resolve(Dataset(good, bad, good, DATA, ""))
+    assert Classification().resolve(Dataset(good, good, good, DATA, "")).judge_by == "accuracy"
+
+
 @pytest.mark.parametrize("num_classes", [10, 1000])
 def test_the_limit_of_int8_is_as_strict_for_many_classes(num_classes):
     """The mean over classes of a difference can be 2 / num_classes at most, whatever a file answers."""

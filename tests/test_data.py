@@ -166,6 +166,17 @@ def test_npz_ranges(tmp_path, x, white, scale, words):
     assert bool(found) == bool(words) and (not words or re.search(words, found[0]))
 
 
+@pytest.mark.parametrize(("divisor", "is_said"), [(16, True), (4, True), (2, False)])
+def test_npz_splits_of_different_ranges_are_said(tmp_path, divisor, is_said):
+    x_train = pictures(20)
+    x_train[0, 0, 0, 0] = 252
+    notes = saved(tmp_path, x_train=x_train, x_test=pictures(4).clip(0, 252) // divisor).load().notes
+    found = [note for note in notes if "different ranges" in note]
+    assert len(found) == is_said
+    if is_said:
+        assert re.search(rf"0\.\.\d+ in x_train, 0\.\.{252 // divisor} in x_test", found[0])
+
+
 def test_npz_masks_of_an_earlier_run_stay_what_they_were(tmp_path):
     x = (pictures(20) > 100).astype("uint8")
     source = saved(tmp_path, x_train=x, x_test=x[:4])

@@ -136,15 +136,15 @@ def test_photos_are_turned_as_exif_says(kind, tmp_path):
         path = tmp_path / f"{orientation}.{kind.lower()}"
         path.write_bytes(content)
         seen = ImageOps.exif_transpose(Image.open(path))
-        assert pillow.header(path).size == seen.size[::-1]
+        assert pillow.header(path).size() == seen.size[::-1]
         shape = (*seen.size[::-1], 3)
         pixels = read_image(Spec(shape, "uint8"), str(path))
         assert np.abs(pixels.astype(int) - np.asarray(seen)).max() <= (4 if kind == "JPEG" else 0)
         if kind in ("JPEG", "PNG"):
             np.testing.assert_array_equal(serving(content), read_image(Spec((48, 32, 3), "uint8"), str(path)))
         stored = read_image(Spec((48, 32, 3), "uint8", picture=Picture(orientation="stored")), str(path))
-        if kind != "TIFF":  # Pillow turns these itself
-            assert np.abs(stored.astype(int) - COLOURS).max() <= (120 if kind == "JPEG" else 0)
+        assert np.abs(stored.astype(int) - COLOURS).max() <= (120 if kind == "JPEG" else 0)
+        assert pillow.header(path).size("stored") == (48, 32)
 
 
 def orientation(content):
@@ -275,6 +275,88 @@ def test_values_of_16_bits_are_scaled_by_the_bits_they_use(tmp_path, highest, bi
     assert (dataset.train.features[:, 1, 1, 0] == white).all()
     other = ImageFolder(path=str(tmp_path), bits=16).load().train.features
     assert (other[:, 1, 1, 0] == round(255 * highest / 65535)).all()
+
+
+def tiff(values, white_is_zero=False, byte_order="<", planes=1, deflate=False):
+    """Return a TIFF of 16 bits a channel, of (H, W) or (H, W, 3 or 4) values."""
+    height, width, channels = (*values.shape, 1)[:3]
+    photometric = 2 if channels > 1 else int(not white_is_zero)
+    content = values.astype(f"{byte_order}u2").tobytes()
+    content = zlib.compress(content) if deflate else content
+    tags = [
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, 200 if channels > 2 else 16),
+        (259, 3, 1, 8 if deflate else 1), (262, 3, 1, photometric), (273, 4, 1, 208),
+        (277, 3, 1, channels), (278, 4, 1, height),
+        (279, 4, 1, len(content)), (284, 3, 1, planes), *([(338, 3, 1, 2)] if channels == 4 else []),
+    ]  # fmt: skip
+    order = "little" if byte_order == "<" else "big"
+    entries = b""
+    for tag, kind, count, value in tags:
+        is_short = kind == 3 and count == 1
+        entries += tag.to_bytes(2, order) + kind.to_bytes(2, order) + count.to_bytes(4, order)
+        entries += value.to_bytes(2, order) + b"\0\0" if is_short else value.to_bytes(4, order)
+    head = (b"II" if byte_order == "<" else b"MM") + (42).to_bytes(2, order) + (8).to_bytes(4, order)
+    head = (head + len(tags).to_bytes(2, order) + entries + b"\0" * 4).ljust(200, b"\0")
+    return head + (16).to_bytes(2, order) * 4 + content
+
+
+COLOURS_16 = COLOURS.astype(np.uint16) * 257
+WITH_ALPHA = np.dstack([COLOURS_16, ALPHA.astype(np.uint16) * 257])
+DEEP_TIFFS = {
+    "white is 0": (tiff(65535 - GREY.astype(np.uint16) * 257, white_is_zero=True), 16, stacked(GREY)),
+    "white is 0, 12 bits": (tiff(4080 - DEEP, white_is_zero=True), 12, stacked(GREY)),
+    "white is 0, deflate": (
+        tiff(65535 - GREY.astype(np.uint16) * 257, True, deflate=True),
+        16,
+        stacked(GREY),
+    ),
+    "12 bits, deflate": (tiff(COLOURS.astype(np.uint16) * 16, deflate=True), 12, COLOURS),
+    "big endian, deflate": (tiff(COLOURS.astype(np.uint16) * 16, byte_order=">", deflate=True), 12, COLOURS),
+    "12 bits of colours": (tiff(COLOURS.astype(np.uint16) * 16), 12, COLOURS),
+    "12 bits, big endian": (tiff(COLOURS.astype(np.uint16) * 16, byte_order=">"), 12, COLOURS),
+    "16 bits of colours": (tiff(COLOURS_16), 16, COLOURS),
+    "16 bits and alpha": (tiff(WITH_ALPHA), 16, ON_WHITE),
+}
+
+
+@pytest.mark.parametrize("name", DEEP_TIFFS)
+def test_values_of_deep_tiffs_are_right(name, tmp_path):
+    content, bits, wanted = DEEP_TIFFS[name]
+    write(tmp_path, {"x.tif": content})
+    header = pillow.header(tmp_path / "x.tif")
+    assert header.is_deep and not header.is_plain
+    assert pillow.deep_values(tmp_path / "x.tif").max() >= 2 ** (bits - 1)
+    pixels = read_image(Spec((48, 32, 3), "uint8", picture=Picture(bits=bits)), str(tmp_path / "x.tif"))
+    assert np.abs(pixels.astype(int) - wanted).max() <= 1
+
+
+def test_a_deep_tiff_in_planes_is_refused(tmp_path):
+    write(tmp_path, {"x.tif": tiff(COLOURS_16, planes=2)})
+    with pytest.raises(UsageError, match=r"x.tif is not .* separate planes\. Save it with interleaved"):
+        read_image(Spec((4, 4, 3), "uint8"), str(tmp_path / "x.tif"))
+
+
+def test_values_of_more_bits_than_are_read_are_counted(tmp_path, caplog):
+    def deep(index, highest):
+        return encoded(Image.fromarray(np.array([[index, highest], [0, 0]], np.uint16)), "PNG")
+
+    files = {f"train/{name}/{index}.png": deep(index + number, 4095) for number, name in enumerate("ab")
+             for index in range(0, 12, 2)}  # fmt: skip
+    files |= {"test/a/1.png": deep(50, 4095), "test/b/1.png": deep(60, 40000)}
+    dataset = load(write(tmp_path, files))
+    assert dataset.spec.inputs.picture.bits == 12
+    assert noted(dataset, "1 of 14 images has values above 4,095, up to 40,000: these are cut off at it")
+    assert not noted(load(tmp_path, bits=16), "above")
+    read_image(Spec((2, 2, 1), "uint8", picture=Picture(bits=12)), str(tmp_path / "test/b/1.png"))
+    assert "values up to 40,000: 25.0% of them are cut off at 4,095, which is white" in caplog.text
+
+
+def test_photos_as_they_are_stored_have_their_stored_size(tmp_path):
+    files = {f"{name}/{index}.tif": turned("TIFF", 6) for name in "ab" for index in range(4)}
+    for orientation, shape in (("exif", (32, 48, 3)), ("stored", (48, 32, 3))):
+        dataset = load(write(tmp_path, files), orientation=orientation, background="ignored")
+        assert dataset.spec.inputs.shape == shape
+    np.testing.assert_array_equal(dataset.train.features[0], COLOURS)
 
 
 def test_predict_warns_of_16_bits_that_are_nearly_black(tmp_path, caplog):

@@ -49,21 +49,27 @@ def read_image(inputs: Spec, file: str) -> np.ndarray:
     others = pillow.reader(inputs.picture)
     try:
         if pillow.header(path).is_deep:
-            _check_range(inputs, path, pillow.largest_value(path))
+            _check_range(inputs, path, pillow.deep_values(path))
         return decode_image(path.read_bytes(), *inputs.shape, picture=inputs.picture, others=others).numpy()
     except (tf.errors.OpError, OSError, ValueError) as error:
         reason = f": {error}" if type(error) is ValueError else ""
         raise UsageError(f"{file} is not a readable image{reason}. Give a {pillow.NAMES}.") from error
 
 
-def _check_range(inputs: Spec, path: Path, highest: int) -> None:
-    """Warn of a picture of 16 bits that is nearly black where the training pictures were not."""
-    white = 2**inputs.picture.bits - 1
+def _check_range(inputs: Spec, path: Path, values: np.ndarray) -> None:
+    """Warn of a picture of 16 bits that uses another range than the training pictures did."""
+    white, highest = 2**inputs.picture.bits - 1, int(values.max())
     if 4 * highest < white:
-        _log.warning(
-            f"{path} has 16 bits a pixel and values up to {highest:,}: nearly black, since {white:,} is "
-            "white for this network. Scale its values as those of the training images are."
-        )
+        what = f"nearly black, since {white:,} is white for this network"
+    elif highest > white:
+        share = np.mean(values > white)
+        what = f"{share:.1%} of them are cut off at {white:,}, which is white for this network"
+    else:
+        return
+    _log.warning(
+        f"{path} has 16 bits a pixel and values up to {highest:,}: {what}. Scale its values as those of the "
+        "training images are."
+    )
 
 
 def read_text(text: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from kerasdl.preprocessing.image import to_channels
 from kerasdl.preprocessing.picture import AS_BEFORE, Picture
 
 _PLAIN = Picture()
+_TIFF_HEADS = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]
 _PNG_HEAD = 2**14  # bytes in which a PNG tells that a colour stands for transparency
 
 
@@ -43,13 +44,25 @@ def decode_image(
         uint8 tensor of shape (height, width, channels).
     """
     if dataclasses.replace(picture, fit="squeeze") == AS_BEFORE:
-        with tf.control_dependencies([_check_animation(encoded)]):
-            image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        image = _as_before(encoded, others)
     else:
         image = _as_seen(encoded, picture, others or _read_other)
     image.set_shape((None, None, 3))
     image = to_channels(_fitted(image, height, width, picture), channels)
     return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
+
+
+def _as_before(encoded, others: Callable[[Any], Any] | None):
+    """Return the pixels that version 0.1.0 read, (H, W, 3) uint8; those of a TIFF too, by `others`."""
+
+    def by_tensorflow():
+        with tf.control_dependencies([_check_animation(encoded)]):
+            return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+    if others is None:
+        return by_tensorflow()
+    is_tiff = tf.reduce_any(tf.strings.substr(encoded + b"\0" * 4, 0, 4) == _TIFF_HEADS)
+    return tf.cond(is_tiff, lambda: others(encoded)[..., :3], by_tensorflow)
 
 
 def _as_seen(encoded, picture: Picture, others: Callable[[Any], Any]):

@@ -13,7 +13,7 @@ from kerasdl.data import memory
 from kerasdl.data.labelled.assemble import digest
 from kerasdl.errors import UsageError
 from kerasdl.preprocessing import pillow
-from kerasdl.preprocessing.picture import Picture
+from kerasdl.preprocessing.picture import Orientation, Picture
 
 _PARALLEL_CALLS = 4
 _NUM_NAMED = 5
@@ -53,28 +53,29 @@ def headers(paths: Sequence[Path], *, skip_bad: bool) -> dict[Path, pillow.Heade
     return good
 
 
-def most_common_size(found: dict[Path, pillow.Header]) -> tuple[int, int]:
+def most_common_size(found: dict[Path, pillow.Header], orientation: Orientation) -> tuple[int, int]:
     """Return the (height, width) that most images have, the larger of two that are as common."""
-    counts = Counter(header.size for header in found.values())
+    counts = Counter(header.size(orientation) for header in found.values())
     return max(counts, key=lambda size: (counts[size], size))
 
 
-def bits_needed(found: dict[Path, pillow.Header]) -> int:
-    """Return the bits that the largest value in the 16-bit images needs, 8 to 16; 16 without such images.
-
-    Raises:
-        UsageError: names an image that cannot be read.
-    """
+def largest_values(found: dict[Path, pillow.Header]) -> list[int]:
+    """Return the largest value in each 16-bit image; 0 for one that cannot be read."""
     deep = [path for path, header in found.items() if header.is_deep]
 
     def largest(path: Path) -> int:
         try:
-            return pillow.largest_value(path)
+            return int(pillow.deep_values(path).max())
         except Exception:
             return 0  # it is bad: `read` says so, or skips it
 
     with ThreadPoolExecutor(_PARALLEL_CALLS) as pool:
-        values = list(pool.map(largest, deep))
+        return list(pool.map(largest, deep))
+
+
+def bits_needed(found: dict[Path, pillow.Header]) -> int:
+    """Return the bits that the largest value in the 16-bit images needs, 8 to 16; 16 without such images."""
+    values = largest_values(found)
     return min(16, max(8, max(values).bit_length())) if values else 16
 
 
@@ -89,6 +90,7 @@ def decoder(
 
     if all(header.is_plain for header in found.values()):
         picture = dataclasses.replace(picture, background="ignored", orientation="stored", bits=16)
+        return lambda encoded: decode_image(encoded, *shape, picture=picture)
     others = pillow.reader(picture)
     return lambda encoded: decode_image(encoded, *shape, picture=picture, others=others)
 

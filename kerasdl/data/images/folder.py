@@ -77,7 +77,7 @@ class ImageFolder(Pictures):
         found = images.headers(everything, skip_bad=self.skip_bad_images)
         train = {path: found[path] for path in listed.splits["train"].paths if path in found} or found
         picture = self.picture(images.bits_needed(train) if self.bits is None else 16)
-        size = self.image_size or images.most_common_size(train)
+        size = self.image_size or images.most_common_size(train, self.orientation)
         is_grey = all(header.grey for header in found.values())
         shape = (*size, self.image_channels or (1 if is_grey else 3))
         splits, readings, bad = self._read(listed, shape, picture, found)
@@ -92,6 +92,7 @@ class ImageFolder(Pictures):
             spec=DataSpec(Spec(shape, "uint8", picture=picture), Spec((), "int32", listed.class_names)),
             choice=self,
             notes=notes.of_images(found, shape, picture, self.image_size is not None)
+            + notes.of_cut_off(found, picture, known=() if self.bits else train)
             + images.bad_images_note(bad)
             + notes.of_left_out(root, listed.left_out, listed.nested),
         )

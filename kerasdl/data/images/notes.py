@@ -1,10 +1,10 @@
 """Sentences about the images of a folder: what was done to them, and which files were left out."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from kerasdl.data.images.files import named
+from kerasdl.data.images.files import largest_values, named
 from kerasdl.preprocessing.picture import Picture
 from kerasdl.preprocessing.pillow import Header
 
@@ -20,7 +20,9 @@ def of_images(
 ) -> tuple[str, ...]:
     """Return the sentences about what happens to images on their way to one size."""
     headers = list(found.values())
-    sizes = sorted({header.size for header in headers}, key=lambda size: (size[0] * size[1], size))
+    sizes = sorted(
+        {header.size(picture.orientation) for header in headers}, key=lambda size: (size[0] * size[1], size)
+    )
     notes = []
     if len(sizes) > 1:
         to = f"{shape[0]}x{shape[1]}"
@@ -54,6 +56,26 @@ def of_images(
         if count:
             notes.append(f"{count} of {len(headers)} images {'has' if count == 1 else 'have'} {words}.")
     return tuple(notes)
+
+
+def of_cut_off(found: Mapping[Path, Header], picture: Picture, known: Collection[Path]) -> tuple[str, ...]:
+    """Return the sentence about 16-bit images that use more bits than are read; none if none does.
+
+    Args:
+        found: headers of the images.
+        picture: how these are read.
+        known: images that are known to use no more.
+    """
+    highest = 2**picture.bits - 1
+    unknown = {path: header for path, header in found.items() if path not in known}
+    values = [value for value in largest_values(unknown) if value > highest] if picture.bits < 16 else []
+    if not values:
+        return ()
+    return (
+        f"{len(values)} of {len(found)} images {'has' if len(values) == 1 else 'have'} values above "
+        f"{highest:,}, up to {max(values):,}: these are cut off at it (--bits {picture.bits}). Scale "
+        "them as the training images are.",
+    )
 
 
 def of_left_out(root: Path, left_out: Sequence[Path], nested: Mapping[Path, int]) -> tuple[str, ...]:

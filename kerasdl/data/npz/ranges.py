@@ -12,6 +12,8 @@ AS_BEFORE = 0.0
 _OVERSHOOT = 0.1
 # Largest value below which 0..255 is doubted, and with fractions refused.
 _DARK, _TOO_DARK = 128, 32
+# Ratio of the largest values of two arrays from which they seem to be scaled differently.
+_APART = 4
 
 
 def find_white(images: Mapping[str, np.ndarray], white: float | None) -> tuple[float, tuple[str, ...]]:
@@ -42,7 +44,7 @@ def find_white(images: Mapping[str, np.ndarray], white: float | None) -> tuple[f
     highest = max(high for _, high in limits.values())
     if white == 255 and highest < _DARK:
         notes.append(_doubt(images, highest))
-    return white, tuple(notes)
+    return white, (*notes, *_apart(limits))
 
 
 def to_bytes(white: float):
@@ -95,6 +97,15 @@ def _outside(key: str, array: np.ndarray, low: float, high: float, white: float)
         f"{count:,} of {array.size:,} pixels of {key} lie outside of 0..{white:g} ({low:.9g} to "
         f"{high:.9g}), as resizing makes them: they are cut off."
     ]
+
+
+def _apart(limits: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
+    """Return the sentence about arrays whose largest pixels lie far apart; none where none do."""
+    highest = [high for _, high in limits.values()]
+    if max(highest) < _APART * min(highest) or max(highest) <= 0:
+        return ()
+    found = ", ".join(f"{low:g}..{high:g} in {key}" for key, (low, high) in limits.items())
+    return (f"Pixels go over different ranges: {found}. Store all splits alike, if that is not meant.",)
 
 
 def _doubt(images: Mapping[str, np.ndarray], highest: float) -> str:

@@ -14,7 +14,7 @@ from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers, Batches, run_over
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.report.blocks import Section
-from kerasdl.tasks.classification import comparison, figures, verdicts
+from kerasdl.tasks.classification import class_numbers, comparison, figures, verdicts
 from kerasdl.tasks.classification.verdicts import listed
 from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
@@ -70,6 +70,9 @@ class Classification(Task):
 
     def resolve(self, data: Dataset) -> "Classification":
         """Settle what the best epoch is picked by, and say so where it is not the plain accuracy."""
+        self.network_arguments(data.spec)
+        if data.spec.class_names:
+            class_numbers.check(data)
         seen = np.bincount(data.validation.targets, minlength=len(data.spec.class_names))
         if unseen := [name for name, count in zip(data.spec.class_names, seen, strict=True) if not count]:
             _log.warning(
