@@ -734,15 +734,18 @@ def test_endpoints_that_are_not_the_first_are_judged_too(
     assert list((tmp_path / "coder").iterdir()) == []
 
 
-def test_serving_bytes_of_no_picture_is_no_answer(bundle, images):
-    predictor = opened(bundle, "saved_model.pb")
-    encoded = np.array([tf.io.encode_png(image).numpy() for image in images[:2]], object)
-    for count in (0, 1, 2):
-        found = predictor.call("serving_bytes", {"image_bytes": encoded[:count]})
-        expected = predictor.call("serving_default", {"images": images[:count]})
-        assert found["probabilities"].shape == (count, 3)
-        assert found["class_ids"].shape == (count,)
-        np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-6)
+@pytest.mark.parametrize("file", ["saved_model.pb", "tiny.float32.tflite", "tiny.onnx"])
+def test_an_empty_batch_is_refused_in_words(bundle, images, file):
+    predictor = opened(bundle, file)
+    for endpoint, inputs in predictor.inputs.items():
+        (name,) = inputs
+        with pytest.raises(UsageError, match=f"{name} holds no example"):
+            predictor.call(endpoint, {name: images[:0] if name == "images" else np.array([], object)})
+
+
+def test_one_example_is_enough_to_verify_with(write, images, tmp_path):
+    one = [(images[:1], np.zeros(1, np.int32), None)]
+    assert write(tmp_path, formats=("onnx",), batches=lambda: one).rows[0]["examples"] == 1
 
 
 def test_serving_bytes_is_compared_with_keras(bundle, spec, batches):

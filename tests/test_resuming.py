@@ -477,6 +477,7 @@ def test_signals_finish_the_step_and_say_how_to_go_on(tmp_path, signum, code):
 
 
 def test_a_second_signal_does_not_wait():
+    survived = []
     with Interruptions() as interruptions, pytest.raises(Interrupted), interruptions.deferred():
         os.kill(os.getpid(), signal.SIGTERM)
         for _ in range(1000):
@@ -485,9 +486,11 @@ def test_a_second_signal_does_not_wait():
                 break
         os.kill(os.getpid(), signal.SIGTERM)  # an echo: `timeout` signals the process, and then its group
         time.sleep(0.15)
+        survived.append("the echo")
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
         pytest.fail("waited")
+    assert survived == ["the echo"]
 
 
 def test_a_signal_is_handled_without_a_lock(monkeypatch, capfd):

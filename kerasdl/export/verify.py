@@ -148,6 +148,8 @@ def check_alone(call: Call, reference: Reference) -> None:
     together = call(inputs)
     ways = {"alone": slice(1), "in a batch of 2": slice(1, 3), "in another order": slice(None, None, -1)}
     for way, part in ways.items():
+        if not all(len(value[part]) for value in inputs.values()):
+            continue  # there is one example in all
         answers = call({name: value[part] for name, value in inputs.items()})
         expected = {name: value[part] for name, value in together.items()}
         if not differences(expected, answers, None).get("max_difference", 0.0) <= _SAME:

@@ -100,6 +100,8 @@ class Predictor:
 
     def _fit(self, name: str, value: np.ndarray, spec: InputSpec) -> np.ndarray:
         shape, dtype = spec
+        if value.shape[:1] == (0,):  # TensorFlow's convolutions fail on it with words about something else
+            raise UsageError(f"{self.path}: {name} holds no example. Give one or more.")
         fits = len(value.shape) == len(shape) and all(
             wanted in (None, given) for wanted, given in zip(shape[1:], value.shape[1:], strict=True)
         )

@@ -21,6 +21,7 @@ class Made(TypedDict):
     bytes: int
     sha256: str
     latency_ms: NotRequired[float]
+    evaluation: NotRequired[dict[str, Any]]
 
 
 class Failed(TypedDict):
@@ -39,6 +40,7 @@ class Shown(TypedDict, total=False):
     bytes: int
     sha256: str
     latency_ms: float
+    evaluation: dict[str, Any]
     error: str
 
 

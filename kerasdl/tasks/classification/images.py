@@ -23,9 +23,7 @@ def endpoints(default: Endpoint, inputs: Spec) -> tuple[Endpoint, Endpoint]:
         return decode_image(encoded, *inputs.shape, picture=inputs.picture)
 
     def classify_bytes(image_bytes):
-        pictures = tf.map_fn(decode, image_bytes, fn_output_signature=tf.TensorSpec(inputs.shape, tf.uint8))
-        # Of no picture at all the shape is not known: an empty batch gets an empty answer.
-        return default.function(tf.reshape(pictures, (tf.shape(image_bytes)[0], *inputs.shape)))
+        return default.function(tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8))
 
     from_bytes = dataclasses.replace(
         default,
