@@ -195,7 +195,7 @@ def resume(
 
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
-        recorded = run.read_json("receipt.json").get("data")
+        recorded = run.data() if run.read_json("receipt.json").get("data") else None
         same_data = recipe.data.moved_to(before.data) == before.data
         return _Stages(
             recipe=recipe,

@@ -120,6 +120,8 @@ def recorded_parts(path: Path, card: Mapping[str, Any]) -> tuple[Task, Source]:
     """
     if found := shapes.problem(card, JudgedCard):
         raise damaged(path / FILE_NAME, found, REPAIR)
+    with parsing(path / FILE_NAME, REPAIR):
+        DataSpec.from_description(card["data"])  # what it describes is read further on, without this guard
     folder = None
     if bundle.RECIPE_FILE in card["files"]:
         changed = bundle.damaged_files(path, card)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError
 from kerasdl.files import UNFINISHED, damaged, next_version, parsing, read_json, replacing, writing
 from kerasdl.recipe import Config, Recipe, python_file, type_of
@@ -177,6 +178,8 @@ class Run:
         """
         if (found := self.read_json("receipt.json").get("data")) is None:
             raise damaged(self.path / "receipt.json", "it lacks data")
+        with parsing(self.path / "receipt.json"):
+            DataSpec.from_description(found)  # it is read further on, without this guard
         return found
 
 
