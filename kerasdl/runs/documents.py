@@ -130,6 +130,7 @@ class Metrics(TypedDict, total=False):
     epochs: int
     test: dict[str, Any] | None
     verdicts: list[Verdict]
+    untrained: list[str]
 
 
 class Identity(TypedDict):
