@@ -165,6 +165,7 @@ def test_artefacts_are_opened_with_the_threads_of_the_worker(bundle, monkeypatch
     assert asked == [("net.onnx", 3), ("net.int8.tflite", 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="counts threads in /proc")
 def test_a_worker_has_so_many_threads(bundle):
     def count(num_threads):

@@ -138,6 +138,7 @@ def test_verify_names_the_changed_file(here, capsys):
     assert "lenet5.onnx" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_runs_are_never_overwritten(here):
     before = (here / "runs/lenet5/1/recipe.json").stat().st_mtime_ns
     assert (
@@ -180,6 +181,7 @@ def test_own_recipe_with_own_network(tmp_path, monkeypatch, capsys):
         assert document(capsys)["examples"] == 359
 
 
+@pytest.mark.slow
 def test_pipeline_file_runs_by_itself(tmp_path):
     ran = subprocess.run(
         [sys.executable, catalog.names()["mlp"], "--data", "digits", "--epochs", "1", "--no-export"],

@@ -170,6 +170,7 @@ def test_truncated_image_is_named_or_skipped(tmp_path, monkeypatch, capsys, capl
     assert sum(examples.values()) == 3 * NUM_IMAGES - 1
 
 
+@pytest.mark.slow
 def test_check_proves_the_installation(capsys):
     assert main(["check", "--json"]) == 0
     report = document(capsys)

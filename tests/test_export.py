@@ -176,6 +176,7 @@ def test_saved_model_stores_each_weight_once(bundle, spec):
     assert weights < stored < 1.2 * weights
 
 
+@pytest.mark.slow
 def test_saved_model_needs_neither_keras_nor_kerasdl(bundle, images, expected, tmp_path):
     np.save(tmp_path / "images.npy", images[:2])
     script = f"""
@@ -514,6 +515,7 @@ def test_crash_of_the_converter_costs_one_file(write, spec, tmp_path, monkeypatc
     bundles.verify_bundle(bundle.path, endpoints=ENDPOINTS)
 
 
+@pytest.mark.slow
 def test_worker_imports_no_keras_and_outlives_interrupts_and_kills(bundle, tmp_path, monkeypatch):
     for package in ("keras", "kerasdl"):
         (tmp_path / package).mkdir()

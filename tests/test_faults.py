@@ -241,6 +241,7 @@ class Accident(Classification):
         return super().score(logs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [

@@ -138,6 +138,7 @@ def tree_reference():
     return network.get_weights(), {name: values[-1] for name, values in logs.items()}
 
 
+@pytest.mark.by_default(lambda strategy: strategy == "none")
 @pytest.mark.parametrize("strategy", ["none", "cpu:2"])
 def test_dicts_of_features_targets_and_weights_train(tree_reference, strategy):
     network = compiled_tree(strategy)

@@ -218,6 +218,7 @@ def assert_equal_outputs(ours, theirs, unit=1.0):
     np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda name: name == "VGG16")
 @pytest.mark.parametrize("name", OURS)
 def test_outputs_equal_keras_applications(tmp_path, name):

@@ -176,6 +176,7 @@ def test_a_finished_run_is_left_alone(finished, copy_of, caplog):
     assert before == {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.name != ".lock"}
 
 
+@pytest.mark.slow
 def test_more_epochs(tmp_path, constant, copy_of):
     run = copy_of(constant)
     whole = train(tmp_path / "whole", schedule="constant", epochs=5).run
@@ -513,6 +514,7 @@ def test_an_ignored_signal_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_max_time_ends_the_epoch_and_the_run(tmp_path):
     result = train(tmp_path, epochs=100_000, max_time="3s")
     status = result.run.read_json("status.json")

@@ -182,6 +182,7 @@ def test_everything_at_once_on_two_replicas(tmp_path, monkeypatch, capsys, caplo
     assert all(np.isfinite(array).all() for array in network.get_weights())
 
 
+@pytest.mark.slow
 def test_validation_split_smaller_than_the_batch_on_two_replicas(tmp_path):
     """143 validation examples: odd, and fewer than a batch."""
     result = train(tmp_path, batch_size=256, strategy="cpu:2")
@@ -189,6 +190,7 @@ def test_validation_split_smaller_than_the_batch_on_two_replicas(tmp_path):
     assert_saved_is_that_of_epoch(result, result.run.read_json("metrics.json")["best_epoch"])
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda schedule: schedule == "plateau")
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])
 def test_changeable_learning_rates_on_two_replicas(tmp_path, schedule):

@@ -59,9 +59,7 @@ def count(kind, size, **arguments):
 
 
 @pytest.mark.by_default(
-    lambda arguments, **_: (
-        arguments.get("depth", 11) in (11, 18) and arguments not in ({"auxiliary": False}, {"form": "paper"})
-    )
+    lambda kind, arguments, published: kind is not GoogLeNet and arguments.get("depth", 11) in (11, 18)
 )
 @pytest.mark.parametrize(("kind", "arguments", "published"), PUBLISHED, ids=name)
 def test_published_sizes(kind, arguments, published):
@@ -75,6 +73,7 @@ def test_published_sizes_of_small_images(kind, arguments, published):
     assert f"{published:,}" in kind.__doc__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["64x64", pytest.param("224x224", marks=pytest.mark.slow)])
 def test_vgg16_takes_the_weights_of_keras_applications(shape):
     """In order: a map that is flattened in another order would show, being of 2x2 places or more."""
@@ -162,6 +161,7 @@ def examples():
     return GOOGLENET.examples(8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample_weight", [None, np.arange(8, dtype="float32")], ids=["plain", "weighted"])
 def test_auxiliary_classifiers_count_in_training_alone(network, sample_weight):
     images, labels = examples()
