@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.data.passes import split_batches
-from kerasdl.data.trees import Tree, map_leaves
+from kerasdl.data.trees import Tree, map_leaves, named
 from kerasdl.errors import UsageError
 from kerasdl.export import operators
 from kerasdl.inference.endpoint import differences
@@ -62,10 +62,12 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
         lambda part: part[:_NUM_EXAMPLES], next(split_batches(plan.data.validation, 1)())[0]
     )
     with _random_weights(network) as draw:
-        answers = []
-        for number in reversed(range(_NUM_DRAWS)):
-            draw(number)
-            answers.append(_answers(network, features))
+        draw(0)
+        answers = [_answers(network, features)]
+        if _may_be_probabilities(answers[0]):
+            for number in reversed(range(_NUM_DRAWS)):
+                draw(number)
+                answers.append(_answers(network, features))
         outputs = map_leaves(lambda *parts: np.concatenate(parts), *answers)
         recipe.task.check_outputs(outputs, plan.data.spec, main_output_of(network))
         _check_owned(network, features)
@@ -222,6 +224,10 @@ def _check_batches(network: keras.Model, features: Tree) -> None:
             )
 
 
+def _may_be_probabilities(outputs: Tree) -> bool:
+    return any(leaf.min() >= 0 and leaf.max() <= 1 for leaf in named(outputs, "outputs").values())
+
+
 def _faint(leaf: np.ndarray) -> np.ndarray:
     """Return the first example, half as bright or large: all may have the same largest number."""
     if leaf.dtype == np.uint8 or leaf.dtype.kind == "f":
@@ -278,8 +284,8 @@ def _check_operators(plan: Plan, network: keras.Model) -> None:
 
 def _differ(expected: Tree, actual: Tree) -> bool:
     """Tell whether two answers differ by more than rounding."""
-    named = [part if isinstance(part, Mapping) else {"outputs": part} for part in (expected, actual)]
-    return not differences(*named, None)["max_difference"] <= _SAME
+    pair = [named(part, "outputs") for part in (expected, actual)]
+    return not differences(*pair, None)["max_difference"] <= _SAME
 
 
 def _first_line(error: Exception) -> str:
