@@ -21,11 +21,22 @@ All that a recipe, a search space or a notebook needs is imported from here:
 Each is imported when it is first used, since TensorFlow takes seconds; `help(kerasdl.train)` tells more.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import os
+import sys
 
-from kerasdl import environment, public
-from kerasdl.errors import UsageError, did_you_mean
+_HERE = os.getcwd() if sys.argv[:1] == ["-m"] else None  # noqa: PTH109
+if sys.path[:1] == [_HERE]:
+    # `python -m kerasdl`: Python looks into the current folder first, which may be that of somebody else's
+    # files. Of it kerasdl takes nothing, unless it lies there itself: then it comes last.
+    del sys.path[0]
+    if __file__ == os.path.join(_HERE, "kerasdl", "__init__.py"):  # noqa: PTH118
+        sys.path.append(_HERE)
+
+from collections.abc import Sequence  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from kerasdl import environment, public  # noqa: E402
+from kerasdl.errors import UsageError, did_you_mean  # noqa: E402
 
 if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.cli import train_file, tune_file

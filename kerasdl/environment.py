@@ -103,3 +103,11 @@ def quiet(*, show_on_error: bool = True):
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def isolate_children() -> None:
+    """Let Python processes that are started from here on not import from the current folder.
+
+    It may hold files of somebody else's, and a process of `multiprocessing` looks there first.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,17 +21,21 @@ from tensorflow.python.client import pywrap_tf_session
 
 import kerasdl
 from kerasdl.cli import main, printing
-from kerasdl.errors import UsageError
+from kerasdl.data.tfds import builder
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.artefact import Artefact
 from kerasdl.inference import graph, runtimes
+from kerasdl.private import keras_config
 from kerasdl.recipe import catalog, document, python_file, trust
+from kerasdl.recipe.document import encode, from_json
 from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.report import terminal
 from kerasdl.runs import folder as runs
 from kerasdl.runs import receipt
 from kerasdl.search import folder as folders
 from kerasdl.search.keras_tuner import tuner
+from kerasdl.search.trials import files as trial_files
 from kerasdl.search.trials import process, workers
 from kerasdl.training import checkpoint
 from kerasdl.training.weights import source as weights
@@ -537,3 +544,113 @@ def test_a_file_does_not_permit_a_download(tmp_path):
     assert read.weights == "imagenet"
     with pytest.raises(UsageError, match="give --weights imagenet to fetch them"):
         weights.find(read)
+
+
+def gadget(name, *arguments):
+    """Return a configuration of Keras that calls a public function or class of it, safe mode or not."""
+    called = {
+        "module": "keras.layers",
+        "class_name": "function",
+        "config": name,
+        "registered_name": "function",
+    }
+    node = {"args": [0, [called], *arguments], "kwargs": {}}
+    operation = {"module": "keras.src.ops.core", "class_name": "Switch", "config": {"name": "switch"}}
+    config = {"name": "f", "layers": [{**operation, "name": "switch", "inbound_nodes": [node]}]}
+    return {"module": "keras", "class_name": "Functional", "config": config, "registered_name": "Functional"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        gadget("TFSMLayer", "folder", "serve"),
+        gadget("keras.datasets.boston_housing.load_data"),
+        {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "x"}},
+        {"module": "keras.layers", "class_name": "Lambda", "config": {}},
+        {"module": "os", "class_name": "system", "config": "x", "registered_name": "system"},
+        {"module": "keras.src.saving.saving_api", "class_name": "load_model", "config": {}},
+        {"class_name": "function", "config": "get_file", "module": "keras.utils"},
+        {
+            "layers": [
+                {
+                    "config": {
+                        "activation": {"class_name": "function", "config": "get", "module": "keras.layers"}
+                    }
+                }
+            ]
+        },
+        {"class_name": ["Dense"], "config": {}},
+    ],
+)
+def test_keras_builds_nothing_but_layers_from_a_file(config):
+    with pytest.raises(UsageError, match="does not let Keras build"):
+        keras_config.check({"config": {"preprocessing": config}}, "evil.keras")
+
+
+def test_keras_builds_layers_and_classes_of_kerasdl_and_of_the_recipe():
+    activation = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "relu"}
+    layer = keras.saving.serialize_keras_object(keras.layers.Dense(2, kernel_regularizer="l2"))
+    network = keras.saving.serialize_keras_object(kerasdl.MLP(preprocessing=kerasdl.ImagePreprocessing()))
+    own = {"module": "mine", "class_name": "Mine", "config": {}, "registered_name": "mine>Mine"}
+    keras_config.check([activation, layer, network, own], "x.keras", {"mine>Mine"})
+    given = keras.Input((4,))
+    functional = keras.Model(given, keras.ops.abs(keras.layers.Dense(2)(given)) + 1)
+    for model in (functional, keras.Sequential([given, keras.layers.Dense(2)])):
+        keras_config.check(keras.saving.serialize_keras_object(model), "x.keras")
+
+
+def test_a_recipe_holds_nothing_that_keras_would_build(tmp_path):
+    recipe = encode(kerasdl.load_recipe("mlp", data="digits"))
+    recipe["fields"]["model"]["fields"]["activation"] = gadget("TFSMLayer", "folder", "serve")
+    with pytest.raises(UsageError, match="value that Keras would build an object of"):
+        from_json(json.dumps(recipe))
+
+
+def test_keras_tuner_makes_nothing_but_hyperparameters(tmp_path):
+    space = [{"class_name": "kerasdl>MLP", "config": {"preprocessing": {}}}]
+    oracle = {"hyperparameters": {"space": space, "values": {}}, "start_order": [], "end_order": []}
+    (tmp_path / "oracle.json").write_text(json.dumps(oracle))
+    with pytest.raises(RunFailedError, match="'kerasdl>MLP' is not a kind of hyperparameter"):
+        trial_files.read_states(tmp_path)
+
+
+def test_a_prepared_set_imports_no_other_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    folder = tmp_path / "mine/1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "features.json").write_text(json.dumps({"pythonClassName": "this.X"}))
+    with pytest.raises(UsageError, match=r"names the class 'this\.X'"):
+        builder.open_builder("mine", download=False)
+
+
+def test_git_fetches_nothing(tmp_path, monkeypatch):
+    """A clone may lack objects, and name the program that fetches them."""
+    monkeypatch.chdir(tmp_path)
+    marker = tmp_path / "ran"
+    settings = {
+        "core.repositoryformatversion": "1", "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": str(tmp_path), "remote.origin.uploadpack": f"touch {marker}; false",
+    }  # fmt: skip
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "file").write_text("x")
+    subprocess.run([*git, "add", "file"], check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    tree = subprocess.run(
+        [*git, "rev-parse", "HEAD^{tree}"], capture_output=True, text=True, check=True
+    ).stdout
+    (tmp_path / ".git/objects" / tree[:2] / tree[2:].strip()).unlink()
+    for name, value in settings.items():
+        subprocess.run([*git, "config", name, value], check=True)
+    receipt._git_revision()
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["typing", "collections", "pathlib", "signal"])
+def test_nothing_of_the_current_folder_is_imported(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    command = [sys.executable, "-m", "kerasdl", "--version"]
+    environment = os.environ | {"PYTHONPATH": str(Path(kerasdl.__file__).parent.parent)}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0 and not (tmp_path / "ran").exists(), ran.stderr

@@ -195,6 +195,7 @@ def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
     row |= {name: evaluation[name] for name in task.columns if name in evaluation}
     row |= {"endpoint": endpoint, "evaluation": evaluation, "speed": []}
     inputs = _first(endpoints[endpoint], batches)
+    environment.isolate_children()
     for num_threads in settings.threads:
         _log.info(f"{row['file']}, threads: {num_threads}")
         # TensorFlow's pools are made once in a process: each number of threads gets one of its own.

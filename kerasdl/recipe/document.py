@@ -112,6 +112,8 @@ def decode(value: Any, folder: Path | None = None, *, own: bool = False) -> Any:
         return tuple(decode(part, folder, own=own) for part in value)
     if not isinstance(value, dict):
         return value
+    if "class_name" in value:
+        raise UsageError("The recipe holds a value that Keras would build an object of. Give plain values.")
     if value.keys() != {"type", "fields"}:
         return {name: decode(part, folder, own=own) for name, part in value.items()}
     if not _is_encoded(value):

@@ -187,9 +187,17 @@ def load_network(file: Path, model: Config) -> "keras.Model":
     """Load a network, with the classes of the recipe file that defines it."""
     import keras
 
-    own = python_file.classes_beside(type_of(model))
-    with keras.saving.custom_object_scope({keras.saving.get_registered_name(kind): kind for kind in own}):
-        return keras.saving.load_model(file)
+    from kerasdl.private import keras_config
+
+    names = {
+        keras.saving.get_registered_name(kind): kind for kind in python_file.classes_beside(type_of(model))
+    }
+    names |= {keras.saving.get_registered_name(type_of(model)): type_of(model)}
+    with zipfile.ZipFile(file) as archive, parsing(file):
+        document = json.loads(archive.read("config.json"))
+    keras_config.check(document, str(file), names)
+    with keras.saving.custom_object_scope(names):
+        return keras.saving.load_model(file, compile=False)
 
 
 def open_run(path: str | Path) -> Run:

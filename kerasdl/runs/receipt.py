@@ -1,6 +1,7 @@
 """The receipt of a run: command, versions, hardware and seeds, to judge and repeat it."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,9 @@ def _git_revision() -> str | None:
 def _git(*arguments: str, fine: Sequence[int] = (0,)) -> str:
     # Without locks the index is not written, so that no hook runs either.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True)
+    # Nor is anything fetched: a repository may name a program that fetches what it lacks.
+    environment = {**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment)
     if ran.returncode not in fine:
         raise subprocess.CalledProcessError(ran.returncode, command)
     return ran.stdout.strip()

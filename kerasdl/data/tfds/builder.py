@@ -64,6 +64,7 @@ def open_builder(name: str, *, download: bool):
             + did_you_mean(name, known_names())
         )
     _check_configuration(name, tfds)
+    _check_features(name)
     try:
         builder = tfds.builder(name, data_dir=_data_dir())
     # An unknown version, a folder that holds no prepared set.
@@ -79,6 +80,17 @@ def open_builder(name: str, *, download: bool):
             )
         _download(name, builder)
     return builder
+
+
+def _check_features(name: str) -> None:
+    """Refuse a prepared set whose files name classes of other packages, which would be imported."""
+    for file in (_data_dir() / re.split("[/:]", name)[0]).rglob("features.json"):
+        for kind in re.findall(r'"pythonClassName":\s*"([^"]*)"', file.read_text(encoding="utf-8")):
+            if not kind.startswith("tensorflow_datasets.core.features."):
+                raise UsageError(
+                    f"{file} names the class {kind!r}, and only those of tensorflow-datasets are imported. "
+                    "Prepare the set anew with tensorflow-datasets."
+                )
 
 
 def _check_configuration(name: str, tfds) -> None:

@@ -1,10 +1,14 @@
 """The files that Keras Tuner keeps of a search: `oracle.json` and `trial_<id>/trial.json`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from kerasdl.files import damaged, read_json
+from kerasdl.private.keras_config import objects
 
+#: What Keras Tuner makes of the parts of a space: hyperparameters, and conditions on them.
+_OF_A_SPACE = ("Boolean", "Choice", "Fixed", "Float", "Int", "Parent")
 REPAIR = "Restore it, or start another search with --new."
 
 
@@ -75,6 +79,13 @@ def read_oracle(path: Path) -> dict[str, Any]:
     return read_json(file, REPAIR, needed=True, shape=Oracle)
 
 
+def _check_space(file: Path, document: Mapping[str, Any]) -> None:
+    """Raise a RunFailedError unless Keras Tuner is to make of it nothing but hyperparameters."""
+    for part in objects(document.get("hyperparameters")):
+        if part["class_name"] not in _OF_A_SPACE:
+            raise damaged(file, f"{part['class_name']!r} is not a kind of hyperparameter", REPAIR)
+
+
 def read_states(path: Path) -> dict[str, dict[str, Any]]:
     """Read the state of each trial that has started, by its id.
 
@@ -82,6 +93,7 @@ def read_states(path: Path) -> dict[str, dict[str, Any]]:
         RunFailedError: when a file is damaged or missing.
     """
     oracle = read_oracle(path)
+    _check_space(path / "oracle.json", oracle)
     states = {
         key: read_json(trial_file(path, key), REPAIR, needed=True, shape=TrialState)
         for key in oracle.get("start_order", ())
@@ -89,6 +101,7 @@ def read_states(path: Path) -> dict[str, dict[str, Any]]:
     for key, state in states.items():
         if not key.isdecimal() or state["trial_id"] != key:
             raise damaged(trial_file(path, key), f"it is not the file of a trial {key!r}", REPAIR)
+        _check_space(trial_file(path, key), state)
     for key, folder in folders(path).items():
         file = folder / "trial.json"
         if key not in states and file.is_file() and read_json(file, REPAIR).get("status") != "RUNNING":

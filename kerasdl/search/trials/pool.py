@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
+from kerasdl import environment
 from kerasdl.errors import UsageError
 from kerasdl.search.trials.process import Job, Outcome, main
 
@@ -26,6 +27,7 @@ class Pool:
     """
 
     def __init__(self, preload: Sequence[str] = ()):
+        environment.isolate_children()
         self._context = multiprocessing.get_context(_METHOD)
         if _METHOD == "forkserver":
             self._context.set_forkserver_preload(["kerasdl.search.trials.preload", *preload])

@@ -16,6 +16,7 @@ from kerasdl.errors import UsageError
 from kerasdl.files import hash_file, parsing
 from kerasdl.network import parts
 from kerasdl.preprocessing.preprocessing import Preprocessing
+from kerasdl.private import keras_config
 from kerasdl.private.keras import own_trainable_weights, own_weights
 from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.recipe.document import Unpermitted
@@ -103,6 +104,7 @@ class Source:
                 return None
             own = [] if self.run is None else python_file.classes_beside(type_of(self.run.recipe().model))
             names = {keras.saving.get_registered_name(kind): kind for kind in own}
+            keras_config.check(encoded, str(self.path), names)
             with keras.saving.custom_object_scope(names):
                 layer = keras.saving.deserialize_keras_object(encoded)
             return Config(type(layer)).replace(
