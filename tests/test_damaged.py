@@ -185,7 +185,7 @@ def test_all_damages_of_every_file_that_is_read(file):
     for content in simple_damages(file):
         attack(file, content, readers)
 
-    @settings(max_examples=150, phases=[Phase.generate, Phase.shrink], **ANYTHING)
+    @settings(max_examples=20, phases=[Phase.generate, Phase.shrink], **ANYTHING)
     @given(drawn_damages(file))
     def further(content):
         attack(file, content, readers)
