@@ -163,6 +163,7 @@ def test_python_api(here):
         kerasdl.load("runs/lenet5/1").predict(images[:, 1:, 1:])
 
 
+@pytest.mark.slow
 def test_dry_run_keeps_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "mlp", "--data", "digits", "--dry-run"]) == 0
@@ -170,6 +171,7 @@ def test_dry_run_keeps_nothing(tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_own_recipe_with_own_network(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(OWN_RECIPE)

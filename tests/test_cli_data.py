@@ -130,6 +130,7 @@ def test_verify_with_and_without_the_folder(here, pictures, capsys):
     assert "not the data" in refused(capsys, "verify", "exported/mlp/1", "--data", "changed")
 
 
+@pytest.mark.slow
 def test_npz_from_training_to_verification(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     images = np.concatenate([patterns(label) for label in range(3)])

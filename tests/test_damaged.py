@@ -169,7 +169,7 @@ def test_some_damages_of_files_that_are_read(file):
     for content in damages[:: len(damages) // 8]:
         attack(file, content, reader)
 
-    @settings(max_examples=8, derandomize=True, phases=[Phase.generate], **ANYTHING)
+    @settings(max_examples=4, derandomize=True, phases=[Phase.generate], **ANYTHING)
     @given(drawn_damages(file))
     def further(content):
         attack(file, content, reader)

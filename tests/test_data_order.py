@@ -437,6 +437,7 @@ REPLICAS = """
 """
 
 
+@pytest.mark.slow
 def test_replicas_get_consecutive_halves_of_the_global_batch():
     # In a process of its own: logical devices have to be made before TensorFlow starts.
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(REPLICAS)], capture_output=True, text=True)

@@ -96,6 +96,7 @@ def test_partial_last_batch(case, examples):
     assert_same_update(case, examples=examples)
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda case: case is TWO_OPTIMIZERS)
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 def test_mixed_float16_on_two_replicas(case):

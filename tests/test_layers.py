@@ -261,6 +261,7 @@ def test_replicas(strategy, fused):
     assert "FusedBatchNormV3" in call(own)
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda strategy, fields: strategy == "none")
 @pytest.mark.parametrize(
     ("strategy", "fields"),

@@ -160,6 +160,7 @@ def test_a_step_in_reduced_precision_moves_the_weights(case, policy):
     assert any(not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda case: case.model.target is not GoogLeNet)  # it takes as long as all others
 @each_case
 def test_no_layer_trains_otherwise_on_two_replicas(case, caplog):

@@ -397,6 +397,7 @@ def test_a_search_aims_at_the_objective_of_the_task(kind, place, capsys):
     assert ("val_accuracy" if kind == "texts" else "val_loss") in out
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda kind: kind == "heads")
 def test_two_replicas_give_the_losses_of_one(kind, tmp_path, capsys):
     command = ["train", "mine.py", "--epochs", "2", "--no-export", "--optimizer", "sgd",

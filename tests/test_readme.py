@@ -93,6 +93,7 @@ def test_own_space(here):
     assert (here / "runs/lenet5/1/model.keras").is_file()
 
 
+@pytest.mark.slow
 def test_from_python(here, capsys):
     block = python_block("docs/python.md", "import numpy as np\n\nimport kerasdl")
     assert "epochs=5" in block

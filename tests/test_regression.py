@@ -138,6 +138,7 @@ RECIPE = Recipe(
 """
 
 
+@pytest.mark.slow
 def test_an_npz_of_numbers_end_to_end(tmp_path, monkeypatch, capsys):
     """Far from 0 and of another scale than 1, so that answers in the wrong units would show."""
     monkeypatch.chdir(tmp_path)

@@ -200,6 +200,7 @@ def test_changeable_learning_rates_on_two_replicas(tmp_path, schedule):
     assert_saved_is_that_of_epoch(result, 1)
 
 
+@pytest.mark.slow
 def test_mixed_bfloat16_saves_float32_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(devices.machine, "cpuinfo", lambda: "")  # of a machine that does not tell
     result = train(tmp_path, precision="mixed_bfloat16", epochs=3)

@@ -185,6 +185,7 @@ def whole(tmp_path_factory, source):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda variant, step: (variant, step) == ("averages and micro-batches", 25))
 @pytest.mark.parametrize("step", [5, 18, 25])
 @pytest.mark.parametrize("variant", VARIANTS)
