@@ -72,6 +72,7 @@ def test_two_replicas_equal_one(case):
     assert_same_update(case, learning_rate=0.002)
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda fields: "global_clip_norm" in fields)
 @pytest.mark.parametrize(
     "fields",

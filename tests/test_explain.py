@@ -354,6 +354,7 @@ def test_command(copied, capsys):
     assert "Explanations" in page and "Occlusion of" in page and "explained: 3" in page
 
 
+@pytest.mark.slow
 def test_without_images_it_explains_mistakes_and_only_its_own_old_files_go(copied, capsys):
     run = copied / "lenet/1"
     (run / "explain").mkdir()

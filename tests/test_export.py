@@ -501,6 +501,7 @@ class Crashing(Converter):
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_crash_of_the_converter_costs_one_file(write, spec, tmp_path, monkeypatch):
     first = dataclasses.replace(spec.endpoints[0], formats=("tflite", "onnx"))
     light = dataclasses.replace(spec, endpoints=(first,))

@@ -193,6 +193,7 @@ def test_loss_scale_halves_on_an_infinity_of_the_last_replica(infinite):
     assert infinite or any((old[1] != new[1]).any() for old, new in zip(before, after, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.by_default(lambda optimizer: optimizer == "adamw")
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop"])
 def test_adaptive_optimizers_on_two_replicas(optimizer):

@@ -191,6 +191,7 @@ def resnet50(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_files_of_the_test_have_the_published_layout(resnet50):
     with h5py.File(resnet50) as file:
         assert {"layer_names", "backend", "keras_version"} <= set(file.attrs)

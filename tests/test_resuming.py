@@ -193,6 +193,7 @@ def test_more_epochs_move_a_schedule_and_it_is_said(finished, copy_of, caplog):
     assert run.read_json("receipt.json")["resumed"][-1]["changes"] == ["epochs was 3, now it is 4"]
 
 
+@pytest.mark.slow
 def test_more_epochs_after_early_stopping_need_more_patience(tmp_path):
     fields = {"optimizer": "sgd", "learning_rate": 1e-12, "schedule": "constant", "epochs": 6}
     run = train(tmp_path, early_stopping=2, **fields).run
@@ -561,6 +562,7 @@ def test_one_batch_is_learned_by_heart(tmp_path):
     assert float(last[1]) > 0.9
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_learn_is_told_so(tmp_path):
     with pytest.raises(RunFailedError, match="could not learn one batch by heart in 500 steps"):
         train(tmp_path, overfit_batches=1, optimizer="sgd", learning_rate=1e-12)

@@ -104,6 +104,7 @@ def test_early_stopping_waits_for_its_patience(tmp_path):
     assert len(history(result)) == 3
 
 
+@pytest.mark.slow
 def test_early_stopping_goes_on_while_it_gets_better(tmp_path):
     result = train(tmp_path, epochs=4, early_stopping=1, task=AlwaysBetter())
     assert result.run.read_json("metrics.json")["epochs"] == 4
@@ -222,6 +223,7 @@ def test_tensorboard_shows_what_the_history_says(tmp_path):
             assert shown == pytest.approx([row[prefix + name] for row in rows], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_recipe_of_the_run_is_that_of_the_result(tmp_path):
     """Both resolved: 50 updates of 20 an epoch are 3 epochs."""
     result = train(tmp_path, epochs=1, min_steps=50)

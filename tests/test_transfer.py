@@ -117,6 +117,7 @@ def stopped_at(step, folder, monkeypatch, **fields):
     return Run(folder / "tiny/1")
 
 
+@pytest.mark.slow
 def test_what_is_frozen_does_not_move_and_the_head_does(tmp_path, source, transfer):
     frozen = {**transfer, "fine_tune_epochs": 0, "fine_tune_learning_rate": None}
     before, after = source.network(), train(tmp_path, **frozen).network()
