@@ -580,6 +580,10 @@ def gadget(name, *arguments):
             ]
         },
         {"class_name": ["Dense"], "config": {}},
+        {"module": "keras", "class_name": "utils.get_file", "config": {}},
+        {"module": "keras.utils", "class_name": "get_file", "config": {}, "registered_name": "kerasdl>Spoof"},
+        {"module": "keras.src.ops.core", "class_name": "map", "config": {}},
+        {"module": ["keras"], "class_name": "Dense", "config": {}},
     ],
 )
 def test_keras_builds_nothing_but_layers_from_a_file(config):
@@ -592,6 +596,8 @@ def test_keras_builds_layers_and_classes_of_kerasdl_and_of_the_recipe():
     layer = keras.saving.serialize_keras_object(keras.layers.Dense(2, kernel_regularizer="l2"))
     network = keras.saving.serialize_keras_object(kerasdl.MLP(preprocessing=kerasdl.ImagePreprocessing()))
     own = {"module": "mine", "class_name": "Mine", "config": {}, "registered_name": "mine>Mine"}
+    registered = keras.saving.register_keras_serializable("elsewhere")(type("Block", (keras.Layer,), {}))
+    keras_config.check(keras.saving.serialize_keras_object(registered()), "x.keras")
     keras_config.check([activation, layer, network, own], "x.keras", {"mine>Mine"})
     given = keras.Input((4,))
     functional = keras.Model(given, keras.ops.abs(keras.layers.Dense(2)(given)) + 1)

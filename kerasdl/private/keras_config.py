@@ -4,7 +4,7 @@ Keras builds what a configuration names before anyone can look at it, and its sa
 what builds or calls something else: a SavedModel of the sender's is opened by a layer's constructor alone.
 """
 
-import functools
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -14,9 +14,8 @@ from kerasdl.errors import UsageError
 _MODULES = frozenset({
     "keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.losses",
     "keras.metrics", "keras.optimizers", "keras.optimizers.schedules", "keras.random",
+    "keras.src.models.functional",
 })  # fmt: skip
-#: Networks of the functional kind, which Keras names so.
-_FUNCTIONAL = ("keras.src.models.functional", "Functional")
 #: Operations of Keras between symbolic tensors, in networks of the functional kind within others.
 _OPERATIONS = "keras.src.ops."
 #: Layers that run code, or open files, which the configuration names.
@@ -33,7 +32,8 @@ def check(document: Any, where: str, own: Collection[str] = ()) -> None:
     Args:
         document: what the JSON of a `.keras` file, or a part of it, holds.
         where: what it was read from, for the message.
-        own: registered names of the classes of a trusted recipe.
+        own: registered names of the classes of a trusted recipe. What this process has registered itself, by
+            importing it, may be named too.
 
     Raises:
         UsageError: names the part.
@@ -61,33 +61,32 @@ def objects(document: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_plain(part: Mapping[str, Any], own: Collection[str]) -> bool:
-    name, module = part["class_name"], part.get("module")
+    import keras
+
+    name, module, given = part["class_name"], part.get("module") or "", part.get("config")
     registered = part.get("registered_name") or name
-    if not isinstance(name, str) or not isinstance(registered, str) or name in _REACHING:
+    if not all(isinstance(text, str) for text in (name, module, registered)) or name in _REACHING:
         return False
     if name in _VALUES:
         return True
     if name == "function":
-        return registered in own or part.get("config") in own or _is_activation(part)
-    if registered in own or registered.startswith("kerasdl>"):
+        return isinstance(given, str) and (given in own or _is_registered(given) or _is_activation(given))
+    if registered in own or _is_registered(registered):  # which Keras takes before it looks at the module
         return True
-    if not isinstance(module, str):
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    if not isinstance(found, type):  # a function, or a path to something else: "utils.get_file"
         return False
-    if (module, name) == _FUNCTIONAL:
-        return True
-    return (module in _MODULES and not _is_function(module, name)) or module.startswith(_OPERATIONS)
+    return module in _MODULES or (module.startswith(_OPERATIONS) and issubclass(found, keras.Operation))
 
 
-def _is_function(module: str, name: str) -> bool:
+def _is_registered(name: str) -> bool:
+    """Tell whether a class or function of this process has registered itself under a name of a package."""
     import keras
 
-    place = functools.reduce(getattr, module.split(".")[1:], keras)
-    return callable(found := getattr(place, name, None)) and not isinstance(found, type)
+    return ">" in name and keras.saving.get_registered_object(name) is not None
 
 
-def _is_activation(part: Mapping[str, Any]) -> bool:
+def _is_activation(name: str) -> bool:
     import keras
 
-    name = part.get("config")
-    known = isinstance(name, str) and callable(getattr(keras.activations, name, None))
-    return known and name not in ("get", "serialize", "deserialize")
+    return callable(vars(keras.activations).get(name)) and name not in ("get", "serialize", "deserialize")
