@@ -9,8 +9,9 @@ from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
 from kerasdl.inference.answers import Answers
+from kerasdl.tasks.classification.files import compare, tolerances
 from kerasdl.tasks.classification.losses import SparseCrossentropy
-from kerasdl.tasks.classification.task import Classification, compare, tolerances
+from kerasdl.tasks.classification.task import Classification
 
 DATA = DataSpec(Spec((8, 8, 1), "uint8"), Spec((), "int32", ("a", "b", "c")))
 

@@ -15,6 +15,7 @@ from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import operators
+from kerasdl.inference.answers import depends_on_batch
 from kerasdl.inference.endpoint import close, differences
 from kerasdl.jobs import train as trainer
 from kerasdl.jobs import verdicts
@@ -400,6 +401,19 @@ def test_a_score_that_is_not_a_number_is_not_the_best(tmp_path, monkeypatch, cap
         made = run(tmp_path, MLP, task=task, epochs=3)
     assert made.read_json("metrics.json")["best_epoch"] == 1
     assert "score of this epoch is not a number" in caplog.text
+
+
+def test_what_depends_on_the_batch_is_told_and_one_example_is_enough():
+    rows = {"a": np.arange(10.0).reshape(5, 2)}
+    assert depends_on_batch(lambda inputs: inputs, rows) is None
+    assert depends_on_batch(lambda inputs: inputs, {"a": rows["a"][:1]}) is None
+    assert (
+        depends_on_batch(lambda inputs: {"a": inputs["a"].sum(0, keepdims=True)}, rows)
+        == "alone than among 5"
+    )
+    places = {"a": np.zeros((5, 1))}
+    odd = depends_on_batch(lambda inputs: {"a": np.arange(len(inputs["a"]))[:, None]}, places)
+    assert odd == "in a batch of 2 than among 5"
 
 
 def test_outputs_and_targets_that_broadcast_are_refused():

@@ -35,8 +35,9 @@ from kerasdl.inference.runtimes import open_artifact
 from kerasdl.inference.worker.client import Worker
 from kerasdl.models.convnet import ConvNet
 from kerasdl.preprocessing.image import ImagePreprocessing
-from kerasdl.tasks.classification.task import Classification, tolerances
-from kerasdl.tasks.classification.task import compare as compare_answers
+from kerasdl.tasks.classification.files import compare as compare_answers
+from kerasdl.tasks.classification.files import tolerances
+from kerasdl.tasks.classification.task import Classification
 from tests.cases import ALL_CASES
 from tests.test_models import compiled
 from tests.warm_workers import OwnProcess

@@ -113,7 +113,7 @@ def test_nothing_is_kept_quiet_where_errors_go_nowhere(monkeypatch):
         (OSError(122, "Disk quota exceeded", "/home/x"), 1, "Your quota on the disk of /home/x is used up"),
         (OSError(27, "File too large", "/home/x"), 1, "may not grow any more on the disk of /home/x"),
         (RuntimeError("write failed: No space left on device"), 1, "is full"),
-        (PermissionError(13, "Permission denied", "/root/x"), 1, "/root/x cannot be read or written"),
+        (PermissionError(13, "Permission denied", "/some/x"), 1, "/some/x cannot be read or written"),
         (MemoryError(), 1, "There is not enough memory."),
     ],
 )

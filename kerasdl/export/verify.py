@@ -14,13 +14,12 @@ from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
 from kerasdl.export.artefact import Artefact
 from kerasdl.inference import runtimes, tflite_file
-from kerasdl.inference.answers import Answers, Call, caller, run_over
-from kerasdl.inference.endpoint import Arrays, Endpoint, differences
+from kerasdl.inference.answers import Answers, Call, caller, depends_on_batch, run_over
+from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.inference.predictor import Predictor
 
 _NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared on
 _NUM_ALONE = 5  # examples that are also asked for alone, in a batch of 2 and in another order
-_SAME = 1e-3  # largest difference between these answers
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,18 +143,8 @@ def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:
 def check_alone(call: Call, reference: Reference) -> None:
     """Raise a RunFailedError where an example's answer depends on the other examples of its batch."""
     features = tf.nest.map_structure(lambda part: part[:_NUM_ALONE], next(iter(reference.batches()))[0])
-    inputs = reference.endpoint.inputs_of(features, 0)
-    together = call(inputs)
-    ways = {"alone": slice(1), "in a batch of 2": slice(1, 3), "in another order": slice(None, None, -1)}
-    for way, part in ways.items():
-        if not all(len(value[part]) for value in inputs.values()):
-            continue  # there is one example in all
-        answers = call({name: value[part] for name, value in inputs.items()})
-        expected = {name: value[part] for name, value in together.items()}
-        if not differences(expected, answers, None).get("max_difference", 0.0) <= _SAME:
-            raise RunFailedError(
-                f"{reference.endpoint.name}: an example gets another answer {way} than among {_NUM_ALONE}"
-            )
+    if way := depends_on_batch(call, reference.endpoint.inputs_of(features, 0)):
+        raise RunFailedError(f"{reference.endpoint.name}: an example gets another answer {way}")
 
 
 def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:

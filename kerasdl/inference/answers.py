@@ -8,10 +8,13 @@ import numpy as np
 from kerasdl.data.dataset import Tree
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
-from kerasdl.inference.endpoint import Arrays
+from kerasdl.inference.endpoint import Arrays, differences
 from kerasdl.inference.predictor import Predictor
 
 Call = Callable[[Mapping[str, np.ndarray]], Arrays]
+
+_SAME = 1e-3  # largest difference by rounding, relative to the outputs' root mean square above 1
+_WAYS = {"alone": slice(1), "in a batch of 2": slice(1, 3), "in another order": slice(None, None, -1)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +56,28 @@ def run_over(call: Call, inputs_of: Callable[[Tree, int], Arrays], batches: Batc
     if not outputs:
         raise RunFailedError("There is not one example to run. Give data with a test split.")
     return Answers(join(outputs), join(targets), None if weights[0] is None else join(weights))
+
+
+def depends_on_batch(call: Call, inputs: Arrays) -> str | None:
+    """Return in which way examples get another answer than all together; None where they never do.
+
+    Args:
+        call: runs an endpoint on its inputs by name.
+        inputs: arrays (N, ...) by name; ways that need more examples than these are left out.
+    """
+    together = call(inputs)
+    for way, part in _WAYS.items():
+        asked = {name: value[part] for name, value in inputs.items()}
+        if not all(map(len, asked.values())):
+            continue
+        if not same(call(asked), {name: value[part] for name, value in together.items()}):
+            return f"{way} than among {len(next(iter(inputs.values())))}"
+    return None
+
+
+def same(expected: Arrays, actual: Arrays) -> bool:
+    """Tell whether two answers of one network differ by no more than rounding."""
+    return differences(expected, actual, None)["max_difference"] <= _SAME
 
 
 def join(parts: Sequence[Tree]) -> Tree:

@@ -16,7 +16,8 @@ from kerasdl.data.passes import split_batches
 from kerasdl.data.trees import Tree, map_leaves, named
 from kerasdl.errors import UsageError
 from kerasdl.export import operators
-from kerasdl.inference.endpoint import differences
+from kerasdl.inference.answers import Call, depends_on_batch, same
+from kerasdl.inference.endpoint import Arrays
 from kerasdl.network.network import Network, main_output_of
 from kerasdl.private.keras import all_parts_of
 from kerasdl.recipe.document import encode
@@ -27,8 +28,6 @@ _log = logging.getLogger(__name__)
 
 _NUM_EXAMPLES = 5  # odd, and enough to tell what a batch of them mixes
 _NUM_DRAWS = 4  # of random weights: outputs that lie between 0 and 1 for all of them are no logits
-#: Largest difference between two answers of one network, relative to the outputs' root mean square above 1.
-_SAME = 1e-3
 
 _passed: set[tuple[Any, ...]] = set()
 
@@ -69,7 +68,7 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
                 draw(number)
                 answers.append(_answers(network, features))
         outputs = map_leaves(lambda *parts: np.concatenate(parts), *answers)
-        recipe.task.check_outputs(outputs, plan.data.spec, main_output_of(network))
+        recipe.task.check_outputs(outputs.get("", outputs), plan.data.spec, main_output_of(network))
         _check_owned(network, features)
         _check_batches(network, features)
         _check_file(network, recipe.model, features)
@@ -186,46 +185,48 @@ def _is_adapted(layer: keras.Layer) -> bool:
     return isinstance(layer, keras.layers.Normalization)
 
 
-def _answers(network: keras.Model, features: Tree) -> Tree:
-    """Return what a deployed network answers, as float32 arrays."""
+def _answers(network: keras.Model, features: Tree) -> Arrays:
+    """Return what a deployed network answers, as float32 arrays by name; of a single one the name is ""."""
     given = map_leaves(tf.constant, features)
     outputs = network.infer(given) if isinstance(network, Network) else network(given, training=False)
-    return map_leaves(lambda part: np.asarray(keras.ops.convert_to_numpy(part), np.float32), outputs)
+    return map_leaves(
+        lambda part: np.asarray(keras.ops.convert_to_numpy(part), np.float32), dict(named(outputs, ""))
+    )
 
 
 def _check_batches(network: keras.Model, features: Tree) -> None:
     """Refuse a network whose answer for an example depends on chance, or on the others of its batch."""
-    kind = type(network).__name__
-    expected = _answers(network, features)
-    if _differ(expected, _answers(network, features)):
+    kind, single = type(network).__name__, not isinstance(features, Mapping)
+
+    def call(inputs: Arrays) -> Arrays:
+        return _answers(network, inputs[""] if single else inputs)
+
+    inputs = dict(named(features, ""))
+    if not same(call(inputs), call(inputs)):
         raise UsageError(
             f"{kind} answers otherwise each time it is asked the same: something is drawn at random with "
             "training=False. Pass `training` on to each layer (dropout, noise)."
         )
-    faint = map_leaves(_faint, features)
-    for beside, neighbours in {"others": features, "empty ones": map_leaves(_empty, features)}.items():
-        mixed = map_leaves(lambda leaf, other: np.concatenate([leaf, other[1:]]), faint, neighbours)
-        if _differ(_answers(network, faint), _first(_answers(network, mixed))):
-            raise UsageError(
-                f"{kind} gives an example another answer beside {beside} than alone: the answer depends on "
-                "the other examples of the batch. Compute nothing over the batch axis (axis 0) with "
-                "training=False."
-            )
-    ways = {"alone": slice(1), "in a batch of 2": slice(1, 3), "in another order": slice(None, None, -1)}
-    for way, part in ways.items():
-        asked, wanted = (
-            map_leaves(lambda leaf, part=part: leaf[part], tree) for tree in (features, expected)
+    if way := _depends_on_others(call, inputs) or depends_on_batch(call, inputs):
+        raise UsageError(
+            f"{kind} gives an example another answer {way}: the answer depends on the other examples of the "
+            "batch. Compute nothing over the batch axis (axis 0) with training=False."
         )
-        if _differ(wanted, _answers(network, asked)):
-            raise UsageError(
-                f"{kind} gives an example another answer {way} than among {_NUM_EXAMPLES}: the answer "
-                "depends on the other examples of the batch. Compute nothing over the batch axis (axis 0) "
-                "with training=False."
-            )
 
 
-def _may_be_probabilities(outputs: Tree) -> bool:
-    return any(leaf.min() >= 0 and leaf.max() <= 1 for leaf in named(outputs, "outputs").values())
+def _depends_on_others(call: Call, inputs: Arrays) -> str | None:
+    """Return beside what an example gets another answer than alone; None where neighbours do not matter."""
+    faint = map_leaves(_faint, inputs)
+    alone = call(faint)
+    for beside, others in {"others": inputs, "empty ones": map_leaves(_empty, inputs)}.items():
+        answers = call(map_leaves(lambda leaf, other: np.concatenate([leaf, other[1:]]), faint, others))
+        if not same(alone, map_leaves(lambda leaf: leaf[:1], answers)):
+            return f"beside {beside} than alone"
+    return None
+
+
+def _may_be_probabilities(outputs: Arrays) -> bool:
+    return any(leaf.min() >= 0 and leaf.max() <= 1 for leaf in outputs.values())
 
 
 def _faint(leaf: np.ndarray) -> np.ndarray:
@@ -237,10 +238,6 @@ def _faint(leaf: np.ndarray) -> np.ndarray:
 
 def _empty(leaf: np.ndarray) -> np.ndarray:
     return np.full(leaf.shape, b"" if leaf.dtype == object else 0, leaf.dtype)
-
-
-def _first(answers: Tree) -> Tree:
-    return map_leaves(lambda leaf: leaf[:1], answers)
 
 
 def _check_file(network: keras.Model, model: Any, features: Tree) -> None:
@@ -259,7 +256,7 @@ def _check_file(network: keras.Model, model: Any, features: Tree) -> None:
             raise UsageError(
                 f"{kind} cannot be loaded from its own file ({_first_line(error)}). {mend}"
             ) from error
-    if _differ(_answers(network, features), _answers(loaded, features)):
+    if not same(_answers(network, features), _answers(loaded, features)):
         raise UsageError(f"{kind} answers otherwise once it is saved and loaded. {mend}")
 
 
@@ -280,12 +277,6 @@ def _check_operators(plan: Plan, network: keras.Model) -> None:
             "the bundle. Use other operations, or export the other formats alone (kerasdl export RUN "
             "--formats)."
         )
-
-
-def _differ(expected: Tree, actual: Tree) -> bool:
-    """Tell whether two answers differ by more than rounding."""
-    pair = [named(part, "outputs") for part in (expected, actual)]
-    return not differences(*pair, None)["max_difference"] <= _SAME
 
 
 def _first_line(error: Exception) -> str:
