@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.splits import ArraySplit
+from kerasdl.export.readme.choice import choice_text
 from kerasdl.export.readme.text import readme_text
 from kerasdl.inference.answers import Answers
 from kerasdl.jobs import train as trainer
@@ -38,7 +39,7 @@ def figures_of(labels, predicted, confidence=0.8):
 
 
 def texts(found):
-    return [verdict.text for verdict in found]
+    return [verdict["text"] if isinstance(verdict, dict) else verdict.text for verdict in found]
 
 
 def test_a_good_result_gets_no_verdict():
@@ -103,7 +104,9 @@ GOOD = figures_of([0, 1, 2] * 20, [0, 1, 2] * 20)
 def test_how_training_went(tmp_path, scores, updates, said):
     run, recipe = folder(tmp_path, scores, updates)
     assert texts(verdicts.judge(run, recipe, GOOD)) == said
-    assert [one["text"] for one in run.read_json("metrics.json").get("verdicts", [])] == said
+    kept = run.read_json("metrics.json").get("verdicts", [])
+    assert texts(kept) == said
+    assert all(one["command"].startswith("kerasdl train tiny ... --") for one in kept)
 
 
 def test_the_kept_epoch_and_the_end_of_training_are_told(tmp_path):
@@ -115,11 +118,25 @@ def test_the_kept_epoch_and_the_end_of_training_are_told(tmp_path):
 
 
 def test_a_bundle_tells_the_verdicts():
+    said = {"text": "Bad.", "command": "kerasdl train tiny ... --epochs 9"}
     card = {
         "name": "tiny", "versions": {"kerasdl": "0"}, "created": "2026-01-01", "labels": [], "artefacts": [],
-        "endpoints": [], "examples": 1, "metrics": {"verdicts": [{"text": "Bad.", "advice": "more"}]},
+        "endpoints": [], "examples": 1, "metrics": {"verdicts": [said]},
     }  # fmt: skip
-    assert "**Bad.**" in readme_text(card)
+    assert "**Bad.** Try: `kerasdl train tiny ... --epochs 9`" in readme_text(card)
+
+
+def test_a_bundle_says_which_file_to_take_for_what():
+    rows = [
+        {"kind": kind, "file": f"x.{kind}"} for kind in ("saved_model", "float32", "float16", "int8", "onnx")
+    ]
+    told = choice_text({"artefacts": rows})
+    assert "| a phone | `x.int8` (smallest), or `x.float16` (closest to Keras) |" in told
+    assert "| a browser | `x.onnx` (onnxruntime-web), or `x.float32` (LiteRT.js) |" in told
+    assert "| a server | this folder, a SavedModel (TF Serving), or `x.onnx`" in told
+    assert "kerasdl export RUN --tflite-io int8" in told
+    assert "NPU | `x.int8` |" in choice_text({"artefacts": rows, "tflite_io": "int8"})
+    assert choice_text({"artefacts": [{"kind": "onnx", "file": "x", "error": "no"}]}) == ""
 
 
 def data_of(counts):

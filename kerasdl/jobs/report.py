@@ -76,7 +76,7 @@ def _notices(read: Record) -> list[Block]:
 
 def _verdicts(read: Record) -> list[Block]:
     said = read.metrics.get("verdicts", ())
-    return [Notice(f"{verdict['text']} Try {verdict['advice']}.", "warning") for verdict in said]
+    return [Notice(verdict["text"], "warning", command=verdict["command"]) for verdict in said]
 
 
 def _training(read: Record) -> list[Block]:

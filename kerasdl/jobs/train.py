@@ -311,7 +311,9 @@ class _Stages:
         self.console.print(verdicts.kept_epoch(run, recipe), highlight=False)
         self.console.print(recipe.task.summary(metrics), highlight=False)
         for verdict in verdicts.judge(run, recipe, metrics):
-            self.console.print(f"{verdict.text} Try {verdict.advice}.", style="yellow", highlight=False)
+            self.console.print(
+                f"{verdict['text']} Try: {verdict['command']}", style="yellow", highlight=False
+            )
         bundle = None
         if converter is not None:
             run.update_status(stage="exporting")

@@ -1,6 +1,5 @@
 """Says how training went, and what should be known of its result before it is shipped."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -27,16 +26,24 @@ def kept_epoch(run: Run, recipe: Recipe) -> str:
     return text
 
 
-def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[Verdict]:
+def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[dict[str, str]]:
     """Return what should be known of a run's result, and keep it in its `metrics.json`.
+
+    Commands name no places of this machine, since cards bring them along.
 
     Args:
         run: a run whose network was evaluated.
         recipe: its recipe, resolved.
         figures: those of the test split.
+
+    Returns:
+        `text` and `command`, to be completed by the other flags of the run, of each verdict.
     """
-    found = [*recipe.task.verdicts(figures), *_of_training(run, recipe)]
-    kept = {"verdicts": [dataclasses.asdict(verdict) for verdict in found]} if found else {}
+    found = [
+        {"text": verdict.text, "command": f"kerasdl train {recipe.name} ... {verdict.flags}"}
+        for verdict in (*recipe.task.verdicts(figures), *_of_training(run, recipe))
+    ]
+    kept = {"verdicts": found} if found else {}
     metrics = {name: value for name, value in run.read_json("metrics.json").items() if name != "verdicts"}
     run.write("metrics.json", {**metrics, **kept})
     return found
@@ -55,8 +62,9 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
         found.append(
             Verdict(
                 text=f"Training never changed these weights: {', '.join(untrained[:5])}"
-                f"{f' and {len(untrained) - 5} more' if len(untrained) > 5 else ''}.",
-                advice="a look for the operation that blocks their gradient, or for an output without a loss",
+                f"{f' and {len(untrained) - 5} more' if len(untrained) > 5 else ''}: an operation "
+                "blocks their gradient, or an output has no loss.",
+                flags="--overfit-batches 1",
             )
         )
     if not scores:
@@ -66,7 +74,7 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
         found.append(
             Verdict(
                 text=f"Only {updates} updates of the weights, and the network was still getting better.",
-                advice=f"--epochs {5 * len(scores)}, or --batch-size {max(1, recipe.batch_size // 4)}",
+                flags=f"--epochs {5 * len(scores)}",
             )
         )
     lost = [
@@ -81,7 +89,7 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
             Verdict(
                 text=f"Training collapsed at epoch {lost[0] + 1}: it lost what it had learned. The network "
                 f"of epoch {best + 1}, before that, was kept.",
-                advice=f"--learning-rate {recipe.learning_rate / 4:g}",
+                flags=f"--learning-rate {recipe.learning_rate / 4:g}",
             )
         )
     return found

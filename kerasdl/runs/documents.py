@@ -120,7 +120,7 @@ class Verdict(TypedDict):
     """What is wrong with a result, and a command to try: `jobs.verdicts`."""
 
     text: str
-    advice: str
+    command: str
 
 
 class Metrics(TypedDict, total=False):

@@ -38,11 +38,11 @@ class Verdict:
 
     Attributes:
         text: what was seen: "No better than guessing: ...".
-        advice: what to try, with flags of `kerasdl train`.
+        flags: flags of `kerasdl train` to try: "--epochs 20".
     """
 
     text: str
-    advice: str
+    flags: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def _head(card: Fields, rows: Sequence[Fields]) -> str:
         labels = ", ".join(card["labels"][:10]) + (", ..." if len(card["labels"]) > 10 else "")
         about += f" Classes in the order of the outputs (`labels.txt`): {labels}."
     said = card.get("metrics", {}).get("verdicts", ())
-    about += "".join(f"\n\n**{verdict['text']}**" for verdict in said)
+    about += "".join(f"\n\n**{verdict['text']}** Try: `{verdict['command']}`" for verdict in said)
     return templates.HEAD.format(
         name=card["name"],
         about=about,

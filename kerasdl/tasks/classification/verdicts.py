@@ -22,9 +22,8 @@ def verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
         found.append(
             Verdict(
                 text=f"No better than guessing: to answer {largest['class']!r} always would be right for "
-                f"{guessed:.1%} of the examples.",
-                advice="more --epochs or a smaller --batch-size; --overfit-batches 1 tells whether the "
-                "network can learn at all",
+                f"{guessed:.1%} of the examples. Can the network learn at all?",
+                flags="--overfit-batches 1",
             )
         )
     predicted = [sum(column) for column in zip(*figures["confusion_matrix"], strict=True)]
@@ -38,7 +37,7 @@ def verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
             Verdict(
                 text=f"{'One class is' if len(never) == 1 else f'{len(never)} classes are'} never predicted: "
                 f"{listed(never)}.",
-                advice="--class-weights balanced",
+                flags="--class-weights balanced",
             )
         )
     if figures["ece"] > _LARGE_ERROR:
@@ -46,7 +45,7 @@ def verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
             Verdict(
                 text=f"The probabilities are off by {figures['ece']:.0%} on average (calibration error): is "
                 "there a softmax in the network?",
-                advice="logits as outputs of the network, or --calibrate",
+                flags="--calibrate",
             )
         )
     return found

@@ -106,8 +106,9 @@ class Regression(Task):
             return []
         return [
             Verdict(
-                text=f"No better than answering the mean of the targets always (R2 {figures['r2']:.2f}).",
-                advice="more --epochs, another --learning-rate, or a look for targets far from all others",
+                text=f"No better than answering the mean of the targets always (R2 {figures['r2']:.2f}). Can the "
+                "network learn at all, and are there targets far from all others?",
+                flags="--overfit-batches 1",
             )
         ]
 
