@@ -106,7 +106,7 @@ class Regression(Task):
             return []
         return [
             Verdict(
-                text=f"No better than answering the mean of the targets always (R2 {figures['r2']:.2f}). Can the "
+                text=f"No better than answering the mean of all targets (R2 {figures['r2']:.2f}). Can the "
                 "network learn at all, and are there targets far from all others?",
                 flags="--overfit-batches 1",
             )
