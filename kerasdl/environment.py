@@ -14,6 +14,7 @@ import contextlib
 import gc
 import os
 import sys
+from collections.abc import Iterator
 
 DEFAULTS = {
     "KERAS_BACKEND": "tensorflow",
@@ -105,9 +106,18 @@ def quiet(*, show_on_error: bool = True):
             os.close(terminal)
 
 
-def isolate_children() -> None:
-    """Let Python processes that are started from here on not import from the current folder.
+@contextlib.contextmanager
+def isolated_children() -> Iterator[None]:
+    """Let Python processes that are started in here not import from the current folder.
 
     It may hold files of somebody else's, and a process of `multiprocessing` looks there first.
     """
+    before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before

@@ -195,11 +195,11 @@ def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
     row |= {name: evaluation[name] for name in task.columns if name in evaluation}
     row |= {"endpoint": endpoint, "evaluation": evaluation, "speed": []}
     inputs = _first(endpoints[endpoint], batches)
-    environment.isolate_children()
     for num_threads in settings.threads:
         _log.info(f"{row['file']}, threads: {num_threads}")
         # TensorFlow's pools are made once in a process: each number of threads gets one of its own.
-        with ProcessPoolExecutor(1, get_context("spawn"), environment.import_tensorflow) as pool:
+        pool = ProcessPoolExecutor(1, get_context("spawn"), environment.import_tensorflow)
+        with environment.isolated_children(), pool:
             try:
                 row["speed"] += pool.submit(
                     network_cells, run.path, inputs, num_threads, settings, trust.known()

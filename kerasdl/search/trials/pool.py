@@ -27,20 +27,11 @@ class Pool:
     """
 
     def __init__(self, preload: Sequence[str] = ()):
-        environment.isolate_children()
         self._context = multiprocessing.get_context(_METHOD)
         if _METHOD == "forkserver":
             self._context.set_forkserver_preload(["kerasdl.search.trials.preload", *preload])
-            resource_tracker.ensure_running()  # it would unblock the signal
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:  # Ctrl-C during its imports would end it; it inherits what is blocked
-                forkserver.ensure_running()
-            except OSError as error:  # its socket lies there, and paths of sockets are short
-                raise UsageError(
-                    f"No process can be made for trials: {error}. Set TMPDIR to a folder with a shorter path."
-                ) from error
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            with environment.isolated_children():
+                _start_forkserver()
         self._lock = threading.Lock()
         self._living: set[multiprocessing.Process] = set()
         self._stopping = False
@@ -59,7 +50,8 @@ class Pool:
         with self._lock:
             if self._stopping:
                 return Outcome(status="interrupted")
-            process.start()
+            with environment.isolated_children():
+                process.start()
             self._living.add(process)
         theirs.close()
         lifeline_end.close()
@@ -92,6 +84,19 @@ class Pool:
             self._stopping = True
             for process in self._living:
                 process.kill()
+
+
+def _start_forkserver() -> None:
+    resource_tracker.ensure_running()  # it would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:  # Ctrl-C during its imports would end it; it inherits what is blocked
+        forkserver.ensure_running()
+    except OSError as error:  # its socket lies there, and paths of sockets are short
+        raise UsageError(
+            f"No process can be made for trials: {error}. Set TMPDIR to a folder with a shorter path."
+        ) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _listen(pipe, job: Job, observe: Callable) -> Outcome | None:
