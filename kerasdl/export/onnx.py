@@ -17,6 +17,7 @@ from kerasdl.errors import RunFailedError
 from kerasdl.export.spec import ExportSpec
 from kerasdl.inference import labels as label_text
 from kerasdl.inference.endpoint import Endpoint, signature
+from kerasdl.layers import export_mode
 
 OPSET = 18  # the newest that tf2onnx 1.17 writes
 
@@ -57,7 +58,7 @@ def _convert(endpoint: Endpoint, variables: Sequence[keras.Variable], names: Seq
 
     weights = [tf.TensorSpec(v.shape, v.dtype, name) for v, name in zip(variables, names, strict=True)]
     function = tf.function(stateless, input_signature=[*inputs, *weights], autograph=False)
-    with _quiet("tf2onnx"):
+    with _quiet("tf2onnx"), export_mode.exporting("onnx"):
         proto, _ = tf2onnx.convert.from_function(function, input_signature=[*inputs, *weights], opset=OPSET)
     return proto
 

@@ -9,23 +9,28 @@ from keras.export import ExportArchive
 from kerasdl.errors import RunFailedError
 from kerasdl.inference import graph
 from kerasdl.inference.endpoint import Endpoint, signature
+from kerasdl.layers import export_mode
 
 
-def write_saved_model(endpoints: Iterable[Endpoint], folder: Path) -> None:
+def write_saved_model(
+    endpoints: Iterable[Endpoint], folder: Path, kind: export_mode.Kind = "saved_model"
+) -> None:
     """Write endpoints as signatures of a SavedModel.
 
     Args:
         endpoints: what can be called. Keras makes the first one `serving_default` too, if none has that name.
         folder: where `saved_model.pb` and `variables/` go; made if it is not there.
+        kind: what the graph is for: itself, or a conversion to "tflite".
 
     Raises:
         RunFailedError: when TensorFlow cannot trace or write an endpoint.
     """
     archive = ExportArchive()
     try:
-        for endpoint in endpoints:
-            # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
-            archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
+        with export_mode.exporting(kind):
+            for endpoint in endpoints:
+                # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
+                archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
         archive.write_out(str(folder), verbose=False)
         graph.trust_own(folder)
     except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:

@@ -110,7 +110,7 @@ class TFLiteWriter:
         if mode in _CALIBRATED and bare:
             raise RunFailedError(f"{mode} needs representative samples of {', '.join(bare)}")
         if not self._source.exists():
-            write_saved_model(self._endpoints, self._source)
+            write_saved_model(self._endpoints, self._source, "tflite")
         calibration = self._calibration if mode in _CALIBRATED else None
         self._converter.convert(self._source, target, mode, names, calibration, self._io)
         custom = tflite_file.custom_operators(target)

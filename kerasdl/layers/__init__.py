@@ -4,6 +4,7 @@ from kerasdl.layers.convolution import POOLS, Conv2D, ConvolutionBlock
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
 from kerasdl.layers.normalization import BatchNormalization, LocalResponseNormalization
+from kerasdl.layers.recurrent import Recurrent
 
 __all__ = [
     "POOLS",
@@ -13,4 +14,5 @@ __all__ = [
     "Dropout",
     "LocalResponseNormalization",
     "Maxout",
+    "Recurrent",
 ]
