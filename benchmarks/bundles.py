@@ -36,7 +36,7 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
     from kerasdl.jobs import export
     from kerasdl.recipe import recipe
     from kerasdl.runs import folder as runs
-    from kerasdl.training import build
+    from kerasdl.training import build, preparation
 
     train = max(_CALIBRATION, networks.SPECS[name].num_classes)
     images, labels = networks.random_images(name, train + _HELD_OUT, seed=0)
@@ -47,7 +47,7 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
     splits = described.data.load()
     run = runs.create(folder / "runs", described)
     keras.utils.set_random_seed(0)
-    network = build.make_network(described, splits, build.make_preprocessing(described, splits))
+    network = build.make_network(described, splits, preparation.make_preprocessing(described, splits))
     _settle(network, images[:_HELD_OUT])
     network.save(run.model_file)
     # Accuracy of an untrained network is chance: with labels that are never its answers no file can lose any.

@@ -20,7 +20,7 @@ from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
-from kerasdl.training import build
+from kerasdl.training import build, preparation
 from kerasdl.training.loop import Loop
 
 RATES = np.geomspace(1e-6, 10, 200)
@@ -101,7 +101,7 @@ def test_each_loss_is_that_of_its_own_batch():
 
     splits = train.load_data(wanted)
     keras.utils.set_random_seed(wanted.seed)
-    network = build.make_network(wanted, splits, build.make_preprocessing(wanted, splits))
+    network = build.make_network(wanted, splits, preparation.make_preprocessing(wanted, splits))
     optimizer = keras.optimizers.SGD(momentum=wanted.momentum)
     optimizer.build(network.trainable_variables)
     dataset = batches.training_batches(splits.train, batch_size=64, seed=wanted.seed)

@@ -19,7 +19,7 @@ from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe, python_file
 from kerasdl.runs import folder as runs
 from kerasdl.tasks.classification.task import Classification
-from kerasdl.training import build
+from kerasdl.training import build, preparation
 
 OWN = """
 import dataclasses
@@ -41,7 +41,7 @@ def exported(recipe, folder, formats=("onnx",)):
     """Make a run of an untrained network, and export it."""
     splits = recipe.data.load()
     run = runs.create(folder / "runs", recipe)
-    network = build.make_network(recipe, splits, build.make_preprocessing(recipe, splits))
+    network = build.make_network(recipe, splits, preparation.make_preprocessing(recipe, splits))
     network.save(run.model_file)
     with Converter() as converter:
         settings = export.Settings(exported_dir=folder / "exported", formats=formats)
@@ -155,7 +155,7 @@ def test_a_recipe_file_that_defines_neither_task_nor_data_stays_out(tmp_path, pi
     (tmp_path / "mine.py").write_text(OWN)
     splits = recipe.data.load()
     run = runs.create(tmp_path / "runs", recipe, tmp_path / "mine.py")
-    build.make_network(recipe, splits, build.make_preprocessing(recipe, splits)).save(run.model_file)
+    build.make_network(recipe, splits, preparation.make_preprocessing(recipe, splits)).save(run.model_file)
     with Converter() as converter:
         settings = export.Settings(exported_dir=tmp_path / "exported", formats=("onnx",))
         written = export.export_run(run, splits, converter, settings)

@@ -49,7 +49,8 @@ class Shuffled(Ordering):
         """Return places `step % steps * batch_size ...` of the permutation of epoch `step // steps`."""
         import tensorflow as tf
 
-        shape = (*step.shape, batch_size)
+        static = (*step.shape, batch_size)
+        shape = tf.concat([tf.shape(step), [batch_size]], 0)
         place = tf.reshape(tf.broadcast_to(tf.range(batch_size, dtype=tf.int64), shape), (-1,))
         step = tf.reshape(tf.broadcast_to(step[..., None], shape), (-1,))
         steps = self.steps_per_epoch(count, batch_size)
@@ -62,4 +63,4 @@ class Shuffled(Ordering):
             max_index=count - 1,
             rounds=4,
         )
-        return tf.reshape(index, shape)
+        return tf.ensure_shape(tf.reshape(index, shape), static)

@@ -36,7 +36,7 @@ class Split:
 
     @property
     def bytes_in_memory(self) -> int | None:
-        """Bytes of an example's features; None where they are read when they are needed."""
+        """Bytes of an example's features; None where they differ, or are read when they are needed."""
         return None
 
     def select(self, indices: np.ndarray) -> "Split":
@@ -115,8 +115,10 @@ class ArraySplit(Split):
         return features, map_leaves(lambda array: array[places], self.targets), weights
 
     @property
-    def bytes_in_memory(self) -> int:
-        """Bytes of an example's features."""
+    def bytes_in_memory(self) -> int | None:
+        """Bytes of an example's features; None for texts, which have different lengths."""
+        if any(array.dtype.hasobject for array in leaves(self._arrays)):
+            return None
         return max(1, sum(array[:1].nbytes for array in leaves(self._arrays)))
 
     def select(self, indices: np.ndarray) -> "ArraySplit":

@@ -1,5 +1,6 @@
 """Layers that several networks share."""
 
+from kerasdl.layers.attention import AttentionPooling
 from kerasdl.layers.convolution import POOLS, Conv2D, ConvolutionBlock
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
@@ -8,6 +9,7 @@ from kerasdl.layers.recurrent import Recurrent
 
 __all__ = [
     "POOLS",
+    "AttentionPooling",
     "BatchNormalization",
     "Conv2D",
     "ConvolutionBlock",

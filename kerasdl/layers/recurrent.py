@@ -58,6 +58,7 @@ class Recurrent(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.supports_masking = True  # or Keras warns of the argument
+        self.supports_jit = False  # XLA has no cuDNN, and compiles anew for each length
         self.cell = cell
         self.units = units
         self.backwards = backwards

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -31,6 +32,26 @@ class Preprocessing(keras.layers.Layer):
         Args:
             examples: returns batches of features from the first on, NumPy arrays or dicts of them.
         """
+
+    @property
+    def num_tokens(self) -> int | None:
+        """Number of different words or symbols that the layer gives; None where it gives other numbers."""
+        return None
+
+    def encode(self, features: np.ndarray) -> "list[np.ndarray] | None":
+        """Return a cheaper form of examples that `call` takes too; training then begins with it.
+
+        Args:
+            features: raw examples (N, ...).
+
+        Returns:
+            One array (length,) for each example, all of one dtype; None where they stay as they are.
+        """
+        return None
+
+    def resources(self) -> list[Any]:
+        """Return the parts with tables that are not weights, which a SavedModel has to be told of."""
+        return []
 
     def assets(self) -> Mapping[str, str]:
         """Return the text files that a bundle brings along, by name: a vocabulary, the scale of values."""

@@ -11,12 +11,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasdl.data import batches
 from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.trees import map_leaves
 from kerasdl.errors import UsageError
 from kerasdl.network import parts
-from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.recipe import Recipe
 from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.phases import Phase
@@ -45,13 +43,12 @@ def make_pair(
     if recipe.augmentation is not None:
         recipe.augmentation.check(data.spec.inputs)
     keras.utils.set_random_seed(recipe.seed)
-    preprocessing = make_preprocessing(recipe, data)
-    twin = make_network(recipe, data, preprocessing)
+    twin = make_network(recipe, data, plan.preprocessing)
     left = [] if plan.weights is None else plan.weights.load(twin, data.spec.class_names)
     if check is not None:
         check(twin)
     with plan.devices.scope(), precision(recipe.precision):
-        network = make_network(recipe, data, preprocessing)
+        network = make_network(recipe, data, plan.preprocessing)
         network.set_weights(twin.get_weights())
     begin_phase(network, plan, plan.phases[0])
     pairs = zip(parts.layers(twin), parts.layers(network), strict=True)
@@ -77,26 +74,6 @@ def begin_phase(network: keras.Model, plan: Plan, phase: Phase) -> None:
         seed = recipe.seed + phase.number * 2**31
         compile_network(network, phase.recipe, plan.data.spec, plan.steps_per_epoch, seed)
         make_metrics(network, plan.data)
-
-
-def make_preprocessing(recipe: Recipe, data: Dataset) -> keras.Layer | None:
-    """Build the recipe's preprocessing and fit it to the training split.
-
-    Raises:
-        UsageError: when it does not suit the data.
-    """
-    if recipe.preprocessing is None:
-        return None
-    layer = recipe.preprocessing.build()
-
-    def examples():
-        dataset = batches.evaluation_batches(data.train, batch_size=recipe.batch_size)
-        return (features for features, *_ in dataset.as_numpy_iterator())
-
-    if isinstance(layer, Preprocessing):  # any other layer of Keras needs nothing of the data
-        layer.check(data.spec.inputs)
-        layer.fit(examples)
-    return layer
 
 
 def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | None) -> keras.Model:

@@ -163,7 +163,7 @@ def training_blocks(plan: Plan, start_step: int = 0) -> tf.data.Dataset:
     """
     recipe = plan.recipe
     blocks = batches.training_blocks(
-        plan.data.train,
+        plan.fed.train,
         batch_size=recipe.batch_size,
         seed=recipe.seed,
         start_step=start_step,
@@ -193,7 +193,7 @@ def _validate(
     plan: Plan, network: keras.Model, callbacks: keras.callbacks.CallbackList | None
 ) -> dict[str, float]:
     """Return the metrics of the validation split."""
-    split, num_replicas = plan.data.validation, plan.devices.num_replicas
+    split, num_replicas = plan.fed.validation, plan.devices.num_replicas
     batch_size = passes.shared_batch_size(split, plan.recipe.batch_size, num_replicas)
     steps = min(DRY_RUN_STEPS, -(-len(split) // batch_size)) if plan.dry_run else None
     metrics = network.evaluate(

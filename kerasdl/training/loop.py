@@ -36,7 +36,8 @@ class Loop:
         self._size = self._next = 0  # batches of the block, and which comes next
         self._seconds: float | None = None  # of a step; None until one was measured
         self._calls = 0
-        self._call = tf.function(self._steps, autograph=False)
+        # Sequences differ in length from block to block: two graphs serve all of them.
+        self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
 
     def run(self, limit: int) -> tuple[int, dict[str, Any]]:
         """Run some steps, at least one and at most `limit`.

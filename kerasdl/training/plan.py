@@ -4,15 +4,17 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasdl.data import batches
 from kerasdl.data.dataset import Dataset
 from kerasdl.data.splits import ArraySplit
+from kerasdl.data.trees import leaves
 from kerasdl.errors import UsageError
 from kerasdl.recipe import Recipe
-from kerasdl.training import phases
+from kerasdl.training import phases, preparation
 from kerasdl.training.devices import Devices
 from kerasdl.training.weights import source
 
@@ -34,6 +36,8 @@ class Plan:
         recipe: the recipe with its number of epochs and the preprocessing of its initial weights.
         data: examples to train and validate on.
         steps_per_epoch: number of updates in an epoch.
+        preprocessing: the recipe's layer between raw examples and networks, fitted to the training examples.
+        fed: `data` as training reads it: texts as numbers of words.
         phases: one phase, or two where the recipe fine-tunes.
         devices: the devices to train on.
         weights: the initial weights; None where the seed or a checkpoint gives them.
@@ -44,6 +48,8 @@ class Plan:
     recipe: Recipe
     data: Dataset
     steps_per_epoch: int
+    preprocessing: keras.Layer | None
+    fed: Dataset
     phases: tuple[phases.Phase, ...]
     devices: Devices
     weights: source.Source | None = None
@@ -78,19 +84,38 @@ def plan_run(
         UsageError: when the initial weights are not there, the data has fewer examples than a batch, or
             several replicas would share texts.
     """
-    texts = any(spec.dtype == "string" for spec in tf.nest.flatten(data.spec.inputs))
-    if texts and devices.num_replicas > 1:
-        raise UsageError(
-            f"The examples are texts, which TensorFlow cannot divide among {devices.num_replicas} replicas. "
-            "Use --strategy none, or a source whose load() turns them into numbers."
-        )
     if not has_begun:  # a run has settled it, or is one of an earlier version, which goes on as it began
         recipe = dataclasses.replace(recipe, task=recipe.task.resolve(data))
     recipe, data, steps = _sized(_suited(recipe, data, devices), data, dry_run)
     weights = None if has_begun else source.find(recipe)
     if weights is not None:
         recipe = weights.adopt(recipe)
-    return Plan(recipe, data, steps, phases.of_recipe(recipe), devices, weights, dry_run, observe)
+    layer = preparation.make_preprocessing(recipe, data)
+    return Plan(
+        recipe=recipe,
+        data=data,
+        steps_per_epoch=steps,
+        preprocessing=layer,
+        fed=_fed(data, layer, devices),
+        phases=phases.of_recipe(recipe),
+        devices=devices,
+        weights=weights,
+        dry_run=dry_run,
+        observe=observe,
+    )
+
+
+def _fed(data: Dataset, preprocessing: keras.Layer | None, devices: Devices) -> Dataset:
+    """Return the data as training reads it; refuse texts that several replicas would share."""
+    fed = preparation.encoded(data, preprocessing)
+    texts = any(spec.dtype == "string" for spec in leaves(data.spec.inputs))
+    if fed is data and texts and devices.num_replicas > 1:
+        raise UsageError(
+            f"The examples are texts, which TensorFlow cannot divide among {devices.num_replicas} replicas. "
+            "Use --strategy none, or a preprocessing that turns them into numbers beforehand, as "
+            "SequencePreprocessing does."
+        )
+    return fed
 
 
 def _suited(recipe: Recipe, data: Dataset, devices: Devices) -> Recipe:

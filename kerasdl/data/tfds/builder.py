@@ -108,15 +108,15 @@ def _check_configuration(name: str, tfds) -> None:
 def _check_supervised(name: str, builder, tfds) -> None:
     keys = builder.info.supervised_keys
     features = builder.info.features
-    kinds = (tfds.features.Image, tfds.features.ClassLabel)
     if not keys or len(keys) != 2 or not all(isinstance(key, str) for key in keys):
-        raise UsageError(f"{name!r} is not an image classification set: it has no pair of image and label.")
+        raise UsageError(f"{name!r} has no labelled images or texts: it has no pair of input and label.")
     found = [features[key] for key in keys]
-    if not all(isinstance(feature, kind) for feature, kind in zip(found, kinds, strict=True)):
+    labelled = isinstance(found[1], tfds.features.ClassLabel)
+    if not (labelled and isinstance(found[0], (tfds.features.Image, tfds.features.Text))):
         kinds_found = " and ".join(type(feature).__name__ for feature in found)
         raise UsageError(
-            f"{name!r} is not an image classification set: its examples are {kinds_found}, "
-            "but an Image and a ClassLabel are needed."
+            f"{name!r} has no labelled images or texts: its examples are {kinds_found}, but an Image or a "
+            "Text, and a ClassLabel are needed."
         )
 
 

@@ -1,4 +1,4 @@
-"""Any image classification set of tensorflow-datasets."""
+"""Any set of labelled images or texts of tensorflow-datasets."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from kerasdl.data import memory
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.pictures import Pictures
-from kerasdl.data.splits import ArraySplit, Split, StreamSplit
+from kerasdl.data.splits import ArraySplit, StreamSplit
 from kerasdl.data.tfds.builder import is_known, open_builder
 from kerasdl.errors import UsageError
 
@@ -45,29 +45,34 @@ class Tfds(Pictures):
         return cls(name=text) if is_known(text) else None
 
     def load(self) -> Dataset:
-        """Read the set: images (H, W, C) uint8, labels int32.
+        """Read the set: images (H, W, C) uint8 or texts, labels int32.
 
         Raises:
-            UsageError: when the set is unknown, not prepared, or no image classification set.
+            UsageError: when the set is unknown, not prepared, or has no labelled images or texts.
             RunFailedError: when the download that was asked for fails.
         """
         builder = open_builder(self.name, download=self.download)
         image_key, label_key = builder.info.supervised_keys
         class_names = tuple(builder.info.features[label_key].names)
-        shape = self._shape(builder.info.features[image_key])
-        scans = self._scan(builder)
-        num_bytes = sum(len(scan.labels) for scan in scans.values()) * int(np.prod(shape))
-        in_memory = num_bytes <= self.max_memory_mb * 2**20
-        splits: dict[str, Split] = {}
-        for name, scan in scans.items():
-            stream = StreamSplit(self._opener(builder, scan.source, shape), scan.labels)
-            splits[name] = _to_memory(stream, shape) if in_memory else stream
+        scans, splits = self._scan(builder), {}
+        if builder.info.features[image_key].shape == ():  # texts
+            inputs = Spec((), "string")
+            for name, scan in scans.items():
+                splits[name] = ArraySplit(_texts(builder, scan.source), scan.labels)
+        else:
+            shape = self._shape(builder.info.features[image_key])
+            inputs = Spec(shape, "uint8", picture=self.picture())
+            num_bytes = sum(len(scan.labels) for scan in scans.values()) * int(np.prod(shape))
+            for name, scan in scans.items():
+                stream = StreamSplit(self._opener(builder, scan.source, shape), scan.labels)
+                fits = num_bytes <= self.max_memory_mb * 2**20
+                splits[name] = _to_memory(stream, shape) if fits else stream
         return assemble(
             splits,
             {name: scan.digests for name, scan in scans.items()},
             fractions={"test": self.test_fraction, "validation": self.validation_fraction},
             seed=self.split_seed,
-            spec=DataSpec(Spec(shape, "uint8", picture=self.picture()), Spec((), "int32", class_names)),
+            spec=DataSpec(inputs, Spec((), "int32", class_names)),
             choice=self,
             notes=self._notes(scans),
         )
@@ -142,18 +147,25 @@ def _scan(builder, split: str) -> _Scan:
 
 
 def _encoded(builder, split: str):
-    """Return the dataset of (encoded image, label), always in the order in which they lie on disk."""
+    """Return the dataset of (encoded image or text, label), always in the order in which they lie on disk."""
     import tensorflow_datasets as tfds
 
     keys = builder.info.supervised_keys
+    skipped = {keys[0]: tfds.decode.SkipDecoding()} if builder.info.features[keys[0]].shape else None
     dataset = builder.as_dataset(
         split=split,
         shuffle_files=False,
         # One file after the other, and no copy of the set in memory behind our back.
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-        decoders=tfds.decode.PartialDecoding(set(keys), decoders={keys[0]: tfds.decode.SkipDecoding()}),
+        decoders=tfds.decode.PartialDecoding(set(keys), decoders=skipped),
     )
     return dataset.map(lambda example: (example[keys[0]], example[keys[1]]))
+
+
+def _texts(builder, split: str) -> np.ndarray:
+    """Return the texts of a split, (N,) bytes as objects."""
+    batches = _encoded(builder, split).batch(_READ_BATCH).prefetch(2).as_numpy_iterator()
+    return np.concatenate([texts for texts, _ in batches])
 
 
 def _to_memory(stream: StreamSplit, shape: tuple[int, int, int]) -> ArraySplit:

@@ -46,7 +46,7 @@ class Classification(Task):
     judge_by: Literal["auto", "accuracy", "balanced_accuracy"] = "auto"
 
     columns: ClassVar = {"accuracy": ("accuracy", ".2%"), "max_difference": ("max difference", ".1e")}
-    from_data: ClassVar = ("num_classes",)
+    from_data: ClassVar = ("num_classes", "num_outputs")
 
     def __post_init__(self):
         if not 0 <= self.label_smoothing < 1:

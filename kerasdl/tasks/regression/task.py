@@ -40,7 +40,7 @@ class Regression(Task):
         "r2": ("R2", ".4f"),
         "max_difference": ("max difference", ".1e"),
     }
-    from_data: ClassVar = ("num_outputs",)
+    from_data: ClassVar = ("num_outputs", "num_classes")
 
     def __post_init__(self):
         if not self.huber_delta > 0:
