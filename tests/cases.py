@@ -19,11 +19,13 @@ from kerasdl.models.convnet import ConvNet
 from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
+from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.models.resnet import ResNet
 from kerasdl.models.vgg import VGG
 from kerasdl.network.network import Network, main_output
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.preprocessing.preprocessing import Preprocessing
+from kerasdl.preprocessing.sequence import SequencePreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.task import Task
@@ -110,6 +112,13 @@ class Case:
     def shipped(self, network, features) -> tuple[str, np.ndarray]:
         """Return the name and the values of the main output of an export."""
         return "probabilities", keras.ops.softmax(self.logits(network, features)).numpy()
+
+
+class RowsCase(Case):
+    """A network that reads an image row by row."""
+
+    def preprocessing(self):
+        return SequencePreprocessing()
 
 
 class TreeCase(Case):
@@ -272,6 +281,21 @@ class KindAndSize(Task):
 
 
 CASES = (
+    RowsCase(
+        Config(
+            RecurrentNetwork,
+            cell="gru",
+            units=4,
+            num_layers=2,
+            bidirectional=True,
+            residual=True,
+            pooling="attention",
+            dropout=0.2,
+            recurrent_dropout=0.1,
+        ),
+        input_shape=(6, 5, 1),
+        parameters=1_267,
+    ),
     Case(
         Config(LeNet5, activation="relu", pooling="max", dropout=0.2),
         input_shape=(28, 28, 1),

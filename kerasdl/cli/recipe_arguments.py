@@ -63,7 +63,7 @@ def parse(
     if first.data is not None:
         from kerasdl.data import from_text
 
-        given = from_text(first.data)
+        given = from_text(first.data, recipe.data)
         data = given if first.resume is None else recipe.data.moved_to(given)
         recipe = dataclasses.replace(recipe, data=data)
     flags.add_to(parser, recipe)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,11 +85,13 @@ class DataSpec:
         return described
 
     @classmethod
-    def from_description(cls, recorded: Mapping[str, Any]) -> "DataSpec":
-        """Read the result of `describe`, in receipts and cards."""
+    def from_description(
+        cls, recorded: Mapping[str, Any], assets: Mapping[str, str] = MappingProxyType({})
+    ) -> "DataSpec":
+        """Read the result of `describe`, in receipts and cards, and add the assets that it leaves out."""
         names = tuple(recorded.get("class_names", ()))
         targets = recorded.get("targets", {"shape": (), "dtype": "int32", "class_names": names})
-        return cls(_read(recorded["features"]), _read(targets))
+        return cls(_read(recorded["features"]), _read(targets), assets)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

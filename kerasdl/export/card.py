@@ -45,6 +45,7 @@ def make_card(
         "name": spec.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **info,
+        "assets": sorted(spec.assets),
         "dynamic_batch": dynamic_batch,
         "tflite_io": tflite_io,
         "examples": examples,
@@ -88,6 +89,12 @@ def read_card(folder: str | Path) -> dict[str, Any]:
             f"{folder} is not a bundle (no {FILE_NAME} in it). Give a folder like exported/lenet5/1."
         )
     return read_json(path, REPAIR, shape=Card)
+
+
+def assets_of(folder: Path, card: Mapping[str, Any]) -> dict[str, str]:
+    """Return the content of the text files that a bundle's network goes with, by name."""
+    names = [name for name in card.get("assets", ()) if name in card["files"] and (folder / name).is_file()]
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
 
 
 def encode_array(array: np.ndarray) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Plans the files of a bundle, with a writer for each."""
 
+import functools
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,7 +43,8 @@ def plan_files(
         if not endpoints:
             raise UsageError(f"No endpoint of {spec.name} can be exported as {kind}. Leave that format out.")
         if kind == "saved_model":
-            yield Artefact("saved_model.pb", kind, names), lambda e=endpoints: _write_saved_model(e, folder)
+            write = functools.partial(_write_saved_model, endpoints, folder, spec.resources)
+            yield Artefact("saved_model.pb", kind, names), write
         elif kind == "tflite":
             for mode in tflite_modes:
                 file = f"{spec.name}.{mode}.tflite"
@@ -61,11 +63,11 @@ def planned_formats(spec: ExportSpec, formats: Sequence[str] | None) -> list[str
     return [kind for kind in formats or ALL_FORMATS if any(kind in e.formats for e in spec.endpoints)]
 
 
-def _write_saved_model(endpoints: Sequence, folder: Path) -> None:
+def _write_saved_model(endpoints: Sequence, folder: Path, resources: Sequence) -> None:
     """Write a SavedModel whose files lie in `folder` itself, all of them or none."""
     apart = folder.parent / "saved_model"
     try:
-        write_saved_model(endpoints, apart)
+        write_saved_model(endpoints, apart, resources=resources)
         for path in apart.iterdir():
             path.rename(folder / path.name)
     finally:

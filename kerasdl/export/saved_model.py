@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from keras.export import ExportArchive
@@ -13,7 +14,10 @@ from kerasdl.layers import export_mode
 
 
 def write_saved_model(
-    endpoints: Iterable[Endpoint], folder: Path, kind: export_mode.Kind = "saved_model"
+    endpoints: Iterable[Endpoint],
+    folder: Path,
+    kind: export_mode.Kind = "saved_model",
+    resources: Iterable[Any] = (),
 ) -> None:
     """Write endpoints as signatures of a SavedModel.
 
@@ -21,12 +25,15 @@ def write_saved_model(
         endpoints: what can be called. Keras makes the first one `serving_default` too, if none has that name.
         folder: where `saved_model.pb` and `variables/` go; made if it is not there.
         kind: what the graph is for: itself, or a conversion to "tflite".
+        resources: parts with tables that the endpoints look things up in.
 
     Raises:
         RunFailedError: when TensorFlow cannot trace or write an endpoint.
     """
     archive = ExportArchive()
     try:
+        for resource in resources:
+            archive.track(resource)
         with export_mode.exporting(kind):
             for endpoint in endpoints:
                 # No track(model): it would store every weight twice. What an endpoint uses is found anyway.

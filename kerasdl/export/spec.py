@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ class ExportSpec:
         representative: real training examples for the ranges of integer files, for every endpoint that TFLite
             files have: endpoint name -> input name -> (N, ...).
         assets: content of the text files that belong to the network (`labels.txt`, a vocabulary), by name.
+        resources: parts of the network with tables that are not weights.
     """
 
     name: str
@@ -29,3 +31,4 @@ class ExportSpec:
     labels: tuple[str, ...]
     representative: Mapping[str, Mapping[str, np.ndarray]]
     assets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    resources: tuple[Any, ...] = ()

@@ -141,7 +141,8 @@ def _for_phones(endpoint: Endpoint, batch_size: int | None) -> Endpoint:
     inputs = {}
     for name, spec in endpoint.inputs.items():
         dtype = tf.float32 if spec.dtype == tf.uint8 else spec.dtype
-        inputs[name] = tf.TensorSpec((batch_size, *spec.shape[1:]), dtype, name)
+        sizes = [endpoint.phone_length if size is None else size for size in spec.shape[1:]]
+        inputs[name] = tf.TensorSpec((batch_size, *sizes), dtype, name)
 
     def function(*tensors):
         outputs = endpoint.function(*tensors)

@@ -115,6 +115,7 @@ class Endpoint:
     describe: Callable[[Arrays], Sequence[Mapping[str, Any]]] | None = None
     example: str = ""
     derived: tuple[str, ...] = ()
+    phone_length: int | None = None
 
 
 def figure_of(row: Mapping[str, Any], name: str) -> Any:

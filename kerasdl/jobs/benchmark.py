@@ -136,7 +136,7 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
     if file not in (None, *recorded):
         raise UsageError(f"{folder / file} is not an exported model. There are {', '.join(recorded)}.")
     task, splits = recorded_data(folder, card, data and from_text(data))
-    endpoints = recorded_endpoints(card, task)
+    endpoints = recorded_endpoints(folder, card, task)
     batches = None if splits is None else passes.test_batches(splits)
     damaged = recheck.damaged_files(folder, card)
     rows = [_row(row, task, damaged) for name, row in recorded.items() if file in (None, name)]

@@ -78,6 +78,7 @@ def export_run(
     if network is None:
         network = reference.open_network(run)
     endpoints = recipe.task.endpoints(network, dataset.spec, fitted)
+    layer = network.preprocessing if isinstance(network, Network) else None
     spec = ExportSpec(
         name=recipe.name,
         model=network,
@@ -85,6 +86,7 @@ def export_run(
         labels=dataset.spec.class_names,
         representative=representative(endpoints, dataset),
         assets=assets(dataset, network),
+        resources=tuple(layer.resources()) if isinstance(layer, Preprocessing) else (),
     )
     encoded = encode(dataclasses.replace(recipe, data=recipe.data.without_machine()))
     written = bundle.write_bundle(

@@ -10,7 +10,7 @@ from kerasdl.data import from_text
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
-from kerasdl.export.card import FILE_NAME, read_card
+from kerasdl.export.card import FILE_NAME, assets_of, read_card
 from kerasdl.files import hash_file, parsing
 from kerasdl.inference import reading, runtimes
 from kerasdl.inference.endpoint import Arrays, Endpoint
@@ -47,6 +47,7 @@ class Target:
         task: Task,
         data: Source,
         recorded: Mapping[str, Any],
+        assets: Mapping[str, str],
         fitted: Mapping[str, Any],
         described_in: Path,
     ):
@@ -55,7 +56,7 @@ class Target:
         self._open, self._predictor = open_predictor, None
         self._described_in = described_in
         with parsing(described_in, "Restore it."):
-            self.spec, self.fingerprint = DataSpec.from_description(recorded), recorded["fingerprint"]
+            self.spec, self.fingerprint = DataSpec.from_description(recorded, assets), recorded["fingerprint"]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -85,9 +86,8 @@ class Target:
         Raises:
             UsageError: for examples of another shape.
         """
-        if isinstance(features, Mapping):
-            return self.predictor.call(self.predictor.default_endpoint, features)
-        return self.predictor.predict(features)
+        name = self.predictor.default_endpoint
+        return self.predictor.call(name, self.endpoints[name].inputs_of(features, 0))
 
     def predict_files(self, files: Sequence[str | Path]) -> list[dict[str, Any]]:
         """Return the task's answer for each file or text, in order.
@@ -122,7 +122,7 @@ class Target:
                 f"{self.path} was trained on {self.data.place!r}, but an exported file does not record where "
                 "that is. Give the place with --data."
             )
-        source = self.data if text is None else self.data.moved_to(from_text(text))
+        source = self.data if text is None else self.data.moved_to(from_text(text, self.data))
         dataset = source.like(self.spec).load()
         for note in dataset.notes if text is not None else ():
             _log.warning(note)
@@ -203,6 +203,7 @@ def _load_run(run: Run) -> Target:
         task=recipe.task,
         data=recipe.data,
         recorded=recorded,
+        assets={},
         fitted=fitted,
         described_in=run.path / "receipt.json",
     )
@@ -224,6 +225,7 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
         task=task,
         data=data,
         recorded=card["data"],
+        assets=assets_of(bundle, card),
         fitted=card.get("calibration", {}),
         described_in=bundle / FILE_NAME,
     )

@@ -10,7 +10,7 @@ from kerasdl.data.passes import test_batches
 from kerasdl.data.source import Source
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle
-from kerasdl.export.card import FILE_NAME, REPAIR
+from kerasdl.export.card import FILE_NAME, REPAIR, assets_of
 from kerasdl.export.identity import check_identity
 from kerasdl.files import damaged, parsing
 from kerasdl.inference.endpoint import Endpoint
@@ -41,7 +41,7 @@ def verify(
         check_identity(path, card, expect)
     task, splits = recorded_data(path, card, source)
     with parsing(path / FILE_NAME, REPAIR):
-        endpoints = recorded_endpoints(card, task)
+        endpoints = recorded_endpoints(path, card, task)
     batches = None if splits is None else test_batches(splits)
     rows = bundle.verify_bundle(path, endpoints=endpoints, batches=batches)
     return rows, task, _checked(card, len(rows), splits) + _unchecked(bundle.unlisted_files(path, card))
@@ -70,9 +70,9 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def recorded_endpoints(card: Mapping[str, Any], task: Task) -> dict[str, Endpoint]:
+def recorded_endpoints(path: Path, card: Mapping[str, Any], task: Task) -> dict[str, Endpoint]:
     """Return the endpoints of a bundle's task by name, without a network to call."""
-    spec = DataSpec.from_description(card["data"])
+    spec = DataSpec.from_description(card["data"], assets_of(path, card))
     return {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, card.get("calibration", {}))}
 
 

@@ -143,15 +143,15 @@ class Recurrent(keras.layers.Layer):
                 after = [here * new + (1 - here) * old for new, old in zip(after, states, strict=True)]
             return (number + 1, tf.tensor_scatter_nd_update(outputs, [[t]], output[None]), *after)
 
-        open_batch = tf.TensorShape((None, self.units))
+        batch = tf.TensorShape((x.shape[1], self.units))
         found = tf.while_loop(
             lambda number, *_: number < num_steps,
             body,
             (tf.constant(0), outputs, *states),
             shape_invariants=(
                 tf.TensorShape(()),
-                tf.TensorShape((x.shape[0], None, self.units)),
-                *[open_batch] * len(states),
+                tf.TensorShape((*x.shape[:2], self.units)),
+                *[batch] * len(states),
             ),
         )
         return tf.transpose(found[1], (1, 0, 2)), list(found[2:])

@@ -5,7 +5,6 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from kerasdl.errors import UsageError
 from kerasdl.layers import AttentionPooling, Dropout, Recurrent, noise
 from kerasdl.layers.config import config_of
 from kerasdl.layers.recurrent import CellName
@@ -31,8 +30,8 @@ class RecurrentNetwork(Network):
     https://arxiv.org/abs/1805.09843 (means of embeddings).
 
     Args:
-        num_classes: number of classes, where the answer is one. Defaults to None.
-        num_outputs: number of numbers, where the answer is some. Defaults to None. Exactly one of both.
+        num_classes: number of classes, 1 or more. Defaults to 10.
+        num_outputs: number of numbers, where the answer is these and no class. Defaults to None.
         cell: "lstm", "gru" or "simple_rnn". Defaults to "lstm".
         units: size of the state of each layer, in each direction. Defaults to 64.
         num_layers: recurrent layers, each of which reads the outputs of the one before. Defaults to 1.
@@ -66,7 +65,7 @@ class RecurrentNetwork(Network):
     def __init__(
         self,
         *,
-        num_classes: int | None = None,
+        num_classes: int = 10,
         num_outputs: int | None = None,
         cell: CellName = "lstm",
         units: int = 64,
@@ -84,8 +83,6 @@ class RecurrentNetwork(Network):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if (num_classes is None) == (num_outputs is None):
-            raise UsageError("A recurrent network needs num_classes or num_outputs, one of the two.")
         self.num_classes = num_classes
         self.num_outputs = num_outputs
         self.cell = cell
@@ -113,7 +110,7 @@ class RecurrentNetwork(Network):
         ]
         self.attend = AttentionPooling(kind=attention) if pooling == "attention" else None
         self.drop = Dropout(dropout)
-        self.head = keras.layers.Dense(num_classes or num_outputs, name="head", dtype="float32")
+        self.head = keras.layers.Dense(num_outputs or num_classes, name="head", dtype="float32")
 
     def forward(self, x, training=False):
         """Return the answer to preprocessed sequences."""

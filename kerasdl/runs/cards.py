@@ -82,6 +82,7 @@ class Card(TypedDict):
     files: dict[str, File]
     samples: Samples | None
     calibration: NotRequired[dict[str, Any]]
+    assets: NotRequired[list[str]]
 
 
 class Judged(TypedDict):

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from kerasdl.data import memory
+from kerasdl.data.labelled import listing
 from kerasdl.data.labelled.assemble import digest
 from kerasdl.errors import UsageError
 from kerasdl.preprocessing import pillow
 from kerasdl.preprocessing.picture import Orientation, Picture
 
+KIND = listing.Kind("images", frozenset(pillow.SUFFIXES), pillow.NAMES)
+
 _PARALLEL_CALLS = 4
-_NUM_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,17 +158,12 @@ def read(
     )
 
 
-def named(paths: Sequence[Any]) -> str:
-    """Return the first of some names, as a sentence has them."""
-    return ", ".join(map(str, paths[:_NUM_NAMED])) + (", ..." if len(paths) > _NUM_NAMED else "")
-
-
 def bad_images_note(bad: Sequence[Path]) -> tuple[str, ...]:
     """Return the sentence that counts the skipped images and names the first of them; none if none was."""
     if not bad:
         return ()
     noun = "image was" if len(bad) == 1 else "images were"
-    return (f"{len(bad)} bad {noun} skipped: {named(bad)}",)
+    return (f"{len(bad)} bad {noun} skipped: {listing.named(bad)}",)
 
 
 def _bad_image(path: Path, reason: str = "") -> UsageError:

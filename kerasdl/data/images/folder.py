@@ -8,7 +8,8 @@ import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images import files as images
-from kerasdl.data.images import listing, notes
+from kerasdl.data.images import notes
+from kerasdl.data.labelled import listing
 from kerasdl.data.labelled.assemble import assemble
 from kerasdl.data.labelled.pictures import Pictures
 from kerasdl.data.splits import ArraySplit, FileSplit, Split
@@ -72,7 +73,7 @@ class ImageFolder(Pictures):
             UsageError: when the folder is not as described, or an image is bad (it is named).
         """
         root = Path(self.path).expanduser()
-        listed = listing.find(root)
+        listed = listing.find(root, images.KIND)
         everything = [path for part in listed.splits.values() for path in part.paths]
         found = images.headers(everything, skip_bad=self.skip_bad_images)
         train = {path: found[path] for path in listed.splits["train"].paths if path in found} or found
@@ -94,7 +95,7 @@ class ImageFolder(Pictures):
             notes=notes.of_images(found, shape, picture, self.image_size is not None)
             + notes.of_cut_off(found, picture, known=() if self.bits else train)
             + images.bad_images_note(bad)
-            + notes.of_left_out(root, listed.left_out, listed.nested),
+            + listing.left_out_note(root, listed, images.KIND),
         )
 
     def _read(self, listed: listing.Listing, shape: tuple[int, int, int], picture: Picture, found):

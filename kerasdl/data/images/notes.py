@@ -1,10 +1,9 @@
 """Sentences about the images of a folder: what was done to them, and which files were left out."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from kerasdl.data.images.files import largest_values, named
+from kerasdl.data.images.files import largest_values
 from kerasdl.preprocessing.picture import Picture
 from kerasdl.preprocessing.pillow import Header
 
@@ -76,25 +75,3 @@ def of_cut_off(found: Mapping[Path, Header], picture: Picture, known: Collection
         f"{highest:,}, up to {max(values):,}: these are cut off at it (--bits {picture.bits}). Scale "
         "them as the training images are.",
     )
-
-
-def of_left_out(root: Path, left_out: Sequence[Path], nested: Mapping[Path, int]) -> tuple[str, ...]:
-    """Return the sentence that counts what a folder has besides images.
-
-    Args:
-        root: the folder.
-        left_out: files that are no images by their names.
-        nested: number of images in each sub-folder of a class folder.
-    """
-    kinds = Counter(path.suffix.lower() or "no suffix" for path in left_out)
-    parts = [f"{count} {kind} ({named([p.relative_to(root) for p in left_out if _is(p, kind)][:1])})"
-             for kind, count in kinds.most_common()]  # fmt: skip
-    parts += [f"{count} images in the sub-folder {path.relative_to(root)}" for path, count in nested.items()]
-    if not parts:
-        return ()
-    advice = " Convert photos from a phone (.heic) to JPEG." if kinds.keys() & {".heic", ".heif"} else ""
-    return (f"Left out of {root}: {named(parts)}.{advice}",)
-
-
-def _is(path: Path, kind: str) -> bool:
-    return (path.suffix.lower() or "no suffix") == kind

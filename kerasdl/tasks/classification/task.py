@@ -14,7 +14,7 @@ from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers, Batches, run_over
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.report.blocks import Section
-from kerasdl.tasks.classification import class_numbers, comparison, figures, files, verdicts
+from kerasdl.tasks.classification import class_numbers, comparison, figures, files, texts, verdicts
 from kerasdl.tasks.classification.verdicts import listed
 from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
@@ -271,6 +271,8 @@ class Classification(Task):
             from kerasdl.tasks.classification import images
 
             return images.endpoints(default, data.inputs)
+        if (tokenizer := texts.tokenizer(network, data)) is not None:
+            return texts.endpoints(default, tokenizer)
         if any(spec.dtype == "string" for spec in specs.values()):
             default = dataclasses.replace(default, formats=("saved_model",))
         return (default,)

@@ -1,15 +1,16 @@
-"""The image files of a folder: its splits and classes, and what is left out."""
+"""The files of a folder with one sub-folder per class: its splits and classes, and what is left out."""
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kerasdl.errors import UsageError, did_you_mean
-from kerasdl.preprocessing import pillow
 
+_NUM_NAMED = 5
 _SPLITS = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid"),
@@ -20,9 +21,28 @@ _SPLIT_OF = {alias: name for name, aliases in _SPLITS.items() for alias in alias
 _CLUTTER = ("__macosx", "@eadir", "lost+found", "thumbs.db", "desktop.ini")
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """The files that count.
+
+    Attributes:
+        noun: what they are, in messages: "images".
+        suffixes: of their names, in lower case.
+        names: the suffixes in words: ".png, .jpg or .gif".
+    """
+
+    noun: str
+    suffixes: frozenset[str]
+    names: str
+
+    def has(self, path: Path) -> bool:
+        """Tell whether a file counts by its name, and is not hidden."""
+        return path.suffix.lower() in self.suffixes and not path.name.startswith(".")
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Files:
-    """The image files of one split, class after class, sorted by name."""
+    """The files of one split, class after class, sorted by name."""
 
     paths: list[Path]
     labels: np.ndarray  # (N,) int32
@@ -30,13 +50,13 @@ class Files:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Listing:
-    """The image files of a folder by split, the names of its classes, and what is left out.
+    """The files of a folder by split, the names of its classes, and what is left out.
 
     Attributes:
         splits: files by name of the split; "train" always.
         class_names: names of the classes, sorted.
-        left_out: files that are no images by their names.
-        nested: number of images in each sub-folder of a class folder, which are left out too.
+        left_out: other files, by their names.
+        nested: number of files in each sub-folder of a class folder, which are left out too.
     """
 
     splits: dict[str, Files]
@@ -45,20 +65,20 @@ class Listing:
     nested: dict[Path, int]
 
 
-def find(root: Path) -> Listing:
-    """Find the image files of a folder.
+def find(root: Path, kind: Kind) -> Listing:
+    """Find the files of a kind in a folder.
 
     Raises:
-        UsageError: when there is no such folder, or it is not one sub-folder of images per class.
+        UsageError: when there is no such folder, or it is not one sub-folder of files per class.
     """
     if not root.is_dir():
         near = [other.name for other in root.parent.iterdir()] if root.parent.is_dir() else []
         raise UsageError(
-            f"There is no folder {root}. Give a folder with one sub-folder of images per class."
+            f"There is no folder {root}. Give a folder with one sub-folder of {kind.noun} per class."
             + did_you_mean(root.name, near)
         )
-    folders = _split_folders(root)
-    classes = {name: _classes(folder) for name, folder in folders.items()}
+    folders = _split_folders(root, kind)
+    classes = {name: _classes(folder, kind) for name, folder in folders.items()}
     names = tuple(classes["train"])
     for name, folder in folders.items():
         if set(map(_normal, classes[name])) != set(map(_normal, names)):
@@ -68,16 +88,16 @@ def find(root: Path) -> Listing:
                 f"one of them. The {name} and the train folder need the same class folders."
             )
     if len(names) == 1:
-        raise UsageError(_one_class(folders["train"], names[0]))
+        raise UsageError(_one_class(folders["train"], names[0], kind))
     left_out, nested = [path for path in _entries(root) if not path.is_dir()], {}
     splits = {}
     for name, found in classes.items():
         by_name = {_normal(other): paths for other, paths in found.items()}
-        splits[name] = _files([by_name[_normal(other)] for other in names], left_out, nested)
+        splits[name] = _files([by_name[_normal(other)] for other in names], kind, left_out, nested)
     return Listing(splits, names, left_out, nested)
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
+def _split_folders(root: Path, kind: Kind) -> dict[str, Path]:
     """Return the folder of each split; that of "train" is `root` where the classes lie in it."""
     folders = {path.name: path for path in _entries(root) if path.is_dir()}
     splits = {name: _SPLIT_OF[name.lower()] for name in folders if name.lower() in _SPLIT_OF}
@@ -85,8 +105,8 @@ def _split_folders(root: Path) -> dict[str, Path]:
     if "train" not in splits.values() or (others and "train" not in folders):
         if splits and not others:
             raise UsageError(
-                f"{root} has {', '.join(sorted(folders))} but no train folder. Name the training images "
-                "train."
+                f"{root} has {', '.join(sorted(folders))} but no train folder. Name the training "
+                f"{kind.noun} train."
             )
         return {"train": root}  # ordinary classes, one of which happens to be called "test"
     if others:
@@ -94,7 +114,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
             f"{root} has train/ and beside it {', '.join(others)}. Beside train/ only validation/ (or val/) "
             "and test/ may lie, each with one sub-folder per class."
         )
-    if all(_holds_images(path) for path in folders.values()) and "train" not in folders:
+    if all(_holds(path, kind) for path in folders.values()) and "train" not in folders:
         return {"train": root}  # classes called "Training" and "Test"
     for split in _SPLITS:
         if len(same := sorted(name for name in splits if splits[name] == split)) > 1:
@@ -102,7 +122,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return {split: folders[name] for name, split in splits.items()}
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
+def _classes(folder: Path, kind: Kind) -> dict[str, list[Path]]:
     """Return the folders of each class; there are two where one name is written in two Unicode forms."""
     found: dict[str, list[Path]] = {}
     for path in sorted(path for path in _entries(folder) if path.is_dir()):
@@ -110,35 +130,31 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
         found.setdefault(same, []).append(path)
     if not found:
         raise UsageError(
-            f"{folder} has no class folders. Put the images of each class into a sub-folder named after it."
+            f"{folder} has no class folders. Put the {kind.noun} of each class into a sub-folder named after "
+            "it."
         )
     return found
 
 
-def _files(folders: list[list[Path]], left_out: list[Path], nested: dict[Path, int]) -> Files:
-    """Return the images of class folders in the order of the classes; note what else is there."""
+def _files(folders: list[list[Path]], kind: Kind, left_out: list[Path], nested: dict[Path, int]) -> Files:
+    """Return the files of class folders in the order of the classes; note what else is there."""
     paths, labels = [], []
     for label, parts in enumerate(folders):
         found = []
         for path in (path for folder in parts for path in _entries(folder)):
             if path.is_dir():
-                if count := sum(map(is_image, path.rglob("*"))):
+                if count := sum(map(kind.has, path.rglob("*"))):
                     nested[path] = count
             else:
-                (found if is_image(path) else left_out).append(path)
+                (found if kind.has(path) else left_out).append(path)
         if not found:
             raise UsageError(
-                f"The class folder {parts[0]} is empty: it has no {pillow.NAMES} files of its own (its "
-                "sub-folders are not looked into). Add images, or remove the folder."
+                f"The class folder {parts[0]} is empty: it has no {kind.names} files of its own (its "
+                "sub-folders are not looked into). Add {kind.noun}, or remove the folder."
             )
         paths += sorted(found)
         labels += [label] * len(found)
     return Files(paths, np.array(labels, np.int32))
-
-
-def is_image(path: Path) -> bool:
-    """Tell whether a file is an image by its name, and not hidden."""
-    return path.suffix.lower() in pillow.SUFFIXES and not path.name.startswith(".")
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -150,17 +166,41 @@ def _entries(folder: Path) -> Iterator[Path]:
     )
 
 
-def _holds_images(folder: Path) -> bool:
-    return any(is_image(path) and not path.is_dir() for path in folder.iterdir())
+def _holds(folder: Path, kind: Kind) -> bool:
+    return any(kind.has(path) and not path.is_dir() for path in folder.iterdir())
 
 
 def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _one_class(folder: Path, name: str) -> str:
-    advice = "Give one sub-folder of images per class, at least two."
+def _one_class(folder: Path, name: str, kind: Kind) -> str:
+    advice = f"Give one sub-folder of {kind.noun} per class, at least two."
     inner = sorted(path.name for path in _entries(folder / name) if path.is_dir())
     if len(inner) > 1:
         advice = f"If the classes are {', '.join(inner[:3])}, give the folder {folder / name}."
     return f"{folder} has one class only ({name}); there is nothing to tell apart. {advice}"
+
+
+def left_out_note(root: Path, listed: Listing, kind: Kind) -> tuple[str, ...]:
+    """Return the sentence that counts what a folder has besides files of a kind."""
+    left_out, nested = listed.left_out, listed.nested
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in left_out)
+    parts = [f"{count} {name} ({named([p.relative_to(root) for p in left_out if _is(p, name)][:1])})"
+             for name, count in kinds.most_common()]  # fmt: skip
+    parts += [
+        f"{count} {kind.noun} in the sub-folder {path.relative_to(root)}" for path, count in nested.items()
+    ]
+    if not parts:
+        return ()
+    advice = " Convert photos from a phone (.heic) to JPEG." if kinds.keys() & {".heic", ".heif"} else ""
+    return (f"Left out of {root}: {named(parts)}.{advice}",)
+
+
+def named(names: Sequence[object]) -> str:
+    """Return the first of some names, as a sentence has them."""
+    return ", ".join(map(str, names[:_NUM_NAMED])) + (", ..." if len(names) > _NUM_NAMED else "")
+
+
+def _is(path: Path, suffix: str) -> bool:
+    return (path.suffix.lower() or "no suffix") == suffix

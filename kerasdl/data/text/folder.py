@@ -1,0 +1,52 @@
+"""A folder with one sub-folder of text files per class."""
+
+import dataclasses
+from pathlib import Path
+
+from kerasdl.data.dataset import Dataset
+from kerasdl.data.labelled import listing
+from kerasdl.data.text import reading
+from kerasdl.data.text.source import Texts
+from kerasdl.errors import UsageError
+
+_KIND = listing.Kind("texts", frozenset({".txt"}), ".txt")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextFolder(Texts):
+    """A folder with one sub-folder of .txt files per class, or with such folders in train/ and test/.
+
+    Without folders validation/ and test/ the examples for these are taken from the others.
+    """
+
+    # The folder.
+    path: str = ""
+
+    @classmethod
+    def claim(cls, text: str) -> "TextFolder | None":
+        """Return the source for an existing folder with .txt files in folders of its own."""
+        root = Path(text).expanduser()
+        depths = ("*/*.txt", "*/*/*.txt")
+        return cls(path=text) if any(next(root.glob(depth), None) for depth in depths) else None
+
+    def load(self) -> Dataset:
+        """Read all files: texts, and labels int32 in the order of the folders' names.
+
+        Raises:
+            UsageError: when the folder is not as described, or a file cannot be read.
+        """
+        root = Path(self.path).expanduser()
+        listed = listing.find(root, _KIND)
+        splits, guessed = {}, []
+        for name, files in listed.splits.items():
+            texts = []
+            for path in files.paths:
+                try:
+                    text, was_guessed = reading.decode(path.read_bytes())
+                except OSError as error:
+                    raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+                texts.append(text)
+                guessed += [path] if was_guessed else []
+            splits[name] = (texts, files.labels)
+        notes = listing.left_out_note(root, listed, _KIND) + reading.guessed_note(guessed)
+        return self.assembled(splits, listed.class_names, notes)

@@ -1,0 +1,45 @@
+"""Decodes text files, whatever they were written with."""
+
+import codecs
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasdl.data.labelled.listing import named
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, which it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def decode(content: bytes) -> tuple[str, bool]:
+    """Return a text, and whether its encoding had to be guessed.
+
+    A byte-order mark says which encoding it is. Without one it is UTF-8; if that cannot be, Windows-1252
+    (which contains ISO 8859-1); UTF-16 without a mark is told by its zeros.
+    """
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace"), False
+    head = content[:2000]
+    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if len(zeros) > 1 and zeros.count(0) > 0.4 * len(zeros):
+            return content.decode(encoding, errors="replace"), True
+    try:
+        return content.decode("utf-8"), False
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace"), True
+
+
+def guessed_note(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the sentence about files whose encoding was guessed; none where there are none."""
+    if not paths:
+        return ()
+    count = "1 file is" if len(paths) == 1 else f"{len(paths):,} files are"
+    return (
+        f"{count} not UTF-8, and read as Windows-1252 or UTF-16: {named([path.name for path in paths])}. "
+        "Save them as UTF-8 if letters are wrong.",
+    )

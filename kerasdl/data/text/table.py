@@ -1,0 +1,182 @@
+"""A table of texts and their classes: CSV, TSV or JSON lines."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kerasdl.data.dataset import Dataset
+from kerasdl.data.text import reading
+from kerasdl.data.text.source import Texts
+from kerasdl.errors import UsageError, did_you_mean
+
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+_TEXT_NAMES = ("text", "review", "sentence", "comment", "content", "message", "body", "document", "tweet")
+_LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "topic", "tag", "y")
+_SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
+           "dev": "validation", "test": "test"}  # fmt: skip
+_DELIMITERS = ",;\t|"
+
+csv.field_size_limit(2**31 - 1)  # a text may be a book
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextTable(Texts):
+    """A file with a text and its class in each row: .csv, .tsv or .jsonl; or a folder with such files called
+    train, validation and test.
+
+    The first row of a .csv or .tsv names the columns; fields may be quoted and hold line breaks.
+    """
+
+    # The file, or a folder with train.csv, test.csv and, if there is one, validation.csv.
+    path: str = ""
+    # Column of the texts; none for one of a usual name: text, review, sentence, comment, ...
+    text_column: str | None = None
+    # Column of the classes; none for one of a usual name: label, class, category, sentiment, ...
+    label_column: str | None = None
+
+    @classmethod
+    def claim(cls, text: str) -> "TextTable | None":
+        """Return the source for a file name with a suffix of tables, or for a folder with train.csv in it."""
+        path = Path(text).expanduser()
+        inside = path.is_dir() and any((path / f"train{suffix}").is_file() for suffix in _SUFFIXES)
+        return cls(path=text) if inside or path.suffix.lower() in _SUFFIXES else None
+
+    def load(self) -> Dataset:
+        """Read all rows: texts, and labels int32 in the order of the sorted names of the classes.
+
+        Raises:
+            UsageError: when a file or a column is not there, or a row cannot be read.
+        """
+        rows, notes = {}, ()
+        for name, path in self._files().items():
+            pairs, empty, guessed = self._read(path)
+            rows[name] = pairs
+            notes += reading.guessed_note([path] if guessed else [])
+            if empty:
+                rows_said = f"{empty:,} of {len(pairs) + empty:,} rows of {path.name}"
+                notes += (f"{rows_said} have no text or no class, and are left out.",)
+        names = _in_order({label for pairs in rows.values() for _, label in pairs})
+        if len(names) < 2:
+            raise UsageError(
+                f"{self.path} has {len(names)} classes in its label column, but a classifier needs two or "
+                "more. Name the right column with --label-column."
+            )
+        number = {name: index for index, name in enumerate(names)}
+        splits = {
+            name: ([text for text, _ in pairs], np.array([number[label] for _, label in pairs], np.int32))
+            for name, pairs in rows.items()
+        }
+        return self.assembled(splits, names, notes)
+
+    def _files(self) -> dict[str, Path]:
+        """Return the file of each split."""
+        root = Path(self.path).expanduser()
+        if root.is_dir():
+            inside = sorted(path for path in root.iterdir() if path.suffix.lower() in _SUFFIXES)
+            found = {_SPLITS[path.stem.lower()]: path for path in inside if path.stem.lower() in _SPLITS}
+            if "train" in found:
+                return {name: found[name] for name in ("train", "validation", "test") if name in found}
+        if not root.is_file():
+            raise UsageError(
+                f"There is no file {root}. Give a .csv, .tsv or .jsonl file with a text in each row."
+            )
+        return {"train": root}
+
+    def _read(self, path: Path) -> tuple[list[tuple[str, str]], int, bool]:
+        """Return pairs of text and class, how many rows lack one, and if the encoding is guessed."""
+        try:
+            content, guessed = reading.decode(path.read_bytes())
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        records = (
+            _json_rows(path, content)
+            if path.suffix.lower() in (".jsonl", ".ndjson")
+            else _csv_rows(path, content)
+        )
+        pairs, empty, columns = [], 0, None
+        for record in records:
+            if columns is None:
+                columns = self._columns(path, list(record))
+            text, label = (record.get(column) for column in columns)
+            label = "" if label is None else str(label).strip()
+            if text is None or not str(text).strip() or not label:
+                empty += 1
+                continue
+            pairs.append((str(text), label))
+        if not pairs:
+            raise UsageError(
+                f"{path} has no row with a text and a class. Give a file with a header and rows below it."
+            )
+        return pairs, empty, guessed
+
+    def _columns(self, path: Path, names: Sequence[str]) -> tuple[str, str]:
+        """Return the columns of texts and of classes."""
+        text = _column(path, names, self.text_column, _TEXT_NAMES, "--text-column")
+        return text, _column(path, names, self.label_column, _LABEL_NAMES, "--label-column")
+
+
+def _column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:
+    known = ", ".join(map(repr, names))
+    if wanted is not None:
+        if wanted not in names:
+            raise UsageError(
+                f"{path} has no column {wanted!r}; it has {known}. Name one of them with {flag}."
+                + did_you_mean(wanted, names)
+            )
+        return wanted
+    found = [name for word in usual for name in names if name.strip().lower() == word]
+    if not found:
+        raise UsageError(f"{path} has the columns {known}. Name the one to use with {flag}.")
+    return found[0]
+
+
+def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
+    """Yield the rows of a table by column.
+
+    Raises:
+        UsageError: for a row with more fields than the header has.
+    """
+    header = content.lstrip().split("\n", 1)[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=header.count)
+    reader = csv.DictReader(io.StringIO(content.lstrip("\n\r"), newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if None in row:
+                raise UsageError(
+                    f"{path}, line {reader.line_num}: the row has more fields than the header, which has "
+                    f"{len(reader.fieldnames)}. Put texts that contain {delimiter!r} in double quotes."
+                )
+            yield row
+    except csv.Error as error:
+        raise UsageError(
+            f"{path}, line {reader.line_num}: {error}. Double the quotes within a text."
+        ) from error
+
+
+def _json_rows(path: Path, content: str) -> Iterator[Mapping[str, object]]:
+    """Yield the objects of a file of JSON lines."""
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UsageError(
+                f"{path}, line {number} is not JSON: {error}. Give one JSON object a line."
+            ) from error
+        if not isinstance(record, dict):
+            raise UsageError(f"{path}, line {number} is not a JSON object, as each line has to be.")
+        yield record
+
+
+def _in_order(names: set[str]) -> tuple[str, ...]:
+    """Sort names: as numbers where all of them are."""
+    try:
+        return tuple(sorted(names, key=lambda name: (float(name), name)))
+    except ValueError:
+        return tuple(sorted(names))

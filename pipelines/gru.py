@@ -1,0 +1,39 @@
+"""GRU with pooling over time, on IMDB.
+
+kerasdl train gru
+kerasdl train gru --data phrases
+kerasdl train gru --data digits
+"""
+
+from kerasdl import Classification, Config, Recipe, RecurrentNetwork, SequencePreprocessing, Tfds
+
+RECIPE = Recipe(
+    model=Config(
+        RecurrentNetwork,
+        cell="gru",
+        units=64,
+        embedding_size=64,
+        embedding_mean=True,
+        hide_words=0.2,
+        embedding_dropout=0.5,
+        dropout=0.3,
+    ),
+    data=Tfds(name="imdb_reviews"),
+    task=Classification(),
+    preprocessing=Config(SequencePreprocessing, max_length=600),
+    epochs=6,
+    min_steps=2000,
+    min_steps_per_epoch=10,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    schedule="cosine",
+    warmup_epochs=0.2,
+    ema_momentum=0.998,
+)
+
+if __name__ == "__main__":
+    from kerasdl import train_file
+
+    train_file(__file__)
