@@ -107,6 +107,20 @@ def quiet(*, show_on_error: bool = True):
 
 
 @contextlib.contextmanager
+def quiet_logger(name: str) -> Iterator[None]:
+    """Keep a library's notes to itself; what matters in them shows when what it wrote is opened."""
+    import logging
+
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@contextlib.contextmanager
 def isolated_children() -> Iterator[None]:
     """Let Python processes that are started in here not import from the current folder.
 

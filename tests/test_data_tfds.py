@@ -137,7 +137,7 @@ def test_images_of_any_size_need_a_size(prepare):
     [
         ({"shape": (4, 5, 4)}, "4 channels of uint8"),
         ({"shape": (4, 5, 1), "dtype": np.uint16}, "1 channels of uint16"),
-        ({"supervised": None}, "no pair of image and label"),
+        ({"supervised": None}, "no pair of input and label"),
         ({"supervised": ("image", "id")}, "examples are Image and Scalar"),
         ({"unlabelled": ("train",)}, "no labelled train split; it has train, test"),
     ],
@@ -161,7 +161,7 @@ def test_a_set_that_is_not_prepared_is_reported_at_once(tmp_path, monkeypatch, a
         ("mnits", "Did you mean 'mnist'"),
         ("emnist/lettrs", "no configuration 'lettrs'.* Did you mean 'letters'"),
         ("mnist:9.9.9", r"9\.9\.9"),
-        ("imdb_reviews", "not an image classification set: its examples are Text"),
+        ("tiny_shakespeare", "no labelled images or texts"),
         ("kaggle:mnist", "no data set 'kaggle:mnist'"),
     ],
 )

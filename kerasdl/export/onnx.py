@@ -1,7 +1,5 @@
 """One endpoint to one ONNX file, in a few times the memory of its weights."""
 
-import contextlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import onnxruntime
 import tensorflow as tf
 import tf2onnx
 
+from kerasdl import environment
 from kerasdl.errors import RunFailedError
 from kerasdl.export.spec import ExportSpec
 from kerasdl.inference import labels as label_text
@@ -58,7 +57,7 @@ def _convert(endpoint: Endpoint, variables: Sequence[keras.Variable], names: Seq
 
     weights = [tf.TensorSpec(v.shape, v.dtype, name) for v, name in zip(variables, names, strict=True)]
     function = tf.function(stateless, input_signature=[*inputs, *weights], autograph=False)
-    with _quiet("tf2onnx"), export_mode.exporting("onnx"):
+    with environment.quiet_logger("tf2onnx"), export_mode.exporting("onnx"):
         proto, _ = tf2onnx.convert.from_function(function, input_signature=[*inputs, *weights], opset=OPSET)
     return proto
 
@@ -90,15 +89,3 @@ def _name_batch_axis(graph: onnx.GraphProto) -> None:
         dimensions = value.type.tensor_type.shape.dim
         if dimensions and not dimensions[0].HasField("dim_value"):
             dimensions[0].dim_param = "batch"
-
-
-@contextlib.contextmanager
-def _quiet(name: str):
-    """Keep a library's notes to itself; what matters in them shows when the file is opened."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 from keras.export import ExportArchive
 
+from kerasdl import environment
 from kerasdl.errors import RunFailedError
 from kerasdl.inference import graph
 from kerasdl.inference.endpoint import Endpoint, signature
@@ -38,7 +39,8 @@ def write_saved_model(
             for endpoint in endpoints:
                 # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
                 archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
-        archive.write_out(str(folder), verbose=False)
+        with environment.quiet_logger("tensorflow"):  # it cannot write tables in the way of TensorFlow 1
+            archive.write_out(str(folder), verbose=False)
         graph.trust_own(folder)
     except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:
         reason = str(error).strip().split("\n")[0]

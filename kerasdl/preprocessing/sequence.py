@@ -96,7 +96,9 @@ class SequencePreprocessing(Preprocessing):
         layer = self._vectorization()
         texts = np.concatenate([np.asarray(batch, object) for batch in examples()])
         layer.adapt(texts, batch_size=_BATCH_SIZE)
-        self.vocabulary = tuple(map(str, layer.get_vocabulary(include_special_tokens=False)))
+        found = map(str, layer.get_vocabulary(include_special_tokens=False))
+        # Keras loses zeros at the end of a word, and takes this one for the unknown word.
+        self.vocabulary = tuple(word for word in dict.fromkeys(found) if word not in ("", "[UNK]"))
         if not self.vocabulary:
             raise UsageError("The training texts hold no word. Look at the file, and at --standardize.")
         self._numbers = self._vectorization()

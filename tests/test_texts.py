@@ -1,0 +1,164 @@
+"""Texts: files as people have them, words by number, batches of about equal length, and all of a run."""
+
+import json
+import random
+import string
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasdl.data import from_text
+from kerasdl.data.batches import training_batches
+from kerasdl.data.images.folder import ImageFolder
+from kerasdl.data.ragged import RaggedSplit
+from kerasdl.data.text.folder import TextFolder
+from kerasdl.data.text.phrases import Phrases
+from kerasdl.data.text.table import TextTable
+from kerasdl.errors import UsageError
+from kerasdl.preprocessing.sequence import SequencePreprocessing
+from kerasdl.preprocessing.words import Tokenizer
+
+ROWS = [(f"text {number} caf\u00e9", "pos") for number in range(8)] + [(f"no {n}", "neg") for n in range(8)]
+
+
+def table(header="text,label", separator=",", rows=ROWS):
+    lines = [header.replace(",", separator)]
+    return "\n".join(lines + [f"{text}{separator}{label}" for text, label in rows]) + "\n"
+
+
+TABLES = {
+    "plain.csv": table().encode(),
+    "marked.csv": b"\xef\xbb\xbf" + table(separator=";").replace("\n", "\r\n").encode(),
+    "tabs.tsv": table("sentence,sentiment", "\t").encode(),
+    "windows.csv": table().encode("cp1252"),
+    "utf16.csv": table().encode("utf-16"),
+    "utf16_unmarked.csv": table().encode("utf-16-le"),
+    "more_columns.csv": table(
+        "Review,Label,id", rows=[(text, f"{label},7") for text, label in ROWS]
+    ).encode(),
+    "quoted.csv": table(rows=[(f'"{text}"', label) for text, label in ROWS]).encode(),
+    "gaps.csv": (table() + ",pos\nnothing,\n\n").encode(),
+    "objects.jsonl": "\n".join(json.dumps({"label": label, "text": text}) for text, label in ROWS).encode(),
+}
+
+
+def everything(dataset):
+    """Return the pairs of text and class of all splits."""
+    names = dataset.spec.class_names
+    return sorted(
+        (text.decode(), names[label])
+        for split in (dataset.train, dataset.validation, dataset.test)
+        for text, label in zip(split.features, split.targets, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_all_kinds_hold_the_same_texts(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(TABLES[name])
+    source = from_text(str(path))
+    assert isinstance(source, TextTable)
+    dataset = source.load()
+    assert everything(dataset) == sorted(ROWS)
+    said = " ".join(dataset.notes)
+    assert ("not UTF-8" in said) == (name in ("windows.csv", "utf16_unmarked.csv"))
+    assert ("2 of 18 rows" in said) == (name == "gaps.csv")
+
+
+def test_a_quoted_text_keeps_its_lines_and_separators(tmp_path):
+    (tmp_path / "x.csv").write_text('text,label\n"one, ""two""\nthree",1\n' + "b,0\nc,1\nd,0\ne,1\nf,0\n" * 2)
+    assert ('one, "two"\nthree', "1") in everything(TextTable(path=str(tmp_path / "x.csv")).load())
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "words"),
+    [
+        (None, {}, "There is no file"),
+        ("", {}, "no row with a text"),
+        (table("a,b"), {}, "columns 'a', 'b'.*--text-column"),
+        (table("text,b"), {}, "--label-column"),
+        (table(), {"label_column": "labl"}, "Did you mean 'label'"),
+        ("text,label\none, two,pos\n", {}, "line 2.*more fields than the header.*double quotes"),
+        ('text,label\n"open,pos\nb,neg\n', {}, "Double the quotes"),
+        (table(rows=[(text, "pos") for text, _ in ROWS]), {}, "1 classes"),
+    ],
+)
+def test_tables_that_cannot_be_read_are_named(tmp_path, content, fields, words):
+    path = tmp_path / "x.csv"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=f"(?s){words}"):
+        TextTable(path=str(path), **fields).load()
+
+
+def test_a_folder_of_texts_is_told_from_one_of_images(tmp_path):
+    for text, label in ROWS:
+        (tmp_path / "texts" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / label / f"{len(text)}{text[-6:-5]}{text}.txt").write_text(
+            text, encoding="utf-8"
+        )
+    (tmp_path / "texts/pos/notes.md").write_text("left out")
+    source = from_text(str(tmp_path / "texts"))
+    assert isinstance(source, TextFolder)
+    dataset = source.load()
+    assert everything(dataset) == sorted(ROWS)
+    assert "1 .md" in dataset.notes[0]
+    (tmp_path / "images/a").mkdir(parents=True)
+    assert isinstance(from_text(str(tmp_path / "images")), ImageFolder)
+
+
+def test_files_of_splits_are_the_splits(tmp_path):
+    for name, rows in (("train", ROWS), ("valid", ROWS[:3]), ("test", ROWS[6:])):
+        (tmp_path / f"{name}.csv").write_text(table(rows=rows), encoding="utf-8")
+    dataset = from_text(str(tmp_path)).load()
+    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [16, 3, 10]
+
+
+@pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"])
+def test_numbers_without_tensorflow_are_those_of_keras(standardize):
+    rng = random.Random(0)
+    letters = string.printable + "\u00e9\u0130\u2028\x85\x1c\x00\u3000\U0001f600\u0627"
+    texts = ["".join(rng.choice(letters) for _ in range(rng.randint(0, 40))) for _ in range(1000)]
+    texts += ["", "  ", "The THE the", "it's--ok", "[UNK] [UNK] the\x00 the", "the " * 100, "a\x0bthe\x0cthe\u00a0the"]
+    encoded = np.array([text.encode() for text in texts], object)
+    layer = SequencePreprocessing(max_tokens=300, max_length=30, standardize=standardize)
+    layer.fit(lambda: iter([encoded]))
+    expected = layer(tf.constant(encoded)).numpy()
+    found = Tokenizer(layer.assets()).padded(texts)
+    np.testing.assert_array_equal(found[:, : expected.shape[1]], expected)
+    assert not found[:, expected.shape[1] :].any()
+    assert [row.tolist() for row in layer.encode(encoded)] == [row[row != 0].tolist() for row in found]
+    assert {1, 2} < set(found.flat)
+
+
+def test_texts_without_words_are_refused():
+    with pytest.raises(UsageError, match="hold no word"):
+        SequencePreprocessing().fit(lambda: iter([np.array([b"", b"!!"], object)]))
+
+
+def test_batches_hold_texts_of_about_equal_length():
+    lengths = np.random.default_rng(0).integers(0, 200, 1000)
+    split = RaggedSplit([np.full(length, 7, np.int32) for length in lengths], np.arange(1000))
+    seen, padded = [], 0
+    for features, targets in training_batches(split, batch_size=8, seed=3).take(125).as_numpy_iterator():
+        assert ((features != 0).sum(1) == lengths[targets]).all()
+        padded += features.size
+        seen.append(targets)
+    assert sorted(np.concatenate(seen)) == list(range(1000))  # each once
+    assert padded < 1.06 * lengths.sum()
+    assert np.abs(np.diff([lengths[batch].mean() for batch in seen[:50]])).mean() > 30  # not by length
+    later = training_batches(split, batch_size=8, seed=3, start_step=77).take(100).as_numpy_iterator()
+    later = [targets for _, targets in later]
+    np.testing.assert_array_equal(np.stack(later[:48]), np.stack(seen[77:]))  # exactly resumed
+    assert not np.array_equal(np.stack(later[48:]), np.stack(seen[:52]))  # another order in each epoch
+
+
+def test_phrases_cannot_be_told_by_single_words():
+    dataset = Phrases().load()
+    counts = {}
+    for text, label in zip(dataset.train.features, dataset.train.targets, strict=True):
+        for word in text.split():
+            counts.setdefault(word, []).append(label)
+    telling = {word for word, labels in counts.items() if abs(np.mean(labels) - 0.5) > 0.1}
+    assert not telling
