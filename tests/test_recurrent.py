@@ -1,10 +1,16 @@
 """Recurrent layers and networks: padding means nothing, and all loops are one and the same."""
 
+import keras
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import tensorflow as tf
 
 from kerasdl.errors import UsageError
+from kerasdl.export.onnx import write_onnx
+from kerasdl.export.spec import ExportSpec
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.layers import AttentionPooling, Recurrent, export_mode, noise
 from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.preprocessing.sequence import SequencePreprocessing
@@ -166,3 +172,30 @@ def test_counts_and_answers_are_those_of_pytorch(x, cell):
         other.bias_ih_l0.copy_(rows(biases[0]))
         other.bias_hh_l0.copy_(rows(biases[1]))
         np.testing.assert_allclose(other(torch.tensor(x))[0].numpy(), outputs, atol=1e-5)
+
+
+@pytest.mark.by_default(lambda cell, backwards, masked: masked and backwards == (cell == "lstm"))
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_onnx_file_has_one_operator_for_all_steps(tmp_path, x, cell, backwards, masked):
+    layer = Recurrent(cell=cell, units=4, backwards=backwards)
+    network = keras.Sequential([layer])
+    network(x)
+
+    def call(x, mask):
+        outputs, states = layer(x, mask=mask if masked else None)
+        return {"outputs": outputs, **{f"state_{n}": state for n, state in enumerate(states)}}
+
+    inputs = {"x": tf.TensorSpec((None, None, 3)), "mask": tf.TensorSpec((None, None), tf.bool)}
+    endpoint = Endpoint("serving_default", call, inputs)
+    write_onnx(ExportSpec("x", network, (endpoint,), (), {}), endpoint, tmp_path / "x.onnx")
+    kinds = [node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node]
+    assert {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "RNN"}[cell] in kinds and "Loop" not in kinds
+    session = onnxruntime.InferenceSession(tmp_path / "x.onnx")
+    for rows in (slice(None), slice(1, 3)):  # the latter has an empty row
+        given = {"x": x[rows], "mask": MASK[rows]}
+        found = session.run(None, {value.name: given[value.name] for value in session.get_inputs()})
+        named = dict(zip([value.name for value in session.get_outputs()], found, strict=True))
+        for name, value in call(x[rows], MASK[rows]).items():
+            np.testing.assert_allclose(named[name], value, atol=1e-6)

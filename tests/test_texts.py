@@ -120,7 +120,15 @@ def test_numbers_without_tensorflow_are_those_of_keras(standardize):
     rng = random.Random(0)
     letters = string.printable + "\u00e9\u0130\u2028\x85\x1c\x00\u3000\U0001f600\u0627"
     texts = ["".join(rng.choice(letters) for _ in range(rng.randint(0, 40))) for _ in range(1000)]
-    texts += ["", "  ", "The THE the", "it's--ok", "[UNK] [UNK] the\x00 the", "the " * 100, "a\x0bthe\x0cthe\u00a0the"]
+    texts += [
+        "",
+        "  ",
+        "The THE the",
+        "it's--ok",
+        "[UNK] [UNK] the\x00 the",
+        "the " * 100,
+        "a\x0bthe\x0cthe\u00a0the",
+    ]
     encoded = np.array([text.encode() for text in texts], object)
     layer = SequencePreprocessing(max_tokens=300, max_length=30, standardize=standardize)
     layer.fit(lambda: iter([encoded]))

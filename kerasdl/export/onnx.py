@@ -16,7 +16,7 @@ from kerasdl.errors import RunFailedError
 from kerasdl.export.spec import ExportSpec
 from kerasdl.inference import labels as label_text
 from kerasdl.inference.endpoint import Endpoint, signature
-from kerasdl.layers import export_mode
+from kerasdl.layers import export_mode, recurrent
 
 OPSET = 18  # the newest that tf2onnx 1.17 writes
 
@@ -58,8 +58,39 @@ def _convert(endpoint: Endpoint, variables: Sequence[keras.Variable], names: Seq
     weights = [tf.TensorSpec(v.shape, v.dtype, name) for v, name in zip(variables, names, strict=True)]
     function = tf.function(stateless, input_signature=[*inputs, *weights], autograph=False)
     with environment.quiet_logger("tf2onnx"), export_mode.exporting("onnx"):
-        proto, _ = tf2onnx.convert.from_function(function, input_signature=[*inputs, *weights], opset=OPSET)
+        proto, _ = tf2onnx.convert.from_function(
+            function,
+            input_signature=[*inputs, *weights],
+            opset=OPSET,
+            custom_op_handlers={"PyFunc": (_recurrent_operator, [])},
+        )
     return proto
+
+
+def _recurrent_operator(graph: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
+    """Replace a placeholder of `kerasdl.layers.Recurrent` by ONNX's operator for all steps."""
+    token = node.get_attr_str("token")
+    if not token.startswith(recurrent.ONNX_TOKEN):
+        raise RunFailedError("it calls back into Python, which no ONNX file can")
+    cell, direction = token.removeprefix(recurrent.ONNX_TOKEN).split("/")
+    units = graph.get_shape(node.input[2])[-1]
+    steps, batch, _ = graph.get_shape(node.input[0])
+    attributes = {"hidden_size": units, "direction": direction}
+    if cell == "gru":
+        attributes["linear_before_reset"] = 1
+    inputs, outputs = list(node.input), list(node.output)
+    shapes = [[steps, 1, batch, units], *[[1, batch, units]] * (len(outputs) - 1)]
+    dtypes = node.output_dtypes
+    graph.remove_node(node.name)
+    graph.make_node(
+        {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "RNN"}[cell],
+        inputs,
+        attr=attributes,
+        outputs=outputs,
+        shapes=shapes,
+        dtypes=dtypes,
+        name=node.name,
+    )
 
 
 def _set_weights(graph: onnx.GraphProto, variables: dict[str, keras.Variable]) -> None:

@@ -84,6 +84,8 @@ class Recurrent(keras.layers.Layer):
         states = self._zeros(x) if states is None else list(states)
         if export_mode.kind() == "tflite":
             return self._scan(x, mask, states)
+        if export_mode.kind() == "onnx":
+            return self._operator(x, mask, states)
         if self.backwards:
             x = _reversed(x, mask)
         outputs, *after = self._run(x, _begun(mask), states, training)
@@ -155,6 +157,49 @@ class Recurrent(keras.layers.Layer):
             ),
         )
         return tf.transpose(found[1], (1, 0, 2)), list(found[2:])
+
+    def _operator(self, x, mask, states: list):
+        """Call one operator that ONNX has for all steps: a placeholder, which the export writer replaces."""
+        x = tf.transpose(x, (1, 0, 2))  # (T, B, D)
+        num_steps, batch_size, _ = tf.unstack(tf.shape(x))
+        if mask is None:
+            lengths = tf.fill([batch_size], num_steps)
+        else:
+            lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+        found = tf.raw_ops.PyFunc(
+            input=[x, *_onnx_weights(self.cell, self.rnn.cell), lengths, *(state[None] for state in states)],
+            token=f"{ONNX_TOKEN}{self.cell}/{'reverse' if self.backwards else 'forward'}",
+            Tout=[tf.float32] * (1 + len(states)),
+        )
+        outputs = tf.ensure_shape(found[0], (x.shape[0], 1, x.shape[1], self.units))
+        after = [tf.ensure_shape(state, (1, x.shape[1], self.units))[0] for state in found[1:]]
+        if mask is not None:
+            pairs = zip(after, states, strict=True)
+            after = [tf.where(mask[:, :1], new, old) for new, old in pairs]
+        return tf.transpose(outputs[:, 0], (1, 0, 2)), after
+
+
+#: Begins the token of placeholders for recurrent operators: the cell and the direction follow.
+ONNX_TOKEN = "kerasdl/"
+
+
+def _onnx_weights(name: CellName, cell) -> list:
+    """Return the weights of a cell as ONNX's operators have them: (1, gates * units, D), ..., (1, biases)."""
+
+    def ordered(weight):
+        weight = tf.convert_to_tensor(weight)
+        if name != "lstm":
+            return weight
+        i, f, c, o = tf.split(weight, 4, axis=-1)
+        return tf.concat([i, o, f, c], axis=-1)
+
+    kernel, recurrent = (
+        tf.transpose(ordered(weight))[None] for weight in (cell.kernel, cell.recurrent_kernel)
+    )
+    if name == "gru":
+        return [kernel, recurrent, tf.reshape(tf.convert_to_tensor(cell.bias), (1, -1))]
+    bias = ordered(cell.bias)[None]
+    return [kernel, recurrent, tf.concat([bias, tf.zeros_like(bias)], axis=-1)]
 
 
 class _Keyed:
