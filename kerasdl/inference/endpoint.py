@@ -45,6 +45,8 @@ def _differences(expected: np.ndarray, actual: np.ndarray) -> tuple[float, float
     if expected.dtype.kind not in "fiub":
         return (0.0 if np.array_equal(expected, actual) else np.inf,) * 3
     expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    if expected.ndim > 1 and expected.shape != actual.shape:
+        expected, actual = _as_long(expected, actual)
     finite = np.isfinite(expected)
     if (
         not np.array_equal(expected[~finite], actual[~finite], equal_nan=True)
@@ -64,6 +66,15 @@ def _differences(expected: np.ndarray, actual: np.ndarray) -> tuple[float, float
         float(difference.mean() / rms),
         float(np.max(apart, initial=0)),
     )
+
+
+def _as_long(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
+    """Return two arrays of as many steps (N, T, ...): there is 0 behind the longest sequence of a batch."""
+    steps = max(first.shape[1], second.shape[1])
+    return [
+        np.pad(part, [(0, 0), (0, steps - part.shape[1]), *[(0, 0)] * (part.ndim - 2)])
+        for part in (first, second)
+    ]
 
 
 def close(kind: str) -> dict[str, tuple[str, float]]:

@@ -132,9 +132,13 @@ class Recurrent(keras.layers.Layer):
     def _scan(self, x, mask, states: list):
         """Loop over steps without a TensorArray, as TFLite's converter takes it."""
         x = tf.transpose(x, (1, 0, 2))  # (T, B, D)
-        num_steps = x.shape[0] or tf.shape(x)[0]
-        valid = None if mask is None else tf.transpose(tf.cast(mask, x.dtype))[:, :, None]  # (T, B, 1)
-        outputs = tf.zeros((num_steps, tf.shape(x)[1], self.units), x.dtype)
+        outputs = tf.zeros((x.shape[0] or tf.shape(x)[0], tf.shape(x)[1], self.units), x.dtype)
+        num_steps, valid = tf.shape(x)[0], None
+        if mask is not None:
+            valid = tf.transpose(tf.cast(mask, x.dtype))[:, :, None]  # (T, B, 1)
+            num_steps = tf.reduce_max(
+                tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+            )  # what follows is padding
 
         def body(number, outputs, *states):
             t = num_steps - 1 - number if self.backwards else number

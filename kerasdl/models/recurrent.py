@@ -11,6 +11,8 @@ from kerasdl.layers.recurrent import CellName
 from kerasdl.network.network import Network
 from kerasdl.preprocessing.preprocessing import Preprocessing
 
+_PAIR_SIZE = 16  # of the vector of a pair of words
+_PAIR_FACTOR = 30_011  # a prime: products of numbers of words stay below 2**31
 _UNKNOWN = 1  # number of the unknown word
 _LOWEST = -1e9  # in place of steps behind the end, where the highest value is looked for
 
@@ -42,6 +44,9 @@ class RecurrentNetwork(Network):
         attention: kind of attention; see `AttentionPooling`. Defaults to "additive".
         embedding_size: size of the vector of each word; nothing else has them. Defaults to 64.
         embedding_mean: give the head the mean of the words' vectors too. Defaults to False.
+        num_pairs: number of vectors for pairs of neighbouring words, whose mean the head gets too: "not good"
+            is told from "good" without order being learned. Pairs share vectors by a hash of their words.
+            Defaults to 0: none.
         hide_words: fraction of the words that are made unknown in training, 0 to 1. Defaults to 0.0.
         embedding_dropout: fraction of the places of all vectors of a text that are left out in training, 0 to
             1. Defaults to 0.0.
@@ -76,6 +81,7 @@ class RecurrentNetwork(Network):
         attention: Literal["additive", "dot", "multi_head"] = "additive",
         embedding_size: int = 64,
         embedding_mean: bool = False,
+        num_pairs: int = 0,
         hide_words: float = 0.0,
         embedding_dropout: float = 0.0,
         dropout: float = 0.0,
@@ -94,6 +100,7 @@ class RecurrentNetwork(Network):
         self.attention = attention
         self.embedding_size = embedding_size
         self.embedding_mean = embedding_mean
+        self.num_pairs = num_pairs
         self.hide_words = hide_words
         self.embedding_dropout = embedding_dropout
         self.dropout = dropout
@@ -101,6 +108,9 @@ class RecurrentNetwork(Network):
         layer = self.preprocessing
         num_tokens = layer.num_tokens if isinstance(layer, Preprocessing) else None
         self.embedding = keras.layers.Embedding(num_tokens, embedding_size) if num_tokens else None
+        self.pair_embedding = (
+            keras.layers.Embedding(num_pairs, _PAIR_SIZE) if num_tokens and num_pairs else None
+        )
         self.recurrent = [
             [
                 Recurrent(cell=cell, units=units, backwards=backwards, recurrent_dropout=recurrent_dropout)
@@ -124,10 +134,11 @@ class RecurrentNetwork(Network):
 
     def _pooled(self, x, training):
         """Return the inputs of the head, and the weights of the steps where there is attention."""
-        mask = None
+        mask = ids = None
         if len(x.shape) == 2:  # (B, T) numbers of words
             mask = x != 0
-            x = self._embedded(x, training)
+            ids = self._hidden(x, training)
+            x = self._embedded(ids, training)
         vectors = x  # (B, T, D)
         for number, directions in enumerate(self.recurrent):
             found = [layer(x, mask=mask, training=training) for layer in directions]
@@ -139,16 +150,22 @@ class RecurrentNetwork(Network):
         parts, weights = self._pool(x, last, mask)
         if self.embedding_mean:
             parts.append(_mean(vectors, mask))
+        if self.pair_embedding is not None:
+            pairs = tf.math.floormod(ids[:, :-1] * _PAIR_FACTOR + ids[:, 1:], self.num_pairs)  # (B, T - 1)
+            parts.append(_mean(self.pair_embedding(pairs), mask[:, 1:]))
         return self.drop(tf.concat(parts, axis=-1), training=training), weights
+
+    def _hidden(self, ids, training):
+        """Return the numbers of words (B, T), in training some of them those of the unknown word."""
+        if not (training and noise.is_keyed() and self.hide_words):
+            return ids
+        hidden = noise.bernoulli(tf.shape(ids), self.hide_words) & (ids != 0)
+        return tf.where(hidden, _UNKNOWN, ids)
 
     def _embedded(self, ids, training):
         """Return the vector of each word (B, T, D)."""
-        keyed = training and noise.is_keyed()
-        if keyed and self.hide_words:
-            hidden = noise.bernoulli(tf.shape(ids), self.hide_words) & (ids != 0)
-            ids = tf.where(hidden, _UNKNOWN, ids)
         x = self.embedding(ids)
-        if keyed and self.embedding_dropout:
+        if training and noise.is_keyed() and self.embedding_dropout:
             kept = noise.bernoulli((tf.shape(x)[0], 1, self.embedding_size), 1 - self.embedding_dropout)
             x = x * tf.cast(kept, x.dtype) / (1 - self.embedding_dropout)
         return x
@@ -164,8 +181,8 @@ class RecurrentNetwork(Network):
     def get_config(self):
         names = (
             "num_classes", "num_outputs", "cell", "units", "num_layers", "bidirectional", "residual",
-            "pooling", "attention", "embedding_size", "embedding_mean", "hide_words", "embedding_dropout",
-            "dropout", "recurrent_dropout",
+            "pooling", "attention", "embedding_size", "embedding_mean", "num_pairs", "hide_words",
+            "embedding_dropout", "dropout", "recurrent_dropout",
         )  # fmt: skip
         return {**super().get_config(), **config_of(self, *names)}
 
