@@ -119,8 +119,8 @@ def test_heads_that_do_not_divide_are_refused(x):
 def test_an_answer_to_a_text_does_not_depend_on_the_others(pooling):
     words = SequencePreprocessing(vocabulary=("good", "bad", "film"))
     network = RecurrentNetwork(
-        num_classes=2, units=3, num_layers=2, bidirectional=True, pooling=pooling, embedding_mean=True, num_pairs=50,
-        preprocessing=words,
+        num_classes=2, units=3, num_layers=2, bidirectional=True, pooling=pooling, num_pairs=50,
+        embedding_mean=True, preprocessing=words,
     )  # fmt: skip
     texts = np.array([b"a good film", b"", b"bad bad bad film that is long", b"film"], object)
     together = network.infer(texts)
