@@ -149,7 +149,7 @@ def write_bundle(
             {**info, **signature},
             rows + failed_rows(plan, errors),
             examples=rows[0]["examples"],
-            dynamic_batch=files.dynamic_batch,
+            dynamic_batch=tflite.dynamic_batch,
             tflite_io=files.tflite_io,
         )
         embedded = samples and embed_samples(samples, written, folder, references, fresh)

@@ -57,7 +57,8 @@ def _convert(endpoint: Endpoint, variables: Sequence[keras.Variable], names: Seq
 
     weights = [tf.TensorSpec(v.shape, v.dtype, name) for v, name in zip(variables, names, strict=True)]
     function = tf.function(stateless, input_signature=[*inputs, *weights], autograph=False)
-    with environment.quiet_logger("tf2onnx"), export_mode.exporting("onnx"):
+    notes = environment.quiet_logger("tf2onnx"), environment.quiet_logger("tensorflow")
+    with notes[0], notes[1], export_mode.exporting("onnx"):
         proto, _ = tf2onnx.convert.from_function(
             function,
             input_signature=[*inputs, *weights],

@@ -9,6 +9,9 @@ from kerasdl.inference.endpoint import Endpoint, signature
 #: Operators that call back into Python, which runs in no exported file.
 PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 
+#: Loops, as over the steps of a sequence.
+LOOPS = frozenset({"While", "StatelessWhile"})
+
 #: Without a form in TFLite's builtin operators, tried by converting each alone (TensorFlow 2.21), nor
 #: in ONNX: not among the operators of tf2onnx 1.17. What is not listed may still fail to be converted.
 _IN_NEITHER = frozenset({

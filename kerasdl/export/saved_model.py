@@ -35,11 +35,11 @@ def write_saved_model(
     try:
         for resource in resources:
             archive.track(resource)
-        with export_mode.exporting(kind):
-            for endpoint in endpoints:
-                # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
-                archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
-        with environment.quiet_logger("tensorflow"):  # it cannot write tables in the way of TensorFlow 1
+        for endpoint in endpoints:
+            # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
+            archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
+        # It traces here. Of tables it says that TensorFlow 1 has no way to write them, which nobody needs.
+        with export_mode.exporting(kind), environment.quiet_logger("tensorflow"):
             archive.write_out(str(folder), verbose=False)
         graph.trust_own(folder)
     except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:

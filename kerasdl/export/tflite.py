@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.errors import RunFailedError
-from kerasdl.export import representative
+from kerasdl.export import operators, representative
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
 from kerasdl.inference import tflite_file
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.worker.client import Worker
+from kerasdl.layers import export_mode
 
 MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
 DEFAULT_MODES = MODES[:4]
@@ -72,6 +73,10 @@ class Converter(Worker):
 class TFLiteWriter:
     """Writes one network in several modes; what they have in common is traced once.
 
+    Attributes:
+        dynamic_batch: whether the files take any batch size: where that is asked for, and where a network has
+            loops.
+
     Args:
         spec: what to write.
         converter: the process that converts.
@@ -92,11 +97,11 @@ class TFLiteWriter:
         self._spec = spec
         self._io = io
         self._converter = converter
-        self._endpoints = [
-            _for_phones(endpoint, None if dynamic_batch else 1)
-            for endpoint in spec.endpoints
-            if "tflite" in endpoint.formats
-        ]
+        endpoints = [endpoint for endpoint in spec.endpoints if "tflite" in endpoint.formats]
+        with export_mode.exporting("tflite"):
+            # Calibrating a loop over one example brings TensorFlow's converter down.
+            self.dynamic_batch = dynamic_batch or bool(operators.operators_of(endpoints) & operators.LOOPS)
+        self._endpoints = [_for_phones(each, None if self.dynamic_batch else 1) for each in endpoints]
         self._source = workspace
 
     def write(self, target: Path, mode: str) -> None:

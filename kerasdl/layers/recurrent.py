@@ -135,7 +135,7 @@ class Recurrent(keras.layers.Layer):
         outputs = tf.zeros((x.shape[0] or tf.shape(x)[0], tf.shape(x)[1], self.units), x.dtype)
         num_steps, valid = tf.shape(x)[0], None
         if mask is not None:
-            valid = tf.transpose(tf.cast(mask, x.dtype))[:, :, None]  # (T, B, 1)
+            valid = tf.transpose(mask)[:, :, None]  # (T, B, 1)
             num_steps = tf.reduce_max(
                 tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
             )  # what follows is padding
@@ -145,8 +145,9 @@ class Recurrent(keras.layers.Layer):
             output, after = self.step(tf.gather(x, t), states)
             if valid is not None:
                 here = tf.gather(valid, t)
-                output = here * output
-                after = [here * new + (1 - here) * old for new, old in zip(after, states, strict=True)]
+                output = tf.where(here, output, tf.zeros_like(output))
+                # Not by products: an integer file would round the state at each step of padding.
+                after = [tf.where(here, new, old) for new, old in zip(after, states, strict=True)]
             return (number + 1, tf.tensor_scatter_nd_update(outputs, [[t]], output[None]), *after)
 
         batch = tf.TensorShape((x.shape[1], self.units))
