@@ -10,7 +10,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
 * Networks: AlexNet, ConvNet, GoogLeNet, LeNet5, MLP, ResNet, VGG; Network to write your own.
 * Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
-* Data: Digits, ImageFolder, Npz, Tfds; Stripes, the synthetic images of `kerasdl check`.
+* Data: Digits, ImageFolder, Npz, Series, Tfds; Stripes, the synthetic images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing; Preprocessing to write your own.
@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.data.images.digits import Digits
     from kerasdl.data.images.folder import ImageFolder
     from kerasdl.data.npz.source import Npz
+    from kerasdl.data.series.source import Series
     from kerasdl.data.source import Augmentation, Source
     from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
     from kerasdl.data.tfds.source import Tfds
@@ -123,7 +124,7 @@ def load_recipe(
     with trusting.accepting(trust):
         loaded, _ = catalog.load(pipeline)
     if data is not None:
-        fields["data"] = from_text(data) if isinstance(data, str) else data
+        fields["data"] = from_text(data, loaded.data) if isinstance(data, str) else data
     return replace(loaded, **fields)
 
 

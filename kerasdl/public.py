@@ -42,6 +42,7 @@ _MODULES = {
     "kerasdl.data.text.folder": ("TextFolder",),
     "kerasdl.data.text.phrases": ("Phrases",),
     "kerasdl.data.text.table": ("TextTable",),
+    "kerasdl.data.series.source": ("Series",),
     "kerasdl.data.tfds.source": ("Tfds",),
     "kerasdl.jobs.check": ("Stripes",),
     "kerasdl.inference.endpoint": ("Endpoint",),

@@ -11,6 +11,8 @@ from kerasdl.data.splits import Split
 from kerasdl.data.trees import Tree, map_leaves
 from kerasdl.preprocessing.picture import AS_BEFORE, Picture
 
+_OPTIONAL = ("class_names", "mean", "std", "columns")
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
@@ -20,17 +22,21 @@ class Spec:
         shape: without the batch axis; None where a length differs from example to example.
         dtype: "uint8", "float32", "string", ...
         class_names: name of each class where the tensor is the number of one, int32.
-        mean: mean over the training examples, where the tensor is a numeric target: one number, or one for
-            each place of its single axis.
+        mean: mean over the training examples, where the tensor is numeric: one number, or one for each place
+            of its last axis; equal specs may differ in it.
         std: standard deviation, likewise.
+        columns: names of the places of the last axis, where it goes over columns of a table.
+        step: distance of the places of the first axis, where that is time: "1 hour".
         picture: how image files become such a tensor, where it is an image; equal specs may differ in it.
     """
 
     shape: tuple[int | None, ...]
     dtype: str
     class_names: tuple[str, ...] = ()
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
+    mean: tuple[float, ...] = dataclasses.field(default=(), compare=False)
+    std: tuple[float, ...] = dataclasses.field(default=(), compare=False)
+    columns: tuple[str, ...] = ()
+    step: str = ""
     picture: Picture = dataclasses.field(default=Picture(), compare=False)
 
     @classmethod
@@ -48,8 +54,10 @@ class Spec:
 
     def describe(self) -> dict[str, Any]:
         """Return the spec as JSON."""
-        optional = {"class_names": self.class_names, "mean": self.mean, "std": self.std}
+        optional = {name: getattr(self, name) for name in _OPTIONAL}
         found: dict[str, Any] = {name: list(values) for name, values in optional.items() if values}
+        if self.step:
+            found["step"] = self.step
         if self.is_image and self.picture != AS_BEFORE:
             found["picture"] = dataclasses.asdict(self.picture)
         return {"shape": self.shape, "dtype": self.dtype, **found}
@@ -127,6 +135,6 @@ def _read(fields: Mapping[str, Any]) -> Tree:
     """Read a spec, or a dict of specs by name, that was written as JSON."""
     if not isinstance(fields.get("dtype"), str):
         return {name: _read(part) for name, part in fields.items()}
-    optional = {name: tuple(fields.get(name, ())) for name in ("class_names", "mean", "std")}
-    picture = Picture.from_description(fields.get("picture"))
-    return Spec(tuple(fields["shape"]), fields["dtype"], **optional, picture=picture)
+    optional = {name: tuple(fields.get(name, ())) for name in _OPTIONAL}
+    picture, step = Picture.from_description(fields.get("picture")), fields.get("step", "")
+    return Spec(tuple(fields["shape"]), fields["dtype"], **optional, step=step, picture=picture)

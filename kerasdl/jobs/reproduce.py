@@ -69,7 +69,7 @@ def check_data(run: Run, data: str | None):
         UsageError: when it is not the data that the run was trained on.
     """
     recipe, recorded = run.recipe(), run.data()
-    source = recipe.data if data is None else recipe.data.moved_to(from_text(data))
+    source = recipe.data if data is None else recipe.data.moved_to(from_text(data, recipe.data))
     with parsing(run.path / "receipt.json", "Restore it."):
         spec = DataSpec.from_description(recorded)
     fingerprint = (source := source.like(spec)).load().fingerprint

@@ -14,6 +14,8 @@ class Tensor(TypedDict):
     class_names: NotRequired[list[str]]
     mean: NotRequired[list[float]]
     std: NotRequired[list[float]]
+    columns: NotRequired[list[str]]
+    step: NotRequired[str]
 
 
 class Data(TypedDict):

@@ -1,0 +1,74 @@
+"""Reads columns of numbers from the cells of a table."""
+
+import re
+
+import numpy as np
+
+from kerasdl.data.series.table import Table
+from kerasdl.errors import UsageError
+
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "?", "#n/a"}
+_COMMA = re.compile(r"^[+-]?\d+,\d+(e[+-]?\d+)?$", re.IGNORECASE)
+_THOUSANDS = re.compile(r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$")
+
+
+def read(table: Table, column: str) -> np.ndarray:
+    """Read the numbers of a column; missing ones (empty cells, NA, null, ...) are NaN.
+
+    Decimal commas are read where no point is among the numbers.
+
+    Returns:
+        (R,) float64.
+
+    Raises:
+        UsageError: for a text that is no number, an infinite one, or a comma that can be read in two ways.
+    """
+    cells = ["nan" if cell.lower() in _MISSING else cell for cell in table.column(column)]
+    if any("," in cell for cell in cells):
+        cells = _with_points(table, column, cells)
+    try:
+        values = np.array(cells, np.float64)
+    except ValueError:
+        row = next(row for row, cell in enumerate(cells) if not _is_number(cell))
+        raise UsageError(
+            f"{table.name}, {table.place(row)}: {cells[row]!r} in column {column} is not a number. Correct "
+            "it, leave the cell empty where the value is missing, or choose other columns (--target, "
+            "--features)."
+        ) from None
+    if (infinite := np.isinf(values)).any():
+        row = int(np.argmax(infinite))
+        raise UsageError(
+            f"{table.name}, {table.place(row)}: {cells[row]!r} in column {column} is infinite. Correct it, "
+            "or leave the cell empty where the value is missing."
+        )
+    return values
+
+
+def are_numbers(table: Table, column: str) -> bool:
+    """Tell whether most cells of a column are numbers."""
+    cells = [cell for cell in table.column(column)[:1000] if cell.lower() not in _MISSING]
+    return sum(_is_number(cell) or bool(_COMMA.match(cell)) for cell in cells) > len(cells) / 2
+
+
+def _with_points(table: Table, column: str, cells: list[str]) -> list[str]:
+    """Return cells with decimal points instead of decimal commas."""
+    commas = [cell for cell in cells if "," in cell]
+    if all(_THOUSANDS.match(cell) for cell in commas):
+        raise UsageError(
+            f"{table.name}: the comma of {commas[0]!r} in column {column} may part thousands or decimals. "
+            "Write decimal points, and nothing between thousands."
+        )
+    if any("." in cell for cell in cells):
+        raise UsageError(
+            f"{table.name}: column {column} has both points and commas in its numbers, such as "
+            f"{commas[0]!r}. Write decimal points, and nothing between thousands."
+        )
+    return [cell.replace(",", ".") if _COMMA.match(cell) else cell for cell in cells]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,269 @@
+"""Series: what is read from files of every kind, and which windows come of it."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+from kerasdl import data
+from kerasdl.data import batches
+from kerasdl.data.dataset import DataSpec
+from kerasdl.data.series import times
+from kerasdl.data.series.source import Series
+from kerasdl.data.series.table import Table
+from kerasdl.data.series.windows import WindowSplit, starts_within
+from kerasdl.errors import UsageError
+
+SMALL = {"context": 4, "horizon": 2, "train_rows": 0.6, "validation_rows": 0.2, "test_rows": 0.2}
+
+
+def hours(count, start="2024-01-01T00:00"):
+    """Return consecutive hours as text."""
+    return np.datetime_as_string(
+        np.datetime64(start) + np.arange(count).astype("timedelta64[h]"), "m"
+    ).tolist()
+
+
+def write(path, header, rows, separator=",", encoding="utf-8"):
+    """Write a file of rows of cells; return a source of it."""
+    lines = [separator.join(map(str, row)) for row in (header, *rows)]
+    path.write_text("\n".join(lines) + "\n", encoding=encoding)
+    return Series(path=str(path), **SMALL)
+
+
+def plain(count=40):
+    """Return rows of hours and numbers."""
+    return [[time, number + 0.5] for number, time in enumerate(hours(count))]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "some.csv"
+
+
+def refused(source):
+    """Return what is said of a source that cannot be loaded."""
+    with pytest.raises(UsageError) as error:
+        source.load()
+    return str(error.value)
+
+
+def test_parts_follow_each_other_and_reach_back_for_their_past(file):
+    dataset = write(file, ["time", "a"], plain()).load()
+    features, targets = dataset.train.features, dataset.train.targets
+    assert (features.shape, targets.shape) == ((19, 4, 1), (19, 2, 1))  # 24 - 4 - 2 + 1
+    assert targets[-1, -1, 0] == 23.5
+    for split, first, last in ((dataset.validation, 24, 32), (dataset.test, 32, 40)):
+        assert (split.targets[0, 0, 0], split.targets[-1, -1, 0]) == (first + 0.5, last - 0.5)
+        assert split.features[0, :, 0].tolist() == [first - 3.5, first - 2.5, first - 1.5, first - 0.5]
+        assert len(split) == last - first - 1
+    spec = dataset.spec.targets
+    assert (spec.columns, spec.step) == (("a",), "1 hour")
+    assert spec.mean == pytest.approx((12.0,)) and spec.std == pytest.approx((np.arange(24).std(),))
+    assert not dataset.notes
+    again = DataSpec.from_description(dataset.describe())
+    assert again == dataset.spec and again.targets.std == spec.std
+
+
+def test_batches_are_gathered_from_one_array(file):
+    rows = [[time, n, -n] for n, time in enumerate(hours(60))]
+    source = dataclasses.replace(write(file, ["time", "x", "y"], rows), target=("y",), features=("x",))
+    split = source.load().train
+    assert np.shares_memory(split.features, split.values) and np.shares_memory(split.targets, split.values)
+    features, targets = split.features, split.targets
+    assert features[3, :, 0].tolist() == [-3, -4, -5, -6] and features[3, :, 1].tolist() == [3, 4, 5, 6]
+    seen = list(batches.evaluation_batches(split, batch_size=7).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate([batch[0] for batch in seen]), features)
+    np.testing.assert_array_equal(np.concatenate([batch[1] for batch in seen]), targets)
+    steps = len(split) // 8
+    (block,) = batches.training_blocks(split, batch_size=8, seed=3).take(1).as_numpy_iterator()
+    single = next(batches.training_batches(split, batch_size=8, seed=3, start_step=2).as_numpy_iterator())
+    np.testing.assert_array_equal(block[0][2], single[0])
+    epoch = block[0][:steps].reshape(-1, 4, 2)
+    assert len(np.unique(epoch[:, 0, 1])) == len(epoch)  # each window once
+    np.testing.assert_array_equal(block[1][:steps].reshape(-1, 2)[:, 0], epoch[:, -1, 0] - 1)
+    chosen = split.select(np.array([1, 4]))
+    np.testing.assert_array_equal(chosen.features, features[[1, 4]])
+    copy = pickle.loads(pickle.dumps(split))
+    np.testing.assert_array_equal(copy.targets, targets)
+    assert len(pickle.dumps(split)) < 4 * split.values.nbytes
+
+
+def test_windows_over_gaps_and_missing_values_are_left_out(file):
+    rows = plain(60)
+    rows[10][1] = ""
+    del rows[20]
+    dataset = write(file, ["time", "a"], rows).load()
+    assert "1 gaps" in dataset.notes[0] and "the longest takes 2 hours" in dataset.notes[0]
+    assert "1 of 59 values in column a are missing" in dataset.notes[1]
+    assert "windows are left out" in dataset.notes[2]
+    windows = np.concatenate([dataset.train.features, dataset.train.targets], axis=1)[..., 0]
+    assert (np.diff(windows) == 1).all() and 10.5 not in windows
+    # Rows 0-9, 11-19 and 20-34 are whole; each gives its length - 5 windows.
+    assert len(dataset.train) == 5 + 4 + 10
+    ignoring = dataclasses.replace(write(file, ["time", "a"], rows), gaps="ignore").load()
+    assert len(ignoring.train) == 5 + 19
+
+
+def test_starts_within():
+    whole = np.array([1, 1, 1, 0, 1, 1, 1, 1, 1, 1], bool)
+    joined = np.ones(10, bool)
+    assert starts_within(whole, joined, 0, 10, 2, 1, reach=False).tolist() == [0, 4, 5, 6, 7]
+    assert starts_within(whole, joined, 8, 10, 2, 1, reach=True).tolist() == [6, 7]
+    assert starts_within(whole, joined, 8, 10, 2, 1, reach=False).tolist() == []
+    joined[6] = False  # a gap between rows 5 and 6
+    assert starts_within(whole, joined, 0, 10, 2, 1, reach=False).tolist() == [0, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding", "form"),
+    [
+        (";", "utf-8-sig", "{:.1f}"),
+        ("\t", "utf-16", "{:.1f}"),
+        ("|", "cp1252", "{:.1f}"),
+        (";", "utf-8", "comma"),
+    ],
+)
+def test_separators_encodings_and_decimal_commas(file, separator, encoding, form):
+    write_number = (lambda value: f"{value:.1f}".replace(".", ",")) if form == "comma" else form.format
+    rows = [[time, write_number(value), "ruhig"] for time, value in plain()]
+    source = write(file, ["Zeit", "Geb\u00e4ude", "Notiz"], rows, separator, encoding)
+    dataset = source.load()
+    assert dataset.spec.targets.columns == ("Geb\u00e4ude",)  # the last column of numbers
+    assert dataset.test.targets[-1, -1, 0] == 39.5
+
+
+def test_excel_says_its_separator_and_rows_may_end_in_one(file):
+    text = "sep=;\r\ntime;a;\r\n" + "".join(f"{time};{value};\r\n" for time, value in plain())
+    file.write_bytes(text.encode())
+    dataset = Series(path=str(file), **SMALL).load()
+    assert dataset.spec.targets.columns == ("a",) and dataset.test.targets[-1, -1, 0] == 39.5
+
+
+def test_unsorted_and_repeated_rows_are_put_right(file):
+    rows = plain()
+    rows = [*rows[20:], *rows[:21]]
+    dataset = write(file, ["time", "a"], rows).load()
+    assert "were sorted" in dataset.notes[0] and "1 rows" in dataset.notes[1]
+    assert dataset.train.values[:, 0].tolist() == [n + 0.5 for n in range(40)]
+
+
+def test_parquet(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    stamps = np.datetime64("2024-01-01") + np.arange(40).astype("timedelta64[D]")
+    numbers = pyarrow.array([None, *range(1, 40)], pyarrow.float32())
+    table = pyarrow.table({"ds": pyarrow.array(stamps.astype("datetime64[us]")), "y": numbers})
+    path = tmp_path / "some.parquet"
+    parquet.write_table(table, path)
+    dataset = Series(path=str(path), **SMALL).load()
+    assert dataset.spec.targets.step == "1 day" and dataset.test.targets[-1, -1, 0] == 39
+    path.write_bytes(path.read_bytes()[:200])
+    assert "is damaged" in refused(Series(path=str(path), **SMALL))
+
+
+def cell(row, column, value):
+    """Return a change of one cell."""
+    return lambda rows: rows[row].__setitem__(column, value(rows[row][column]) if callable(value) else value)
+
+
+def column(number, value):
+    """Return a change of a column: a value, or a function of the row."""
+
+    def change(rows):
+        for n, row in enumerate(rows):
+            row[number] = value(n) if callable(value) else value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (cell(7, 1, "broken"), "line 9: 'broken' in column a is not a number"),
+        (cell(7, 1, "inf"), "line 9: 'inf' in column a is infinite"),
+        (cell(7, 0, "yesterday"), "line 9: 'yesterday' in column time is not a time"),
+        (cell(7, 0, "2024-01-01T06:00"), "in line 8 and line 9. Keep one of them. Local times"),
+        (cell(7, 0, lambda text: f"{text}+02:00"), "1 of 40 times in column time have a time zone"),
+        (lambda rows: rows[7].append(3), "2 columns in its header, but 3 in line 9"),
+        (column(1, 4), "column a is the same in all 24 rows"),
+        (column(1, ""), "no column of numbers"),
+        (column(1, '"1,234"'), "may part thousands or decimals"),
+        (lambda rows: rows.__delitem__(slice(8, None)), "takes 6 for one window"),
+        (lambda rows: rows.clear(), "a header but no rows"),
+        (column(0, lambda n: f"2024-01-{1 + n // 4:02}T{n % 24:02}:{n * n % 60:02}"), "are not regular"),
+        (column(0, lambda n: f"0{1 + n % 9}/0{1 + n // 9}/2024"), "day or with the month first"),
+    ],
+)
+def test_what_cannot_be_read_is_said(file, change, said):
+    rows = plain()
+    change(rows)
+    assert said in refused(write(file, ["time", "a"], rows))
+
+
+def test_what_cannot_be_asked_for_is_said(file, tmp_path):
+    source = write(file, ["time", "a", "b"], [[*row, 1] for row in plain()])
+    for fields, said in (
+        ({"target": ("aa",)}, "has no column 'aa'; it has time, a, b. Did you mean 'a'?"),
+        ({"target": ("time",)}, "is the column of times"),
+        ({"target": ("a", "a")}, "named twice"),
+        ({"time_column": "when"}, "has no column 'when'"),
+        ({"target": ("a",), "train_rows": 30}, None),
+        ({"target": ("a",), "train_rows": 80}, "has 40 rows, but training, validation and test take"),
+        ({"target": ("a",), "step": "1 day"}, "has a row every 1 hour, but every 1 day is expected"),
+        ({"path": str(tmp_path / "sime.csv")}, "Did you mean 'some.csv'?"),
+        ({"path": str(tmp_path)}, "is a folder"),
+    ):
+        if said:
+            assert said in refused(dataclasses.replace(source, **fields)), fields
+    for fields in ({"context": 0}, {"test_rows": 1.5}, {"train_rows": 0.9}, {"validation_rows": -3}):
+        with pytest.raises(UsageError):
+            dataclasses.replace(source, **fields)
+    file.write_bytes(b"time,a\n2024-01-01,\x00\n")
+    assert "is not a text file" in refused(source)
+    file.write_text("2024,1\n2025,2\n")
+    assert "begins with numbers" in refused(source)
+    file.write_text('time,a\n2024-01-01,"3\n')
+    assert "cannot be read" in refused(source)
+    file.write_text("name,a\nx,1\ny,2\n")
+    assert "no column of times" in refused(source)
+
+
+@pytest.mark.parametrize(
+    ("cells", "step", "after"),
+    [
+        (["2024-01-30", "2024-01-31", "2024-02-01"], "1 day", "2024-02-02"),
+        (["2023-11", "2023-12", "2024-01"], "1 month", "2024-02"),
+        (["2023-11-30", "2023-12-31", "2024-01-31"], "1 month", "2024-02-29"),
+        (["2023-09-01", "2023-12-01", "2024-03-01"], "3 months", "2024-06-01"),
+        (["2024-01-01 22:00", "2024-01-01 22:15", "2024-01-01 22:30"], "15 minutes", "2024-01-01 22:45"),
+        (["2024-01-01T00:00:00Z", "2024-01-01T00:00:30Z"], "30 seconds", "2024-01-01T00:01:00Z"),
+        (["2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00"], "1 hour", "2024-10-27T03:00+01:00"),
+        (["30.12.2024", "31.12.2024"], "1 day", "01.01.2025"),
+        (["12/30/2024 00:00", "12/31/2024 00:00"], "1 day", "01/01/2025 00:00"),
+        (["7", "8", "9"], "1 row", "10"),
+        (["2024-01-01", "2024-01-08"], "1 week", "2024-01-15"),
+    ],
+)
+def test_times_of_many_forms_go_on(cells, step, after):
+    table = Table("some.csv", ("when", "a"), [cells, cells], list(range(2, 9)))
+    found = times.read(table, "when", "auto")
+    distance = times.step_of(found.places)
+    assert times.in_words(distance, found.unit) == step
+    assert found.after(int(found.places[-1]) + distance) == after
+
+
+def test_words_of_the_command_line(file):
+    assert data.from_text("demand") == Series() and data.from_text("x.CSV") == Series(path="x.CSV")
+    built_in = Series().load()
+    assert (len(built_in.train), built_in.spec.targets.columns) == (6013, ("demand",))
+    other = write(file, ["time", "a", "b"], [[*row, 2 * n] for n, row in enumerate(plain())])
+    source = dataclasses.replace(other, target=("b",), features=("a",), context=7, horizon=1)
+    moved = source.moved_to(data.from_text("x.csv", source))
+    assert moved == dataclasses.replace(source, path="x.csv")
+    spec = source.load().spec
+    known = dataclasses.replace(other).like(spec)
+    assert known == dataclasses.replace(source, step="1 hour")
+    assert isinstance(known.load().train, WindowSplit)
