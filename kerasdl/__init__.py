@@ -8,13 +8,15 @@ All that a recipe, a search space or a notebook needs is imported from here:
 
 * Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
-* Networks: AlexNet, ConvNet, GoogLeNet, LeNet5, MLP, ResNet, VGG; Network to write your own.
+* Networks: AlexNet, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear, ResNet, VGG;
+  Network to write your own.
 * Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
 * Data: Digits, ImageFolder, Npz, Series, Tfds; Stripes, the synthetic images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
-* Preprocessing: ImagePreprocessing; Preprocessing to write your own.
-* Tasks: Classification, Regression; for your own Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
+* Preprocessing: ImagePreprocessing, SeriesPreprocessing; Preprocessing to write your own.
+* Tasks: Classification, Forecast, Regression; for your own Task, Evaluation, RunDifference, Verdict,
+  Endpoint, Answers.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
 
@@ -65,18 +67,23 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     )
     from kerasdl.models.alexnet import AlexNet
     from kerasdl.models.convnet import ConvNet
+    from kerasdl.models.dlinear import DLinear
+    from kerasdl.models.forecaster import Forecaster
     from kerasdl.models.googlenet import GoogLeNet
     from kerasdl.models.lenet5 import LeNet5
     from kerasdl.models.mlp import MLP
+    from kerasdl.models.nlinear import NLinear
     from kerasdl.models.resnet import ResNet
     from kerasdl.models.vgg import VGG
     from kerasdl.network.network import Network
     from kerasdl.preprocessing.image import ImagePreprocessing
     from kerasdl.preprocessing.preprocessing import Preprocessing
+    from kerasdl.preprocessing.series import SeriesPreprocessing
     from kerasdl.recipe import Config, Recipe, replace
     from kerasdl.search.drawing import optimization, own_choice
     from kerasdl.search.record import SearchRecord
     from kerasdl.tasks.classification.task import Classification
+    from kerasdl.tasks.forecast.task import Forecast
     from kerasdl.tasks.regression.task import Regression
     from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 

@@ -96,14 +96,17 @@ def evaluate_network(
             "look at them, or they are all the same."
         )
     found = task.evaluate(answers, spec, fitted)
+    figures = (
+        found.figures if limit is not None else task.beside_baselines(found.figures, dataset, dataset.test)
+    )
     if found.predictions:
         run.write_arrays("predictions.npz", found.predictions)
     if found.mistakes:
         features = features_at(found.mistakes["indices"], test)
         named = features if isinstance(features, Mapping) else {"features": features}
         run.write_arrays("mistakes.npz", {**named, **found.mistakes})
-    run.write("metrics.json", {**run.read_json("metrics.json"), "test": found.figures})
-    return found.figures
+    run.write("metrics.json", {**run.read_json("metrics.json"), "test": figures})
+    return figures
 
 
 def _constant(answers: Answers) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
+from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
 from kerasdl.inference.answers import Answers, Batches
 from kerasdl.inference.endpoint import ALL_FORMATS, Endpoint
@@ -166,6 +167,16 @@ class Task:
     def evaluate(self, answers: Answers, data: DataSpec, fitted: Mapping[str, Any]) -> Evaluation:
         """Judge the outputs over a whole split. By default only the number of examples is known."""
         return Evaluation(figures={"examples": answers.num_examples})
+
+    def beside_baselines(self, figures: dict[str, Any], data: Dataset, split: Split) -> dict[str, Any]:
+        """Return figures with those of simple methods on the same examples. By default nothing is added.
+
+        Args:
+            figures: those of `evaluate`.
+            data: the data of the run; what a simple method learns, it learns from its training examples.
+            split: the examples that were judged.
+        """
+        return figures
 
     def compare_runs(
         self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]

@@ -28,8 +28,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
     target = loading.load(values.target)
     splits = target.load_data(values.data)
-    batches = passes.split_batches(getattr(splits, values.split))
+    split = getattr(splits, values.split)
+    batches = passes.split_batches(split)
     figures = evaluate(target.predictor, target.task, target.spec, target.fitted, batches).figures
+    figures = target.task.beside_baselines(figures, splits, split)
     about = {
         "target": values.target,
         "kind": target.kind,

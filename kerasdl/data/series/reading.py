@@ -159,3 +159,42 @@ def _note_missing(found: Table, columns: tuple[str, ...], values: np.ndarray, no
             )
         if count:
             notes.append(f"{found.name}: {count:,} of {len(values):,} values in column {name} are missing.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recent:
+    """The last rows of a series, and the times that follow them.
+
+    Attributes:
+        columns: names of the columns, the targets first.
+        num_targets: number of columns to forecast.
+        window: (context, C) float32.
+        times: times of these rows, as text.
+        next_times: times of the rows that come after them.
+    """
+
+    columns: tuple[str, ...]
+    num_targets: int
+    window: np.ndarray
+    times: tuple[str, ...]
+    next_times: tuple[str, ...]
+
+
+def recent(rows: Rows, context: int, horizon: int) -> Recent:
+    """Return the last rows, and the times of those that come after them; see `Series.recent`."""
+    needed = f"The network sees the last {context:,} rows before it forecasts"
+    if len(rows.values) < context:
+        raise UsageError(f"{needed}, but {rows.name} has {len(rows.values):,}. Give more of the past.")
+    last = slice(len(rows.values) - context, None)
+    times_of = [rows.times.after(int(place)) for place in rows.places[last]]
+    for place, (whole, joined) in enumerate(zip(rows.whole[last], rows.joined[last], strict=True)):
+        if not whole:
+            raise UsageError(
+                f"{needed}, but a value is missing at {times_of[place]} in {rows.name}. Fill it."
+            )
+        if place and not joined:
+            raise UsageError(f"{needed}, but {rows.name} has a gap before {times_of[place]}. Fill it.")
+    place = int(rows.places[-1])
+    following = tuple(rows.times.after(place + rows.distance * step) for step in range(1, horizon + 1))
+    window = np.ascontiguousarray(rows.values[last], np.float32)
+    return Recent(rows.columns, rows.num_targets, window, tuple(times_of), following)

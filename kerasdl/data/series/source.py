@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.series import reading
-from kerasdl.data.series.reading import Rows
+from kerasdl.data.series.reading import Recent, Rows
 from kerasdl.data.series.windows import WindowSplit, starts_within
 from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
@@ -89,6 +89,14 @@ class Series(Source):
             UsageError: when they cannot be read as numbers at times; the message says what to do.
         """
         return reading.read(self)
+
+    def recent(self) -> Recent:
+        """Read the last rows of a file, as many as a network sees.
+
+        Raises:
+            UsageError: when there are fewer, or one has a gap or a missing value before it.
+        """
+        return reading.recent(self.read(), self.context, self.horizon)
 
     def load(self) -> Dataset:
         """Read the file: windows (context, columns) float32, and the rows (horizon, targets) after each.

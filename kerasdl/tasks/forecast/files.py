@@ -1,0 +1,69 @@
+"""How exported forecasters are compared, fed from files, and shown."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasdl.data.dataset import DataSpec
+from kerasdl.inference.endpoint import Arrays
+
+_SMALL = 0.1  # mean absolute error in standard deviations, below which a rise is measured against it
+
+
+def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarray) -> dict[str, float]:
+    """Compare the forecasts of a file with the reference's on the same windows.
+
+    Returns:
+        Differences in standard deviations of the training part (the mean one of the worst column), the file's
+        mse and mae in these units, and `error_rise`: by how much its mean absolute error is larger than the
+        reference's, as a share of that or of 0.1 where that is more.
+    """
+    units = {name: std if name == "values" else std[:, None] for name in expected}
+    apart = {name: np.abs(value - actual[name]) / units[name] for name, value in expected.items()}
+    before, after = ((part["values"] - targets) / std for part in (expected, actual))
+    mae = [float(np.abs(errors).mean()) for errors in (before, after)]
+    return {
+        "max_difference": float(max(part.max() for part in apart.values())),
+        "mean_difference": float(max(part.mean((0, 1)).max() for part in apart.values())),
+        "mse": float(np.square(after).mean()),
+        "mae": mae[1],
+        "error_rise": max(0.0, mae[1] - mae[0]) / max(mae[0], _SMALL),
+    }
+
+
+def tolerances(kind: str) -> dict[str, tuple[str, float]]:
+    """Return the limits on the figures of `compare`, by kind of file."""
+    quantized = {"mean_difference": ("<=", 0.05), "error_rise": ("<=", 0.05)}
+    return {
+        "float16": {"max_difference": ("<=", 0.02)},
+        "dynamic": quantized,
+        "int8": quantized,
+        "int16x8": quantized,
+    }.get(kind, {"max_difference": ("<=", 1e-4)})
+
+
+def describe(columns: Sequence[str], outputs: Arrays) -> list[dict[str, Any]]:
+    """Return the forecasts of each window by step ahead and column."""
+    return [
+        {
+            f"{name}+{step}" if name else f"+{step}": float(value)
+            for step, row in enumerate(window, 1)
+            for name, value in zip(columns or [""] * len(row), row, strict=True)
+        }
+        for window in outputs["values"]
+    ]
+
+
+def reader(data: DataSpec) -> dict[str, Any]:
+    """Return `reads` and `example` of an endpoint over windows of a series; empty for other rows."""
+    if not data.inputs.columns:
+        return {}
+    return {"reads": functools.partial(_read, data), "example": "recent.csv"}
+
+
+def _read(data: DataSpec, file: str) -> np.ndarray:
+    from kerasdl.data.series.source import Series
+
+    return Series(path=file).like(data).recent().window

@@ -1,0 +1,24 @@
+"""An LSTM that forecasts a day of hours.
+
+kerasdl train forecast
+"""
+
+from kerasdl import Config, Forecast, Forecaster, Recipe, Series, SeriesPreprocessing
+
+RECIPE = Recipe(
+    model=Config(Forecaster),
+    data=Series(),
+    task=Forecast(),
+    preprocessing=Config(SeriesPreprocessing),
+    epochs=10,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    schedule="cosine",
+)
+
+if __name__ == "__main__":
+    from kerasdl import train_file
+
+    train_file(__file__)
