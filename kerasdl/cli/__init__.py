@@ -103,6 +103,7 @@ _COMMANDS = {
     "tune": "search hyperparameters of a pipeline: Bayesian, random, grid, Hyperband",
     "evaluate": "compute the metrics of a run, a bundle or an exported file on a split",
     "predict": "predict for files, such as images, with a run, a bundle or an exported file",
+    "forecast": "forecast what follows a file of recent values; write a table and a picture",
     "explain": "explain predictions for images: Grad-CAM, integrated gradients, occlusion, ...",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
     "verify": "check that a bundle still is the network that was exported",

@@ -82,8 +82,8 @@ class Forecaster(Network):
         """Return the last states of each target, (batch_size * num_targets, units)."""
         x = channels.apart(x, self.num_targets)  # (B * K, T, 1 + further columns)
         for layer in self.recurrent:
-            x, states = layer(x, training=training)
-        last = ops.reshape(states[0], (-1, self.num_targets * self.units))  # a sample is a row of its noise
+            x, _ = layer(x, training=training)
+        last = ops.reshape(x[:, -1], (-1, self.num_targets * self.units))  # a sample is a row of its noise
         return ops.reshape(self.drop(last, training=training), (-1, self.units))
 
     def get_config(self):
