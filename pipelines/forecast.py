@@ -1,4 +1,4 @@
-"""An LSTM that forecasts a day of hours.
+"""An LSTM that forecasts a day of hours from a week of them.
 
 kerasdl train forecast
 """
@@ -6,14 +6,15 @@ kerasdl train forecast
 from kerasdl import Config, Forecast, Forecaster, Recipe, Series, SeriesPreprocessing
 
 RECIPE = Recipe(
-    model=Config(Forecaster),
+    model=Config(Forecaster, units=64, dropout=0.3),
     data=Series(),
     task=Forecast(),
     preprocessing=Config(SeriesPreprocessing),
-    epochs=10,
+    epochs=6,
+    min_steps=1000,
     batch_size=64,
     optimizer="adamw",
-    learning_rate=2e-3,
+    learning_rate=1e-3,
     weight_decay=0.01,
     schedule="cosine",
 )

@@ -16,9 +16,12 @@ from kerasdl.layers import BatchNormalization, Dropout
 from kerasdl.layers.config import config_of
 from kerasdl.models.alexnet import AlexNet
 from kerasdl.models.convnet import ConvNet
+from kerasdl.models.dlinear import DLinear
+from kerasdl.models.forecaster import Forecaster
 from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
+from kerasdl.models.nlinear import NLinear
 from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.models.resnet import ResNet
 from kerasdl.models.vgg import VGG
@@ -26,8 +29,10 @@ from kerasdl.network.network import Network, main_output
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.preprocessing.sequence import SequencePreprocessing
+from kerasdl.preprocessing.series import SeriesPreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.forecast.task import Forecast
 from kerasdl.tasks.task import Task
 from kerasdl.training.build import compile_network
 
@@ -48,6 +53,7 @@ class Case:
         learning_rate: with which Adam learns one batch by heart.
         task: the task that it is trained for.
         heads: names of the layers that stay float32 in mixed precision.
+        is_noisy: whether training draws noise.
     """
 
     model: Config
@@ -59,6 +65,7 @@ class Case:
     learning_rate: float = 1e-2
     task: Task = dataclasses.field(default_factory=Classification)
     heads: frozenset[str] = frozenset({"head"})
+    is_noisy: bool = True
 
     def __str__(self) -> str:
         return self.model.target.__name__
@@ -109,6 +116,15 @@ class Case:
         """Return the classes among the targets."""
         return targets
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the main output of an example."""
+        return (NUM_CLASSES,)
+
+    def assert_learned(self, network, features, targets) -> None:
+        """Fail unless a network knows the examples that it was trained on."""
+        np.testing.assert_array_equal(np.argmax(self.logits(network, features), -1), self.labels(targets))
+
     def shipped(self, network, features) -> tuple[str, np.ndarray]:
         """Return the name and the values of the main output of an export."""
         return "probabilities", keras.ops.softmax(self.logits(network, features)).numpy()
@@ -150,6 +166,45 @@ class TreeCase(Case):
 
     def shipped(self, network, features):
         return "kind", self.logits(network, features).numpy()
+
+
+class SeriesCase(Case):
+    """A network that forecasts the next rows of two columns from windows of raw values."""
+
+    @property
+    def spec(self):
+        columns = {"mean": (50.0, -2.0), "std": (4.0, 0.5), "columns": ("a", "b"), "step": "1 hour"}
+        return DataSpec(
+            Spec(self.input_shape, "float32", **columns), Spec(self.output_shape, "float32", **columns)
+        )
+
+    def preprocessing(self):
+        layer = SeriesPreprocessing()
+        layer.check(self.spec.inputs)
+        return layer
+
+    @property
+    def output_shape(self):
+        return self.model.values["horizon"], self.input_shape[1]
+
+    def build(self, **more):
+        network = self.model.build(num_targets=2, preprocessing=self.preprocessing(), **more)
+        network.create_weights(keras.KerasTensor((None, *self.input_shape), "float32"))
+        return network
+
+    def examples(self, count, seed=0):
+        rng = np.random.default_rng(seed)
+        steps = np.arange(self.input_shape[0] + self.output_shape[0])[None, :, None]
+        waves = np.sin(0.9 * steps + rng.uniform(0, 6, (count, 1, 2)))
+        rows = (waves * [4.0, 0.5] + [50.0, -2.0]).astype(np.float32)
+        return rows[:, : self.input_shape[0]], rows[:, self.input_shape[0] :]
+
+    def assert_learned(self, network, features, targets):
+        apart = self.logits(network, features) - (targets - [50.0, -2.0]) / [4.0, 0.5]
+        assert np.square(apart).mean() < 0.1  # of 0.5 for the mean
+
+    def shipped(self, network, features):
+        return "values", self.logits(network, features).numpy() * [4.0, 0.5] + [50.0, -2.0]
 
 
 @keras.saving.register_keras_serializable("kerasdl_tests")
@@ -358,6 +413,36 @@ CASES = (
         parameters=17_567,
         default_input_shape=(224, 224, 3),
         default_parameters=25_557_032,
+    ),
+    SeriesCase(
+        Config(Forecaster, horizon=3, cell="gru", units=6, num_layers=2, dropout=0.2),
+        input_shape=(8, 2),
+        parameters=435,
+        default_input_shape=(96, 1),
+        default_parameters=5_144,
+        learning_rate=3e-2,
+        task=Forecast(),
+    ),
+    SeriesCase(
+        Config(NLinear, horizon=3),
+        input_shape=(8, 2),
+        parameters=27,
+        default_input_shape=(96, 1),
+        default_parameters=2_328,
+        learning_rate=3e-2,
+        task=Forecast(),
+        is_noisy=False,
+    ),
+    SeriesCase(
+        Config(DLinear, horizon=3, kernel_size=5),
+        input_shape=(8, 2),
+        parameters=54,
+        default_input_shape=(96, 1),
+        default_parameters=4_656,
+        learning_rate=3e-2,
+        task=Forecast(),
+        heads=frozenset({"head", "trend"}),
+        is_noisy=False,
     ),
 )
 

@@ -258,7 +258,7 @@ def test_times_of_many_forms_go_on(cells, step, after):
 def test_words_of_the_command_line(file):
     assert data.from_text("demand") == Series() and data.from_text("x.CSV") == Series(path="x.CSV")
     built_in = Series().load()
-    assert (len(built_in.train), built_in.spec.targets.columns) == (6013, ("demand",))
+    assert (len(built_in.train), built_in.spec.targets.columns) == (5941, ("demand",))
     other = write(file, ["time", "a", "b"], [[*row, 2 * n] for n, row in enumerate(plain())])
     source = dataclasses.replace(other, target=("b",), features=("a",), context=7, horizon=1)
     moved = source.moved_to(data.from_text("x.csv", source))

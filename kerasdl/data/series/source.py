@@ -37,7 +37,7 @@ class Series(Source):
     # Format of the times as Python's strptime takes it (%d/%m/%Y %H:%M), or auto.
     time_format: str = "auto"
     # Rows of the past that a network sees.
-    context: int = 96
+    context: int = 168
     # Rows after those that it forecasts.
     horizon: int = 24
     # Training part: number of rows (8640) or share of all (0.7).
