@@ -420,6 +420,21 @@ def test_beyond_tolerance_nothing_is_published(write, spec, tmp_path, changes):
     assert list(tmp_path.glob("*/*")) == []
 
 
+def no_int8(kind):
+    return {"max_difference": ("<=", -1.0)} if kind == "int8" else tolerances(kind)
+
+
+@pytest.mark.slow
+def test_an_int8_file_that_is_not_the_network_is_left_out_unless_it_was_asked_for(write, spec, tmp_path):
+    spec = changed(spec, tolerances=no_int8)
+    made = write(tmp_path / "one", spec=spec)
+    assert "tiny.int8.tflite" in made.failures and "max_difference is" in made.failures["tiny.int8.tflite"]
+    assert not (made.path / "tiny.int8.tflite").exists() and (made.path / "tiny.float32.tflite").exists()
+    assert made.rows[-1]["kind"] == "int8" and "error" not in made.rows[0]
+    with pytest.raises(RunFailedError, match="published"):
+        write(tmp_path / "two", tflite_modes=("float32", "int8"), spec=spec)
+
+
 def test_an_answer_that_depends_on_the_batch_is_not_published(write, spec, tmp_path):
     """Reference and file are asked for the same batches, and would agree."""
     default = spec.endpoints[0]

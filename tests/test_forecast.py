@@ -198,7 +198,7 @@ def test_evaluation_judges_the_median():
     assert found.mistakes["quantiles"].shape[1:] == (3, 2, 3)
 
 
-# ------------------------------------------------------------------------------------------- from file to file
+# ------------------------------------------------------------------------------------------ from file to file
 
 
 def table(path, count, first=0):
@@ -221,7 +221,8 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("forecast")
     table(folder / "past.csv", 600)
     command = ["train", "nlinear", "--data", str(folder / "past.csv"), "--target", "load,heat",
-               "--context", "30", "--horizon", "6", "--quantiles", "0.1,0.5,0.9", "--epochs", "8", "--learning-rate", "2e-2",
+               "--context", "30", "--horizon", "6", "--quantiles", "0.1,0.5,0.9",
+               "--epochs", "8", "--learning-rate", "2e-2",
                "--runs-dir", str(folder / "runs"), "--exported-dir", str(folder / "exported")]  # fmt: skip
     assert main(command) == 0
     return folder

@@ -256,7 +256,8 @@ def test_times_of_many_forms_go_on(cells, step, after):
 
 
 def test_words_of_the_command_line(file):
-    assert data.from_text("demand") == Series() and data.from_text("x.CSV") == Series(path="x.CSV")
+    assert data.from_text("demand") == Series() and data.from_text("x.Parquet") == Series(path="x.Parquet")
+    assert data.from_text("x.CSV", Series()) == Series(path="x.CSV") != data.from_text("x.CSV")
     built_in = Series().load()
     assert (len(built_in.train), built_in.spec.targets.columns) == (5941, ("demand",))
     other = write(file, ["time", "a", "b"], [[*row, 2 * n] for n, row in enumerate(plain())])

@@ -26,7 +26,7 @@ def from_text(text: str, like: Source | None = None) -> Source:
     """Return the source that a word on the command line stands for, with its default fields.
 
     In this order: what the source of the recipe at hand takes it for; `digits`; `phrases`; a file name that
-    ends in `.npz`; one that ends in `.csv`, `.tsv` or `.jsonl` (of texts), or a folder with such a file called
+    ends in `.npz`; one that ends in `.csv`, `.tsv` or `.jsonl` (texts), or a folder with such a file called
     train; `demand`, or a file name that ends in `.parquet` (series); an existing folder, with texts or images
     in it; a name of tensorflow-datasets (`mnist`, `emnist/letters`, `mnist:3.0.1`); any other path, as a
     folder of images.

@@ -23,7 +23,7 @@ from kerasdl.export.recheck import (
     verify_bundle,
 )
 from kerasdl.export.spec import ExportSpec
-from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
+from kerasdl.export.tflite import DEFAULT_MODES, INTEGER, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import References
 from kerasdl.files import hash_files, naming_full_disks
 from kerasdl.inference.endpoint import ALL_FORMATS
@@ -103,8 +103,9 @@ def write_bundle(
 
     A file that was asked for by name and cannot be converted stops everything, and so does a full disk; one
     that comes by default is left out and named in `failures`. A file that gives other answers than Keras,
-    beyond the tolerances of the endpoint, stops everything. The first endpoint of each file is compared on
-    all batches; further ones, which may have files to decode, on the first batch only.
+    beyond the tolerances of the endpoint, stops everything too, but for an integer file that comes by
+    default: that is left out and named, since not every network bears 256 steps. The first endpoint of each
+    file is compared on all batches; further ones, which may have files to decode, on the first batch only.
 
     Args:
         spec: what to write.
@@ -143,7 +144,10 @@ def write_bundle(
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
-        rows = _verify_artefacts(written, folder, references, fresh)
+        rows, refused = _verify_artefacts(written, folder, references, fresh, files)
+        errors |= refused
+        _check_whole(plan, errors, files)
+        written = [artefact for artefact in written if artefact.file not in refused]
         card = make_card(
             spec,
             {**info, **signature},
@@ -182,10 +186,14 @@ def _check_words(files: Files) -> None:
 
 
 def _verify_artefacts(
-    artefacts: Sequence[Artefact], folder: Path, references: References, worker: Worker
-) -> list[dict[str, Any]]:
-    """Compare every artefact with Keras; return a row for each, or raise with all that is wrong."""
-    rows, problems, files = [], [], hash_files(folder)
+    artefacts: Sequence[Artefact], folder: Path, references: References, worker: Worker, asked: Files
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Compare every artefact with Keras; return a row for each, or raise with all that is wrong.
+
+    An integer file that was not asked for by name is deleted where it is too far from the network, and
+    returned by name, with the reason.
+    """
+    rows, problems, refused, files = [], [], {}, hash_files(folder)
     for artefact in artefacts:
         row = {
             "file": artefact.file,
@@ -198,6 +206,10 @@ def _verify_artefacts(
             predictor = artefact.open(folder, worker)
             verify.check_interface(predictor, artefact, references.endpoints)
             figures, beyond = verify.compare(predictor, artefact, references)
+            if beyond and artefact.kind in INTEGER and not asked.names(artefact):
+                refused[artefact.file] = f"it is not the same network: {'; '.join(beyond)}"
+                (folder / artefact.file).unlink()
+                continue
             problems += [f"{artefact.file}: {problem}" for problem in beyond]
             row |= figures
             if predictor.kind == "tflite":
@@ -210,7 +222,7 @@ def _verify_artefacts(
             "Nothing was published. Leave out what fails: kerasdl export RUN --formats ... --tflite-modes ..."
         )
         raise RunFailedError("\n".join([*problems, advice]))
-    return rows
+    return rows, refused
 
 
 def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedded: Mapping | None) -> None:

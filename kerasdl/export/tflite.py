@@ -25,7 +25,7 @@ ALIASES = {"w8a32": "dynamic"}
 #: What int8 files take and give: real numbers, or the whole numbers that microcontrollers and NPUs want.
 IO_TYPES = ("float32", "uint8", "int8")
 
-_CALIBRATED = ("int8", "int16x8")
+INTEGER = ("int8", "int16x8")
 
 
 class Converter(Worker):
@@ -112,11 +112,11 @@ class TFLiteWriter:
         """
         names = [endpoint.name for endpoint in self._endpoints]
         bare = [name for name in names if name not in self._spec.representative]
-        if mode in _CALIBRATED and bare:
+        if mode in INTEGER and bare:
             raise RunFailedError(f"{mode} needs representative samples of {', '.join(bare)}")
         if not self._source.exists():
             write_saved_model(self._endpoints, self._source, "tflite")
-        calibration = self._calibration if mode in _CALIBRATED else None
+        calibration = self._calibration if mode in INTEGER else None
         self._converter.convert(self._source, target, mode, names, calibration, self._io)
         custom = tflite_file.custom_operators(target)
         if custom:
