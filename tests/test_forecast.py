@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import keras
 import numpy as np
@@ -250,7 +251,7 @@ def test_a_run_learns_and_all_its_files_take_raw_values(place):
 def test_what_follows_is_forecast_by_every_file(place, capsys, tmp_path):
     recent = table(tmp_path / "recent.csv", 40, first=900)
     run = said(capsys, "forecast", place / "runs/nlinear/1", recent)
-    assert (run["last"], run["times"][0]) == ("2024-02-08T03:00", "2024-02-08T04:00")
+    assert (run["last"], run["times"][0]) == ("2024-02-09T03:00", "2024-02-09T04:00")
     steps = np.arange(940, 946)
     np.testing.assert_allclose(run["values"]["load"], 50 + 8 * np.sin(steps * np.pi / 12), atol=2.0)
     for file in ("", "nlinear.float32.tflite", "nlinear.int8.tflite", "nlinear.onnx"):
@@ -277,10 +278,10 @@ def test_a_table_and_a_picture_are_written(place, capsys, tmp_path, monkeypatch)
         "heat 0.5",
         "heat 0.9",
     ]
-    assert len(rows) == 7 and rows[6][0] == "2024-02-08T09:00"
+    assert len(rows) == 7 and rows[6][0] == "2024-02-09T09:00"
     picture = (tmp_path / "forecast.svg").read_text()
     assert (
-        picture.count("<polyline") == 4 and picture.count("<polygon") == 2 and "2024-02-08T09:00" in picture
+        picture.count("<polyline") == 4 and picture.count("<polygon") == 2 and "2024-02-09T09:00" in picture
     )
     assert "Table   forecast.csv" in capsys.readouterr().out
 
@@ -290,14 +291,14 @@ def test_a_table_and_a_picture_are_written(place, capsys, tmp_path, monkeypatch)
     [
         (20, None, "sees the last 30 rows before it forecasts, but"),
         (40, ("heat", "warmth"), "has no column 'heat'"),
-        (40, ("2024-02-08T01:00", "2024-02-08T01:30"), "has a gap before"),
+        (40, (r"2024-02-08T01:00.*\n", ""), "has a gap before 2024-02-08T02:00"),
         (40, ("2024-02-08T01:00,", "2024-02-08T01:00,,"), "columns in its header"),
     ],
 )
 def test_recent_values_that_do_not_do_are_said(place, capsys, tmp_path, rows, change, words):
     recent = table(tmp_path / "recent.csv", rows, first=900)
     if change:
-        recent.write_text(recent.read_text().replace(*change))
+        recent.write_text(re.sub(*change, recent.read_text()))
     assert main(["forecast", str(place / "exported/nlinear/1"), str(recent)]) == 2
     assert words in capsys.readouterr().err
 
