@@ -197,7 +197,7 @@ class Forecast(Task):
                 return [
                     Verdict(
                         text=f"Worse than {what}: MSE {figures['mse']:.4f} against {row['mse']:.4f}.",
-                        flags="--early-stopping 5" if name == "linear" else "--overfit-batches 1",
+                        flags="--epochs 30" if name == "linear" else "--overfit-batches 1",
                     )
                 ]
         return []
