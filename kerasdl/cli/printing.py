@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -135,6 +136,19 @@ def _print_bundle(console: "Console", bundle: "Bundle", *more: Sequence[str]) ->
     answering = path if first["kind"] == "saved_model" else path / first["file"]
     predict = [["kerasdl", "predict", str(answering), bundle.example]] if bundle.example else []
     print_next(console, [*predict, ["kerasdl", "verify", str(path)], *more])
+
+
+def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line for each answer of `predict`; texts are cut so that it fits the terminal."""
+    width = open_console().width if sys.stdout.isatty() else 80
+    for answer in answers:
+        words = {
+            name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in answer.items()
+        }
+        if "text" in words:
+            others = sum(terminal.cells(word) + 2 for name, word in words.items() if name != "text")
+            words["text"] = terminal.cut(words["text"], max(20, width - others)) or '""'
+        terminal.say("  ".join(words.values()))
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:

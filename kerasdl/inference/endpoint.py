@@ -19,6 +19,19 @@ _ROUNDING = 1e-3  # of the size of numbers: a spread below that drowns in what f
 Arrays = dict[str, np.ndarray]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Example:
+    """A raw example that a user gave.
+
+    Attributes:
+        about: where it comes from, by name: `file`, `row`, `text`.
+        features: the example, as `Endpoint.inputs_of` takes them.
+    """
+
+    about: Mapping[str, str | int]
+    features: Tree
+
+
 def only_input(features: Tree, seed: int) -> Arrays:
     """Return features that are a dict as they are, others as the input `inputs`."""
     return dict(features) if isinstance(features, Mapping) else {"inputs": features}
@@ -108,6 +121,8 @@ class Endpoint:
             endpoint.
         reads: takes what `kerasdl predict` is given, a path or a text, and returns one raw example; it raises
             a UsageError for what it cannot read. None where `predict` has to be given arrays.
+        reads_many: takes all that `kerasdl predict` is given, and the column of texts in tables or None, and
+            returns the examples. None where each path or text is one example, which `reads` reads.
         describe: takes outputs and returns what `predict` tells of each example.
         example: an argument of `kerasdl predict` to show in READMEs: "some.png"; "" where `reads` is None.
         derived: outputs that follow from the others. TFLite files leave them out, as MediaPipe's classifiers
@@ -123,6 +138,7 @@ class Endpoint:
     tolerances: Callable[[str], dict[str, tuple[str, float]]] = close
     judge: Callable[[Any], dict[str, Any]] | None = None
     reads: Callable[[str], Tree] | None = None
+    reads_many: Callable[[Sequence[str], str | None], Sequence[Example]] | None = None
     describe: Callable[[Arrays], Sequence[Mapping[str, Any]]] | None = None
     example: str = ""
     derived: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from kerasdl.data.dataset import Spec, Tree
 from kerasdl.errors import UsageError
+from kerasdl.inference import texts
+from kerasdl.inference.endpoint import Endpoint, Example
 
 _log = logging.getLogger(__name__)
 
@@ -19,17 +22,35 @@ def are_images(inputs: Tree) -> bool:
 
 
 def reader(inputs: Tree) -> dict[str, Any]:
-    """Return `reads` and `example` of an endpoint over examples of a kind; empty where none is known."""
+    """Return how an endpoint over examples of a kind reads them; empty where no way is known."""
     if are_images(inputs):
         return {"reads": functools.partial(read_image, inputs), "example": "some.png"}
     if isinstance(inputs, Spec) and inputs.shape == () and inputs.dtype == "string":
-        return {"reads": read_text, "example": "some text"}
+        return {"reads": texts.read_text, "reads_many": texts.read_texts, "example": "some text"}
     if isinstance(inputs, Spec) and len(inputs.shape) == 1 and inputs.dtype != "string":
         return {
             "reads": functools.partial(read_numbers, inputs),
             "example": ",".join(["0.5"] * inputs.shape[0]),
         }
     return {}
+
+
+def read(endpoint: Endpoint, given: Sequence[str], text_column: str | None = None) -> list[Example]:
+    """Read all that is given on a command line for an endpoint that can read.
+
+    Args:
+        endpoint: with `reads`.
+        given: paths or texts.
+        text_column: column of the texts in tables. Defaults to one of a usual name.
+
+    Raises:
+        UsageError: for what cannot be read, and for a column where there are no texts.
+    """
+    if endpoint.reads_many is not None:
+        return list(endpoint.reads_many(given, text_column))
+    if text_column is not None:
+        raise UsageError("--text-column is for networks that read texts. Leave it out.")
+    return [Example({"file": text}, endpoint.reads(text)) for text in given]
 
 
 def read_image(inputs: Spec, file: str) -> np.ndarray:
@@ -70,11 +91,6 @@ def _check_range(inputs: Spec, path: Path, values: np.ndarray) -> None:
         f"{path} has 16 bits a pixel and values up to {highest:,}: {what}. Scale its values as those of the "
         "training images are."
     )
-
-
-def read_text(text: str) -> np.ndarray:
-    """Return a text as an example."""
-    return np.array(text, object)
 
 
 def read_numbers(inputs: Spec, text: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from kerasdl.errors import UsageError
 from kerasdl.export.card import FILE_NAME, assets_of, read_card
 from kerasdl.files import hash_file, parsing
 from kerasdl.inference import reading, runtimes
-from kerasdl.inference.endpoint import Arrays, Endpoint
+from kerasdl.inference.endpoint import Arrays, Endpoint, Example
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import verify
 from kerasdl.jobs.evaluate import fitted_of
@@ -23,6 +23,8 @@ from kerasdl.tasks.task import Task
 from kerasdl.training import reference
 
 _log = logging.getLogger(__name__)
+
+_BATCH = 64  # examples of `predict_files` in a call: a table may have any number of rows
 
 
 class Target:
@@ -77,6 +79,14 @@ class Target:
             found = self.task.endpoints(None, self.spec, self.fitted)
         return {endpoint.name: endpoint for endpoint in found}
 
+    @property
+    def _default_endpoint(self) -> Endpoint:
+        """The endpoint that `predict` uses; to know that of a run, its network need not be loaded."""
+        endpoints = self.endpoints
+        if self.kind == "keras":
+            return endpoints.get("serving_default") or next(iter(endpoints.values()))
+        return endpoints[self.predictor.default_endpoint]
+
     def predict(self, features: Tree) -> Arrays:
         """Return the outputs by name (`probabilities`, `class_ids`) of raw examples.
 
@@ -89,23 +99,41 @@ class Target:
         name = self.predictor.default_endpoint
         return self.predictor.call(name, self.endpoints[name].inputs_of(features, 0))
 
-    def predict_files(self, files: Sequence[str | Path]) -> list[dict[str, Any]]:
-        """Return the task's answer for each file or text, in order.
+    def predict_files(
+        self, files: Sequence[str | Path], *, text_column: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the task's answer for each file or text, in order; of a table for each of its rows.
+
+        Args:
+            files: what `kerasdl predict` takes: image files; or texts, and files and tables of them.
+            text_column: column of the texts in tables. Defaults to one of a usual name, such as "text".
 
         Raises:
             UsageError: when one is missing or cannot be read, or the task reads none.
         """
-        endpoint = self.endpoints[self.predictor.default_endpoint]
-        if endpoint.reads is None or endpoint.describe is None:
-            raise UsageError(
-                f"{type(self.task).__name__} does not say how to read an example from the command line. Use "
-                "kerasdl.load(...).predict(features) in Python."
-            )
-        examples = [endpoint.reads(str(file)) for file in files]
-        outputs = self.predict(reading.stack(examples))
-        with parsing(self._described_in, "Restore it."):
-            answers = endpoint.describe(outputs)
-        return [{"file": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
+        endpoint = self._default_endpoint
+        if endpoint.describe is None:
+            raise self._cannot_read()
+        examples, answers = self.read(files, text_column), []
+        for start in range(0, len(examples), _BATCH):
+            features = [example.features for example in examples[start : start + _BATCH]]
+            outputs = self.predict(reading.stack(features))
+            with parsing(self._described_in, "Restore it."):
+                answers += endpoint.describe(outputs)
+        return [{**example.about, **answer} for example, answer in zip(examples, answers, strict=True)]
+
+    def read(self, files: Sequence[str | Path], text_column: str | None = None) -> list[Example]:
+        """Return the raw examples that files and texts of a command line hold; see `predict_files`."""
+        endpoint = self._default_endpoint
+        if endpoint.reads is None:
+            raise self._cannot_read()
+        return reading.read(endpoint, list(map(str, files)), text_column)
+
+    def _cannot_read(self) -> UsageError:
+        return UsageError(
+            f"{type(self.task).__name__} does not say how to read an example from the command line. Use "
+            "kerasdl.load(...).predict(features) in Python."
+        )
 
     def load_data(self, text: str | None = None, *, same: bool = False) -> Dataset:
         """Load the data this was trained on, or other data of its kind; images of any size become its own.

@@ -13,6 +13,8 @@ import numpy as np
 VOCABULARY = "vocab.txt"
 SETTINGS = "tokenizer.json"
 
+UNKNOWN = 1  # number of every word that is not in the vocabulary
+
 _SPECIAL = ("<PAD>", "<UNKNOWN>")
 _PUNCTUATION = re.compile(rb'[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\']')
 
@@ -43,10 +45,30 @@ class Tokenizer:
             row[: len(found)] = found
         return ids
 
+    def spelled(self, text: str | bytes) -> list[tuple[str, int | None]]:
+        """Return each word of a text as it is written, and its number; None for punctuation alone.
+
+        Words behind the first `max_length` numbers have None too: they are not read.
+        """
+        found: list[tuple[str, int | None]] = []
+        count = 0
+        for written in (text.encode() if isinstance(text, str) else bytes(text)).split():
+            word = self._standardized(written)
+            read = bool(word) and count < self.max_length
+            count += read
+            found.append((written.decode(errors="replace"), self._number(word) if read else None))
+        return found
+
     def _row(self, text: bytes) -> np.ndarray:
+        words = self._standardized(text).split()[: self.max_length]
+        return np.array([self._number(word) for word in words], np.int32)
+
+    def _standardized(self, text: bytes) -> bytes:
         text = text.lower() if self._lower else text
-        text = _PUNCTUATION.sub(b"", text) if self._strip else text
-        return np.array([self._numbers.get(word, 1) for word in text.split()[: self.max_length]], np.int32)
+        return _PUNCTUATION.sub(b"", text) if self._strip else text
+
+    def _number(self, word: bytes) -> int:
+        return self._numbers.get(word, UNKNOWN)
 
 
 def to_text(vocabulary: Sequence[str]) -> str:

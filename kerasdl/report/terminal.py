@@ -21,6 +21,23 @@ def line(text: str) -> str:
     return clean(text).replace("\n", "\\n")
 
 
+def cells(text: str) -> int:
+    """Return how wide a text is in a terminal: letters of some scripts, and emoji, take two columns."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text as one line that is at most so many columns wide, with `...` where it was cut."""
+    from rich.cells import set_cell_size
+
+    shown = line(" ".join(text[: 8 * width].split()))
+    if cells(shown) <= width and len(text) <= 8 * width:
+        return shown
+    return set_cell_size(shown, max(0, min(width - 3, cells(shown)))).rstrip() + "..."
+
+
 def say(text: object = "", **options: Any) -> None:
     """Print a text; takes `end`, `file` and `flush` as `print` does."""
     print(clean(str(text)), **options)

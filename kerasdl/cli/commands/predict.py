@@ -1,27 +1,30 @@
-"""`kerasdl predict`: predict for files with a run, a bundle or an exported file."""
+"""`kerasdl predict`: predict for files or texts with a run, a bundle or an exported file."""
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser
-from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     parser.add_target("a run, a bundle, or one exported file")
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="image file, or other input that the network reads"
-    )
+        "files", nargs="+", metavar="FILE",
+        help="image file; or a text, a .txt file, or a .csv, .tsv or .jsonl file with a text in each row; or "
+        "other input that the network reads",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text-column", metavar="NAME",
+        help="column of the texts in a table (default: one of a usual name, such as text or review)",
+    )  # fmt: skip
     parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
     from kerasdl.cli import printing
     from kerasdl.jobs import open as loading
 
-    answers = loading.load(values.target).predict_files(values.files)
+    answers = loading.load(values.target).predict_files(values.files, text_column=values.text_column)
     if values.json:
         printing.print_document(answers, as_json=True)
-        return 0
-    for answer in answers:
-        words = (f"{value:.4f}" if isinstance(value, float) else value for value in answer.values())
-        terminal.say("  ".join(words))
+    else:
+        printing.print_answers(answers)
     return 0

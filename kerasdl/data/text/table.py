@@ -14,7 +14,7 @@ from kerasdl.data.text import reading
 from kerasdl.data.text.source import Texts
 from kerasdl.errors import UsageError, did_you_mean
 
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _TEXT_NAMES = ("text", "review", "sentence", "comment", "content", "message", "body", "document", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "topic", "tag", "y")
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
@@ -43,8 +43,8 @@ class TextTable(Texts):
     def claim(cls, text: str) -> "TextTable | None":
         """Return the source for a file name with a suffix of tables, or for a folder with train.csv in it."""
         path = Path(text).expanduser()
-        inside = path.is_dir() and any((path / f"train{suffix}").is_file() for suffix in _SUFFIXES)
-        return cls(path=text) if inside or path.suffix.lower() in _SUFFIXES else None
+        inside = path.is_dir() and any((path / f"train{suffix}").is_file() for suffix in SUFFIXES)
+        return cls(path=text) if inside or path.suffix.lower() in SUFFIXES else None
 
     def load(self) -> Dataset:
         """Read all rows: texts, and labels int32 in the order of the sorted names of the classes.
@@ -77,7 +77,7 @@ class TextTable(Texts):
         """Return the file of each split."""
         root = Path(self.path).expanduser()
         if root.is_dir():
-            inside = sorted(path for path in root.iterdir() if path.suffix.lower() in _SUFFIXES)
+            inside = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
             found = {_SPLITS[path.stem.lower()]: path for path in inside if path.stem.lower() in _SPLITS}
             if "train" in found:
                 return {name: found[name] for name in ("train", "validation", "test") if name in found}
@@ -89,15 +89,7 @@ class TextTable(Texts):
 
     def _read(self, path: Path) -> tuple[list[tuple[str, str]], int, bool]:
         """Return pairs of text and class, how many rows lack one, and if the encoding is guessed."""
-        try:
-            content, guessed = reading.decode(path.read_bytes())
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-        records = (
-            _json_rows(path, content)
-            if path.suffix.lower() in (".jsonl", ".ndjson")
-            else _csv_rows(path, content)
-        )
+        records, guessed = _records(path)
         pairs, empty, columns = [], 0, None
         for record in records:
             if columns is None:
@@ -118,6 +110,39 @@ class TextTable(Texts):
         """Return the columns of texts and of classes."""
         text = _column(path, names, self.text_column, _TEXT_NAMES, "--text-column")
         return text, _column(path, names, self.label_column, _LABEL_NAMES, "--label-column")
+
+
+def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
+    """Read the texts of a table alone, whose labels need not be there.
+
+    Args:
+        path: .csv, .tsv or .jsonl file.
+        column: its column of texts. Defaults to one of a usual name.
+
+    Returns:
+        The text of each row, "" where there is none, and whether the encoding had to be guessed.
+
+    Raises:
+        UsageError: when the file, a row or the column cannot be read.
+    """
+    records, guessed = _records(path)
+    texts: list[str] = []
+    for record in records:
+        if not texts:
+            column = _column(path, list(record), column, _TEXT_NAMES, "--text-column")
+        text = record.get(column)
+        texts.append("" if text is None else str(text))
+    return texts, guessed
+
+
+def _records(path: Path) -> tuple[Iterator[Mapping[str, object]], bool]:
+    """Return the rows of a file by column, and whether its encoding is guessed."""
+    try:
+        content, guessed = reading.decode(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    is_json = path.suffix.lower() in (".jsonl", ".ndjson")
+    return (_json_rows if is_json else _csv_rows)(path, content), guessed
 
 
 def _column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:
