@@ -19,8 +19,9 @@ from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.explain import feature_maps, heatmaps
 from kerasdl.explain import gradients as maps
+from kerasdl.explain import images as explanations
+from kerasdl.explain.explainer import Examples, Question
 from kerasdl.explain.occlusion import occlusion
-from kerasdl.jobs import explain as explanations
 from kerasdl.jobs import train
 from kerasdl.layers import BatchNormalization
 from kerasdl.models.lenet5 import LeNet5
@@ -257,8 +258,9 @@ def test_a_grad_cam_that_shows_nothing_is_said():
     network.head.set_weights([np.stack([-np.abs(kernel[:, 0]), np.abs(kernel[:, 1])], -1), bias])
     images, _, _ = patterns(2)
     for class_id, said in ((0, 2), (1, 0)):
-        examples = explanations.Examples(images, ["a.png", "b.png"])
-        found = explanations.explain(network, examples, ("x", "y"), class_id=class_id, methods=["grad-cam"])
+        examples = Examples(images, ["a.png", "b.png"])
+        asked = Question(class_names=("x", "y"), class_id=class_id, methods=["grad-cam"])
+        found = explanations.ImageExplainer().explain(network, None, examples, asked)
         notes = json.loads(str(found["about"]))["notes"]
         assert [note.count("is 0 everywhere") for note in notes] == [1] * said
 
@@ -424,6 +426,6 @@ def test_what_does_not_classify_is_refused():
         def forward(self, images, training=False):
             return ops.cast(images, "float32")
 
-    examples = explanations.Examples(np.zeros((1, 4, 4, 1), np.uint8), ["a"])
+    examples = Examples(np.zeros((1, 4, 4, 1), np.uint8), ["a"])
     with pytest.raises(UsageError, match="only classifications"):
-        explanations.explain(Picture(), examples, ("a", "b"))
+        explanations.ImageExplainer().explain(Picture(), None, examples, Question(class_names=("a", "b")))

@@ -104,7 +104,7 @@ _COMMANDS = {
     "evaluate": "compute the metrics of a run, a bundle or an exported file on a split",
     "predict": "predict for files, such as images, with a run, a bundle or an exported file",
     "forecast": "forecast what follows a file of recent values; write a table and a picture",
-    "explain": "explain predictions for images: Grad-CAM, integrated gradients, occlusion, ...",
+    "explain": "explain answers: maps over images, scores of the words of texts",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
     "verify": "check that a bundle still is the network that was exported",
     "benchmark": "measure size, metrics, latency and throughput of a run or its exported files",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.explain import heatmaps
+from kerasdl.explain import heatmaps, words_page
 from kerasdl.report import pictures
 from kerasdl.report.blocks import Notice, Picture, Pictures, Section, Sheet, Text, percent
 
@@ -35,6 +35,8 @@ def section(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
     if arrays is None:
         return None
     about = about_of(arrays)
+    if "texts" in about:
+        return words_page.section(about)
     blocks: list[Any] = [Notice(note) for note in about["notes"]]
     methods = maps_in(arrays)
     if methods:

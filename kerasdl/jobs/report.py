@@ -88,7 +88,7 @@ def _explanations(read: Record) -> Section | None:
     repair = "Delete it, or write it anew: kerasdl explain."
     name = f"{explanations.FOLDER}/{explanations.FILE_NAME}"
     with parsing(read.run.path / name, repair):
-        return explanations.section(read.arrays(name, "images", "about", repair=repair))
+        return explanations.section(read.arrays(name, "about", repair=repair))
 
 
 def _augmentation(read: Record) -> Section | None:

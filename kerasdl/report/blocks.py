@@ -147,7 +147,50 @@ class Sheet:
     rows: Sequence[tuple[str, Sequence[Picture]]]
 
 
-Block = Figures | Text | Notice | Code | Table | Chart | Pictures | Sheet
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """A text whose words are shaded by a number.
+
+    Attributes:
+        title: title of the text.
+        words: each word as it is written, and its number; None for one that has none.
+        signed: whether numbers below 0 have a colour of their own; else all are 0 or more.
+        half: whether it is half as wide as the page.
+    """
+
+    title: str
+    words: Sequence[tuple[str, float | None]]
+    signed: bool = True
+    half: bool = False
+
+    @property
+    def shaded(self) -> list[tuple[str, str, int, str]]:
+        """Each word, the name of its colour, how strong that is (0..100, of the largest), and its number."""
+        largest = max((abs(value) for _, value in self.words if value), default=0.0)
+        names = ("against", "for") if self.signed else ("", "weight")
+        return [
+            (word, "", 0, "")
+            if value is None
+            else (
+                word,
+                names[value >= 0],
+                round(100 * abs(value) / largest) if largest else 0,
+                format(value, "+.3f" if self.signed else ".3f"),
+            )
+            for word, value in self.words
+        ]
+
+    @property
+    def table(self) -> Table:
+        """The words that have a number, in the order of the text."""
+        form = "+.4f" if self.signed else ".4f"
+        rows = [[word, value] for word, value in self.words if value is not None]
+        return Table(
+            f"{self.title}: the numbers", [Column("word"), Column("score", form)], rows, sortable=True
+        )
+
+
+Block = Figures | Text | Notice | Code | Table | Chart | Pictures | Sheet | Words
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,163 @@
+"""Explains answers to texts by what each word adds to them."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasdl.data.dataset import Spec
+from kerasdl.errors import UsageError
+from kerasdl.explain import words_page
+from kerasdl.explain.explainer import Explainer, Question, answers, not_exact
+from kerasdl.explain.page import about_of
+from kerasdl.explain.words import ATTENTION, WordNetwork
+from kerasdl.preprocessing.words import UNKNOWN
+from kerasdl.report import terminal
+from kerasdl.report.render import render
+from kerasdl.tasks.classification.texts import tokenizer
+
+_LONGEST_WORD = 60  # characters of a word that are kept
+_SHOWN = 6  # words for and against a class, in a terminal
+
+
+class TextExplainer(Explainer):
+    """Explains answers to texts: what each word adds to the logit of a class."""
+
+    name = "texts"
+    given = "a text, or a file with one"
+    methods = ("integrated-gradients", "occlusion", ATTENTION)
+    first_file = ("Page", "explanation.html")
+    most_examples = 100
+
+    def takes(self, inputs):
+        return inputs == Spec((), "string")
+
+    def explain(self, network, data, examples, asked):
+        """Return `about`, whose `texts` hold the answer and the words of each text with their scores.
+
+        A word has `word`, as it is written, and where the network reads it `known`, whether it is in the
+        vocabulary, and a score by method.
+        """
+        splitter = tokenizer(network, data)
+        if splitter is None:
+            raise UsageError(
+                "This network does not read texts by SequencePreprocessing, so nothing is known of its words."
+            )
+        asking, methods = WordNetwork(network), asked.methods or self.methods
+        spelled = [splitter.spelled(text) for text in examples.features]
+        read = [[number for _, number in pieces if number is not None] for pieces in spelled]
+        ids = [np.array(numbers or [0], np.int32) for numbers in read]
+        found = [asking.answers(row[None]) for row in ids]
+        logits = np.concatenate([answer["logits"] for answer in found])
+        class_ids, rows = answers(logits, examples, asked)
+        if asked.methods and ATTENTION in methods and ATTENTION not in found[0]:
+            raise UsageError(f"This network has no attention. Use --methods {','.join(self.methods[:-1])}.")
+        notes: list[str] = []
+        for row, pieces, numbers, answer, class_id in zip(rows, spelled, ids, found, class_ids, strict=True):
+            scores = _scores(asking, numbers, answer, int(class_id), asked, row)
+            row["words"], row["unread"] = _words(pieces, scores, splitter.max_length)
+            notes += _notes(row)
+        about = {"texts": rows, "methods": [name for name in methods if name in scores], "notes": notes}
+        return {"about": np.array(json.dumps(about))}
+
+    def files(self, arrays):
+        about = about_of(arrays)
+        page = render(
+            title="Why it answers so",
+            subtitle="Explanations of answers to texts",
+            notices=words_page.notices(about),
+            sections=words_page.sections(about),
+        )
+        return {self.first_file[1]: functools.partial(_write, page)}
+
+    def tables(self, about):
+        return [line for row in about["texts"] for line in _lines(row, about["methods"])]
+
+
+def _write(page: str, path: Path) -> None:
+    path.write_text(page, encoding="utf-8", errors="replace")
+
+
+def _scores(
+    asking: WordNetwork,
+    ids: np.ndarray,
+    answer: Mapping[str, np.ndarray],
+    class_id: int,
+    asked: Question,
+    row: dict[str, Any],
+) -> dict[str, np.ndarray]:
+    """Return the score of each word by method; what integrated gradients tell beside them goes into `row`."""
+    methods, found = asked.methods or TextExplainer.methods, {}
+    if "integrated-gradients" in methods:
+        scores, difference, error, used = asking.integrated_gradients(ids, class_id, steps=asked.steps)
+        found["integrated-gradients"] = scores
+        row |= {"difference": float(difference), "error": float(error), "steps": used}
+    if "occlusion" in methods:
+        found["occlusion"] = asking.occlusion(ids, class_id)
+    if ATTENTION in methods and ATTENTION in answer:
+        found[ATTENTION] = answer[ATTENTION][0]
+    return found
+
+
+def _words(
+    pieces: Sequence[tuple[str, int | None]], scores: Mapping[str, np.ndarray], most: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the words of a text with their scores, and how many are behind the `most` that are read."""
+    rows: list[dict[str, Any]] = []
+    place = 0
+    for written, number in pieces:
+        if place == most:
+            break
+        cut = "..." if len(written) > _LONGEST_WORD else ""
+        rows.append({"word": terminal.line(written[:_LONGEST_WORD]) + cut})
+        if number is not None:
+            rows[-1] |= {
+                "known": number != UNKNOWN,
+                **{name: float(part[place]) for name, part in scores.items()},
+            }
+            place += 1
+    return rows, len(pieces) - len(rows)
+
+
+def _notes(row: Mapping[str, Any]) -> list[str]:
+    """Return what should be known of the explanation of a text."""
+    found = not_exact(row) if "error" in row else []
+    known = [word["known"] for word in row["words"] if "known" in word]
+    if not any(known):
+        why = "it knows none of them" if known else "there is none"
+        found.append(f"{row['name']}: the answer does not come from words of the text: {why}.")
+    if row["unread"]:
+        found.append(f"{row['name']}: the network does not read the last {row['unread']:,} words of it.")
+    return found
+
+
+def _lines(row: Mapping[str, Any], methods: Sequence[str]) -> list[Any]:
+    """Return the lines of a terminal about a text: its answer, and the words that count most."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    text = " ".join(word["word"] for word in row["words"])
+    told = words_page.described(row)
+    found: list[Any] = [Text(f"{row['name']}: {told}", "bold")]
+    if text:
+        found.append(Text(f"  {terminal.cut(text, 76)}", "dim"))
+    for method in methods if text else ():
+        line = Text(f"{words_page.TITLES[method]}: ")
+        scored = sorted((word for word in row["words"] if "known" in word), key=lambda word: -word[method])
+        for word in scored[:_SHOWN]:
+            if word[method] >= 0.005:
+                line.append(
+                    f" {word['word']} {_number(word, method)}", "" if method == ATTENTION else "green"
+                )
+        for word in scored[::-1][:_SHOWN]:
+            if word[method] <= -0.005:
+                line.append(f" {word['word']} {_number(word, method)}", "red")
+        found.append(Padding(line, (0, 0, 0, 2), expand=False))
+    return found
+
+
+def _number(word: Mapping[str, Any], method: str) -> str:
+    return format(word[method], ".2f" if method == ATTENTION else "+.2f")

@@ -1,0 +1,177 @@
+"""Explanations by word, for any network over the numbers of words.
+
+All of them explain the logit of a class, against the same text of unknown words. Numbers of words are
+`kerasdl.preprocessing.words`' own: 0 is padding, 1 the unknown word.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasdl.errors import UsageError
+from kerasdl.explain.gradients import BATCH, integrate
+from kerasdl.network import network as deployed
+from kerasdl.preprocessing.words import UNKNOWN
+from kerasdl.private.keras import all_parts_of
+
+#: Name of the output (N, T) with the weight of each word, of networks that have attention.
+ATTENTION = "attention"
+
+
+class WordNetwork:
+    """A classifier over numbers of words, in the ways in which explanations ask it.
+
+    Args:
+        network: any network that takes numbers of words (N, T), int32, as they are.
+    """
+
+    def __init__(self, network: keras.Model):
+        self._network = network
+        numbers = tf.TensorSpec((None, None), tf.int32)
+        self._answers = tf.function(self._answer, input_signature=[numbers], autograph=False)
+        self._gradients = tf.function(
+            self._sum_of_gradients,
+            input_signature=[numbers, tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32)],
+            autograph=False,
+        )
+
+    def answers(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Return `logits` (N, num_classes), and `attention` (N, T) where the network has it, float32."""
+        parts = [self._answers(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH)]
+        return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+
+    def integrated_gradients(
+        self,
+        ids: np.ndarray,
+        class_id: int,
+        *,
+        steps: int = 32,
+        most_steps: int = 1024,
+        tolerance: float = 0.01,
+    ) -> tuple[np.ndarray, float, float, int]:
+        """Divide what a text adds to the logit among its words.
+
+        Reference: Sundararajan, Taly, Yan, "Axiomatic attribution for deep networks", 2017,
+        https://arxiv.org/abs/1703.01365, section 6.3 (there from vectors of 0).
+
+        The path leads from the vector of the unknown word to that of each word, and what the places of the
+        vector add is summed.
+
+        Args:
+            ids: numbers of the words of one text, (T,), int32.
+            class_id: class to explain.
+            steps: intervals of the path to begin with, 1 or more. Defaults to 32.
+            most_steps: intervals that are not halved again. Defaults to 1024.
+            tolerance: error, as a part of the difference, that is good enough. Defaults to 0.01.
+
+        Returns:
+            What each word adds, (T,), float32; the difference of the logits of the text and of unknown words;
+            how far the sum is from it, as a part of it; the number of intervals.
+
+        Raises:
+            UsageError: when the network has no embedding of words.
+        """
+        ids = np.asarray(ids, np.int32)
+        ends = self.answers(np.stack([unknown(ids), ids]))["logits"][:, class_id].astype(np.float64)
+
+        def total(places: Sequence[float]) -> np.ndarray | float:
+            places, found = np.asarray(places, np.float32), 0.0
+            for start in range(0, len(places), BATCH):
+                part = self._gradients(ids[None], places[start : start + BATCH], class_id)
+                found = found + part.numpy().astype(np.float64)
+            return found
+
+        return integrate(total, ends[1] - ends[0], steps=steps, most_steps=most_steps, tolerance=tolerance)
+
+    def occlusion(self, ids: np.ndarray, class_id: int) -> np.ndarray:
+        """Return how far the logit falls when each word is made unknown, (T,), float32.
+
+        Reference: Li, Monroe, Jurafsky, "Understanding neural networks through representation erasure", 2016,
+        https://arxiv.org/abs/1612.08220.
+
+        Args:
+            ids: numbers of the words of one text, (T,), int32.
+            class_id: class to explain.
+        """
+        ids = np.asarray(ids, np.int32)
+        whole, falls = self.answers(ids[None])["logits"][0, class_id], []
+        for start in range(0, len(ids), BATCH):
+            places = range(start, min(start + BATCH, len(ids)))
+            without = np.repeat(ids[None], len(places), axis=0)
+            without[range(len(places)), places] = UNKNOWN
+            falls.append(whole - self.answers(without)["logits"][:, class_id])
+        return np.where(ids == 0, np.float32(0), np.concatenate(falls))
+
+    def _answer(self, ids):
+        network = self._network
+        outputs = (
+            network.infer(ids) if isinstance(network, deployed.Network) else network(ids, training=False)
+        )
+        found = {"logits": deployed.main_output(network, outputs)}
+        if isinstance(outputs, dict) and ATTENTION in outputs:
+            found[ATTENTION] = outputs[ATTENTION]
+        return {name: tf.cast(value, tf.float32) for name, value in found.items()}
+
+    def _sum_of_gradients(self, ids, places, class_id):
+        """Return the sum over places on the path of what each word adds there, (T,).
+
+        Args:
+            ids: (1, T), int32.
+            places: (S,), 0 to 1.
+            class_id: scalar.
+        """
+        many = tf.repeat(ids, tf.shape(places)[0], axis=0)  # (S, T)
+        moved: list[tuple[tf.Tensor, tf.Tensor]] = []
+        with tf.GradientTape() as tape:
+
+            def vectors(call, numbers):
+                end, start = call(numbers), call(tf.where(numbers == 0, 0, UNKNOWN))
+                way = end - start  # (S, T, D)
+                x = start + tf.cast(places, way.dtype)[:, None, None] * way
+                tape.watch(x)
+                moved.append((x, way))
+                return x
+
+            with _embedding_answering(self._network, vectors):
+                logits = tf.cast(deployed.logits(self._network, many), tf.float32)
+            target = tf.reduce_sum(tf.gather(logits, class_id, axis=1))
+        if not moved:
+            raise UsageError(
+                "This network has no Embedding layer of Keras, whose vectors integrated gradients could "
+                "follow. Use --methods occlusion."
+            )
+        x, way = moved[0]
+        return tf.cast(tf.reduce_sum(tape.gradient(target, x) * way, axis=(0, 2)), tf.float32)
+
+
+def unknown(ids: np.ndarray) -> np.ndarray:
+    """Return the numbers with every word made unknown; padding stays."""
+    return np.where(ids == 0, 0, UNKNOWN).astype(np.int32)
+
+
+@contextlib.contextmanager
+def _embedding_answering(network: keras.Model, vectors: Callable[..., tf.Tensor]) -> Iterator[None]:
+    """Let the first embedding that is called answer with `vectors(call, numbers)`."""
+    parts = all_parts_of(network, include_self=False)
+    embeddings = [layer for layer in parts if isinstance(layer, keras.layers.Embedding)]
+    first: list[keras.Layer] = []
+
+    def replaced(layer, call):
+        def answer(numbers):
+            if first:
+                return call(numbers)
+            first.append(layer)
+            return vectors(call, numbers)
+
+        return answer
+
+    for layer in embeddings:
+        vars(layer)["call"] = replaced(layer, layer.call)
+    try:
+        yield
+    finally:
+        for layer in embeddings:
+            del vars(layer)["call"]
