@@ -104,7 +104,8 @@ def evaluate_network(
     if found.mistakes:
         features = features_at(found.mistakes["indices"], test)
         named = features if isinstance(features, Mapping) else {"features": features}
-        run.write_arrays("mistakes.npz", {**named, **found.mistakes})
+        more = task.details(network, spec, features) if len(found.mistakes["indices"]) else {}
+        run.write_arrays("mistakes.npz", {**named, **found.mistakes, **more})
     run.write("metrics.json", {**run.read_json("metrics.json"), "test": figures})
     return figures
 

@@ -178,6 +178,16 @@ class Task:
         """
         return figures
 
+    def details(self, network: "keras.Model", data: DataSpec, features: Tree) -> Mapping[str, np.ndarray]:
+        """Return more about the worst examples, arrays (K, ...) by name, to be kept beside them.
+
+        Args:
+            network: float32 network over raw examples.
+            data: what is in each example.
+            features: raw features (K, ...), an array or arrays by name; texts as bytes.
+        """
+        return {}
+
     def compare_runs(
         self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
     ) -> "RunDifference | None":

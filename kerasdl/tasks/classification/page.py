@@ -19,7 +19,7 @@ from kerasdl.report.blocks import (
     Text,
     percent,
 )  # fmt: skip
-from kerasdl.tasks.classification import confusion
+from kerasdl.tasks.classification import confusion, text_mistakes
 
 
 def sections(
@@ -146,6 +146,8 @@ def _mistakes(
     figures: Mapping[str, Any], class_names: Sequence[str], mistakes: Mapping[str, np.ndarray] | None
 ) -> list[Any]:
     features = (mistakes or {}).get("features")
+    if features is not None and features.dtype.kind == "S" and features.ndim == 1 and len(features):
+        return text_mistakes.blocks(class_names, mistakes)
     if features is None or len(features) == 0 or not pictures.is_picture(features.shape[1:]):
         return _listed(figures.get("mistakes") or [])
     said = "The wrong answers that the network was most sure of. Look here for wrong labels first."

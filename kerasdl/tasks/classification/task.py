@@ -223,6 +223,10 @@ class Classification(Task):
             mistakes={"indices": worst, **{name: values[worst] for name, values in predictions.items()}},
         )
 
+    def details(self, network, data, features):
+        """Return the words of texts and the attention over them, where the network has any."""
+        return texts.attention(network, data, features)
+
     def compare_runs(
         self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
     ) -> RunDifference | None:
