@@ -11,11 +11,11 @@ _LONGEST = 600  # characters of a text that are shown
 _SHADED = 8  # texts whose attention is shown
 _COLUMNS = [
     Column("test example", "d"),
+    Column("text"),
     Column("true class"),
     Column("predicted"),
     Column("confidence", ".1%"),
     Column("words", ",d"),
-    Column("text"),
 ]
 
 
@@ -34,7 +34,7 @@ def blocks(class_names: Sequence[str], mistakes: Mapping[str, np.ndarray]) -> li
     confidence, indices = mistakes["confidence"].tolist(), mistakes["indices"].tolist()
     lengths = [len(text.split()) for text in texts]
     shown = [terminal.clean(text[:_LONGEST]) + ("..." if len(text) > _LONGEST else "") for text in texts]
-    rows = list(zip(indices, true, predicted, confidence, lengths, shown, strict=True))
+    rows = list(zip(indices, shown, true, predicted, confidence, lengths, strict=True))
     found: list[Block] = [
         Text("The wrong answers that the network was most sure of. Look here for wrong labels first."),
         Table("Texts", _COLUMNS, rows, sortable=True),
