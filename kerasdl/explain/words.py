@@ -57,8 +57,9 @@ class WordNetwork:
         Reference: Sundararajan, Taly, Yan, "Axiomatic attribution for deep networks", 2017,
         https://arxiv.org/abs/1703.01365, section 6.3 (there from vectors of 0).
 
-        The path leads from the vector of the unknown word to that of each word, and what the places of the
-        vector add is summed.
+        The path leads from the vectors of the same text of unknown words to those of the text. What the
+        places of a vector add is summed; what a vector of several neighbouring words adds is divided among
+        them.
 
         Args:
             ids: numbers of the words of one text, (T,), int32.
@@ -80,8 +81,8 @@ class WordNetwork:
         def total(places: Sequence[float]) -> np.ndarray | float:
             places, found = np.asarray(places, np.float32), 0.0
             for start in range(0, len(places), BATCH):
-                part = self._gradients(ids[None], places[start : start + BATCH], class_id)
-                found = found + part.numpy().astype(np.float64)
+                parts = self._gradients(ids[None], places[start : start + BATCH], class_id)
+                found = found + _by_word([part.numpy() for part in parts], len(ids))
             return found
 
         return integrate(total, ends[1] - ends[0], steps=steps, most_steps=most_steps, tolerance=tolerance)
@@ -116,7 +117,7 @@ class WordNetwork:
         return {name: tf.cast(value, tf.float32) for name, value in found.items()}
 
     def _sum_of_gradients(self, ids, places, class_id):
-        """Return the sum over places on the path of what each word adds there, (T,).
+        """Return the sum over places on the path of what the vectors add there, (T,) for each embedding.
 
         Args:
             ids: (1, T), int32.
@@ -124,18 +125,25 @@ class WordNetwork:
             class_id: scalar.
         """
         many = tf.repeat(ids, tf.shape(places)[0], axis=0)  # (S, T)
+        starts: list[tf.Tensor] = []
         moved: list[tuple[tf.Tensor, tf.Tensor]] = []
+
+        def first(vectors):
+            starts.append(vectors)
+            return vectors
+
+        with _embeddings_through(self._network, first):
+            deployed.logits(self._network, tf.where(many == 0, 0, UNKNOWN))
         with tf.GradientTape() as tape:
 
-            def vectors(call, numbers):
-                end, start = call(numbers), call(tf.where(numbers == 0, 0, UNKNOWN))
-                way = end - start  # (S, T, D)
-                x = start + tf.cast(places, way.dtype)[:, None, None] * way
+            def on_the_way(vectors):  # (S, T, D)
+                start = starts[len(moved)]
+                x = start + tf.cast(places, vectors.dtype)[:, None, None] * (vectors - start)
                 tape.watch(x)
-                moved.append((x, way))
+                moved.append((x, vectors - start))
                 return x
 
-            with _embedding_answering(self._network, vectors):
+            with _embeddings_through(self._network, on_the_way):
                 logits = tf.cast(deployed.logits(self._network, many), tf.float32)
             target = tf.reduce_sum(tf.gather(logits, class_id, axis=1))
         if not moved:
@@ -143,8 +151,26 @@ class WordNetwork:
                 "This network has no Embedding layer of Keras, whose vectors integrated gradients could "
                 "follow. Use --methods occlusion."
             )
-        x, way = moved[0]
-        return tf.cast(tf.reduce_sum(tape.gradient(target, x) * way, axis=(0, 2)), tf.float32)
+        found = tape.gradient(target, [x for x, _ in moved], unconnected_gradients="zero")
+        return [
+            tf.cast(tf.reduce_sum(gradient * way, axis=(0, 2)), tf.float32)
+            for gradient, (_, way) in zip(found, moved, strict=True)
+        ]
+
+
+def _by_word(parts: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Return the sum for each word (T,), float64, of what vectors of one or several neighbouring words add.
+
+    Args:
+        parts: (T,), or (T - 1,) of vectors of pairs of neighbours, and so on; neighbours share equally.
+        length: number of words, T.
+    """
+    found = np.zeros(length)
+    for part in parts:
+        together = length - len(part) + 1
+        for place in range(together):
+            found[place : place + len(part)] += part.astype(np.float64) / together
+    return found
 
 
 def unknown(ids: np.ndarray) -> np.ndarray:
@@ -153,23 +179,16 @@ def unknown(ids: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _embedding_answering(network: keras.Model, vectors: Callable[..., tf.Tensor]) -> Iterator[None]:
-    """Let the first embedding that is called answer with `vectors(call, numbers)`."""
+def _embeddings_through(network: keras.Model, change: Callable[[tf.Tensor], tf.Tensor]) -> Iterator[None]:
+    """Let the vectors (S, T, D) that each embedding answers with go through a function."""
     parts = all_parts_of(network, include_self=False)
     embeddings = [layer for layer in parts if isinstance(layer, keras.layers.Embedding)]
-    first: list[keras.Layer] = []
 
-    def replaced(layer, call):
-        def answer(numbers):
-            if first:
-                return call(numbers)
-            first.append(layer)
-            return vectors(call, numbers)
-
-        return answer
+    def changed(call):
+        return lambda numbers: change(call(numbers))
 
     for layer in embeddings:
-        vars(layer)["call"] = replaced(layer, layer.call)
+        vars(layer)["call"] = changed(layer.call)
     try:
         yield
     finally:
