@@ -76,6 +76,8 @@ class WordNetwork:
             UsageError: when the network has no embedding of words.
         """
         ids = np.asarray(ids, np.int32)
+        if np.array_equal(ids, unknown(ids)):
+            return np.zeros(len(ids), np.float32), 0.0, 0.0, 0
         ends = self.answers(np.stack([unknown(ids), ids]))["logits"][:, class_id].astype(np.float64)
 
         def total(places: Sequence[float]) -> np.ndarray | float:
