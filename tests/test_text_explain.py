@@ -284,7 +284,7 @@ def test_what_cannot_be_read_is_said_in_one_line(run, capsys, command, arguments
     assert code == 2 and not out and message in error and "Traceback" not in error
 
 
-def test_texts_are_told_from_paths_whatever_they_hold(tmp_path, monkeypatch):
+def test_texts_are_told_from_paths_whatever_they_hold(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d.txt").mkdir()
     hostile = [
@@ -297,6 +297,7 @@ def test_texts_are_told_from_paths_whatever_they_hold(tmp_path, monkeypatch):
         "\u202etxt.a",
     ]
     assert [example.features.item() for example in read_texts(hostile)] == hostile
+    assert caplog.text.count("There is no file") == 3 and "xxx" not in caplog.text
     latin = b"caf\xe9".decode(errors="surrogateescape")  # as the command line hands bytes over
     assert read_texts([latin])[0].about == {"text": "caf\u00e9"}
 

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.errors import UsageError
-from kerasdl.explain.gradients import BATCH, integrate
+from kerasdl.explain.gradients import BATCH
+from kerasdl.explain.integral import integrate
 from kerasdl.network import network as deployed
 from kerasdl.preprocessing.words import UNKNOWN
 from kerasdl.private.keras import all_parts_of

@@ -12,7 +12,7 @@ from kerasdl.inference.endpoint import Example
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_PATH = 4096  # characters: systems refuse to look for longer ones
+_LONGEST_NAME = 255  # characters of what may be meant as a path
 
 
 def read_text(text: str) -> np.ndarray:
@@ -53,13 +53,11 @@ def read_texts(given: Sequence[str], column: str | None = None) -> list[Example]
 
 def _file(text: str) -> Path | None:
     """Return the file that a text is the path of; None where it is a text."""
-    if len(text) > _LONGEST_PATH or "\0" in text:
-        return None
-    path = Path(text).expanduser() if text.startswith("~") else Path(text)
+    path = Path(text)
     known = path.suffix.lower() in (".txt", *table.SUFFIXES)
     try:
         there = path.is_file()
-    except OSError:  # a part of it is too long for a file's name
+    except (OSError, ValueError):  # no file can have such a name
         there = False
     if there and known:
         return path
@@ -68,7 +66,7 @@ def _file(text: str) -> Path | None:
             f"{text} is read as a text, although there is such a file: only .txt, .csv, .tsv and .jsonl "
             "files are read."
         )
-    elif known and not any(letter.isspace() for letter in text):
+    elif known and len(text) <= _LONGEST_NAME and not any(letter.isspace() for letter in text):
         _log.warning(f"There is no file {text}, so it is read as a text.")
     return None
 
