@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasdl.data import from_text
 from kerasdl.data.batches import training_batches
+from kerasdl.data.images.digits import Digits
 from kerasdl.data.images.folder import ImageFolder
 from kerasdl.data.ragged import RaggedSplit
 from kerasdl.data.text.folder import TextFolder
@@ -18,6 +19,7 @@ from kerasdl.data.text.table import TextTable
 from kerasdl.errors import UsageError
 from kerasdl.preprocessing.sequence import SequencePreprocessing
 from kerasdl.preprocessing.words import Tokenizer
+from kerasdl.tasks.classification import baselines, verdicts
 
 ROWS = [(f"text {number} caf\u00e9", "pos") for number in range(8)] + [(f"no {n}", "neg") for n in range(8)]
 
@@ -170,3 +172,21 @@ def test_phrases_cannot_be_told_by_single_words():
             counts.setdefault(word, []).append(label)
     telling = {word for word, labels in counts.items() if abs(np.mean(labels) - 0.5) > 0.1}
     assert not telling
+
+
+def test_linear_classifiers_stand_beside_a_network_of_texts():
+    dataset = Phrases().load()
+    found = baselines.of_texts(dataset, dataset.test)
+    accuracy = {name: row["accuracy"] for name, row in found.items()}
+    assert accuracy["TF-IDF with logistic regression"] < 0.6  # no word alone tells
+    assert accuracy["NB-SVM with pairs of words"] > 0.75  # "not good" does
+    digits = Digits().load()
+    assert baselines.of_texts(digits, digits.test) == {}
+    figures = {"accuracy": 0.6, "accuracy_interval": [0.57, 0.63], "examples": 1280, "ece": 0.1}
+    table = {"per_class": [{"class": "a", "support": 640}, {"class": "b", "support": 640}]}
+    full = {**figures, **table, "confusion_matrix": [[400, 240], [272, 368]], "baselines": found}
+    assert [one.text for one in verdicts.verdicts(full)] == [
+        f"NB-SVM with pairs of words, a linear classifier, is right for "
+        f"{accuracy['NB-SVM with pairs of words']:.1%} of the same texts."
+    ]
+    assert verdicts.verdicts({**full, "accuracy_interval": [0.8, 0.9]}) == []

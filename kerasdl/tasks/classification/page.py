@@ -56,6 +56,8 @@ def _headline(figures: Mapping[str, Any]) -> list[Figure]:
     for k, value in (figures.get("top_k_accuracy") or {}).items():
         if value is not None:
             items.append(Figure(f"Top-{k} accuracy", percent(value)))
+    for name, row in (figures.get("baselines") or {}).items():
+        items.append(Figure(name, percent(row["accuracy"]), "a linear classifier of the same texts"))
     for name, title, form, note in _NUMBERS:
         if figures.get(name) is not None:
             items.append(Figure(title, Column("", form).text(figures[name]), note))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
+from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers, Batches, run_over
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.report.blocks import Section
-from kerasdl.tasks.classification import class_numbers, comparison, figures, files, texts, verdicts
+from kerasdl.tasks.classification import baselines, class_numbers, comparison, figures, files, texts, verdicts
 from kerasdl.tasks.classification.verdicts import listed
 from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
@@ -226,6 +227,11 @@ class Classification(Task):
     def details(self, network, data, features):
         """Return the words of texts and the attention over them, where the network has any."""
         return texts.attention(network, data, features)
+
+    def beside_baselines(self, figures: dict[str, Any], data: Dataset, split: Split) -> dict[str, Any]:
+        """Add the accuracy of linear classifiers of word counts, where examples are texts."""
+        found = baselines.of_texts(data, split)
+        return {**figures, "baselines": found} if found else figures
 
     def compare_runs(
         self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]

@@ -26,6 +26,16 @@ def verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
                 flags="--overfit-batches 1",
             )
         )
+    better = {name: row["accuracy"] for name, row in (figures.get("baselines") or {}).items()}
+    better = {name: value for name, value in better.items() if value > figures["accuracy_interval"][1]}
+    if better:
+        name = max(better, key=lambda name: better[name])
+        found.append(
+            Verdict(
+                text=f"{name}, a linear classifier, is right for {better[name]:.1%} of the same texts.",
+                flags="--ema-momentum 0.998",
+            )
+        )
     predicted = [sum(column) for column in zip(*figures["confusion_matrix"], strict=True)]
     never = [
         row["class"]
