@@ -8,6 +8,7 @@ from kerasdl.data.images.folder import ImageFolder
 from kerasdl.data.npz.source import Npz
 from kerasdl.data.series.source import Series
 from kerasdl.data.source import Source
+from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.folder import TextFolder
 from kerasdl.data.text.phrases import Phrases
 from kerasdl.data.text.table import TextTable
@@ -17,7 +18,7 @@ from kerasdl.errors import UsageError, did_you_mean
 
 #: In the order in which they are asked for a word on the command line.
 SOURCES: dict[str, type[Source]] = {
-    "digits": Digits, "phrases": Phrases, "npz": Npz, "texts": TextTable, "series": Series,
+    "digits": Digits, "phrases": Phrases, "npz": Npz, "corpus": Corpus, "texts": TextTable, "series": Series,
     "text_folder": TextFolder, "folder": ImageFolder, "tfds": Tfds,
 }  # fmt: skip
 
@@ -26,7 +27,8 @@ def from_text(text: str, like: Source | None = None) -> Source:
     """Return the source that a word on the command line stands for, with its default fields.
 
     In this order: what the source of the recipe at hand takes it for; `digits`; `phrases`; a file name that
-    ends in `.npz`; one that ends in `.csv`, `.tsv` or `.jsonl` (texts), or a folder with such a file called
+    ends in `.npz`; `shakespeare`, `tiny_shakespeare`, a file name that ends in `.txt`, or a folder of such
+    files alone; one that ends in `.csv`, `.tsv` or `.jsonl` (texts), or a folder with such a file called
     train; `demand`, or a file name that ends in `.parquet` (series); an existing folder, with texts or images
     in it; a name of tensorflow-datasets (`mnist`, `emnist/letters`, `mnist:3.0.1`); any other path, as a
     folder of images.

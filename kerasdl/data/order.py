@@ -5,6 +5,7 @@ have had, on any number of replicas.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,9 @@ _PERMUTATION = 498247692
 @dataclasses.dataclass(frozen=True)
 class Ordering:
     """The order in which training goes through the examples of a split."""
+
+    #: Whether each example of a batch continues the one at its place in the batch before.
+    continues: ClassVar[bool] = False
 
     def steps_per_epoch(self, count: int, batch_size: int) -> int:
         """Return the number of batches in an epoch of `count` examples."""
@@ -64,3 +68,25 @@ class Shuffled(Ordering):
             rounds=4,
         )
         return tf.ensure_shape(tf.reshape(index, shape), static)
+
+
+@dataclasses.dataclass(frozen=True)
+class Contiguous(Ordering):
+    """Each place of the batch goes through a part of its own from the first example to the last.
+
+    For examples that continue each other, such as windows of one text. The rest of a part is left out.
+    """
+
+    continues: ClassVar[bool] = True
+
+    def indices(self, step, *, count: int, batch_size: int, seed: int):
+        """Return example `step % steps` of each of the `batch_size` parts."""
+        import tensorflow as tf
+
+        steps = self.steps_per_epoch(count, batch_size)
+        places = tf.range(batch_size, dtype=tf.int64) * steps
+        return places + (step % steps)[..., None]
+
+    def select(self, indices: np.ndarray) -> Ordering:
+        """Return a shuffled order: what is left does not continue each other."""
+        return Shuffled()
