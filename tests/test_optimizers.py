@@ -247,12 +247,14 @@ def test_fused_updates_are_those_of_keras(name, fields, operator, sparse):
             tf.IndexedSlices(value[:3], tf.constant([1, 4, 1]), tf.constant([6, 2])) for value in gradients
         ]
     ours, used = _updated(make_optimizer(recipe(optimizer=name, **fields), 10), gradients)
-    expected, _ = _updated(getattr(keras.optimizers, stock)(0.1, **fields), gradients)
+    # Keras squares the two parts of row 1 apart, so that its update depends on how a batch is divided.
+    dense = [tf.convert_to_tensor(value) for value in gradients]
+    expected, _ = _updated(getattr(keras.optimizers, stock)(0.1, **fields), dense)
     for left, right in zip(ours, expected, strict=False):  # ours counts the updates it left out, last
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-5)
     assert len(ours) == len(expected) + 1
     fused = {op for op in used if op.startswith("ResourceApply")}
-    assert fused == (set() if sparse else {operator} - {None})
+    assert fused == {operator} - {None}
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])

@@ -99,11 +99,16 @@ class ReplicaSafeLossScale(keras.optimizers.LossScaleOptimizer):
 
 
 def _summed(grads, variables):
-    """Drop the weights without a gradient and sum the others over replicas."""
+    """Drop the weights without a gradient and sum the others over replicas.
+
+    Gradients of embeddings become dense: Keras's Adam would square the parts of a row that is used several
+    times one by one, so that the update would depend on how the batch is divided.
+    """
     pairs = [pair for pair in zip(grads, variables, strict=True) if pair[0] is not None]
     if not pairs:
         raise ValueError("No weight of the network has a gradient: the loss does not depend on any.")
     grads, variables = map(list, zip(*pairs, strict=True))
+    grads = [tf.convert_to_tensor(grad) for grad in grads]
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync > 1:
         grads = list(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
@@ -112,8 +117,7 @@ def _summed(grads, variables):
 
 def _all_finite(grads):
     """Tell whether all gradients are finite: otherwise their sum is not. (One pass, no copy.)"""
-    values = [grad.values if isinstance(grad, tf.IndexedSlices) else grad for grad in grads]
-    return tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.cast(value, tf.float32)) for value in values]))
+    return tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.cast(grad, tf.float32)) for grad in grads]))
 
 
 def _for_effect(function):
