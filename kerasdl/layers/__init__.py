@@ -4,6 +4,7 @@ from kerasdl.layers.attention import AttentionPooling
 from kerasdl.layers.convolution import POOLS, Conv2D, ConvolutionBlock
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
+from kerasdl.layers.min_gru import MinGRU
 from kerasdl.layers.normalization import BatchNormalization, LocalResponseNormalization
 from kerasdl.layers.recurrent import Recurrent
 
@@ -16,5 +17,6 @@ __all__ = [
     "Dropout",
     "LocalResponseNormalization",
     "Maxout",
+    "MinGRU",
     "Recurrent",
 ]

@@ -52,6 +52,11 @@ def is_keyed() -> bool:
     return getattr(_active, "scope", None) is not None
 
 
+def place():
+    """Return the place of this pass's first sample in the global batch, uint64 scalar."""
+    return _active.scope.place
+
+
 def uniform(shape):
     """Draw float32 numbers in [0, 1), sample by sample.
 

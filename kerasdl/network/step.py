@@ -54,7 +54,14 @@ class TrainingStep(keras.Model):
 
     _output_losses: OutputLosses | None = None
 
-    def compile(self, *args, seed: int = 0, gradient_accumulation_steps: int = 1, **kwargs):
+    def compile(
+        self,
+        *args,
+        seed: int = 0,
+        gradient_accumulation_steps: int = 1,
+        places: int | None = None,
+        **kwargs,
+    ):
         """Configure training as `keras.Model.compile` does.
 
         Args:
@@ -62,6 +69,8 @@ class TrainingStep(keras.Model):
             seed: seed of the noise within training steps.
             gradient_accumulation_steps: micro-batches that each replica's batch is divided into; the batch
                 has to divide by it.
+            places: samples of a batch, over all replicas together, where each continues the one at its place
+                in the batch before; None where none does. Networks that keep no state need not know.
             **kwargs: keyword arguments of `keras.Model.compile`.
         """
         super().compile(*args, **kwargs)

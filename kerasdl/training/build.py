@@ -72,7 +72,8 @@ def begin_phase(network: keras.Model, plan: Plan, phase: Phase) -> None:
         parts.set_trainable(network, recipe.freeze, trainable=phase.number > 0)
         # Another seed: the optimizer counts its steps anew, and dropout would be that of the first phase.
         seed = recipe.seed + phase.number * 2**31
-        compile_network(network, phase.recipe, plan.data.spec, plan.steps_per_epoch, seed)
+        places = recipe.batch_size if plan.data.train.ordering.continues else None
+        compile_network(network, phase.recipe, plan.data.spec, plan.steps_per_epoch, seed, places)
         make_metrics(network, plan.data)
 
 
@@ -139,7 +140,12 @@ def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
 
 
 def compile_network(
-    network: keras.Model, recipe: Recipe, data: DataSpec, steps_per_epoch: int, seed: int
+    network: keras.Model,
+    recipe: Recipe,
+    data: DataSpec,
+    steps_per_epoch: int,
+    seed: int,
+    places: int | None = None,
 ) -> None:
     """Give a network its optimizers, built, and the task's loss and metrics.
 
@@ -149,12 +155,13 @@ def compile_network(
         data: what is in each example.
         steps_per_epoch: number of updates in an epoch.
         seed: seed of the noise within steps.
+        places: examples of a batch where each continues the one before; None where none does.
     """
     made = {
         name: make_optimizer(network.recipe_for(name, recipe), steps_per_epoch)
         for name in network.optimizer_names
     }
-    _compile(network, recipe, data, {**made, "seed": seed})
+    _compile(network, recipe, data, {**made, "seed": seed, "places": places})
     for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
         optimizer.build(network.variables_of(name))
 
