@@ -63,7 +63,7 @@ def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Tas
         table.add_column(title, justify="right")
     for row in rows:
         if "error" in row:
-            table.add_row(row["file"], "failed")
+            table.add_row(row["file"], "left out" if row.get("refused") else "failed")
             continue
         figures = [_figure(row, name, form) for name, (_, form) in task.columns.items()]
         latency = f"{row['latency_ms']:.3f} ms" if "latency_ms" in row else ""

@@ -26,7 +26,7 @@ from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, INTEGER, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import References
 from kerasdl.files import hash_files, naming_full_disks
-from kerasdl.inference.endpoint import ALL_FORMATS
+from kerasdl.inference.endpoint import ALL_FORMATS, Endpoint
 from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
 
@@ -74,7 +74,8 @@ class Bundle:
     Attributes:
         path: its folder, `<root>/<name>/<version>`.
         rows: one for each file that was asked for: `file`, `kind`, `bytes`, `sha256`, `endpoint` (the first),
-            its figures, `latency_ms`, and `endpoints`: the figures of each; or `file`, `kind`, `error`.
+            its figures, `latency_ms`, and `endpoints`: the figures of each; or `file`, `kind`, `error`, and
+            `refused` where the network can do without such a file.
         example: an argument of `kerasdl predict`; "" where it reads none.
     """
 
@@ -84,8 +85,9 @@ class Bundle:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why files are missing that could not be converted, by name."""
-        return {row["file"]: row["error"] for row in self.rows if "error" in row}
+        """Why files are missing that could not be converted, by name, but for those that are expendable."""
+        missing = [row for row in self.rows if "error" in row and not row.get("refused")]
+        return {row["file"]: row["error"] for row in missing}
 
 
 def write_bundle(
@@ -141,17 +143,29 @@ def write_bundle(
         if any(artefact.kind == "saved_model" for artefact in plan):
             fresh.start()
         errors = write_files(plan)
+        refused = {
+            artefact.file
+            for artefact in plan
+            if artefact.file in errors
+            and _is_expendable(artefact, spec.endpoints)
+            and not files.names(artefact)
+        }
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
-        rows, refused = _verify_artefacts(written, folder, references, fresh, files)
-        errors |= refused
+        rows, others = _verify_artefacts(written, folder, references, fresh, files)
+        errors |= others
         _check_whole(plan, errors, files)
-        written = [artefact for artefact in written if artefact.file not in refused]
+        written = [artefact for artefact in written if artefact.file not in others]
+        refused |= {
+            artefact.file
+            for artefact in plan
+            if artefact.file in others and _is_expendable(artefact, spec.endpoints)
+        }
         card = make_card(
             spec,
             {**info, **signature},
-            rows + failed_rows(plan, errors),
+            rows + failed_rows(plan, errors, refused),
             examples=rows[0]["examples"],
             dynamic_batch=tflite.dynamic_batch,
             tflite_io=files.tflite_io,
@@ -193,36 +207,42 @@ def _verify_artefacts(
     An integer file that was not asked for by name is deleted where it is too far from the network, and
     returned by name, with the reason.
     """
-    rows, problems, refused, files = [], [], {}, hash_files(folder)
+    rows, problems, refused, hashes = [], [], {}, hash_files(folder)
     for artefact in artefacts:
         row = {
             "file": artefact.file,
             "kind": artefact.kind,
             "endpoint": artefact.endpoints[0],
-            "bytes": sum(file["bytes"] for path, file in files.items() if artefact.owns(path)),
-            "sha256": files[artefact.file]["sha256"],
+            "bytes": sum(file["bytes"] for path, file in hashes.items() if artefact.owns(path)),
+            "sha256": hashes[artefact.file]["sha256"],
         }
         try:
             predictor = artefact.open(folder, worker)
             verify.check_interface(predictor, artefact, references.endpoints)
-            figures, beyond = verify.compare(predictor, artefact, references)
-            if beyond and artefact.kind in INTEGER and not asked.names(artefact):
-                refused[artefact.file] = f"it is not the same network: {'; '.join(beyond)}"
+            figures, wrong = verify.compare(predictor, artefact, references)
+            if wrong and artefact.kind in INTEGER and not asked.names(artefact):
+                refused[artefact.file] = f"it is not the same network: {'; '.join(wrong)}"
                 (folder / artefact.file).unlink()
                 continue
-            problems += [f"{artefact.file}: {problem}" for problem in beyond]
             row |= figures
             if predictor.kind == "tflite":
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)
         except RunFailedError as error:
-            problems.append(f"{artefact.file}: {error}")
+            wrong = [str(error)]
+        problems += [f"{artefact.file}: {problem}" for problem in wrong]
         rows.append(row)
-    if problems:
+    if problems or not rows:
+        problems += [f"{file}: {reason}" for file, reason in refused.items()]
         advice = (
             "Nothing was published. Leave out what fails: kerasdl export RUN --formats ... --tflite-modes ..."
         )
         raise RunFailedError("\n".join([*problems, advice]))
     return rows, refused
+
+
+def _is_expendable(artefact: Artefact, endpoints: Sequence[Endpoint]) -> bool:
+    """Tell whether the network can do without a file."""
+    return any(artefact.kind in one.expendable for one in endpoints if one.name in artefact.endpoints)
 
 
 def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedded: Mapping | None) -> None:

@@ -3,7 +3,7 @@
 import functools
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,13 @@ def write_files(plan: Mapping[Artefact, Callable[[], None]]) -> dict[str, str]:
     return errors
 
 
-def failed_rows(plan: Mapping[Artefact, Any], errors: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the card's rows of the files that could not be written."""
+def failed_rows(
+    plan: Mapping[Artefact, Any], errors: Mapping[str, str], refused: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the card's rows of the files that are not there; `refused` are those that nobody misses."""
     return [
         {"file": artefact.file, "kind": artefact.kind, "error": errors[artefact.file]}
+        | ({"refused": True} if artefact.file in refused else {})
         for artefact in plan
         if artefact.file in errors
     ]

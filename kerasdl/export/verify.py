@@ -110,6 +110,9 @@ def compare(
             for figure, (sign, limit) in endpoint.tolerances(artefact.kind).items()
         }
         found[name] = {**measure(predictor, reference), "tolerances": limits}
+        if endpoint.probe is not None:
+            features, *_ = next(iter(reference.batches()))
+            found[name] |= endpoint.probe(caller(predictor, name), features)
         problems += beyond(endpoint, artefact.kind, found[name])
         if not predictor.one_by_one(name):
             check_alone(caller(predictor, name), reference)

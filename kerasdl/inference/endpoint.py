@@ -125,6 +125,12 @@ class Endpoint:
             returns the examples. None where each path or text is one example, which `reads` reads.
         describe: takes outputs and returns what `predict` tells of each example.
         example: an argument of `kerasdl predict` to show in READMEs: "some.png"; "" where `reads` is None.
+        asks_network: whether `inputs_of` asks the network, such as for states of its own: without it the
+            endpoint is checked on the examples that a bundle holds alone.
+        probe: takes a function that calls this endpoint of a file, and the features of a batch; returns
+            figures that one call does not show, such as of many steps. `tolerances` may limit them.
+        expendable: kinds of files that the network can do without: where they cannot be converted, or are not
+            the same network, and were not asked for by name, that is no failure.
         derived: outputs that follow from the others. TFLite files leave them out, as MediaPipe's classifiers
             take scores alone; `kerasdl.load` works them out.
     """
@@ -141,6 +147,9 @@ class Endpoint:
     reads_many: Callable[[Sequence[str], str | None], Sequence[Example]] | None = None
     describe: Callable[[Arrays], Sequence[Mapping[str, Any]]] | None = None
     example: str = ""
+    asks_network: bool = False
+    probe: Callable[[Callable[[Arrays], Arrays], Tree], Mapping[str, float]] | None = None
+    expendable: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
     phone_length: int | None = None
 

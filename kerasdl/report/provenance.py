@@ -67,7 +67,8 @@ def _bundle(
     rows, failed = [], []
     for row in card["artefacts"]:
         if "error" in row:
-            failed.append(Notice(f"{row.get('file')} could not be exported: {row['error']}", "error"))
+            kind = "warning" if row.get("refused") else "error"
+            failed.append(Notice(f"{row.get('file')} could not be exported: {row['error']}", kind))
             continue
         figures = [value if is_number(value := figure_of(row, key)) else None for key in own]
         size = row["bytes"] / 1e3 if "bytes" in row else None

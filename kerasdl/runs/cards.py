@@ -30,6 +30,7 @@ class Failed(TypedDict):
     file: str
     kind: str
     error: str
+    refused: NotRequired[bool]
 
 
 class Shown(TypedDict, total=False):
@@ -42,6 +43,7 @@ class Shown(TypedDict, total=False):
     latency_ms: float
     evaluation: dict[str, Any]
     error: str
+    refused: bool
 
 
 class ShownCard(TypedDict):

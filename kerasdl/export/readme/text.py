@@ -7,6 +7,7 @@ from typing import Any
 from kerasdl.export.readme import templates
 from kerasdl.export.readme.choice import choice_text
 from kerasdl.export.readme.pictures import picture_text
+from kerasdl.export.readme.steps import steps_text
 from kerasdl.inference.endpoint import figure_of
 
 #: How languages call the types of inputs.
@@ -30,7 +31,7 @@ def readme_text(card: Fields) -> str:
     """
     rows = [row for row in card["artefacts"] if "error" not in row]
     endpoints = {endpoint["name"]: endpoint for endpoint in card["endpoints"]}
-    parts = [_head(card, rows), picture_text(card)]
+    parts = [_head(card, rows), picture_text(card), steps_text(card)]
     shown = set()  # one section for all TFLite files
     for row in rows:
         kind = row["kind"] if row["kind"] in ("saved_model", "onnx") else "tflite"
@@ -59,6 +60,8 @@ def _head(card: Fields, rows: Sequence[Fields]) -> str:
     if card["labels"]:
         labels = ", ".join(card["labels"][:10]) + (", ..." if len(card["labels"]) > 10 else "")
         about += f" Classes in the order of the outputs (`labels.txt`): {labels}."
+    left_out = [row for row in card["artefacts"] if row.get("refused")]
+    about += "".join(f"\n\nLeft out: `{row['file']}`, {row['error']}." for row in left_out)
     said = card.get("metrics", {}).get("verdicts", ())
     about += "".join(f"\n\n**{verdict['text']}** Try: `{verdict['command']}`" for verdict in said)
     return templates.HEAD.format(
