@@ -8,15 +8,15 @@ All that a recipe, a search space or a notebook needs is imported from here:
 
 * Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
-* Networks: AlexNet, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear, ResNet, VGG;
+* Networks: AlexNet, CharLM, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear, ResNet, VGG;
   Network to write your own.
 * Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
-* Data: Digits, ImageFolder, Npz, Series, Tfds; Stripes, the synthetic images of `kerasdl check`.
+* Data: Corpus, Digits, ImageFolder, Npz, Series, Tfds; Stripes, the synthetic images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing, SeriesPreprocessing; Preprocessing to write your own.
-* Tasks: Classification, Forecast, Regression; for your own Task, Evaluation, RunDifference, Verdict,
-  Endpoint, Answers.
+* Tasks: Classification, Forecast, LanguageModel, Regression.
+* For a task of your own: Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.data.series.source import Series
     from kerasdl.data.source import Augmentation, Source
     from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
+    from kerasdl.data.text.corpus import Corpus
     from kerasdl.data.tfds.source import Tfds
     from kerasdl.errors import RunFailedError, UsageError
     from kerasdl.inference.answers import Answers
@@ -66,6 +67,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
         Maxout,
     )
     from kerasdl.models.alexnet import AlexNet
+    from kerasdl.models.char_lm import CharLM
     from kerasdl.models.convnet import ConvNet
     from kerasdl.models.dlinear import DLinear
     from kerasdl.models.forecaster import Forecaster
@@ -84,6 +86,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.search.record import SearchRecord
     from kerasdl.tasks.classification.task import Classification
     from kerasdl.tasks.forecast.task import Forecast
+    from kerasdl.tasks.language.task import LanguageModel
     from kerasdl.tasks.regression.task import Regression
     from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 

@@ -103,6 +103,7 @@ _COMMANDS = {
     "tune": "search hyperparameters of a pipeline: Bayesian, random, grid, Hyperband",
     "evaluate": "compute the metrics of a run, a bundle or an exported file on a split",
     "predict": "predict for files, such as images, with a run, a bundle or an exported file",
+    "generate": "continue a text with a language model: a run, a bundle or an exported file",
     "forecast": "forecast what follows a file of recent values; write a table and a picture",
     "explain": "explain answers: maps over images, scores of the words of texts",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",

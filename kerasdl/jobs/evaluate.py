@@ -31,7 +31,11 @@ def fitted_of(run: Run) -> dict[str, Any]:
 
 
 def evaluate(
-    predictor: Predictor, task: Task, spec: DataSpec, fitted: Mapping[str, Any], batches: Batches
+    predictor: Predictor,
+    task: Task,
+    spec: DataSpec,
+    fitted: Mapping[str, Any],
+    batches: Batches,
 ) -> Evaluation:
     """Evaluate a predictor's default endpoint over a split.
 
@@ -46,7 +50,9 @@ def evaluate(
         RunFailedError: when there is not one example.
     """
     endpoints = {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, fitted)}
-    return task.evaluate(answers_of(predictor, endpoints, batches), spec, fitted)
+    found = task.evaluate(answers_of(predictor, endpoints, batches), spec, fitted)
+    found.figures.update(task.evaluate_further(predictor, batches))
+    return found
 
 
 def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches: Batches) -> Answers:
@@ -96,6 +102,7 @@ def evaluate_network(
             "look at them, or they are all the same."
         )
     found = task.evaluate(answers, spec, fitted)
+    found.figures.update(task.evaluate_further(predictor, test))
     figures = (
         found.figures if limit is not None else task.beside_baselines(found.figures, dataset, dataset.test)
     )

@@ -15,12 +15,13 @@ from kerasdl.files import parsing, writing
 from kerasdl.jobs import augmentation_page
 from kerasdl.recipe.document import decode
 from kerasdl.report import curves, provenance
-from kerasdl.report.blocks import Block, Column, Notice, Section, Table
+from kerasdl.report.blocks import Block, Code, Column, Notice, Section, Table
 from kerasdl.report.render import render
 from kerasdl.runs import record, state
 from kerasdl.runs.folder import Run
 from kerasdl.runs.record import Record
 from kerasdl.tasks.task import Task, numbers
+from kerasdl.training.callbacks.samples import FILE_NAME as FILE_NAME_OF_SAMPLES
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def write_report(run: Run) -> Path:
     tested = _test_sections(read, task)
     charts = Section("Training", _training(read))
     found += [*tested[:1], charts, *tested[1:]]
-    found += [_explanations(read), _augmentation(read)]
+    found += [_samples(read), _explanations(read), _augmentation(read)]
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found += [provenance.recipe(read), provenance.receipt(read)]
     sections = [section for section in found if section is not None]
@@ -82,6 +83,13 @@ def _verdicts(read: Record) -> list[Block]:
 def _training(read: Record) -> list[Block]:
     charts = curves.of_history(read.history, read.metrics.get("best_epoch"))
     return list(charts) or [Notice("No epoch has ended yet, so there are no curves.")]
+
+
+def _samples(read: Record) -> Section | None:
+    """Return what the network wrote after each epoch, the last one first."""
+    rows = read.run.read_json(FILE_NAME_OF_SAMPLES).get("samples", [])
+    written = [Code(f"epoch {row['epoch']}", row["text"]) for row in reversed(rows)]
+    return Section("Samples by epoch", written) if written else None
 
 
 def _explanations(read: Record) -> Section | None:

@@ -176,6 +176,25 @@ class HistoryState(TypedDict):
     rows: list[dict[str, float]]
 
 
+class Sample(TypedDict):
+    """What a network wrote after an epoch."""
+
+    epoch: int
+    text: str
+
+
+class Samples(TypedDict):
+    """`samples.json`: `training.callbacks.samples`."""
+
+    samples: list[Sample]
+
+
+class SamplesState(TypedDict):
+    """The state of `training.callbacks.samples.Samples`."""
+
+    rows: list[Sample]
+
+
 class State(TypedDict):
     """`state.json` of a checkpoint."""
 
@@ -183,6 +202,7 @@ class State(TypedDict):
     best: BestState
     plateau: PlateauState
     history: HistoryState
+    samples: NotRequired[SamplesState]
     phase: NotRequired[int]
     identity: Identity
 
@@ -193,5 +213,6 @@ SHAPES: dict[str, Any] = {
     "receipt.json": Receipt,
     "status.json": Status,
     "metrics.json": Metrics,
+    "samples.json": Samples,
     "identity.json": Identity,
 }

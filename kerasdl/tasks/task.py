@@ -11,6 +11,7 @@ from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
 from kerasdl.inference.answers import Answers, Batches
 from kerasdl.inference.endpoint import ALL_FORMATS, Endpoint
+from kerasdl.inference.predictor import Predictor
 from kerasdl.report.blocks import Section
 
 if TYPE_CHECKING:
@@ -142,6 +143,15 @@ class Task:
         """
         return logs["val_loss"] <= 0.01 * first["val_loss"]
 
+    def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], str] | None:
+        """Return a function that lets a network write a text, kept of each epoch; None where none writes.
+
+        Args:
+            network: the network that trains; the function gives what it writes at the time of the call.
+            data: what is in each example.
+        """
+        return None
+
     # After training
 
     def fit_after_training(self, network: "keras.Model", data: DataSpec, batches: Batches) -> dict[str, Any]:
@@ -167,6 +177,15 @@ class Task:
     def evaluate(self, answers: Answers, data: DataSpec, fitted: Mapping[str, Any]) -> Evaluation:
         """Judge the outputs over a whole split. By default only the number of examples is known."""
         return Evaluation(figures={"examples": answers.num_examples})
+
+    def evaluate_further(self, predictor: Predictor, batches: Batches) -> dict[str, Any]:
+        """Return figures of a split that answers to single examples do not give; none by default.
+
+        Args:
+            predictor: a network or an exported file.
+            batches: returns the batches of the split.
+        """
+        return {}
 
     def beside_baselines(self, figures: dict[str, Any], data: Dataset, split: Split) -> dict[str, Any]:
         """Return figures with those of simple methods on the same examples. By default nothing is added.

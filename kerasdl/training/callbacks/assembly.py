@@ -14,6 +14,7 @@ from kerasdl.training.callbacks import best, history, stops
 from kerasdl.training.callbacks.checkpoint_writer import CheckpointWriter
 from kerasdl.training.callbacks.position import Position
 from kerasdl.training.callbacks.progress_bar import ProgressBar
+from kerasdl.training.callbacks.samples import Samples
 from kerasdl.training.checkpoint import Checkpoint
 from kerasdl.training.interruption import Interrupted, Interruptions
 from kerasdl.training.phases import Phase
@@ -45,6 +46,7 @@ class CallbackAssembly:
         self.divergence = stops.Divergence(self.best, self.position)
         self.plateau = best.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
         self.history = history.History(run, self.position)
+        self.samples = Samples(run, recipe.task, plan.data.spec)
         self.board = history.TensorBoard(run, self.history)
         self.status = history.Status(run, self.position, recipe.total_epochs)
         self.bar = ProgressBar(console, recipe.batch_size, self.position, recipe.total_epochs)
@@ -63,7 +65,7 @@ class CallbackAssembly:
             chosen.append(self.plateau)
         chosen += self._stops()
         if self.plan.devices.is_chief:
-            chosen += [self.history, self.board, self.status, self.bar]
+            chosen += [self.history, self.samples, self.board, self.status, self.bar]
         return [*chosen, self.writer]
 
     def _stops(self) -> Sequence[keras.callbacks.Callback]:
@@ -91,7 +93,7 @@ class CallbackAssembly:
         """Restore the state of a checkpoint, in the phase in which it was written."""
         self.begin(phase)
         for name, part in self._parts().items():
-            part.restore(checkpoint.state[name])
+            part.restore(checkpoint.state.get(name, part.state()))  # earlier versions had fewer parts
         self.best.restore_files(checkpoint.path)
         changed = resume.changes(checkpoint.state["identity"], self.identity)
         if resume.stopper(self.position.stopped) in changed:
@@ -121,4 +123,5 @@ class CallbackAssembly:
             "best": self.best,
             "plateau": self.plateau,
             "history": self.history,
+            "samples": self.samples,
         }

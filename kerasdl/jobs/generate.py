@@ -1,0 +1,71 @@
+"""Lets a run, a bundle or an exported file continue a text."""
+
+import functools
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasdl.data.dataset import Spec
+from kerasdl.errors import UsageError
+from kerasdl.inference import generation
+from kerasdl.inference.generation import Settings
+from kerasdl.jobs import open as loading
+
+_log = logging.getLogger(__name__)
+
+_STEP = "step"
+
+
+def generate(path: str | Path, prompt: str, settings: Settings) -> dict[str, Any]:
+    """Continue a text with the network of a run, a bundle or an exported file, through its endpoint `step`.
+
+    Args:
+        path: the run, the bundle (its SavedModel) or the file.
+        prompt: text to be continued; where it is empty, the network begins as after a new line.
+        settings: how the text is written; equal ones give equal texts.
+
+    Returns:
+        `prompt` and `text`, which continues it, and the settings by name.
+
+    Raises:
+        UsageError: when it has no such endpoint, or knows no character of the prompt.
+    """
+    target = loading.load(path)
+    predictor = target.predictor
+    inputs = target.spec.inputs
+    vocabulary = inputs.class_names if isinstance(inputs, Spec) else ()
+    if _STEP not in predictor.inputs or not vocabulary:
+        beside = sorted(file.name for file in Path(path).parent.glob(f"*.{_STEP}.onnx"))
+        hint = f" Give {beside[0]}, which lies beside it." if beside and target.kind == "onnx" else ""
+        raise UsageError(
+            f"{path} cannot continue a text: it has the endpoints {', '.join(predictor.inputs)}, but not "
+            f"{_STEP}, which language models have.{hint}"
+        )
+    specs = predictor.inputs[_STEP]
+    states = {
+        name: np.zeros((1, *shape[1:]), dtype) for name, (shape, dtype) in specs.items() if name != "ids"
+    }
+    step = functools.partial(predictor.call, _STEP)
+    written = generation.write(step, states, _ids(prompt, vocabulary), settings)
+    text = "".join(vocabulary[one] for one in written)
+    chosen = {name: getattr(settings, name) for name in ("temperature", "top_k", "top_p", "beams", "seed")}
+    return {"prompt": prompt, "text": text, **chosen}
+
+
+def _ids(prompt: str, vocabulary: tuple[str, ...]) -> list[int]:
+    """Return the id of each character; of an empty text that of a new line, or of the first character."""
+    places = {character: number for number, character in enumerate(vocabulary)}
+    prompt = prompt.replace("\r\n", "\n")
+    if not prompt:
+        return [places.get("\n", 1)]
+    if unknown := sorted({character for character in prompt if character not in places}):
+        shown = " ".join(map(repr, unknown[:10]))
+        if len(unknown) == len(set(prompt)):
+            raise UsageError(
+                f"The network knows no character of the prompt ({shown}): its training text had "
+                "none of them. Give a prompt like that text."
+            )
+        _log.warning(f"The network does not know {shown}: its training text had none of them.")
+    return [places.get(character, 0) for character in prompt]
