@@ -12,9 +12,11 @@ import numpy as np
 
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.digits import Digits
+from kerasdl.export.tflite import MODES
 from kerasdl.layers import BatchNormalization, Dropout
 from kerasdl.layers.config import config_of
 from kerasdl.models.alexnet import AlexNet
+from kerasdl.models.char_lm import CharLM
 from kerasdl.models.convnet import ConvNet
 from kerasdl.models.dlinear import DLinear
 from kerasdl.models.forecaster import Forecaster
@@ -33,6 +35,7 @@ from kerasdl.preprocessing.series import SeriesPreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.forecast.task import Forecast
+from kerasdl.tasks.language.task import LanguageModel
 from kerasdl.tasks.task import Task
 from kerasdl.training.build import compile_network
 
@@ -53,6 +56,7 @@ class Case:
         learning_rate: with which Adam learns one batch by heart.
         task: the task that it is trained for.
         heads: names of the layers that stay float32 in mixed precision.
+        modes: TFLite modes that are true to the network.
         is_noisy: whether training draws noise.
     """
 
@@ -65,6 +69,7 @@ class Case:
     learning_rate: float = 1e-2
     task: Task = dataclasses.field(default_factory=Classification)
     heads: frozenset[str] = frozenset({"head"})
+    modes: tuple[str, ...] = MODES
     is_noisy: bool = True
 
     def __str__(self) -> str:
@@ -83,7 +88,8 @@ class Case:
 
     def build(self, **more: Any) -> Network:
         """Make the network over raw examples, with its weights."""
-        network = self.model.build(num_classes=NUM_CLASSES, preprocessing=self.preprocessing(), **more)
+        arguments = self.task.network_arguments(self.spec)
+        network = self.model.build(**{**arguments, "preprocessing": self.preprocessing(), **more})
         network.create_weights(
             keras.tree.map_structure(
                 lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), self.spec.inputs
@@ -135,6 +141,29 @@ class RowsCase(Case):
 
     def preprocessing(self):
         return SequencePreprocessing()
+
+
+class LanguageCase(Case):
+    """A language model over three characters, one of which follows each other one for sure."""
+
+    @property
+    def output_shape(self):
+        return (*self.input_shape, NUM_CLASSES)
+
+    @property
+    def spec(self):
+        ids = Spec((None,), "int32", class_names=("<unknown>", "a", "b"))
+        return DataSpec(ids, Spec((None,), "int32"))
+
+    def preprocessing(self):
+        return None
+
+    def examples(self, count, seed=0):
+        ids = np.random.default_rng(seed).integers(0, NUM_CLASSES, (count, *self.input_shape))
+        return ids.astype(np.int32), ((ids + 1) % NUM_CLASSES).astype(np.int32)
+
+    def shipped(self, network, features):
+        return "logits", self.logits(network, features).numpy()
 
 
 class TreeCase(Case):
@@ -443,6 +472,19 @@ CASES = (
         task=Forecast(),
         heads=frozenset({"head", "trend"}),
         is_noisy=False,
+    ),
+)
+
+CASES += (
+    LanguageCase(
+        Config(CharLM, embedding_dim=5, cell="gru", units=7, num_layers=3, dropout=0.2, tied=True),
+        input_shape=(6,),
+        parameters=3 * 5 + (5 + 7 + 2) * 21 + 2 * (7 + 7 + 2) * 21 + 8 * 5 + 3,
+        default_input_shape=(8,),
+        default_parameters=3_318_978,
+        task=LanguageModel(),
+        heads=frozenset(),
+        modes=("float32", "float16", "dynamic"),
     ),
 )
 
