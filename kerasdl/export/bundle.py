@@ -162,6 +162,7 @@ def write_bundle(
             examples=rows[0]["examples"],
             dynamic_batch=tflite.dynamic_batch,
             tflite_io=files.tflite_io,
+            tflite_unroll=files.tflite_unroll,
         )
         embedded = samples and embed_samples(samples, written, folder, references, fresh)
         if recipe_file is not None:
@@ -236,5 +237,5 @@ def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedd
     """Write assets, README and, last, the card with the hashes of all other files."""
     for name, text in spec.assets.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(readme_text(card), encoding="utf-8")
+    (folder / "README.md").write_text(readme_text(card, spec.assets), encoding="utf-8")
     write_card(folder, {**card, "files": hash_files(folder), "samples": embedded})
