@@ -24,7 +24,7 @@ from kerasdl.preprocessing.words import Tokenizer
 STANDARDIZE = ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"]
 TEXTS = [
     "The film, the FILM -- wasn't it McDonald's? It was.<br /><br />The end",
-    "... a caf\u00e9\u2028\u00c9cole <START> <PAD> well-made \U0001f600! the\x0bend\x0cof\ttime\r\n",
+    "... a caf\u00e9\u2028\u00c9cole <START> well-made \U0001f600! the\x0bend\x0cof\ttime\r\n",
     "!!! ...",
     "",
     "it's 'it' (the) end. " * 9,
@@ -58,7 +58,7 @@ def mediapipe(assets, text):
 @pytest.mark.parametrize("standardize", STANDARDIZE)
 def test_mediapipe_numbers_known_spellings_as_keras_does(standardize):
     assets = assets_for(standardize)
-    special = {"<START>", "<PAD>", "<UNKNOWN>"} if "strip" not in standardize else set()
+    special = {"<START>", "<UNKNOWN>"} if "strip" not in standardize else set()
     for text, row in zip(TEXTS, Tokenizer(assets).rows(TEXTS), strict=True):
         if not special & set(text.split()):
             assert mediapipe(assets, text) == row.tolist()
@@ -134,7 +134,7 @@ def code(text, language, number=0):
 
 @pytest.mark.parametrize("standardize", STANDARDIZE)
 def test_the_code_in_the_readme_numbers_words_as_keras_does(tmp_path, monkeypatch, standardize):
-    assets, texts = assets_for(standardize), [text for text in TEXTS if "\r" not in text] + TEXTS
+    assets, texts = assets_for(standardize), [*TEXTS, "<PAD> a"]
     text = readme(assets)
     (tmp_path / "vocab.txt").write_text(assets[words.VOCABULARY], encoding="utf-8", newline="")
     monkeypatch.chdir(tmp_path)
