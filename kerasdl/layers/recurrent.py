@@ -169,7 +169,7 @@ class Recurrent(keras.layers.Layer):
         return tf.stack(outputs, axis=1), states
 
     def _masked_step(self, x, here, states: Sequence):
-        """Return a step's output and states: 0 and those before where `here` (B, 1) is False, behind the end."""
+        """Return output and states of a step: 0 and those before where `here` (B, 1) is False."""
         output, after = self.step(x, states)
         if here is None:
             return output, after
