@@ -341,7 +341,7 @@ def test_versions_count_up(write, bundle, tmp_path):
     assert not (tmp_path / "tiny").exists()  # what TensorFlow Serving watches holds SavedModels alone
 
 
-def full(*_):
+def full(*_, **__):
     """Say that the disk is full as our worker process does: in words."""
     raise RunFailedError("OSError: [Errno 28] No space left on device")
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasdl.errors import UsageError
 from kerasdl.export.onnx import write_onnx
+from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.layers import AttentionPooling, Recurrent, export_mode, noise
@@ -55,10 +56,11 @@ def test_the_loop_of_tflite_files_is_that_of_keras(x, cell, backwards, recurrent
     started = [tf.ones((5, 4)) for _ in layer.state_shapes]
     for given in ({}, {"mask": MASK}, {"mask": MASK, "states": started}):
         expected = arrays(layer(x, **given))
-        with export_mode.exporting("tflite"):
-            found = arrays(layer(x, **given))
-        for left, right in zip(expected, found, strict=True):
-            np.testing.assert_allclose(left, right, atol=1e-6)
+        for unroll in (False, True):
+            with export_mode.exporting("tflite", unroll):
+                found = arrays(layer(x, **given))
+            for left, right in zip(expected, found, strict=True):
+                np.testing.assert_allclose(left, right, atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -86,6 +88,19 @@ def test_recurrent_dropout_goes_by_the_place_in_the_batch(x, cell):
     np.testing.assert_allclose(parts, together, atol=1e-6)
     assert np.abs(together - layer(x)[0]).max() > 0.01
     np.testing.assert_array_equal(layer(x, training=True)[0], layer(x)[0])  # without a key nothing is drawn
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_a_file_is_traced_for_its_kind(tmp_path, unroll):
+    """Keras traces endpoints when it writes them, not when it is told of them."""
+    layer = Recurrent(cell="simple_rnn", units=2)
+    layer.build((1, 3, 2))
+    endpoint = Endpoint("run", lambda x: {"y": layer(x)[0]}, {"x": tf.TensorSpec((1, 3, 2), tf.float32)})
+    write_saved_model([endpoint], tmp_path / "saved", "tflite", unroll=unroll)
+    graph = tf.saved_model.load(tmp_path / "saved").signatures["run"].graph.as_graph_def()
+    kinds = {node.op for function in graph.library.function for node in function.node_def}
+    assert ("StatelessWhile" in kinds or "While" in kinds) != unroll
+    assert not {kind for kind in kinds if kind.startswith("TensorList")}
 
 
 def test_no_gpu_operator_gets_into_a_file():

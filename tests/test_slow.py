@@ -14,6 +14,7 @@ from PIL import Image
 
 import kerasdl
 from kerasdl.cli import main
+from kerasdl.data.text.phrases import Phrases
 from kerasdl.data.tfds.builder import open_builder
 from kerasdl.errors import UsageError
 from kerasdl.recipe import catalog
@@ -126,6 +127,16 @@ def test_wheel_works_in_an_empty_folder(wheel, tmp_path):
     assert (tmp_path / "runs/mlp/1/model.keras").is_file()
 
 
+MEDIAPIPE_TEXT = """
+import json, sys
+from mediapipe.tasks.python.text import TextClassifier
+
+with TextClassifier.create_from_model_path(sys.argv[1]) as classifier:
+    for text in json.load(sys.stdin):
+        (head,) = classifier.classify(text).classifications
+        print(json.dumps({found.category_name: found.score for found in head.categories}))
+"""
+
 MEDIAPIPE = """
 import json, sys
 import mediapipe
@@ -141,12 +152,47 @@ with vision.ImageClassifier.create_from_options(options) as classifier:
 """
 
 
-def test_mediapipe_classifies_with_our_labels_and_scores(tmp_path, monkeypatch):
-    """MediaPipe Tasks, from the package index, in an environment of its own."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv/bin/python"
-    if subprocess.run([python, "-m", "pip", "install", "-q", "mediapipe>=0.10.30"]).returncode:
+@pytest.fixture(scope="module")
+def mediapipe(tmp_path_factory):
+    """MediaPipe Tasks, from the package index, in an environment of its own; its Python."""
+    folder = tmp_path_factory.mktemp("mediapipe")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    if subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", "mediapipe>=0.10.30"]).returncode:
         pytest.skip("mediapipe cannot be installed here")
+    return folder / "bin/python"
+
+
+def test_mediapipe_answers_texts_as_keras_does(mediapipe, tmp_path, monkeypatch):
+    """Raw texts, with signs and cases that are not in the vocabulary as they are."""
+    monkeypatch.chdir(tmp_path)
+    phrases = Phrases().load().train
+    rows = zip(phrases.features[:400], phrases.targets[:400], strict=True)
+    lines = ["text,label", *(f'"The film wasn\'t dull: {text}...",{("bad", "good")[y]}' for text, y in rows)]
+    (tmp_path / "x.csv").write_text("\n".join(lines), encoding="utf-8")
+    flags = ["--epochs", "3", "--units", "8", "--embedding-size", "8", "--max-length", "20", "--no-export"]
+    assert main(["train", "lstm", "--data", "x.csv", *flags]) == 0
+    assert main(["export", "runs/lstm/1", "--tflite-unroll", "--tflite-modes", "float32,dynamic"]) == 0
+    texts = [
+        "The film wasn't dull: a GOOD film",
+        "... The FILM, -- good?!\u2028",
+        "",
+        "wasnt dull\n" * 30,
+        "caf\u00e9",
+    ]
+    for mode in ("float32", "dynamic"):
+        path = tmp_path / f"exported/lstm/1/lstm.{mode}.tflite"
+        command = [mediapipe, "-c", MEDIAPIPE_TEXT, path]
+        ran = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        found = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+        file = kerasdl.load(path)
+        given = [[scores[label] for label in file.labels] for scores in found]
+        expected = file.predict(np.array(texts, object))["probabilities"]
+        np.testing.assert_allclose(given, expected, atol=1e-5)
+        assert np.ptp(expected[:, 0]) > 1e-3
+
+
+def test_mediapipe_classifies_with_our_labels_and_scores(mediapipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
     for name, color in (("night", 40), ("noon", 200), ("dusk", 120)):
@@ -171,7 +217,7 @@ def test_mediapipe_classifies_with_our_labels_and_scores(tmp_path, monkeypatch):
     images = np.stack([np.asarray(Image.open(file)) for file in files])
     for mode in ("float32", "int8"):
         path = tmp_path / f"exported/mlp/1/mlp.{mode}.tflite"
-        ran = subprocess.run([python, "-c", MEDIAPIPE, path, *files], capture_output=True, text=True)
+        ran = subprocess.run([mediapipe, "-c", MEDIAPIPE, path, *files], capture_output=True, text=True)
         assert ran.returncode == 0, ran.stderr
         found = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
         expected = kerasdl.load(path).predict(images)["probabilities"]

@@ -50,6 +50,7 @@ class Files:
         tflite_modes: some of `MODES`; None for `DEFAULT_MODES`.
         dynamic_batch: let the TFLite files take any batch size; without it they take one example.
         tflite_io: type of inputs and outputs of int8 files, one of `IO_TYPES`.
+        tflite_unroll: write every step of recurrent layers out instead of a loop, as MediaPipe needs it.
         new_signature: make it a version of `<name>` although that answers otherwise so far.
     """
 
@@ -57,6 +58,7 @@ class Files:
     tflite_modes: Sequence[str] | None = None
     dynamic_batch: bool = False
     tflite_io: str = "float32"
+    tflite_unroll: bool = False
     new_signature: bool = False
 
     def names(self, artefact: Artefact) -> bool:
@@ -137,7 +139,12 @@ def write_bundle(
         folder.mkdir()
         fresh = stack.enter_context(Worker())  # opens the SavedModel; it starts while the files are written
         tflite = TFLiteWriter(
-            spec, converter, temporary / "tflite", dynamic_batch=files.dynamic_batch, io=files.tflite_io
+            spec,
+            converter,
+            temporary / "tflite",
+            dynamic_batch=files.dynamic_batch,
+            io=files.tflite_io,
+            unroll=files.tflite_unroll,
         )
         plan = dict(plan_files(spec, folder, tflite, files.formats, files.tflite_modes or DEFAULT_MODES))
         if any(artefact.kind == "saved_model" for artefact in plan):
@@ -169,6 +176,7 @@ def write_bundle(
             examples=rows[0]["examples"],
             dynamic_batch=tflite.dynamic_batch,
             tflite_io=files.tflite_io,
+            tflite_unroll=files.tflite_unroll,
         )
         embedded = samples and embed_samples(samples, written, folder, references, fresh)
         if recipe_file is not None:
@@ -249,5 +257,5 @@ def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedd
     """Write assets, README and, last, the card with the hashes of all other files."""
     for name, text in spec.assets.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(readme_text(card), encoding="utf-8")
+    (folder / "README.md").write_text(readme_text(card, spec.assets), encoding="utf-8")
     write_card(folder, {**card, "files": hash_files(folder), "samples": embedded})

@@ -30,6 +30,7 @@ def make_card(
     examples: int,
     dynamic_batch: bool,
     tflite_io: str,
+    tflite_unroll: bool = False,
 ) -> dict[str, Any]:
     """Return a card without its hashes and samples.
 
@@ -40,6 +41,7 @@ def make_card(
         examples: number of examples that the artefacts were compared on.
         dynamic_batch: whether the TFLite files take any batch size.
         tflite_io: type of inputs and outputs of int8 files.
+        tflite_unroll: whether the TFLite files have no loops. Defaults to False.
     """
     return {
         "name": spec.name,
@@ -48,6 +50,7 @@ def make_card(
         "assets": sorted(spec.assets),
         "dynamic_batch": dynamic_batch,
         "tflite_io": tflite_io,
+        "tflite_unroll": tflite_unroll,
         "examples": examples,
         "artefacts": rows,
         "versions": versions(),
@@ -58,12 +61,14 @@ def describe(endpoint: Endpoint) -> dict[str, Any]:
     """Return name, formats, inputs and outputs of an endpoint, as JSON values."""
     function = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)
     outputs = function.get_concrete_function().structured_outputs
+    length = {} if endpoint.phone_length is None else {"phone_length": endpoint.phone_length}
     return {
         "name": endpoint.name,
         "formats": list(endpoint.formats),
         "inputs": {name: _describe_tensor(spec) for name, spec in endpoint.inputs.items()},
         "outputs": {name: _describe_tensor(spec) for name, spec in outputs.items()},
         "derived": list(endpoint.derived),
+        **length,
     }
 
 

@@ -19,6 +19,7 @@ def write_saved_model(
     folder: Path,
     kind: export_mode.Kind = "saved_model",
     resources: Iterable[Any] = (),
+    unroll: bool = False,
 ) -> None:
     """Write endpoints as signatures of a SavedModel.
 
@@ -27,6 +28,7 @@ def write_saved_model(
         folder: where `saved_model.pb` and `variables/` go; made if it is not there.
         kind: what the graph is for: itself, or a conversion to "tflite".
         resources: parts with tables that the endpoints look things up in.
+        unroll: write every step of recurrent layers out instead of a loop. Defaults to False.
 
     Raises:
         RunFailedError: when TensorFlow cannot trace or write an endpoint.
@@ -39,7 +41,7 @@ def write_saved_model(
             # No track(model): it would store every weight twice. What an endpoint uses is found anyway.
             archive.add_endpoint(endpoint.name, endpoint.function, input_signature=signature(endpoint))
         # It traces here. Of tables it says that TensorFlow 1 has no way to write them, which nobody needs.
-        with export_mode.exporting(kind), environment.quiet_logger("tensorflow"):
+        with export_mode.exporting(kind, unroll), environment.quiet_logger("tensorflow"):
             archive.write_out(str(folder), verbose=False)
         graph.trust_own(folder)
     except (TypeError, ValueError, AssertionError, NotImplementedError, tf.errors.OpError) as error:

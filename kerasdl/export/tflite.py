@@ -83,6 +83,7 @@ class TFLiteWriter:
         workspace: folder for the SavedModel that it converts; does not exist yet.
         dynamic_batch: let the files take any batch size; without it they take one example.
         io: type of inputs and outputs of int8 files, one of `IO_TYPES`. Defaults to "float32".
+        unroll: write every step of recurrent layers out instead of a loop. Defaults to False.
     """
 
     def __init__(
@@ -93,19 +94,21 @@ class TFLiteWriter:
         *,
         dynamic_batch: bool,
         io: str = "float32",
+        unroll: bool = False,
     ):
         self._spec = spec
         self._io = io
+        self._unroll = unroll
         self._converter = converter
         endpoints = [endpoint for endpoint in spec.endpoints if "tflite" in endpoint.formats]
-        with export_mode.exporting("tflite"):
+        with export_mode.exporting("tflite", unroll):
             # Calibrating a loop over one example brings TensorFlow's converter down.
             self.dynamic_batch = dynamic_batch or bool(operators.operators_of(endpoints) & operators.LOOPS)
         self._endpoints = [_for_phones(each, None if self.dynamic_batch else 1) for each in endpoints]
         self._source = workspace
 
     def write(self, target: Path, mode: str) -> None:
-        """Write one file: builtin operators only, labels inside.
+        """Write one file: builtin operators only; labels and tokeniser inside.
 
         Raises:
             RunFailedError: when it cannot be converted.
@@ -115,14 +118,14 @@ class TFLiteWriter:
         if mode in INTEGER and bare:
             raise RunFailedError(f"{mode} needs representative samples of {', '.join(bare)}")
         if not self._source.exists():
-            write_saved_model(self._endpoints, self._source, "tflite")
+            write_saved_model(self._endpoints, self._source, "tflite", unroll=self._unroll)
         calibration = self._calibration if mode in INTEGER else None
         self._converter.convert(self._source, target, mode, names, calibration, self._io)
         custom = tflite_file.custom_operators(target)
         if custom:
             target.unlink()
             raise RunFailedError(f"it needs operators that phones do not have ({', '.join(custom)})")
-        tflite_file.embed_labels(target, self._spec.name, self._spec.labels)
+        tflite_file.embed(target, self._spec.name, self._spec.labels, self._spec.assets)
 
     @functools.cached_property
     def _calibration(self) -> dict[str, dict[str, np.ndarray]]:

@@ -1,18 +1,21 @@
 """Reads operators and labels of a .tflite file, and writes metadata into it."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from kerasdl.inference import labels as label_text
+from kerasdl.preprocessing import spellings
 
 _COLOR_SPACES = {1: 2, 3: 1}  # ColorSpaceType by number of channels: GRAYSCALE, RGB
 _IMAGE_PROPERTIES = 2  # ContentProperties
-_NORMALIZATION = 1  # ProcessUnitOptions
-_AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS: one label for each place of the last axis
+_NORMALIZATION, _REGEX = 1, 6  # ProcessUnitOptions
+# AssociatedFileType: TENSOR_AXIS_LABELS (one label for each place of the last axis), VOCABULARY
+_AXIS_LABELS, _VOCABULARY = 2, 5
+_TOKENS = "tokens.txt"
 
 
 def custom_operators(path: Path) -> list[str]:
@@ -22,30 +25,35 @@ def custom_operators(path: Path) -> list[str]:
     return sorted({name.decode() for name in names if name})
 
 
-def embed_labels(path: Path, name: str, labels: Sequence[str]) -> None:
-    """Put the model's name and its labels into a .tflite file, where Android's tools look for them.
+def embed(path: Path, name: str, labels: Sequence[str], assets: Mapping[str, str]) -> None:
+    """Put name, labels and tokeniser into a .tflite file, where Android's tools look for them.
 
-    The standard metadata says which outputs the labels belong to; the labels themselves are a zip archive
-    behind the model, where interpreters do not look.
+    The standard metadata says which inputs and outputs they belong to; labels and tokens themselves are a zip
+    archive behind the model, where interpreters do not look.
 
     Args:
         path: the file, rewritten in place.
         name: the model's name.
         labels: class names in the order of the outputs; may be empty.
+        assets: content of the network's text files by name; a vocabulary among them becomes the tokeniser of
+            an input `ids` (1, length), unless the model has loops, with which MediaPipe takes none.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    delimiters, tokens = (len(model.subgraphs) == 1 and spellings.for_mediapipe(assets)) or ("", "")
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(_metadata(model, name, len(labels)))
+    buffer.data = list(_metadata(model, name, len(labels), delimiters))
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     builder = flatbuffers.Builder(path.stat().st_size)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(builder.Output())
-    if labels:
-        with zipfile.ZipFile(path, "a") as archive:
-            # A ZipInfo has a fixed date, so that equal models give equal files.
-            archive.writestr(zipfile.ZipInfo(label_text.FILE_NAME), label_text.to_text(labels))
+    files = {label_text.FILE_NAME: label_text.to_text(labels) if labels else "", _TOKENS: tokens}
+    for file, text in files.items():
+        if text:
+            with zipfile.ZipFile(path, "a") as archive:
+                # A ZipInfo has a fixed date, so that equal models give equal files.
+                archive.writestr(zipfile.ZipInfo(file), text)
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -58,7 +66,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         return label_text.from_text(archive.read(label_text.FILE_NAME).decode())
 
 
-def _metadata(model: schema.ModelT, name: str, num_labels: int) -> bytes:
+def _metadata(model: schema.ModelT, name: str, num_labels: int, delimiters: str) -> bytes:
     """Build the ModelMetadata of the TFLite metadata schema, whose own package needs an old TensorFlow.
 
     Numbers are the places of the fields in metadata_schema.fbs.
@@ -73,7 +81,8 @@ def _metadata(model: schema.ModelT, name: str, num_labels: int) -> bytes:
             for entry in (*signature.inputs, *signature.outputs)
         }
         inputs = [
-            _tensor(builder, subgraph.tensors[index], names.get(index, ""), 0) for index in subgraph.inputs
+            _tensor(builder, subgraph.tensors[index], names.get(index, ""), 0, delimiters)
+            for index in subgraph.inputs
         ]
         outputs = [
             _tensor(builder, subgraph.tensors[index], names.get(index, ""), num_labels)
@@ -85,26 +94,37 @@ def _metadata(model: schema.ModelT, name: str, num_labels: int) -> bytes:
     fields = {
         0: builder.CreateString(name),
         3: _vector(builder, subgraphs),
-        7: builder.CreateString("1.0.0"),
+        7: builder.CreateString("1.2.1" if delimiters else "1.0.0"),
     }
     builder.Finish(_table(builder, 8, fields), b"M001")
     return bytes(builder.Output())
 
 
-def _tensor(builder: flatbuffers.Builder, tensor: schema.TensorT, name: str, num_labels: int) -> int:
+def _tensor(
+    builder: flatbuffers.Builder, tensor: schema.TensorT, name: str, num_labels: int, delimiters: str = ""
+) -> int:
     # TensorMetadata: 0 name, 3 content, 4 process_units, 6 associated_files
     fields = {0: builder.CreateString(name)}
     if name == "images" and len(tensor.shape) == 4 and tensor.shape[-1] in _COLOR_SPACES:
         fields[3] = _image_content(builder, _COLOR_SPACES[tensor.shape[-1]])
         fields[4] = _vector(builder, [_normalization(builder)])
+    if delimiters and name == "ids" and len(tensor.shape) == 2:
+        # RegexTokenizerOptions: 0 delim_regex_pattern, 1 vocab_file
+        files = _vector(builder, [_associated_file(builder, _TOKENS, _VOCABULARY)])
+        options = _table(builder, 2, {0: builder.CreateString(delimiters), 1: files})
+        fields[4] = _vector(builder, [_union(builder, 2, _REGEX, options)])
     if num_labels and tensor.shape is not None and len(tensor.shape) and tensor.shape[-1] == num_labels:
-        file_name = builder.CreateString(label_text.FILE_NAME)
-        # AssociatedFile: 0 name, 2 type
-        builder.StartObject(4)
-        builder.PrependUOffsetTRelativeSlot(0, file_name, 0)
-        builder.PrependInt8Slot(2, _AXIS_LABELS, 0)
-        fields[6] = _vector(builder, [builder.EndObject()])
+        fields[6] = _vector(builder, [_associated_file(builder, label_text.FILE_NAME, _AXIS_LABELS)])
     return _table(builder, 7, fields)
+
+
+def _associated_file(builder: flatbuffers.Builder, file: str, kind: int) -> int:
+    name = builder.CreateString(file)
+    # AssociatedFile: 0 name, 2 type
+    builder.StartObject(4)
+    builder.PrependUOffsetTRelativeSlot(0, name, 0)
+    builder.PrependInt8Slot(2, kind, 0)
+    return builder.EndObject()
 
 
 def _image_content(builder: flatbuffers.Builder, color_space: int) -> int:

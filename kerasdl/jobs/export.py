@@ -39,6 +39,7 @@ class Settings:
         tflite_modes: some of "float32", "float16", "dynamic", "int8", "int16x8"; None for the first four.
         dynamic_batch: let TFLite files take any batch size; without it they take one example.
         tflite_io: type of inputs and outputs of int8 files: "float32", "uint8" or "int8".
+        tflite_unroll: write every step of recurrent layers out instead of a loop, as MediaPipe needs it.
         embed_samples: keep a few test examples in the card.
         limit: batches of the test split to verify with; None for all.
         new_signature: make it a version of `<name>` although that answers otherwise so far.
@@ -49,6 +50,7 @@ class Settings:
     tflite_modes: Sequence[str] | None = None
     dynamic_batch: bool = False
     tflite_io: str = "float32"
+    tflite_unroll: bool = False
     embed_samples: bool = True
     limit: int | None = None
     new_signature: bool = False
@@ -98,6 +100,7 @@ def export_run(
             tflite_modes=settings.tflite_modes,
             dynamic_batch=settings.dynamic_batch,
             tflite_io=settings.tflite_io,
+            tflite_unroll=settings.tflite_unroll,
             new_signature=settings.new_signature,
         ),
         info={

@@ -132,22 +132,18 @@ class Recurrent(keras.layers.Layer):
     def _scan(self, x, mask, states: list):
         """Loop over steps without a TensorArray, as TFLite's converter takes it."""
         x = tf.transpose(x, (1, 0, 2))  # (T, B, D)
+        valid = None if mask is None else tf.transpose(mask)[:, :, None]  # (T, B, 1)
+        if export_mode.unrolls() and x.shape[0]:
+            return self._written_out(x, valid, states)
         outputs = tf.zeros((x.shape[0] or tf.shape(x)[0], tf.shape(x)[1], self.units), x.dtype)
-        num_steps, valid = tf.shape(x)[0], None
-        if mask is not None:
-            valid = tf.transpose(mask)[:, :, None]  # (T, B, 1)
-            num_steps = tf.reduce_max(
-                tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-            )  # what follows is padding
+        num_steps = tf.shape(x)[0]
+        if mask is not None:  # what follows is padding
+            num_steps = tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=1))
 
         def body(number, outputs, *states):
             t = num_steps - 1 - number if self.backwards else number
-            output, after = self.step(tf.gather(x, t), states)
-            if valid is not None:
-                here = tf.gather(valid, t)
-                output = tf.where(here, output, tf.zeros_like(output))
-                # Not by products: an integer file would round the state at each step of padding.
-                after = [tf.where(here, new, old) for new, old in zip(after, states, strict=True)]
+            here = None if valid is None else tf.gather(valid, t)
+            output, after = self._masked_step(tf.gather(x, t), here, states)
             return (number + 1, tf.tensor_scatter_nd_update(outputs, [[t]], output[None]), *after)
 
         batch = tf.TensorShape((x.shape[1], self.units))
@@ -162,6 +158,24 @@ class Recurrent(keras.layers.Layer):
             ),
         )
         return tf.transpose(found[1], (1, 0, 2)), list(found[2:])
+
+    def _written_out(self, x, valid, states: list):
+        """Write every step out, where no loop may be."""
+        xs = tf.unstack(x)  # T times (B, D)
+        here = [None] * len(xs) if valid is None else tf.unstack(valid)
+        outputs = [None] * len(xs)
+        for t in reversed(range(len(xs))) if self.backwards else range(len(xs)):
+            outputs[t], states = self._masked_step(xs[t], here[t], states)
+        return tf.stack(outputs, axis=1), states
+
+    def _masked_step(self, x, here, states: Sequence):
+        """Return output and states of a step: 0 and those before where `here` (B, 1) is False."""
+        output, after = self.step(x, states)
+        if here is None:
+            return output, after
+        # Not by products: an integer file would round the state at each step of padding.
+        after = [tf.where(here, new, old) for new, old in zip(after, states, strict=True)]
+        return tf.where(here, output, tf.zeros_like(output)), after
 
     def _operator(self, x, mask, states: list):
         """Call one operator that ONNX has for all steps: a placeholder, which the export writer replaces."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasdl.errors import UsageError
 from kerasdl.layers.config import config_of
-from kerasdl.preprocessing import words
+from kerasdl.preprocessing import spellings, words
 from kerasdl.preprocessing.preprocessing import Preprocessing
 
 _BATCH_SIZE = 512
@@ -31,6 +31,8 @@ class SequencePreprocessing(Preprocessing):
         standardize: "lower_and_strip_punctuation", "lower" (of the letters A to Z), "strip_punctuation" or
             "none". Defaults to "lower_and_strip_punctuation".
         vocabulary: words from number 2 on, found by `fit`. Defaults to (): to be found.
+        spellings: how words are written in the training texts besides plain cases ("don't"), found by `fit`,
+            for tokenisers of phones. Defaults to ().
         **kwargs: arguments of `keras.Layer`.
 
     Raises:
@@ -42,7 +44,7 @@ class SequencePreprocessing(Preprocessing):
         (B, H, W * C), float, 0..1; or (B, T, D), float.
     """
 
-    OF_WEIGHTS: ClassVar = ("max_length", "standardize", "vocabulary")
+    OF_WEIGHTS: ClassVar = ("max_length", "standardize", "vocabulary", "spellings")
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class SequencePreprocessing(Preprocessing):
             "lower_and_strip_punctuation", "lower", "strip_punctuation", "none"
         ] = "lower_and_strip_punctuation",
         vocabulary: tuple[str, ...] = (),
+        spellings: tuple[str, ...] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,6 +68,7 @@ class SequencePreprocessing(Preprocessing):
         self.max_length = max_length
         self.standardize = standardize
         self.vocabulary = tuple(vocabulary)
+        self.spellings = tuple(spellings)
         self._numbers = self._vectorization() if vocabulary else None
 
     @property
@@ -102,6 +106,7 @@ class SequencePreprocessing(Preprocessing):
         if not self.vocabulary:
             raise UsageError("The training texts hold no word. Look at the file, and at --standardize.")
         self._numbers = self._vectorization()
+        self.spellings = spellings.find(texts, self.vocabulary, self.standardize, self.max_tokens)
 
     def build(self, input_shape):
         """Make nothing: the tables are there already."""
@@ -136,6 +141,7 @@ class SequencePreprocessing(Preprocessing):
         return {
             words.VOCABULARY: words.to_text(self.vocabulary),
             words.SETTINGS: json.dumps(settings, indent=2) + "\n",
+            spellings.FILE: "".join(f"{form}\n" for form in self.spellings),
         }
 
     def compute_output_spec(self, inputs):
@@ -147,7 +153,7 @@ class SequencePreprocessing(Preprocessing):
         return keras.KerasTensor(shape, "int32" if "int" in inputs.dtype else self.compute_dtype)
 
     def get_config(self):
-        names = ("max_tokens", "max_length", "standardize", "vocabulary")
+        names = ("max_tokens", "max_length", "standardize", "vocabulary", "spellings")
         return {**super().get_config(), **config_of(self, *names)}
 
     def _vectorization(self) -> keras.layers.TextVectorization:

@@ -5,7 +5,7 @@ out ASCII punctuation, and splits at ASCII white space.
 """
 
 import json
-import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -15,8 +15,9 @@ SETTINGS = "tokenizer.json"
 
 UNKNOWN = 1  # number of every word that is not in the vocabulary
 
-_SPECIAL = ("<PAD>", "<UNKNOWN>")
-_PUNCTUATION = re.compile(rb'[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\']')
+#: Numbers 0 and 1.
+SPECIAL = ("<PAD>", "<UNKNOWN>")
+_PUNCTUATION = string.punctuation.encode()
 
 
 class Tokenizer:
@@ -29,10 +30,9 @@ class Tokenizer:
     def __init__(self, assets: Mapping[str, str]):
         settings = json.loads(assets[SETTINGS])
         self.max_length: int = settings["max_length"]
-        self._lower = "lower" in settings["standardize"]
-        self._strip = "strip_punctuation" in settings["standardize"]
-        words = assets[VOCABULARY].removesuffix("\n").split("\n")
-        self._numbers = {word.encode(): number for number, word in enumerate(words) if number > 1}
+        self._standardize: str = settings["standardize"]
+        words = enumerate(lines(assets[VOCABULARY]))
+        self._numbers = {word.encode(): number for number, word in words if number > 1}
 
     def rows(self, texts: Iterable[str | bytes]) -> list[np.ndarray]:
         """Return the numbers of the words of each text, int32 (length,)."""
@@ -53,24 +53,36 @@ class Tokenizer:
         found: list[tuple[str, int | None]] = []
         count = 0
         for written in (text.encode() if isinstance(text, str) else bytes(text)).split():
-            word = self._standardized(written)
+            word = standardized(written, self._standardize)
             read = bool(word) and count < self.max_length
             count += read
             found.append((written.decode(errors="replace"), self._number(word) if read else None))
         return found
 
     def _row(self, text: bytes) -> np.ndarray:
-        words = self._standardized(text).split()[: self.max_length]
+        words = standardized(text, self._standardize).split()[: self.max_length]
         return np.array([self._number(word) for word in words], np.int32)
-
-    def _standardized(self, text: bytes) -> bytes:
-        text = text.lower() if self._lower else text
-        return _PUNCTUATION.sub(b"", text) if self._strip else text
 
     def _number(self, word: bytes) -> int:
         return self._numbers.get(word, UNKNOWN)
 
 
+def standardized(text: bytes, standardize: str) -> bytes:
+    """Return a text as Keras has it before it splits it.
+
+    Args:
+        text: UTF-8.
+        standardize: "lower_and_strip_punctuation", "lower", "strip_punctuation" or "none".
+    """
+    text = text.lower() if "lower" in standardize else text
+    return text.translate(None, _PUNCTUATION) if "strip_punctuation" in standardize else text
+
+
 def to_text(vocabulary: Sequence[str]) -> str:
     """Return the content of `vocab.txt`: the word of number n is line n, counted from 0."""
-    return "".join(f"{word}\n" for word in (*_SPECIAL, *vocabulary))
+    return "".join(f"{word}\n" for word in (*SPECIAL, *vocabulary))
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of a text file of a bundle: words may hold what `str.splitlines` takes for an end."""
+    return text.removesuffix("\n").split("\n") if text else []

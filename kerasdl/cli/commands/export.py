@@ -24,6 +24,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
         "--dynamic-batch", action="store_true", help="write TFLite files that take any batch size"
     )
     parser.add_argument(
+        "--tflite-unroll", action="store_true",
+        help="write each step of recurrent layers out, without a loop: larger and slower TFLite files, which "
+        "MediaPipe Tasks takes",
+    )  # fmt: skip
+    parser.add_argument(
         "--calibrate", action="store_true",
         help="first calibrate the run's probabilities on the validation split, for a run trained without "
         "--calibrate; the run keeps the result",
@@ -62,6 +67,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
             tflite_modes=modes,
             dynamic_batch=values.dynamic_batch,
             tflite_io=values.tflite_io,
+            tflite_unroll=values.tflite_unroll,
             embed_samples=values.embed_samples,
             new_signature=values.new_signature,
         )

@@ -54,8 +54,7 @@ echo '{{"signature_name": "{endpoint}", "inputs": {{"{input}": [{{"b64": "'$(bas
 TFLITE = """
 ## LiteRT (TFLite)
 
-{takes}, with the same values as everywhere (pixels: 0 to 255).
-Labels are inside the files too: `labels.txt` in a zip archive at their end. All modes are used alike.
+{takes}.{labels} All modes are used alike.
 
 Python (`pip install ai-edge-litert`):
 
@@ -109,13 +108,12 @@ console.log(outputs['{output}'].toTypedArray());
 
 KOTLIN_INPUT = """\
 inputs["{name}"] = model.createInputBuffer("{name}")
-inputs.getValue("{name}").write{type}({type}Array({count}))  // your own"""
+inputs.getValue("{name}").write{type}({value})"""
 
 SWIFT_INPUT = """\
-let {name}Values = [{type}](repeating: 0, count: {count})  // your own
-let {name} = {name}Values.withUnsafeBufferPointer {{ Data(buffer: $0) }}"""
+let {name} = {value}.withUnsafeBufferPointer {{ Data(buffer: $0) }}"""
 
-LITERT_JS_INPUT = "  {name}: new Tensor(new {type}({count}), {shape}),  // your own"
+LITERT_JS_INPUT = "  {name}: new Tensor({value}, {shape}),"
 
 ONNX = """
 ## ONNX: `{file}`
@@ -146,4 +144,4 @@ console.log(outputs['{output}'].data);
 ```
 """
 
-ONNX_JS_INPUT = "  {name}: new ort.Tensor('{dtype}', new {type}({count}), {shape}),  // your own"
+ONNX_JS_INPUT = "  {name}: new ort.Tensor('{dtype}', {value}, {shape}),"

@@ -2,36 +2,47 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from kerasdl.export.readme import templates
 from kerasdl.export.readme.choice import choice_text
 from kerasdl.export.readme.pictures import picture_text
 from kerasdl.export.readme.steps import steps_text
+from kerasdl.export.readme.texts import INPUT, VALUES, has_words, text_part
 from kerasdl.inference.endpoint import figure_of
 
-#: How languages call the types of inputs.
-_JAVASCRIPT = {
-    "uint8": "Uint8Array",
-    "int32": "Int32Array",
-    "int64": "BigInt64Array",
-    "float32": "Float32Array",
+#: How languages call the types of inputs, and write an array of zeros.
+_TYPES = {
+    "javascript": {
+        "uint8": "Uint8Array",
+        "int32": "Int32Array",
+        "int64": "BigInt64Array",
+        "float32": "Float32Array",
+    },
+    "kotlin": {"float32": "Float", "int32": "Int", "int64": "Long"},
+    "swift": {"float32": "Float32", "int32": "Int32", "int64": "Int64"},
 }
-_KOTLIN = {"float32": "Float", "int32": "Int", "int64": "Long"}
-_SWIFT = {"float32": "Float32", "int32": "Int32", "int64": "Int64"}
+_ZEROS = {
+    "javascript": "new {type}({count})",
+    "kotlin": "{type}Array({count})",
+    "swift": "[{type}](repeating: 0, count: {count})",
+}
 
 Fields = Mapping[str, Any]
 
 
-def readme_text(card: Fields) -> str:
+def readme_text(card: Fields, assets: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the README of a bundle.
 
     Args:
         card: content of `card.json`.
+        assets: content of the bundle's text files by name. Defaults to none.
     """
+    own = {INPUT: VALUES} if has_words(card, assets) else {}
     rows = [row for row in card["artefacts"] if "error" not in row]
     endpoints = {endpoint["name"]: endpoint for endpoint in card["endpoints"]}
-    parts = [_head(card, rows), picture_text(card), steps_text(card)]
+    parts = [_head(card, rows), picture_text(card), text_part(card, assets), steps_text(card)]
     shown = set()  # one section for all TFLite files
     for row in rows:
         kind = row["kind"] if row["kind"] in ("saved_model", "onnx") else "tflite"
@@ -39,7 +50,7 @@ def readme_text(card: Fields) -> str:
             continue
         shown.add(kind)
         write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}[kind]
-        parts.append(write(card, row["file"], endpoints[row["endpoint"]]))
+        parts.append(write(card, row["file"], endpoints[row["endpoint"]], own))
     return "".join(parts)
 
 
@@ -84,25 +95,25 @@ def _describe(endpoint: Fields) -> str:
     return f"- `{endpoint['name']}` ({', '.join(endpoint['formats'])}) takes {', '.join(inputs)}."
 
 
-def _saved_model(card: Fields, file: str, endpoint: Fields) -> str:
+def _saved_model(card: Fields, file: str, endpoint: Fields, own: Fields) -> str:
     encoded = [
         templates.CURL_BYTES.format(name=card["name"], endpoint=other["name"], input=key)
         for other in card["endpoints"]
         for key, spec in other["inputs"].items()
         if spec["dtype"] == "string" and key.endswith("_bytes")
     ]
-    zeros = {key: _zeros(spec["shape"]) for key, spec in endpoint["inputs"].items()}
+    values = {key: _nested(endpoint, spec) for key, spec in endpoint["inputs"].items()}
     return templates.SAVED_MODEL.format(
         name=card["name"],
         endpoint=endpoint["name"],
-        arrays=_arrays(endpoint["inputs"]),
+        arrays=_arrays(endpoint, own),
         tensors=", ".join(f"{key}=tf.constant({key})" for key in endpoint["inputs"]),
-        inputs=", ".join(f'"{key}": {value}' for key, value in zeros.items()),
+        inputs=", ".join(f'"{key}": {value}' for key, value in values.items()),
         encoded="".join(encoded),
     )
 
 
-def _tflite(card: Fields, file: str, endpoint: Fields) -> str:
+def _tflite(card: Fields, file: str, endpoint: Fields, own: Fields) -> str:
     io = card.get("tflite_io", "float32")
     whole = io if file.endswith(".int8.tflite") else "float32"
     inputs = {
@@ -110,22 +121,27 @@ def _tflite(card: Fields, file: str, endpoint: Fields) -> str:
         for key, spec in endpoint["inputs"].items()
     }
     dtypes = ", ".join(f"`{key}` is {spec['dtype']}" for key, spec in inputs.items())
+    batch = "Any batch size" if card["dynamic_batch"] else "One example a call"
+    pixels = ", with the same values as everywhere (pixels: 0 to 255)" * ("images" in inputs)
+    labels = "\nLabels are inside the files too: `labels.txt` in a zip archive at their end."
+    endpoint = {**endpoint, "inputs": inputs}
     return templates.TFLITE.format(
-        takes=f"{'Any batch size' if card['dynamic_batch'] else 'One example a call'}; {dtypes}{_whole(io)}",
+        takes=f"{batch}; {dtypes}{_whole(io)}{pixels}",
+        labels=labels * bool(card["labels"]),
         file=file,
         stem=file.removesuffix(".tflite"),
         endpoint=endpoint["name"],
-        arrays=_arrays(inputs),
+        arrays=_arrays(endpoint, own),
         keywords=", ".join(f"{key}={key}" for key in inputs),
-        kotlin_inputs=_lines(templates.KOTLIN_INPUT, inputs, _KOTLIN),
+        kotlin_inputs=_lines(templates.KOTLIN_INPUT, endpoint, "kotlin", own),
         kotlin_outputs="\n".join(
             f'    "{key}" to model.createOutputBuffer("{key}"),'
             for key in endpoint["outputs"]
             if key not in endpoint.get("derived", ())
         ),
-        swift_inputs=_lines(templates.SWIFT_INPUT, inputs, _SWIFT),
+        swift_inputs=_lines(templates.SWIFT_INPUT, endpoint, "swift", own),
         swift_map=", ".join(f'"{key}": {key}' for key in inputs),
-        js_inputs=_lines(templates.LITERT_JS_INPUT, inputs, _JAVASCRIPT),
+        js_inputs=_lines(templates.LITERT_JS_INPUT, endpoint, "javascript", own),
         output=_main_output(endpoint),
     )
 
@@ -139,12 +155,12 @@ def _whole(io: str) -> str:
     )
 
 
-def _onnx(card: Fields, file: str, endpoint: Fields) -> str:
+def _onnx(card: Fields, file: str, endpoint: Fields, own: Fields) -> str:
     return templates.ONNX.format(
         file=file,
-        arrays=_arrays(endpoint["inputs"]),
+        arrays=_arrays(endpoint, own),
         feed=", ".join(f'"{key}": {key}' for key in endpoint["inputs"]),
-        js_inputs=_lines(templates.ONNX_JS_INPUT, endpoint["inputs"], _JAVASCRIPT),
+        js_inputs=_lines(templates.ONNX_JS_INPUT, endpoint, "javascript", own),
         output=_main_output(endpoint),
     )
 
@@ -155,36 +171,39 @@ def _main_output(endpoint: Fields) -> str:
     return next((name for name in names if endpoint["outputs"][name]["dtype"].startswith("float")), names[0])
 
 
-def _lines(template: str, inputs: Fields, types: Mapping[str, str]) -> str:
+def _lines(template: str, endpoint: Fields, language: str, own: Fields) -> str:
     """Fill a line for each input."""
-    return "\n".join(
-        template.format(
-            name=key,
-            dtype=spec["dtype"],
-            type=types[spec["dtype"]],
-            count=math.prod(_filled(spec["shape"])),
-            shape=_filled(spec["shape"]),
-        )
-        for key, spec in inputs.items()
-    )
-
-
-def _arrays(inputs: Fields) -> str:
-    """Return lines of Python that make an example of each input."""
     lines = []
-    for key, spec in inputs.items():
-        shape = tuple(_filled(spec["shape"]))
-        value = (
-            f'np.full({shape}, "")' if spec["dtype"] == "string" else f"np.zeros({shape}, np.{spec['dtype']})"
+    for key, spec in endpoint["inputs"].items():
+        shape, kind = _filled(endpoint, spec), _TYPES[language][spec["dtype"]]
+        zeros = _ZEROS[language].format(type=kind, count=math.prod(shape))
+        value = own.get(key, {}).get(language)
+        comment = "" if value else "  // your own"
+        lines.append(
+            template.format(name=key, dtype=spec["dtype"], type=kind, shape=shape, value=value or zeros)
+            + comment
         )
-        lines.append(f"{key} = {value}  # your own")
     return "\n".join(lines)
 
 
-def _filled(shape: Sequence[int | None]) -> list[int]:
-    return [size or 1 for size in shape]
+def _arrays(endpoint: Fields, own: Fields) -> str:
+    """Return lines of Python that make an example of each input."""
+    lines = []
+    for key, spec in endpoint["inputs"].items():
+        shape = tuple(_filled(endpoint, spec))
+        is_text = spec["dtype"] == "string"
+        value = f'np.full({shape}, "some text")' if is_text else f"np.zeros({shape}, np.{spec['dtype']})"
+        lines.append(f"{key} = {own[key]['python']}" if key in own else f"{key} = {value}  # your own")
+    return "\n".join(lines)
 
 
-def _zeros(shape: Sequence[int | None]) -> str:
-    """Return the Python that makes nested lists of zeros."""
-    return f"np.zeros({tuple(_filled(shape))}, int).tolist()"
+def _filled(endpoint: Fields, spec: Fields) -> list[int]:
+    """Return the shape of one example, as long as phones take it where it may have any length."""
+    first, *others = spec["shape"]
+    return [first or 1, *(size or endpoint.get("phone_length") or 1 for size in others)]
+
+
+def _nested(endpoint: Fields, spec: Fields) -> str:
+    """Return the Python that makes nested lists of zeros, or of texts."""
+    filled = '"some text"' if spec["dtype"] == "string" else "0"
+    return f"np.full({tuple(_filled(endpoint, spec))}, {filled}).tolist()"
