@@ -228,15 +228,15 @@ def _verify_artefacts(
             predictor = artefact.open(folder, worker)
             verify.check_interface(predictor, artefact, references.endpoints)
             figures, wrong = verify.compare(predictor, artefact, references)
-            if wrong and artefact.kind in INTEGER and not asked.names(artefact):
-                refused[artefact.file] = f"it is not the same network: {'; '.join(wrong)}"
-                (folder / artefact.file).unlink()
-                continue
             row |= figures
             if predictor.kind == "tflite":
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)
         except RunFailedError as error:
             wrong = [str(error)]
+        if wrong and artefact.kind in INTEGER and not asked.names(artefact):
+            refused[artefact.file] = f"it is not the same network: {'; '.join(wrong)}"
+            (folder / artefact.file).unlink()
+            continue
         problems += [f"{artefact.file}: {problem}" for problem in wrong]
         rows.append(row)
     if problems or not rows:
