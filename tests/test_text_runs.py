@@ -27,8 +27,9 @@ def place(request, tmp_path_factory):
     """A folder with a finished run and its bundle."""
     folder = tmp_path_factory.mktemp(request.param)
     with contextlib.chdir(folder):
-        assert main(["train", *KINDS[request.param], *SMALL, "--epochs", "12", "--name", "small"]) == 0
-    return folder, KINDS[request.param]
+        assert main(["train", *KINDS[request.param], *SMALL, "--epochs", "12"]) == 0
+    pipeline = KINDS[request.param][0]
+    return folder, KINDS[request.param], f"runs/{pipeline}/1", f"exported/{pipeline}/1"
 
 
 @pytest.fixture(autouse=True)
@@ -37,11 +38,11 @@ def there(place, monkeypatch):
 
 
 def card(place):
-    return json.loads((place[0] / "exported/small/1/card.json").read_text())
+    return json.loads((place[0] / place[3] / "card.json").read_text())
 
 
 def test_order_is_learned_and_every_file_is_verified(place):
-    metrics = json.loads((place[0] / "runs/small/1/metrics.json").read_text())["test"]
+    metrics = json.loads((place[0] / place[2] / "metrics.json").read_text())["test"]
     assert metrics["accuracy"] > 0.9 > metrics["baselines"]["NB-SVM with pairs of words"]["accuracy"]
     rows = {row["kind"]: row for row in card(place)["artefacts"]}
     assert set(rows) == {"saved_model", "float32", "float16", "dynamic", "int8", "onnx"}
@@ -58,44 +59,35 @@ def test_every_file_answers_a_text_as_the_run_does(place):
          "caf\u00e9 \U0001f600 \u0627\u0644 \x00 ?!", "good " * 500_000],
         object,
     )  # fmt: skip
-    expected = kerasdl.load("runs/small/1").predict(texts)["probabilities"]
+    expected = kerasdl.load(place[2]).predict(texts)["probabilities"]
     assert np.isfinite(expected).all()
     for row in card(place)["artefacts"]:
         if "error" in row or row["kind"] in ("int8", "dynamic", "float16"):
             continue
-        path = "exported/small/1" + ("" if row["kind"] == "saved_model" else f"/{row['file']}")
+        path = place[3] + ("" if row["kind"] == "saved_model" else f"/{row['file']}")
         found = kerasdl.load(path).predict(texts)["probabilities"]
         np.testing.assert_allclose(found, expected, atol=1e-5)
         np.testing.assert_allclose(
             kerasdl.load(path).predict(texts[:1])["probabilities"], expected[:1], atol=1e-5
         )
-    assert main(["verify", "exported/small/1"]) == 0
+    assert main(["verify", place[3]]) == 0
 
 
 def test_a_run_that_was_stopped_resumes_exactly(place, tmp_path):
-    common = [
-        *place[1],
-        *SMALL,
-        "--no-export",
-        "--schedule",
-        "constant",
-        "--runs-dir",
-        str(tmp_path),
-        "--name",
-    ]
-    assert main(["train", *common, "whole", "--epochs", "3"]) == 0
-    assert main(["train", *common, "part", "--epochs", "1"]) == 0
-    assert main(["train", "--resume", str(tmp_path / "part/1"), "--epochs", "3", "--no-export"]) == 0
-    whole, part = (rows_of(tmp_path / name / "1/history.csv") for name in ("whole", "part"))
+    common = ["train", *place[1], *SMALL, "--no-export", "--schedule", "constant", "--runs-dir"]
+    assert main([*common, str(tmp_path / "whole"), "--epochs", "3"]) == 0
+    assert main([*common, str(tmp_path / "part"), "--epochs", "1"]) == 0
+    run = tmp_path / "part" / place[1][0] / "1"
+    assert main(["train", "--resume", str(run), "--epochs", "3", "--no-export"]) == 0
+    whole, part = (rows_of(tmp_path / name / place[1][0] / "1/history.csv") for name in ("whole", "part"))
     assert len(whole) == 3 and whole == part
 
 
 def test_two_replicas_give_the_losses_of_one(place, tmp_path):
-    command = ["train", *place[1], *SMALL, "--epochs", "2", "--no-export", "--optimizer", "sgd", "--runs-dir",
-               str(tmp_path), "--name"]  # fmt: skip
-    for strategy in ("none", "cpu:2"):
-        assert main([*command, strategy.replace(":", ""), "--strategy", strategy]) == 0
-    one, two = (rows_of(tmp_path / name / "1/history.csv") for name in ("none", "cpu2"))
+    command = ["train", *place[1], *SMALL, "--epochs", "2", "--no-export", "--optimizer", "sgd"]
+    for name, strategy in (("one", "none"), ("two", "cpu:2")):
+        assert main([*command, "--runs-dir", str(tmp_path / name), "--strategy", strategy]) == 0
+    one, two = (rows_of(tmp_path / name / place[1][0] / "1/history.csv") for name in ("one", "two"))
     for left, right in zip(one, two, strict=True):
         for name in ("loss", "val_loss"):
             assert float(left[name]) == pytest.approx(float(right[name]), rel=1e-4)
