@@ -163,20 +163,28 @@ def test_the_readme_of_texts_speaks_of_texts():
 
 @pytest.mark.parametrize(("kind", "modes"), [("int8", None), ("int8", ("int8",)), ("float16", None)])
 def test_integer_files_that_nobody_asked_for_are_left_out(tmp_path, monkeypatch, kind, modes):
-    (tmp_path / "x").write_bytes(b"x")
+    for name in "xy":
+        (tmp_path / name).write_bytes(b"x")
     monkeypatch.setattr(Artefact, "open", lambda *_: types.SimpleNamespace(kind="onnx"))
     monkeypatch.setattr(verify, "check_interface", lambda *_: None)
-    monkeypatch.setattr(verify, "compare", lambda *_: ({}, ["drop is 1"]))
+    monkeypatch.setattr(
+        verify, "compare", lambda _, artefact, __: ({}, ["drop is 1"] if artefact.file == "x" else [])
+    )
 
     references = types.SimpleNamespace(endpoints=())
 
     def run():
         files = bundle.Files(tflite_modes=modes)
-        return bundle._verify_artefacts([Artefact("x", kind, ("run",))], tmp_path, references, None, files)
+        written = [Artefact("x", kind, ("run",)), Artefact("y", "onnx", ("run",))]
+        return bundle._verify_artefacts(written, tmp_path, references, None, files)
 
     if kind == "int8" and modes is None:
         rows, refused = run()
-        assert rows == [] and "drop is 1" in refused["x"] and not (tmp_path / "x").exists()
+        assert (
+            [row["file"] for row in rows] == ["y"]
+            and "drop is 1" in refused["x"]
+            and not (tmp_path / "x").exists()
+        )
     else:
         with pytest.raises(RunFailedError, match="drop is 1"):
             run()

@@ -26,7 +26,7 @@ from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import DEFAULT_MODES, INTEGER, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import References
 from kerasdl.files import hash_files, naming_full_disks
-from kerasdl.inference.endpoint import ALL_FORMATS, Endpoint
+from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
 
@@ -150,13 +150,6 @@ def write_bundle(
         if any(artefact.kind == "saved_model" for artefact in plan):
             fresh.start()
         errors = write_files(plan)
-        refused = {
-            artefact.file
-            for artefact in plan
-            if artefact.file in errors
-            and _is_expendable(artefact, spec.endpoints)
-            and not files.names(artefact)
-        }
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
@@ -164,10 +157,9 @@ def write_bundle(
         errors |= others
         _check_whole(plan, errors, files)
         written = [artefact for artefact in written if artefact.file not in others]
-        refused |= {
-            artefact.file
-            for artefact in plan
-            if artefact.file in others and _is_expendable(artefact, spec.endpoints)
+        # A state loses more at each of many steps: a recurrent network can do without integer files.
+        refused = {
+            one.file for one in plan if one.file in errors and one.kind in INTEGER and tflite.recurrent
         }
         card = make_card(
             spec,
@@ -246,11 +238,6 @@ def _verify_artefacts(
         )
         raise RunFailedError("\n".join([*problems, advice]))
     return rows, refused
-
-
-def _is_expendable(artefact: Artefact, endpoints: Sequence[Endpoint]) -> bool:
-    """Tell whether the network can do without a file."""
-    return any(artefact.kind in one.expendable for one in endpoints if one.name in artefact.endpoints)
 
 
 def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedded: Mapping | None) -> None:

@@ -74,6 +74,7 @@ class TFLiteWriter:
     """Writes one network in several modes; what they have in common is traced once.
 
     Attributes:
+        recurrent: whether the network goes through the steps of sequences.
         dynamic_batch: whether the files take any batch size: where that is asked for, and where a network has
             loops.
 
@@ -101,9 +102,10 @@ class TFLiteWriter:
         self._unroll = unroll
         self._converter = converter
         endpoints = [endpoint for endpoint in spec.endpoints if "tflite" in endpoint.formats]
-        with export_mode.exporting("tflite", unroll):
-            # Calibrating a loop over one example brings TensorFlow's converter down.
-            self.dynamic_batch = dynamic_batch or bool(operators.operators_of(endpoints) & operators.LOOPS)
+        with export_mode.exporting("tflite"):
+            self.recurrent = bool(operators.operators_of(endpoints) & operators.LOOPS)
+        # Calibrating a loop over one example brings TensorFlow's converter down.
+        self.dynamic_batch = dynamic_batch or (self.recurrent and not unroll)
         self._endpoints = [_for_phones(each, None if self.dynamic_batch else 1) for each in endpoints]
         self._source = workspace
 

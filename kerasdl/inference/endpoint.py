@@ -129,8 +129,6 @@ class Endpoint:
             endpoint is checked on the examples that a bundle holds alone.
         probe: takes a function that calls this endpoint of a file, and the features of a batch; returns
             figures that one call does not show, such as of many steps. `tolerances` may limit them.
-        expendable: kinds of files that the network can do without: where they cannot be converted, or are not
-            the same network, and were not asked for by name, that is no failure.
         derived: outputs that follow from the others. TFLite files leave them out, as MediaPipe's classifiers
             take scores alone; `kerasdl.load` works them out.
     """
@@ -149,7 +147,6 @@ class Endpoint:
     example: str = ""
     asks_network: bool = False
     probe: Callable[[Callable[[Arrays], Arrays], Tree], Mapping[str, float]] | None = None
-    expendable: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
     phone_length: int | None = None
 

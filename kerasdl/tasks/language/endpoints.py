@@ -16,9 +16,6 @@ from kerasdl.tasks.language.streaming import NEXT, STEP, Step, against_full_pass
 if TYPE_CHECKING:
     import keras
 
-# Files of whole numbers, whose recurrent states lose more at each step: verification decides.
-_EXPENDABLE = ("int8", "int16x8")
-
 
 def endpoints(network: "keras.Model | None") -> tuple[Endpoint, ...]:
     """Return `serving_default` (ids to logits) and, for networks that can, `step`.
@@ -39,7 +36,6 @@ def endpoints(network: "keras.Model | None") -> tuple[Endpoint, ...]:
         compare=figures.compare,
         tolerances=figures.tolerances,
         judge=judge,
-        expendable=_EXPENDABLE,
     )
     if network is not None and not isinstance(network, StreamingNetwork):
         return (whole,)
@@ -95,5 +91,4 @@ def _step(network: "StreamingNetwork | None") -> Endpoint:
         compare=figures.compare,
         tolerances=figures.tolerances_of_steps,
         probe=probe,
-        expendable=_EXPENDABLE,
     )
