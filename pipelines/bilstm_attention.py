@@ -1,6 +1,6 @@
-"""Bidirectional LSTM with attention, on IMDB.
+"""A bidirectional LSTM with attention over the words, on IMDB.
 
-kerasdl train bilstm_attention
+kerasdl train bilstm_attention --data imdb_reviews
 kerasdl train bilstm_attention --data phrases
 kerasdl train bilstm_attention --data digits
 """
@@ -11,19 +11,20 @@ RECIPE = Recipe(
     model=Config(
         RecurrentNetwork,
         cell="lstm",
-        units=64,
-        embedding_size=64,
-        bidirectional=True,
         pooling="attention",
+        num_pairs=2**17,
+        units=64,
+        bidirectional=True,
+        embedding_size=64,
         embedding_mean=True,
         hide_words=0.2,
         embedding_dropout=0.5,
-        dropout=0.3,
+        dropout=0.5,
     ),
     data=Tfds(name="imdb_reviews"),
     task=Classification(),
-    preprocessing=Config(SequencePreprocessing, max_length=600),
-    epochs=6,
+    preprocessing=Config(SequencePreprocessing, max_length=400),
+    epochs=4,
     min_steps=2000,
     min_steps_per_epoch=10,
     batch_size=64,

@@ -1,6 +1,6 @@
-"""LSTM with pooling over time, on IMDB.
+"""A bidirectional LSTM with pooling over time, on IMDB.
 
-kerasdl train lstm
+kerasdl train lstm --data imdb_reviews
 kerasdl train lstm --data phrases
 kerasdl train lstm --data digits
 """
@@ -11,17 +11,19 @@ RECIPE = Recipe(
     model=Config(
         RecurrentNetwork,
         cell="lstm",
+        pooling="mean_max",
         units=64,
+        bidirectional=True,
         embedding_size=64,
         embedding_mean=True,
         hide_words=0.2,
         embedding_dropout=0.5,
-        dropout=0.3,
+        dropout=0.5,
     ),
     data=Tfds(name="imdb_reviews"),
     task=Classification(),
-    preprocessing=Config(SequencePreprocessing, max_length=600),
-    epochs=6,
+    preprocessing=Config(SequencePreprocessing, max_length=400),
+    epochs=4,
     min_steps=2000,
     min_steps_per_epoch=10,
     batch_size=64,
