@@ -13,6 +13,7 @@ from kerasdl.data.batches import training_batches
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.images.folder import ImageFolder
 from kerasdl.data.ragged import RaggedSplit
+from kerasdl.data.series import table as series_table
 from kerasdl.data.text.folder import TextFolder
 from kerasdl.data.text.phrases import Phrases
 from kerasdl.data.text.table import TextTable
@@ -190,3 +191,10 @@ def test_linear_classifiers_stand_beside_a_network_of_texts():
         f"{accuracy['NB-SVM with pairs of words']:.1%} of the same texts."
     ]
     assert verdicts.verdicts({**full, "accuracy_interval": [0.8, 0.9]}) == []
+
+
+def test_a_text_may_be_a_book_beside_a_series(tmp_path):
+    (tmp_path / "x.csv").write_text("time,load\n" + "".join(f"2024-01-{d:02},{d}\n" for d in range(1, 9)))
+    series_table.read(tmp_path / "x.csv")  # whose cells are short
+    (tmp_path / "y.csv").write_text(table(rows=[*ROWS, ("word " * 30_000, "pos")]), encoding="utf-8")
+    assert max(len(text) for text, _ in everything(TextTable(path=str(tmp_path / "y.csv")).load())) > 10**5

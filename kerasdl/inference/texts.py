@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasdl.data.text import reading, table
+from kerasdl.data import encodings
+from kerasdl.data.text import table
 from kerasdl.errors import UsageError
 from kerasdl.inference.endpoint import Example
 
@@ -18,7 +19,7 @@ _LONGEST_NAME = 255  # characters of what may be meant as a path
 def read_text(text: str) -> np.ndarray:
     """Return a text as an example; what the command line could not decode is read like a file."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        text, _ = reading.decode(text.encode(errors="surrogateescape"))
+        text, _ = encodings.decode(text.encode(errors="surrogateescape"))
     return np.array(text, object)
 
 
@@ -73,17 +74,17 @@ def _file(text: str) -> Path | None:
 
 def _content(path: Path) -> str:
     try:
-        text, guessed = reading.decode(path.read_bytes())
+        text, guessed = encodings.decode(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    for note in reading.guessed_note([path] if guessed else []):
+    for note in encodings.guessed_note([path] if guessed else []):
         _log.warning(note)
     return text
 
 
 def _rows(name: str, path: Path, column: str | None) -> list[Example]:
     texts, guessed = table.texts_of(path, column)
-    for note in reading.guessed_note([path] if guessed else []):
+    for note in encodings.guessed_note([path] if guessed else []):
         _log.warning(note)
     found = [
         Example({"file": name, "row": row, "text": text}, np.array(text, object))

@@ -5,6 +5,7 @@ import dataclasses
 import io
 from pathlib import Path
 
+from kerasdl.data import encodings
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.files import parsing
 
@@ -66,15 +67,10 @@ def read(path: Path) -> Table:
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    is_wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-    for encoding in ("utf-16",) if is_wide else ("utf-8-sig", "cp1252"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise UsageError(f"{path} is not a text file. Give a CSV file (UTF-8) or a Parquet file.")
+    text, _ = encodings.decode(content)
+    if "\0" in text or "\ufffd" in text:
+        raise UsageError(f"{path} is not a text file. Give a CSV file (UTF-8) or a Parquet file.")
+    return text
 
 
 def _csv(name: str, text: str) -> Table:

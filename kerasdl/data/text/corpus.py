@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from kerasdl.data import encodings
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.order import Contiguous, Shuffled
 from kerasdl.data.source import Source
@@ -26,13 +27,6 @@ UNKNOWN = "<unknown>"
 
 _BUNDLED = "shakespeare"
 _PREPARED = "tiny_shakespeare"
-_MARKS = {  # the longest first: that of UTF-16 begins that of UTF-32
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 # Numbers that the answers to a held-out part may have: one for each character of it and of the vocabulary.
 _MOST_ANSWERS = 2**26
 
@@ -183,8 +177,7 @@ class Corpus(Source):
             content = file.read_bytes()
         except OSError as error:
             raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
-        found = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
-        encoding = found if self.encoding == "auto" else self.encoding
+        encoding = (encodings.marked(content) or "utf-8") if self.encoding == "auto" else self.encoding
         try:
             text = content.decode(encoding)
         except UnicodeError as error:

@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+from kerasdl.data import encodings
 from kerasdl.data.dataset import Dataset
 from kerasdl.data.labelled import listing
-from kerasdl.data.text import reading
 from kerasdl.data.text.source import Texts
 from kerasdl.errors import UsageError
 
@@ -42,11 +42,11 @@ class TextFolder(Texts):
             texts = []
             for path in files.paths:
                 try:
-                    text, was_guessed = reading.decode(path.read_bytes())
+                    text, was_guessed = encodings.decode(path.read_bytes())
                 except OSError as error:
                     raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
                 texts.append(text)
                 guessed += [path] if was_guessed else []
             splits[name] = (texts, files.labels)
-        notes = listing.left_out_note(root, listed, _KIND) + reading.guessed_note(guessed)
+        notes = listing.left_out_note(root, listed, _KIND) + encodings.guessed_note(guessed)
         return self.assembled(splits, listed.class_names, notes)

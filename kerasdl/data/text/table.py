@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasdl.data import encodings
 from kerasdl.data.dataset import Dataset
-from kerasdl.data.text import reading
 from kerasdl.data.text.source import Texts
 from kerasdl.errors import UsageError, did_you_mean
 
@@ -20,8 +20,7 @@ _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "topic", "t
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
            "dev": "validation", "test": "test"}  # fmt: skip
 _DELIMITERS = ",;\t|"
-
-csv.field_size_limit(2**31 - 1)  # a text may be a book
+_LONGEST_TEXT = 2**31 - 1  # characters: a text may be a book
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ class TextTable(Texts):
         for name, path in self._files().items():
             pairs, empty, guessed = self._read(path)
             rows[name] = pairs
-            notes += reading.guessed_note([path] if guessed else [])
+            notes += encodings.guessed_note([path] if guessed else [])
             if empty:
                 rows_said = f"{empty:,} of {len(pairs) + empty:,} rows of {path.name}"
                 notes += (f"{rows_said} have no text or no class, and are left out.",)
@@ -138,7 +137,7 @@ def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
 def _records(path: Path) -> tuple[Iterator[Mapping[str, object]], bool]:
     """Return the rows of a file by column, and whether its encoding is guessed."""
     try:
-        content, guessed = reading.decode(path.read_bytes())
+        content, guessed = encodings.decode(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     is_json = path.suffix.lower() in (".jsonl", ".ndjson")
@@ -168,6 +167,7 @@ def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
     """
     header = content.lstrip().split("\n", 1)[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=header.count)
+    csv.field_size_limit(_LONGEST_TEXT)
     reader = csv.DictReader(io.StringIO(content.lstrip("\n\r"), newline=""), delimiter=delimiter, strict=True)
     try:
         for row in reader:

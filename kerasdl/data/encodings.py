@@ -15,15 +15,19 @@ _MARKS = {
 }
 
 
+def marked(content: bytes) -> str | None:
+    """Return the encoding that a byte-order mark says; None without one."""
+    return next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), None)
+
+
 def decode(content: bytes) -> tuple[str, bool]:
     """Return a text, and whether its encoding had to be guessed.
 
     A byte-order mark says which encoding it is. Without one it is UTF-8; if that cannot be, Windows-1252
     (which contains ISO 8859-1); UTF-16 without a mark is told by its zeros.
     """
-    for mark, encoding in _MARKS.items():
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace"), False
+    if (encoding := marked(content)) is not None:
+        return content.decode(encoding, errors="replace"), False
     head = content[:2000]
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if len(zeros) > 1 and zeros.count(0) > 0.4 * len(zeros):
