@@ -19,6 +19,7 @@ from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.inference.predictor import Predictor
 
 _NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared on
+_LENGTHS = (10, 100, 400)  # steps of examples that are timed, where these differ in length
 _NUM_ALONE = 5  # examples that are also asked for alone, in a batch of 2 and in another order
 
 
@@ -96,8 +97,9 @@ def compare(
     """Compare every endpoint of an opened artefact with Keras.
 
     Returns:
-        The figures of its first endpoint, `latency_ms` (median of calls with one example) and `endpoints`,
-        the figures of each (see `measure`) with its `tolerances`; and what lies beyond them, in words.
+        The figures of its first endpoint, `latency_ms` (median of calls with one example), by number of steps
+        too where examples differ in it (`latency_ms_by_length`), and `endpoints`, the figures of each (see
+        `measure`) with its `tolerances`; and what lies beyond them, in words.
 
     Raises:
         RunFailedError: when an endpoint cannot be run or gives something else.
@@ -120,7 +122,13 @@ def compare(
     name = first.endpoint.name
     features, *_ = next(iter(first.batches()))
     one = {key: value[:1] for key, value in first.endpoint.inputs_of(features, 0).items()}
-    return {**found[name], "latency_ms": predictor.latency(name, one), "endpoints": found}, problems
+    latencies: dict[str, Any] = {"latency_ms": predictor.latency(name, one)}
+    if (of_length := first.endpoint.of_length) is not None:
+        latencies["latency_ms_by_length"] = {
+            str(steps): predictor.latency(name, first.endpoint.inputs_of(of_length(steps), 0))
+            for steps in _LENGTHS
+        }
+    return {**found[name], **latencies, "endpoints": found}, problems
 
 
 def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:

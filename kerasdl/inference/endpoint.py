@@ -131,6 +131,10 @@ class Endpoint:
             figures that one call does not show, such as of many steps. `tolerances` may limit them.
         derived: outputs that follow from the others. TFLite files leave them out, as MediaPipe's classifiers
             take scores alone; `kerasdl.load` works them out.
+        of_length: takes a number of steps and returns the raw features of one example of so many, to measure
+            how long it takes. Defaults to None: all examples are of one length.
+        phone_length: length that TFLite files have where an axis behind the batch is open. Defaults to None:
+            no axis is.
     """
 
     name: str
@@ -148,6 +152,7 @@ class Endpoint:
     asks_network: bool = False
     probe: Callable[[Callable[[Arrays], Arrays], Tree], Mapping[str, float]] | None = None
     derived: tuple[str, ...] = ()
+    of_length: Callable[[int], Tree] | None = None
     phone_length: int | None = None
 
 

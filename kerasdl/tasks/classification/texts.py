@@ -75,6 +75,11 @@ def endpoints(default: Endpoint, tokenizer: Tokenizer) -> tuple[Endpoint, Endpoi
     def numbers(features: np.ndarray, seed: int) -> Arrays:
         return {"ids": features if features.dtype.kind in "iu" else tokenizer.padded(features)}
 
+    default = dataclasses.replace(
+        default,
+        formats=("saved_model",),
+        of_length=lambda steps: np.array([b" ".join([b"word"] * steps)], object),
+    )
     of_ids = dataclasses.replace(
         default,
         name="serving_ids",
@@ -83,4 +88,4 @@ def endpoints(default: Endpoint, tokenizer: Tokenizer) -> tuple[Endpoint, Endpoi
         inputs_of=numbers,
         phone_length=tokenizer.max_length,
     )
-    return dataclasses.replace(default, formats=("saved_model",)), of_ids
+    return default, of_ids
