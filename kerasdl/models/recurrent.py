@@ -138,7 +138,8 @@ class RecurrentNetwork(Network):
         """Return the inputs of the head, and the weights of the steps where there is attention."""
         mask = ids = None
         if len(x.shape) == 2:  # (B, T) numbers of words
-            mask = x != 0
+            # Up to the last word: runtimes would go different ways where 0 stands before one.
+            mask = tf.cumsum(tf.cast(x != 0, tf.int32), axis=1, reverse=True) > 0
             ids = self._hidden(x, training)
             x = self._embedded(ids, training)
         vectors = x  # (B, T, D)
