@@ -187,6 +187,8 @@ def test_what_does_not_fit_is_said():
         Forecast().network_arguments(DataSpec(Spec((3,), "float32"), Spec((2,), "float32")))
     with pytest.raises(UsageError, match=r"it has to give one of \(3, 2\)"):
         Forecast().check_outputs(np.zeros((4, 3, 1), "f"), DATA, "main")
+    with pytest.raises(UsageError, match="season is 24 rows, but the network sees 6"):
+        Forecast(season=24).resolve(waves())
     with pytest.raises(UsageError, match="Leave --features out"):
         NLinear(horizon=3)(np.zeros((1, 6, 2), "f"))
 
@@ -307,6 +309,12 @@ def test_evaluate_and_report_show_baselines_and_bands(place, capsys):
     written = json.loads((place / "runs/nlinear/1/metrics.json").read_text())["test"]
     of_run = said(capsys, "evaluate", place / "runs/nlinear/1")
     assert of_run | written == of_run
+    larger = place / "larger.csv"
+    larger.write_text(re.sub(r"(?<=,)[\d.-]+", lambda cell: f"{10 * float(cell[0]):.3f}",
+                             (place / "past.csv").read_text()))  # fmt: skip
+    of_other = said(capsys, "evaluate", place / "runs/nlinear/1", "--data", larger)
+    before, after = (found["baselines"]["persistence"]["mse"] for found in (of_run, of_other))
+    assert after == pytest.approx(100 * before, rel=1e-2)  # in standard deviations of the training
     main(["evaluate", str(place / "exported/nlinear/1"), "--data", str(place / "past.csv")])
     out = capsys.readouterr().out
     assert "persistence" in out and "80%" in out

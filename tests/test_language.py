@@ -292,6 +292,17 @@ def test_ngrams_sum_to_one_and_know_what_they_counted():
     assert model.nats(ids) < 0.45 < np.log(size)
 
 
+def test_the_order_of_ngrams_is_the_one_that_is_counted():
+    ids = np.random.default_rng(0).integers(0, 9000, 1000)
+    assert (ngram.NGrams(ids).order, ngram.NGrams(ids % 60).order) == (3, 4)
+    assert ngram.NGrams(ids % 60, size=9000).order == 3
+
+
+def test_the_coldest_temperature_takes_the_most_probable_character():
+    logits = np.array([9.0, 1.0, 3.0, 2.0])
+    assert generation._draw(logits, generation.Settings(temperature=1e-320), 0.5) == 2
+
+
 def test_windows_that_do_not_follow_each_other_are_no_text():
     ids = np.arange(13)
     parts = ids[:12].reshape(3, 4), ids[1:].reshape(3, 4), None

@@ -130,6 +130,29 @@ def test_heads_that_do_not_divide_are_refused(x):
         AttentionPooling(kind="multi_head", num_heads=2)(x)
 
 
+@pytest.mark.parametrize("ids", [[0, 0, 3, 4], [3, 0, 4, 0]])
+def test_a_zero_before_a_word_is_read_alike_by_every_runtime(ids):
+    words = SequencePreprocessing(vocabulary=("good", "bad", "film"))
+    network = RecurrentNetwork(num_classes=2, units=3, bidirectional=True, preprocessing=words)
+    expected = network.infer(tf.constant([ids]))
+    for unroll in (False, True):
+        with export_mode.exporting("tflite", unroll):
+            np.testing.assert_allclose(network(tf.constant([ids])), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean_max", "attention"])
+def test_padding_is_a_number_in_float16(pooling):
+    words = SequencePreprocessing(vocabulary=("good", "bad", "film"))
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        network = RecurrentNetwork(num_classes=2, units=3, pooling=pooling, preprocessing=words)
+        found = network.infer(np.array([b"a good film", b"", b"bad"], object))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert np.isfinite(found["logits"] if pooling == "attention" else found).all()
+
+
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max", "attention"])
 def test_an_answer_to_a_text_does_not_depend_on_the_others(pooling):
     words = SequencePreprocessing(vocabulary=("good", "bad", "film"))

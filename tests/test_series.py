@@ -189,6 +189,8 @@ def column(number, value):
         (cell(7, 0, lambda text: f"{text}+02:00"), "1 of 40 times in column time have a time zone"),
         (lambda rows: rows[7].append(3), "2 columns in its header, but 3 in line 9"),
         (column(1, 4), "column a is the same in all 24 rows"),
+        (column(1, 0.1), "column a is the same in all 24 rows"),  # whose standard deviation is 1e-17
+        (column(0, lambda n: 7.4 if n == 7 else n), "line 9: '7.4' in column time is not a whole number"),
         (column(1, ""), "no column of numbers"),
         (column(1, '"1,234"'), "may part thousands or decimals"),
         (lambda rows: rows.__delitem__(slice(8, None)), "takes 6 for one window"),
@@ -201,6 +203,22 @@ def test_what_cannot_be_read_is_said(file, change, said):
     rows = plain()
     change(rows)
     assert said in refused(write(file, ["time", "a"], rows))
+
+
+def test_columns_without_changes_are_told(file):
+    rows = [[time, 0.1 if n < 24 else 0.2, 1.7e9 + n, value] for n, (time, value) in enumerate(plain())]
+    source = write(file, ["time", "still", "large", "a"], rows)
+    dataset = dataclasses.replace(source, target=("a",), features=("still", "large")).load()
+    assert dataset.spec.inputs.std[1] == 0
+    still, large = dataset.notes
+    assert "Column still is the same in all 24 rows" in still
+    assert "Column large changes by 6.9" in large and "its changes are lost" in large
+
+
+def test_dates_are_the_times_and_not_a_column_of_numbers(file):
+    rows = [[n, time, value] for n, (time, value) in enumerate(plain())]
+    dataset = dataclasses.replace(write(file, ["index", "when", "a"], rows), target=("a",)).load()
+    assert dataset.spec.inputs.step == "1 hour"
 
 
 def test_what_cannot_be_asked_for_is_said(file, tmp_path):

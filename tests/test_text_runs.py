@@ -76,6 +76,17 @@ def test_every_file_answers_a_text_as_the_run_does(place):
     assert main(["verify", place[3]]) == 0
 
 
+def test_another_vocabulary_is_noticed(place, tmp_path, caplog):
+    import shutil
+
+    bundle = shutil.copytree(place[3], tmp_path / "bundle")
+    lines = (bundle / "vocab.txt").read_text().split("\n")
+    lines[2], lines[3] = lines[3], lines[2]
+    (bundle / "vocab.txt").write_text("\n".join(lines))
+    kerasdl.load(bundle / f"{place[1][0]}.float32.tflite")
+    assert "vocab.txt has changed since it was exported" in caplog.text
+
+
 def test_a_run_that_was_stopped_resumes_exactly(place, tmp_path):
     common = ["train", *place[1], *SMALL, "--no-export", "--schedule", "constant", "--runs-dir"]
     assert main([*common, str(tmp_path / "whole"), "--epochs", "3"]) == 0

@@ -85,6 +85,7 @@ def test_a_quoted_text_keeps_its_lines_and_separators(tmp_path):
         ("text,label\none, two,pos\n", {}, "line 2.*more fields than the header.*double quotes"),
         ('text,label\n"open,pos\nb,neg\n', {}, "Double the quotes"),
         (table(rows=[(text, "pos") for text, _ in ROWS]), {}, "1 classes"),
+        ("text,label,label\na,pos,neg\n", {}, "several columns called 'label'"),
     ],
 )
 def test_tables_that_cannot_be_read_are_named(tmp_path, content, fields, words):
@@ -116,6 +117,28 @@ def test_files_of_splits_are_the_splits(tmp_path):
         (tmp_path / f"{name}.csv").write_text(table(rows=rows), encoding="utf-8")
     dataset = from_text(str(tmp_path)).load()
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [16, 3, 10]
+
+
+def test_classes_are_written_alike(tmp_path):
+    for name, classes in (("train", ("1", "0")), ("test", ("1.0", "0.0"))):
+        (tmp_path / f"{name}.csv").write_text(
+            table(rows=[(text, classes[n % 2]) for n, (text, _) in enumerate(ROWS)]), encoding="utf-8"
+        )
+    with pytest.raises(UsageError, match=r"test file .* class '0.0', of which training has no text"):
+        from_text(str(tmp_path)).load()
+    path = tmp_path / "one.csv"
+    mixed = [(f"{text} {n}", ("1", "1.0", "nan")[n % 3]) for n in range(3) for text, _ in ROWS]
+    path.write_text(table(rows=mixed), encoding="utf-8")
+    dataset = TextTable(path=str(path)).load()
+    assert any("'1' and '1.0' count as two classes" in note for note in dataset.notes)
+    assert dataset.spec.class_names == ("1", "1.0", "nan")  # and in no order of a set
+
+
+def test_texts_of_json_are_no_lists(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"text": ["a", "b"], "label": "pos"}\n')
+    with pytest.raises(UsageError, match="where a text or a class is needed"):
+        TextTable(path=str(path)).load()
 
 
 @pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"])

@@ -80,8 +80,8 @@ def _draw(logits: np.ndarray, settings: Settings, chance: float) -> int:
     order = np.argsort(-_allowed(logits), kind="stable")
     if settings.temperature == 0:
         return int(order[0])
-    scaled = _allowed(logits)[order] / settings.temperature
-    probabilities = np.exp(scaled - scaled[0])
+    below = _allowed(logits)[order]
+    probabilities = np.exp((below - below[0]) / settings.temperature)
     probabilities /= probabilities.sum()
     kept = np.cumsum(probabilities) - probabilities < settings.top_p
     kept[len(kept) if settings.top_k is None else settings.top_k :] = False

@@ -239,7 +239,8 @@ def _load_run(run: Run) -> Target:
 
 def _load_artefact(path: Path, bundle: Path) -> Target:
     card = read_card(bundle)
-    for name in (path.name,) if path.is_file() else ("saved_model.pb",):
+    artefact = path.name if path.is_file() else "saved_model.pb"
+    for name in (artefact, *assets_of(bundle, card)):  # with another vocabulary the answers are others
         if name in card["files"] and hash_file(bundle / name) != card["files"][name]["sha256"]:
             _log.warning(
                 f"{bundle / name} has changed since it was exported: kerasdl verify {bundle} tells more."

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasdl.errors import UsageError
 from kerasdl.layers.config import config_of
 
-_FAR = -1e9  # score of a step behind the end; infinity would give NaN for an empty sequence
+_FAR = -1e4  # score of a step behind the end; infinity, as -1e9 is in float16, would give NaN
 
 
 @keras.saving.register_keras_serializable("kerasdl")

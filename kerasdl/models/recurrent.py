@@ -14,7 +14,9 @@ from kerasdl.preprocessing.preprocessing import Preprocessing
 _PAIR_SIZE = 16  # of the vector of a pair of words
 _PAIR_FACTOR = 30_011  # a prime: products of numbers of words stay below 2**31
 _UNKNOWN = 1  # number of the unknown word
-_LOWEST = -1e9  # in place of steps behind the end, where the highest value is looked for
+# In place of steps behind the end, where the highest value is looked for; -1e9 is infinite in float16, and
+# times 0 no number.
+_LOWEST = -1e4
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -136,7 +138,8 @@ class RecurrentNetwork(Network):
         """Return the inputs of the head, and the weights of the steps where there is attention."""
         mask = ids = None
         if len(x.shape) == 2:  # (B, T) numbers of words
-            mask = x != 0
+            # Up to the last word: runtimes would go different ways where 0 stands before one.
+            mask = tf.cumsum(tf.cast(x != 0, tf.int32), axis=1, reverse=True) > 0
             ids = self._hidden(x, training)
             x = self._embedded(ids, training)
         vectors = x  # (B, T, D)

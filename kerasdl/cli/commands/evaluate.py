@@ -1,5 +1,6 @@
 """`kerasdl evaluate`: compute the metrics of a run, a bundle or an exported file on a split."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import environment
@@ -31,6 +32,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     split = getattr(splits, values.split)
     batches = passes.split_batches(split)
     figures = evaluate(target.predictor, target.task, target.spec, target.fitted, batches).figures
+    # Figures are in the units of the training (standard deviations, ids): so are those beside them.
+    splits = dataclasses.replace(splits, spec=target.spec)
     figures = target.task.beside_baselines(figures, splits, split)
     about = {
         "target": values.target,

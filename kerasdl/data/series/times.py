@@ -73,9 +73,11 @@ def find_column(table: Table, wanted: str) -> str | None:
         return wanted
     usual = [name for name in table.names if name.lower() in _NAMES]
     usual.sort(key=lambda name: _NAMES.index(name.lower()))
-    for name in (*usual, *table.names):
-        first = table.column(name)[0]
-        if _is_date(first) or (name in usual and first.lstrip("+-").isdigit()):
+    for name in (*usual, *table.names):  # dates first: a column "index" knows of no gap
+        if _is_date(table.column(name)[0]):
+            return name
+    for name in usual:
+        if table.column(name)[0].lstrip("+-").isdigit():
             return name
     raise UsageError(
         f"{table.name} has no column of times among {', '.join(table.names)}. Name it with --time-column "
@@ -175,14 +177,13 @@ def _parse(text: str, form: str) -> tuple[int, tzinfo | None]:
 
 
 def _numbers(table: Table, column: str, cells: list[str]) -> Times:
-    try:
-        return Times(np.array(cells, np.float64).astype(np.int64), "row", "number", written=cells)
-    except ValueError:
-        row = next(row for row, cell in enumerate(cells) if not re.fullmatch(r"[+-]?\d+(\.0*)?", cell))
-        raise UsageError(
-            f"{table.name}, {table.place(row)}: {cells[row]!r} in column {column} is not a whole number as "
-            "the times before it are."
-        ) from None
+    for row, cell in enumerate(cells):
+        if not re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", cell):
+            raise UsageError(
+                f"{table.name}, {table.place(row)}: {cell!r} in column {column} is not a whole number, as "
+                "times are that are no dates."
+            )
+    return Times(np.array([int(cell.partition(".")[0]) for cell in cells]), "row", "number", written=cells)
 
 
 def _by_month(times: Times) -> Times:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -65,6 +66,14 @@ class TextTable(Texts):
                 f"{self.path} has {len(names)} classes in its label column, but a classifier needs two or "
                 "more. Name the right column with --label-column."
             )
+        trained = {label for _, label in rows["train"]}
+        for name, pairs in rows.items():
+            if unseen := sorted({label for _, label in pairs} - trained):
+                raise UsageError(
+                    f"The {name} file of {self.path} has the class {unseen[0]!r}, of which training has no "
+                    f"text: its classes are {', '.join(map(repr, _in_order(trained)))}. Write classes alike."
+                )
+        notes += _alike_note(names)
         number = {name: index for index, name in enumerate(names)}
         splits = {
             name: ([text for text, _ in pairs], np.array([number[label] for _, label in pairs], np.int32))
@@ -93,7 +102,7 @@ class TextTable(Texts):
         for record in records:
             if columns is None:
                 columns = self._columns(path, list(record))
-            text, label = (record.get(column) for column in columns)
+            text, label = (_value(path, record.get(column), column) for column in columns)
             label = "" if label is None else str(label).strip()
             if text is None or not str(text).strip() or not label:
                 empty += 1
@@ -129,7 +138,7 @@ def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
     for record in records:
         if not texts:
             column = _column(path, list(record), column, _TEXT_NAMES, "--text-column")
-        text = record.get(column)
+        text = _value(path, record.get(column), column)
         texts.append("" if text is None else str(text))
     return texts, guessed
 
@@ -142,6 +151,16 @@ def _records(path: Path) -> tuple[Iterator[Mapping[str, object]], bool]:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     is_json = path.suffix.lower() in (".jsonl", ".ndjson")
     return (_json_rows if is_json else _csv_rows)(path, content), guessed
+
+
+def _value(path: Path, value: object, column: str) -> object:
+    """Return a value of JSON, or raise a UsageError for one that holds others."""
+    if isinstance(value, list | dict):
+        raise UsageError(
+            f"{path}: column {column!r} holds {json.dumps(value)[:50]}, where a text or a class is needed. "
+            "Join the parts, or name another column with --text-column or --label-column."
+        )
+    return value
 
 
 def _column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:
@@ -163,13 +182,18 @@ def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
     """Yield the rows of a table by column.
 
     Raises:
-        UsageError: for a row with more fields than the header has.
+        UsageError: for a row with more fields than the header has, and for two columns of one name.
     """
     header = content.lstrip().split("\n", 1)[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=header.count)
     csv.field_size_limit(_LONGEST_TEXT)
     reader = csv.DictReader(io.StringIO(content.lstrip("\n\r"), newline=""), delimiter=delimiter, strict=True)
     try:
+        titles = [title for title in reader.fieldnames or () if title.strip()]
+        if doubled := sorted({title for title in titles if titles.count(title) > 1}):
+            raise UsageError(
+                f"{path} has several columns called {doubled[0]!r}. Give each a name of its own."
+            )
         for row in reader:
             if None in row:
                 raise UsageError(
@@ -201,7 +225,26 @@ def _json_rows(path: Path, content: str) -> Iterator[Mapping[str, object]]:
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
     """Sort names: as numbers where all of them are."""
-    try:
-        return tuple(sorted(names, key=lambda name: (float(name), name)))
-    except ValueError:
+    numbers = {name: _number(name) for name in names}
+    if None in numbers.values():
         return tuple(sorted(names))
+    return tuple(sorted(names, key=lambda name: (numbers[name], name)))
+
+
+def _number(name: str) -> float | None:
+    """Return the number that a name is; None where it is none, as "nan", which has no place in an order."""
+    try:
+        value = float(name)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _alike_note(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sentence about two classes that may be one: "1" and "1.0", "good" and "Good"."""
+    first: dict[object, str] = {}
+    for name in names:
+        key = name.casefold() if _number(name) is None else _number(name)
+        if (other := first.setdefault(key, name)) is not name:
+            return (f"{other!r} and {name!r} count as two classes. Write them alike if they are one.",)
+    return ()

@@ -31,7 +31,9 @@ def sections(
         Figure("Test windows", f"{figures['examples']:,}"),
     ]
     if "mase" in figures:
-        headline.insert(3, Figure("MASE", f"{figures['mase']:.3f}", "1 is the seasonal naive error"))
+        rows = figures.get("season", 1)
+        naive = "the last value's error" if rows == 1 else f"the error of the value {rows} rows before"
+        headline.insert(3, Figure("MASE", f"{figures['mase']:.3f}", f"1 is {naive}"))
     blocks: list[Any] = [Figures(headline), *_against(figures), *_per_target(figures["per_target"])]
     found = [Section("Test figures", [*blocks, *_coverage(figures.get("coverage"))])]
     found.append(Section("Error by horizon", [_by_horizon(figures)]))

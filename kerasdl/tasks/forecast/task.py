@@ -75,6 +75,12 @@ class Forecast(Task):
         """Return the task with the season that the times of the data say."""
         self.network_arguments(data.spec)
         if self.season is not None:
+            context = data.spec.inputs.shape[0]
+            if self.season > context:
+                raise UsageError(
+                    f"season is {self.season} rows, but the network sees {context}: no window holds the "
+                    f"value of a season before. Give --context {self.season} or more, or a shorter --season."
+                )
             return self
         return dataclasses.replace(self, season=seasons.of_step(data.spec.targets.step))
 

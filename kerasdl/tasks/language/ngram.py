@@ -19,21 +19,21 @@ class NGrams:
 
     Args:
         ids: the training text (num_ids,); of a long one the last five million characters.
-        order: characters that the next one is told from.
+        order: characters that the next one is told from; fewer where the vocabulary has thousands, whose
+            n-grams are no numbers of 64 bits.
+        size: size of the vocabulary. Defaults to what the text shows.
     """
 
-    def __init__(self, ids: np.ndarray, order: int = ORDER):
+    def __init__(self, ids: np.ndarray, order: int = ORDER, size: int | None = None):
         self.ids = ids[-_MOST:].astype(np.int64)
-        self.order = order
+        self.size = size or int(self.ids.max()) + 1
+        self.order = max(length for length in range(order + 1) if self.size ** (length + 1) < 2**62)
 
     def nats(self, text: np.ndarray) -> float:
         """Return the mean nats of the characters of a text (num_ids,) from those before them."""
-        text = text.astype(np.int64)
-        size = int(max(self.ids.max(), text.max())) + 1
+        text, size = text.astype(np.int64), self.size
         told = np.full(len(text) - 1, 1 / size)  # of each character but the first
         for length in range(1, self.order + 2):
-            if size**length >= 2**62:
-                break
             wanted = _grams(text, length, size)[-len(told) :]
             begun = len(told) - len(wanted)  # characters with too few before them
             told[begun:] = self._refined(_grams(self.ids, length, size), wanted, size, told[begun:])

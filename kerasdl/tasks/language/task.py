@@ -126,7 +126,8 @@ class LanguageModel(Task):
         ids, trained = (streaming.whole_text(split_batches(part)) for part in (split, data.train))
         if ids is None or trained is None:
             return figures
-        return {**figures, "ngram_nats": ngram.NGrams(trained).nats(ids), "ngram_order": ngram.ORDER}
+        counted = ngram.NGrams(trained, size=len(vocabulary_of(data.spec)))
+        return {**figures, "ngram_nats": counted.nats(ids), "ngram_order": counted.order}
 
     def compare_runs(self, first, second):
         return comparison.compare(first, second)
