@@ -8,13 +8,16 @@ All that a recipe, a search space or a notebook needs is imported from here:
 
 * Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
-* Networks: AlexNet, CharLM, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear, ResNet, VGG;
-  Network to write your own.
-* Layers: BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LocalResponseNormalization, Maxout.
-* Data: Corpus, Digits, ImageFolder, Npz, Series, Tfds; Stripes, the synthetic images of `kerasdl check`.
+* Networks: AlexNet, CharLM, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear,
+  RecurrentNetwork, ResNet, VGG; Network to write your own.
+* Layers: AttentionPooling, BatchNormalization, Conv2D, ConvolutionBlock, Dropout,
+  LocalResponseNormalization, Maxout, Recurrent.
+* Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, TextFolder, TextTable, Tfds; Stripes, the synthetic
+  images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
-* Preprocessing: ImagePreprocessing, SeriesPreprocessing; Preprocessing to write your own.
+* Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing; Preprocessing to write your
+  own.
 * Tasks: Classification, Forecast, LanguageModel, Regression.
 * For a task of your own: Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
@@ -51,6 +54,9 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.data.source import Augmentation, Source
     from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
     from kerasdl.data.text.corpus import Corpus
+    from kerasdl.data.text.folder import TextFolder
+    from kerasdl.data.text.phrases import Phrases
+    from kerasdl.data.text.table import TextTable
     from kerasdl.data.tfds.source import Tfds
     from kerasdl.errors import RunFailedError, UsageError
     from kerasdl.inference.answers import Answers
@@ -59,12 +65,14 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.jobs.open import load
     from kerasdl.jobs.train import resume, train
     from kerasdl.layers import (
+        AttentionPooling,
         BatchNormalization,
         Conv2D,
         ConvolutionBlock,
         Dropout,
         LocalResponseNormalization,
         Maxout,
+        Recurrent,
     )
     from kerasdl.models.alexnet import AlexNet
     from kerasdl.models.char_lm import CharLM
@@ -75,11 +83,13 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.models.lenet5 import LeNet5
     from kerasdl.models.mlp import MLP
     from kerasdl.models.nlinear import NLinear
+    from kerasdl.models.recurrent import RecurrentNetwork
     from kerasdl.models.resnet import ResNet
     from kerasdl.models.vgg import VGG
     from kerasdl.network.network import Network
     from kerasdl.preprocessing.image import ImagePreprocessing
     from kerasdl.preprocessing.preprocessing import Preprocessing
+    from kerasdl.preprocessing.sequence import SequencePreprocessing
     from kerasdl.preprocessing.series import SeriesPreprocessing
     from kerasdl.recipe import Config, Recipe, replace
     from kerasdl.search.drawing import optimization, own_choice

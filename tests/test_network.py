@@ -103,7 +103,7 @@ def test_terms_of_add_loss_are_added_to_those_of_outputs(monkeypatch):
 
 def test_a_single_target_is_that_of_the_main_output():
     case = dataclasses.replace(TWO_HEADS, task=type(TWO_OPTIMIZERS.task)())
-    network = case.compile(case.build())
+    network = case.compile(TWO_HEADS.build())
     x, y = case.examples(8)
     expected = case.task.loss(case.spec)(y["kind"], network(x)["kind"])
     np.testing.assert_allclose(network.compute_loss(x, y["kind"], network(x)), expected, rtol=1e-5)

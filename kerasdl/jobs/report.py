@@ -18,10 +18,10 @@ from kerasdl.report import curves, provenance
 from kerasdl.report.blocks import Block, Code, Column, Notice, Section, Table
 from kerasdl.report.render import render
 from kerasdl.runs import record, state
+from kerasdl.runs.documents import SAMPLES
 from kerasdl.runs.folder import Run
 from kerasdl.runs.record import Record
 from kerasdl.tasks.task import Task, numbers
-from kerasdl.training.callbacks.samples import FILE_NAME as FILE_NAME_OF_SAMPLES
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _training(read: Record) -> list[Block]:
 
 def _samples(read: Record) -> Section | None:
     """Return what the network wrote after each epoch, the last one first."""
-    rows = read.run.read_json(FILE_NAME_OF_SAMPLES).get("samples", [])
+    rows = read.run.read_json(SAMPLES).get("samples", [])
     written = [Code(f"epoch {row['epoch']}", row["text"]) for row in reversed(rows)]
     return Section("Samples by epoch", written) if written else None
 

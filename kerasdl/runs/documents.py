@@ -183,6 +183,10 @@ class Sample(TypedDict):
     text: str
 
 
+#: The file of `Samples`.
+SAMPLES = "samples.json"
+
+
 class Samples(TypedDict):
     """`samples.json`: `training.callbacks.samples`."""
 
@@ -213,6 +217,6 @@ SHAPES: dict[str, Any] = {
     "receipt.json": Receipt,
     "status.json": Status,
     "metrics.json": Metrics,
-    "samples.json": Samples,
+    SAMPLES: Samples,
     "identity.json": Identity,
 }

@@ -5,11 +5,9 @@ from typing import Any
 import keras
 
 from kerasdl.data.dataset import DataSpec
-from kerasdl.runs.documents import Sample
+from kerasdl.runs.documents import SAMPLES, Sample
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
-
-FILE_NAME = "samples.json"
 
 
 class Samples(keras.callbacks.Callback):
@@ -44,4 +42,4 @@ class Samples(keras.callbacks.Callback):
             self._sample = self.task.sampler(self.model, self.data) or (lambda: "")
         if text := self._sample():
             self.rows.append({"epoch": epoch + 1, "text": text})
-            self.run.write(FILE_NAME, {"samples": self.rows})
+            self.run.write(SAMPLES, {"samples": self.rows})
