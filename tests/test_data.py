@@ -237,7 +237,7 @@ def objects(count):
         ({"y_train": np.arange(20) % 2 * 2}, "2 classes, up to 2, but none of class 1"),
         ({"y_train": np.zeros(20, int)}, "one class only"),
         ({"y_test": np.array([0, 1, 2, 1])}, "y_test has the label 2, out of range"),
-        ({"y_train": np.array([1] + [0] * 19)}, "'1' has too few training images to split: 1"),
+        ({"y_train": np.array([1] + [0] * 19)}, "'1' has too few training examples to split: 1"),
     ],
 )
 def test_npz_that_cannot_be_used(tmp_path, changes, words):
@@ -595,7 +595,7 @@ def test_folders_that_cannot_be_used(tmp_path):
     (tmp_path / "images/fox").mkdir()
     complaint(tmp_path / "images", r"class folder .*fox is empty")
     fill(tmp_path / "few", 2)
-    complaint(tmp_path / "few", "'cat' has too few training images to split: 2, .* at least 3")
+    complaint(tmp_path / "few", "'cat' has too few training examples to split: 2, .* at least 3")
 
 
 def test_split_folders_that_cannot_be_used(tmp_path):

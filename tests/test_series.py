@@ -286,3 +286,15 @@ def test_words_of_the_command_line(file):
     known = dataclasses.replace(other).like(spec)
     assert known == dataclasses.replace(source, step="1 hour")
     assert isinstance(known.load().train, WindowSplit)
+
+
+def test_the_choice_of_columns_is_said(file):
+    rows = [[time, value, "x", 2 * float(value)] for time, value in plain()]
+    source = write(file, ["time", "a", "word", "b"], rows)
+    chosen = source.load()
+    assert chosen.spec.targets.columns == ("b",) and "forecast is b" in chosen.notes[0]
+    every = dataclasses.replace(source, target=("all",)).load()
+    assert every.spec.targets.columns == ("a", "b") and every.notes[0].endswith("no numbers: word.")
+    grouped = [[time, value, f"{row}.234,50"] for row, (time, value) in enumerate(plain(), 1)]
+    source = write(file, ["time", "a", "b"], grouped, separator=";")
+    assert "both points and commas" in refused(dataclasses.replace(source, target=("all",)))

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import balanced_accuracy_score
 
+from kerasdl import load_recipe
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.splits import ArraySplit
@@ -21,6 +22,7 @@ from kerasdl.recipe import Config, Recipe, replace
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.classification.losses import BalancedAccuracy
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.task import Verdict
 from kerasdl.training.devices import Devices
 from kerasdl.training.plan import plan_run
 
@@ -235,3 +237,10 @@ def test_what_the_user_gives_is_kept():
     assert replace(recipe, learning_rate=0.1).min_steps_per_epoch == 0
     assert replace(recipe, batch_size=64, min_steps_per_epoch=5).min_steps_per_epoch == 5
     assert replace(recipe, epochs=3).min_steps_per_epoch == 10
+
+
+def test_flags_that_the_run_had_already_are_not_offered():
+    verdict = Verdict(text="", flags="--ema-momentum 0.998")
+    recipe = load_recipe("lenet5", ema_momentum=0.998, epochs=3)
+    assert verdicts._flags(verdict, recipe) == "--epochs 6"
+    assert verdicts._flags(verdict, load_recipe("lenet5", ema_momentum=0.9)) == verdict.flags

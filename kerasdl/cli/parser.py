@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError instead of ending the process."""
-        raise UsageError(f"{message.rstrip('.')}. See {self.prog} --help.")
+        raise UsageError(f"{message}{'' if message.endswith(('.', '?')) else '.'} See {self.prog} --help.")
 
     def parse(self, arguments: list[str]) -> argparse.Namespace:
         """Parse all arguments; an unknown one is an error that offers the nearest flag."""

@@ -45,13 +45,13 @@ def print_result(console: "Console", result: "Result", dry_run: bool) -> None:
     elif result.bundle is None:
         print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
     else:
-        _print_bundle(console, result.bundle, logs)
+        _print_bundle(console, result.bundle, result.recipe.task, logs)
 
 
 def print_bundle(console: "Console", bundle: "Bundle", task: "Task") -> None:
     """Print the files of an export and the commands to type next."""
     print_rows(console, bundle.rows, task)
-    _print_bundle(console, bundle)
+    _print_bundle(console, bundle, task)
 
 
 def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
@@ -127,15 +127,22 @@ def _rate(cell: Mapping[str, Any]) -> str:
     return f"{cell['examples_per_second']:,.0f}{'*' if cell['one_by_one'] else ' '}"
 
 
-def _print_bundle(console: "Console", bundle: "Bundle", *more: Sequence[str]) -> None:
+def _print_bundle(console: "Console", bundle: "Bundle", task: "Task", *more: Sequence[str]) -> None:
     from kerasdl.export.identity import identity
 
     console.print(f"Bundle  {bundle.path}")
     console.print(f"SHA-256 {identity(bundle.path)}  (whoever gets the bundle: kerasdl verify --expect)")
-    path, first = bundle.path, next(row for row in bundle.rows if "error" not in row)
-    answering = path if first["kind"] == "saved_model" else path / first["file"]
-    predict = [["kerasdl", "predict", str(answering), bundle.example]] if bundle.example else []
-    print_next(console, [*predict, ["kerasdl", "verify", str(path)], *more])
+    path = bundle.path
+    commands = [
+        task.try_command(
+            str(path if row["kind"] == "saved_model" else path / row["file"]),
+            tuple(row.get("endpoints") or ()),
+            bundle.example,
+        )
+        for row in bundle.rows
+        if "error" not in row
+    ]
+    print_next(console, [*list(filter(None, commands))[:1], ["kerasdl", "verify", str(path)], *more])
 
 
 def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:

@@ -141,7 +141,9 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
     damaged = recheck.damaged_files(folder, card)
     rows = [_row(row, task, damaged) for name, row in recorded.items() if file in (None, name)]
     inputs = {
-        name: recheck.sample_inputs(card, name) if batches is None else _first(endpoints[name], batches)
+        name: recheck.sample_inputs(card, name)
+        if batches is None or endpoints[name].asks_network  # which is not in the bundle
+        else _first(endpoints[name], batches)
         for name in {row["endpoint"] for row in rows}
     }
     for num_threads in settings.threads:

@@ -33,7 +33,7 @@ def explainer_of(target: Target) -> Explainer:
         if explainer.takes(target.spec.inputs):
             return explainer
     kinds = " and ".join(explainer.name for explainer in EXPLAINERS)
-    raise UsageError(f"{target.path} takes examples of {target.spec.inputs}: only {kinds} are explained.")
+    raise UsageError(f"{target.path} cannot be explained: only answers to {kinds} are.")
 
 
 def examples_of(

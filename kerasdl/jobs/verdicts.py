@@ -40,13 +40,20 @@ def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[dict[str, s
         `text` and `command`, to be completed by the other flags of the run, of each verdict.
     """
     found = [
-        {"text": verdict.text, "command": f"kerasdl train {recipe.name} ... {verdict.flags}"}
+        {"text": verdict.text, "command": f"kerasdl train {recipe.name} ... {_flags(verdict, recipe)}"}
         for verdict in (*recipe.task.verdicts(figures), *_of_training(run, recipe))
     ]
     kept = {"verdicts": found} if found else {}
     metrics = {name: value for name, value in run.read_json("metrics.json").items() if name != "verdicts"}
     run.write("metrics.json", {**metrics, **kept})
     return found
+
+
+def _flags(verdict: Verdict, recipe: Recipe) -> str:
+    """Return the flags that a verdict offers, or more epochs where the run had them already."""
+    flag, _, value = verdict.flags.partition(" ")
+    had = getattr(recipe, flag.removeprefix("--").replace("-", "_"), None)
+    return f"--epochs {2 * recipe.total_epochs}" if str(had) == value else verdict.flags
 
 
 def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:

@@ -22,7 +22,7 @@ def overview(record: Record) -> Section:
     """Return the section on network, data and training time."""
     data = record.receipt.get("data", {})
     items = [Figure("Network", short_type(record.recipe.get("model")), _weights(record))]
-    items.append(Figure("Data", short_type(record.recipe.get("data"), "name", "path"), _shape(data)))
+    items.append(Figure("Data", short_type(record.recipe.get("data"), "path", "name"), _shape(data)))
     if counts := data.get("examples"):
         rest = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "train")
         items.append(Figure("Training examples", f"{counts.get('train', 0):,}", rest))
@@ -150,12 +150,14 @@ def _shape(data: Mapping[str, Any]) -> str:
     if features:
         inputs = DataSpec.from_description(data).inputs
         specs = {"": inputs} if isinstance(inputs, Spec) else inputs
-        parts += [
-            f"{name} {' x '.join(map(str, spec.shape))} {spec.dtype}".strip() for name, spec in specs.items()
-        ]
+        parts += [f"{name} {_sizes(spec.shape)} {spec.dtype}".strip() for name, spec in specs.items()]
     if names:
         parts.append(f"{len(names):,} classes")
     return ", ".join(parts)
+
+
+def _sizes(shape: tuple[int | None, ...]) -> str:
+    return " x ".join("any length" if size is None else str(size) for size in shape)
 
 
 def _devices(receipt: Mapping[str, Any]) -> str:

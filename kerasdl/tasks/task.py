@@ -247,6 +247,16 @@ class Task:
         """Return what should be known of these figures before anything is shipped."""
         return []
 
+    def try_command(self, path: str, endpoints: Sequence[str], example: str) -> list[str]:
+        """Return the command that shows what an exported file answers; empty where there is none.
+
+        Args:
+            path: the bundle or file.
+            endpoints: names of its endpoints.
+            example: an argument of `kerasdl predict`; "" where the first endpoint reads none.
+        """
+        return ["kerasdl", "predict", path, example] if example else []
+
     def tables(self, figures: Mapping[str, Any]) -> Sequence[Any]:
         """Return what `kerasdl evaluate` prints, as renderables of rich; empty for plain figures."""
         return ()

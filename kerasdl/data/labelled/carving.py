@@ -45,9 +45,9 @@ def check_counts(labels: np.ndarray, class_names: tuple[str, ...], missing: tupl
     smallest = int(np.argmin(np.where(counts > 0, counts, len(labels) + 1)))
     if counts[smallest] < 1 + len(missing):
         raise UsageError(
-            f"Class {class_names[smallest]!r} has too few training images to split: {counts[smallest]}, and "
-            f"taking {' and '.join(missing)} images from them needs at least {1 + len(missing)}. "
-            f"Add images, or give the {' and '.join(missing)} split yourself."
+            f"Class {class_names[smallest]!r} has too few training examples to split: {counts[smallest]}, "
+            f"and taking {' and '.join(missing)} examples from them needs at least {1 + len(missing)}. "
+            f"Add some, or give the {' and '.join(missing)} split yourself."
         )
 
 

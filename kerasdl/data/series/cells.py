@@ -10,6 +10,8 @@ from kerasdl.errors import UsageError
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "?", "#n/a"}
 _COMMA = re.compile(r"^[+-]?\d+,\d+(e[+-]?\d+)?$", re.IGNORECASE)
 _THOUSANDS = re.compile(r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$")
+_POINTS = re.compile(r"^[+-]?\d{1,3}(\.\d{3})+(,\d*)?$")  # parting thousands, before a decimal comma
+_FORMS = (_COMMA, _THOUSANDS, _POINTS)
 
 
 def read(table: Table, column: str) -> np.ndarray:
@@ -45,9 +47,10 @@ def read(table: Table, column: str) -> np.ndarray:
 
 
 def are_numbers(table: Table, column: str) -> bool:
-    """Tell whether most cells of a column are numbers."""
+    """Tell whether most cells of a column are numbers, in whatever form; `read` refuses some of them."""
     cells = [cell for cell in table.column(column)[:1000] if cell.lower() not in _MISSING]
-    return sum(_is_number(cell) or bool(_COMMA.match(cell)) for cell in cells) > len(cells) / 2
+    numbers = [cell for cell in cells if _is_number(cell) or any(form.match(cell) for form in _FORMS)]
+    return len(numbers) > len(cells) / 2
 
 
 def _with_points(table: Table, column: str, cells: list[str]) -> list[str]:

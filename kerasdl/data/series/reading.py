@@ -60,7 +60,7 @@ def read(source: "Series") -> Rows:
     values = np.stack([cells.read(found, name) for name in columns], axis=1)
     read_times = times.read(found, time_column, source.time_format)
     order = np.argsort(read_times.places, kind="stable")
-    notes = []
+    notes = _note_chosen(source, found, time_column, columns[:num_targets])
     if (np.diff(order) < 0).any():
         notes.append(f"The rows of {found.name} are not in the order of time: they were sorted.")
     kept = _once(found, order, read_times, values, notes)
@@ -96,6 +96,21 @@ def _columns(source: "Series", found: Table, time_column: str | None) -> tuple[t
     if len(set(columns)) < len(columns):
         raise UsageError(f"A column is named twice among {', '.join(columns)}. Name each once.")
     return columns, len(targets)
+
+
+def _note_chosen(
+    source: "Series", found: Table, time_column: str | None, targets: tuple[str, ...]
+) -> list[str]:
+    """Return which columns were chosen where the user named none, or named all."""
+    if source.path is None:
+        return []
+    others = [name for name in found.names if name != time_column]
+    if source.target is None and len(others) > 1:
+        return [f"The column that is forecast is {targets[0]}, the last one of numbers (--target)."]
+    left_out = [name for name in others if not cells.are_numbers(found, name)]
+    if ("all",) in (source.target, source.features) and "all" not in found.names and left_out:
+        return [f"Not among all columns, since they hold no numbers: {', '.join(left_out)}."]
+    return []
 
 
 def _once(found: Table, order: np.ndarray, read: Times, values: np.ndarray, notes: list[str]) -> np.ndarray:

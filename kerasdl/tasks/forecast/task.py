@@ -196,6 +196,9 @@ class Forecast(Task):
             text += f" The {row['level']:.0%} band holds {row['covered']:.1%}."
         return text
 
+    def try_command(self, path: str, endpoints: Sequence[str], example: str) -> list[str]:
+        return ["kerasdl", "forecast", path, example] if example else []
+
     def verdicts(self, figures: Mapping[str, Any]) -> list[Verdict]:
         for name, what in _BASELINES.items():
             row = figures.get("baselines", {}).get(name)

@@ -156,6 +156,9 @@ class LanguageModel(Task):
 
     # Showing
 
+    def try_command(self, path: str, endpoints: Sequence[str], example: str) -> list[str]:
+        return ["kerasdl", "generate", path, "--length", "200"] if streaming.STEP in endpoints else []
+
     def summary(self, figures: Mapping[str, Any]) -> str:
         told = (
             f"Test: {figures['nats']:.4f} nats a character (perplexity {figures['perplexity']:.3f}), each "
