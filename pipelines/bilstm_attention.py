@@ -25,7 +25,7 @@ RECIPE = Recipe(
     task=Classification(),
     preprocessing=Config(SequencePreprocessing, max_length=400),
     epochs=4,
-    min_steps=2000,
+    min_steps=1400,
     min_steps_per_epoch=10,
     batch_size=64,
     optimizer="adamw",
