@@ -76,7 +76,9 @@ def _expect_pipeline(parser: Parser, arguments: list[str], first: argparse.Names
     """Add PIPELINE and --data; without a pipeline print the help that there is, or raise a UsageError."""
     parser.usage = f"{parser.prog} PIPELINE [--data DATA] [flags]"
     parser.add_argument("pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a run")
-    parser.add_data("digits, a tensorflow-datasets name, a folder, an .npz or .csv file")
+    parser.add_data(
+        "digits, phrases, a tensorflow-datasets name, a folder, or a .npz, .csv, .tsv, .jsonl or .txt file"
+    )
     if first.pipeline is None:
         parser.epilog = f"{parser.prog} PIPELINE --help shows the flags of that pipeline's recipe too."
         if "--help" not in arguments and "-h" not in arguments:

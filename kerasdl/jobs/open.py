@@ -130,8 +130,10 @@ class Target:
         return reading.read(endpoint, list(map(str, files)), text_column)
 
     def _cannot_read(self) -> UsageError:
+        command = self.task.try_command(str(self.path), list(self.endpoints), "")
+        way = f"Try {' '.join(command[:2])}, or use" if command else "Use"
         return UsageError(
-            f"{type(self.task).__name__} does not say how to read an example from the command line. Use "
+            f"{type(self.task).__name__} does not say how to read an example from the command line. {way} "
             "kerasdl.load(...).predict(features) in Python."
         )
 
