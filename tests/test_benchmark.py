@@ -77,6 +77,7 @@ def benchmark(capsys, *arguments, code=0):
     return json.loads(out), err
 
 
+@pytest.mark.slow
 def test_every_artefact_of_a_bundle_is_measured(bundle, capsys):
     found, _ = benchmark(capsys, bundle, *QUICK)
     assert [row["file"] for row in found["artefacts"]] == list(FILES)

@@ -187,6 +187,7 @@ def test_imports_no_tensorflow(runs, tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(browser.find() is None, reason="there is no Chromium here")
 def test_curves_over_each_other_in_a_browser(runs, tmp_path):

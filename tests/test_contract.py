@@ -348,7 +348,7 @@ def test_validation_figures_of_the_saved_network_are_those_of_its_epoch(tmp_path
         run(tmp_path, Forgetful)
 
 
-@pytest.mark.by_default(lambda precision, strategy: precision == "float32")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "strategy"), [("float32", "cpu:2"), ("mixed_float16", "none"), ("mixed_bfloat16", "none")]
 )

@@ -313,6 +313,7 @@ def test_a_trial_is_a_run(here, capsys):
     assert main(["report", str(run)]) == 0
 
 
+@pytest.mark.slow
 def test_go_on_with_an_interrupted_search(here):
     unpack("search_interrupted", here)
     search = here / "searches/mlp/1"

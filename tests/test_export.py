@@ -346,6 +346,7 @@ def full(*_, **__):
     raise RunFailedError("OSError: [Errno 28] No space left on device")
 
 
+@pytest.mark.by_default(lambda place: place == "destination.flush_to_disk")
 @pytest.mark.parametrize(
     "place", ["plan.write_onnx", "plan.write_saved_model", "bundle.readme_text", "destination.flush_to_disk"]
 )
@@ -410,6 +411,7 @@ def changed(spec, **changes):
     return dataclasses.replace(spec, endpoints=endpoints)
 
 
+@pytest.mark.by_default(lambda changes: "compare" in changes)
 @pytest.mark.parametrize("changes", [{"tolerances": strict}, {"compare": blind}])
 def test_beyond_tolerance_nothing_is_published(write, spec, tmp_path, changes):
     with pytest.raises(
@@ -699,6 +701,7 @@ def test_int8_is_calibrated_at_every_endpoint(coded):
         assert schema.BuiltinOperator.QUANTIZE in {code.BuiltinCode() for code in codes}
 
 
+@pytest.mark.slow
 def test_int8_without_samples_of_an_endpoint_is_left_out(write, coder, two_batches, tmp_path):
     bare = dataclasses.replace(coder, representative={"encode": coder.representative["encode"]})
     reason = "it could not be converted: int8 needs representative samples of decode"

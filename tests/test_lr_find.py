@@ -115,6 +115,7 @@ def test_each_loss_is_that_of_its_own_batch():
     assert found.losses == pytest.approx(losses, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}], ids=str)
 def test_mixed_labels_have_the_weights_of_their_classes(monkeypatch, mixing):
     """Keras's `fit` would take the largest of a mixed label's three numbers for its class."""

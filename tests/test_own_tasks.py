@@ -356,7 +356,7 @@ def test_predict_from_python_and_from_the_command_line(kind, place, capsys):
         assert "kerasdl.load(...).predict(features)" in capsys.readouterr().err
 
 
-@pytest.mark.by_default(lambda kind: kind == "heads")
+@pytest.mark.slow
 def test_a_run_that_was_stopped_resumes_exactly(place, tmp_path):
     whole = main(["train", "mine.py", "--epochs", "6", "--no-export", "--runs-dir", str(tmp_path),
                   "--schedule", "constant"])  # fmt: skip
@@ -388,6 +388,7 @@ def test_the_report_and_a_comparison_are_written(kind, place, capsys, tmp_path):
     assert ("within chance" if kind == "texts" else "kept no answers") in sentence
 
 
+@pytest.mark.by_default(lambda kind: kind == "texts")
 def test_a_search_aims_at_the_objective_of_the_task(kind, place, capsys):
     arguments = ["tune", "mine.py", "--epochs", "2", "--max-trials", "2", "--tuner", "random"]
     assert main(arguments) == 0

@@ -273,6 +273,7 @@ def test_what_is_printed_names_the_files(run):
     assert document(run / "profile")["raw"] == str(raw_files(run)[0].relative_to(run))
 
 
+@pytest.mark.slow
 def test_two_replicas_are_profiled(tmp_path):
     fit(tmp_path, case=NORMALIZED, strategy="cpu:2")
     groups = document(tmp_path / "profile")["groups"]

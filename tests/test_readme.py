@@ -118,6 +118,7 @@ def test_changed_recipe(capsys):
     assert capsys.readouterr().out == "5 0.0\n"
 
 
+@pytest.mark.slow
 def test_own_arrays(here, capsys):
     exec(python_block("docs/data.md", "import numpy as np"), {})
     assert cli.main(["train", "mlp", "--data", "mine.npz", "--dry-run", "--no-export"]) == 0

@@ -293,6 +293,7 @@ def test_a_worker_that_is_stopped_gives_its_trial_back_at_once(party):
     assert "other workers continue" in leaving.log.read_text()
 
 
+@pytest.mark.slow
 def test_workers_wait_for_a_chief_that_was_stopped(party):
     leader, one = party.chief(max_trials=2), party.worker(sleeper_seconds=0.2)
     party.begun()

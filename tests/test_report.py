@@ -537,6 +537,7 @@ def chromium():
         yield opened
 
 
+@pytest.mark.slow
 class TestInBrowser:
     pytestmark = needs_browser
 

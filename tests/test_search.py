@@ -253,6 +253,7 @@ def test_a_search_in_which_all_trials_fail_ends_early_and_exits_1(tmp_path, stan
     assert not (folder_of(path) / results.BEST).exists()
 
 
+@pytest.mark.slow
 def test_a_trial_is_measured_on_its_exported_file_and_another_stopped_early(tmp_path, monkeypatch):
     told = []
 

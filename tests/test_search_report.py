@@ -605,6 +605,7 @@ def path(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(browser.find() is None, reason="there is no Chromium here")
 class TestInBrowser:

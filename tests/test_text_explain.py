@@ -322,6 +322,7 @@ def test_any_file_is_answered_and_explained(run, capsys, tmp_path):
 # The commands.
 
 
+@pytest.mark.slow
 def test_explain_writes_a_page_and_adds_to_the_report(run, place, capsys):
     code, out, _ = said(capsys, "explain", run, "The film was <b>bad</b>", "r.csv", "--class", "good")
     folder = place / "runs/tiny/1"

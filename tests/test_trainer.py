@@ -232,6 +232,7 @@ def test_recipe_of_the_run_is_that_of_the_result(tmp_path):
     assert result.run.recipe() == result.recipe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("momentum", "lags"), [(0.99, True), (0.89, False)])
 def test_statistics_that_cannot_follow_are_said(tmp_path, caplog, momentum, lags):
     """In 20 batches; 0.89 ** 20 is 0.097: less than a tenth."""

@@ -145,6 +145,7 @@ def test_optimizers_hold_only_what_trains(source, transfer):
     assert len(network.optimizer._trainable_variables) == 8
 
 
+@pytest.mark.slow
 def test_fine_tuning_moves_all_from_a_lower_rate(tmp_path, source, transfer):
     run = train(tmp_path, **transfer)
     rates = [row["optimizer_learning_rate"] for row in rows(run)]

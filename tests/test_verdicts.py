@@ -186,6 +186,7 @@ def test_balanced_accuracy_is_that_of_scikit_learn():
     assert float(metric.result()) == pytest.approx(balanced_accuracy_score(larger, logits.argmax(1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["cpu:2"])
 def test_an_imbalanced_run_is_judged_by_the_recalls(tmp_path, strategy, capsys):
     recipe = Recipe(

@@ -188,6 +188,7 @@ def test_auxiliary_classifiers_do_not_count_other_losses_again(network, monkeypa
     np.testing.assert_allclose(after - before, 5.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluation_has_the_loss_of_the_logits(network):
     images, labels = examples()
     found = network.evaluate(images, labels, verbose=0, return_dict=True)
@@ -201,7 +202,7 @@ def test_a_network_without_auxiliary_classifiers_answers_with_logits():
     assert network(np.zeros((2, 16, 16, 3), "float32")).shape == (2, 3)
 
 
-@pytest.mark.by_default(lambda size: size == 8)
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [8, 16])
 def test_auxiliary_classifiers_take_maps_smaller_than_their_pooling(size):
     network = GOOGLENET.model.build(num_classes=3)
