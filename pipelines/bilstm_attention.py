@@ -1,8 +1,9 @@
-"""A bidirectional LSTM with attention over the words, on IMDB.
+"""A bidirectional LSTM with attention over the words, and vectors for pairs of them.
 
-kerasdl train bilstm_attention --data imdb_reviews
-kerasdl train bilstm_attention --data phrases
-kerasdl train bilstm_attention --data digits
+    kerasdl train bilstm_attention --data imdb_reviews
+    kerasdl train bilstm_attention --data phrases
+
+Not measured on IMDB yet.
 """
 
 from kerasdl import Classification, Config, Recipe, RecurrentNetwork, SequencePreprocessing, Tfds
