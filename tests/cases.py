@@ -472,6 +472,8 @@ CASES = (
         ),
         input_shape=(6, 5, 1),
         parameters=1_267,
+        default_input_shape=(28, 28),
+        default_parameters=25_098,
     ),
 )
 

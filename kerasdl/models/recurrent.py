@@ -61,7 +61,8 @@ class RecurrentNetwork(Network):
     Output: logits (B, num_classes) or numbers (B, num_outputs), float32; with attention a dict of `logits`
         and `attention` (B, T), the weight of each step.
 
-    Parameters: 1,958,018 with 30,000 words, 64 units and 2 classes; 1,920,000 of them are the words' vectors.
+    Parameters: 25,098 over 28 rows of 28 pixels with 10 classes; 1,953,282 with 30,000 words and 2 classes,
+    1,920,000 of them the words' vectors.
 
     Example:
         >>> network = RecurrentNetwork(num_classes=10, cell="gru", units=128)
