@@ -192,7 +192,8 @@ def test_reproduce(kept, here, capsys):
     assert_same_history(history(again), history(kept / "runs/mlp/1"))
     assert accuracy(again) == pytest.approx(accuracy(kept / "runs/mlp/1"), **CLOSE)
     compared = answer(capsys, "compare", kept / "runs/mlp/1", again)
-    assert compared["recipes"] == {}  # what classes are called now is no other setting
+    # What classes are called now is no other setting; what runs settle since then is told.
+    assert compared["recipes"] == {"min_steps_per_epoch": [None, "0"], "task.judge_by": ["auto", "accuracy"]}
 
 
 @pytest.mark.slow
