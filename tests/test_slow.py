@@ -32,7 +32,11 @@ def test_lenet5_on_digits(tmp_path, monkeypatch):
 
 
 # What a pipeline needs besides the digits, which are 8x8 and of ten classes.
-_FLAGS = {"transfer": ("--classes", "none"), "resnet50": ("--crop", "1", "--batch-size", "16")}
+_FLAGS = {
+    "char_lm": ("--units", "64"),
+    "transfer": ("--classes", "none"),
+    "resnet50": ("--crop", "1", "--batch-size", "16"),
+}
 
 
 #: Pipelines of texts and series; what they train on by default comes with the package.
