@@ -17,6 +17,8 @@ _ROUNDING = 1e-3  # of the size of numbers: a spread below that drowns in what f
 
 #: Arrays (N, ...) by name.
 Arrays = dict[str, np.ndarray]
+#: Limits on figures by name: ("<=" or ">=", limit).
+Limits = dict[str, tuple[str, float]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,15 +92,27 @@ def _as_long(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def close(kind: str) -> dict[str, tuple[str, float]]:
+def by_kind(kind: str, *, exact: Limits, float16: Limits, quantized: Limits) -> Limits:
+    """Choose the limits for a kind of file.
+
+    Args:
+        kind: saved_model, float32, float16, dynamic, int8, int16x8 or onnx.
+        exact: limits of files that hold the weights as they are.
+        float16: those of files with weights of 16 bits.
+        quantized: those of files with weights of 8 bits.
+    """
+    chosen = {"float16": float16} | dict.fromkeys(("dynamic", "int8", "int16x8"), quantized)
+    return chosen.get(kind, exact)
+
+
+def close(kind: str) -> Limits:
     """Return the limits on `differences` by kind of file."""
-    quantized = {"mean_difference": ("<=", 0.02), "spread_difference": ("<=", 0.25)}
-    return {
-        "float16": {"max_difference": ("<=", 1e-2), "spread_difference": ("<=", 0.05)},
-        "dynamic": quantized,
-        "int8": quantized,
-        "int16x8": quantized,
-    }.get(kind, {"max_difference": ("<=", 1e-5), "spread_difference": ("<=", 1e-3)})
+    return by_kind(
+        kind,
+        exact={"max_difference": ("<=", 1e-5), "spread_difference": ("<=", 1e-3)},
+        float16={"max_difference": ("<=", 1e-2), "spread_difference": ("<=", 0.05)},
+        quantized={"mean_difference": ("<=", 0.02), "spread_difference": ("<=", 0.25)},
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,7 +157,7 @@ class Endpoint:
     formats: tuple[str, ...] = ALL_FORMATS
     inputs_of: Callable[[Tree, int], Arrays] = only_input
     compare: Callable[[Arrays, Arrays, Tree], dict[str, float]] = differences
-    tolerances: Callable[[str], dict[str, tuple[str, float]]] = close
+    tolerances: Callable[[str], Limits] = close
     judge: Callable[[Any], dict[str, Any]] | None = None
     reads: Callable[[str], Tree] | None = None
     reads_many: Callable[[Sequence[str], str | None], Sequence[Example]] | None = None

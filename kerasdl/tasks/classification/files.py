@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.inference.endpoint import Arrays
+from kerasdl.inference.endpoint import Arrays, Limits, by_kind
 
 
 def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, float]:
@@ -35,17 +35,15 @@ def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, f
     }
 
 
-def tolerances(kind: str) -> dict[str, tuple[str, float]]:
+def tolerances(kind: str) -> Limits:
     """Return the limits on the figures of `compare`, by kind of file."""
-    exact = {"max_difference": ("<=", 1e-5), "accuracy_drop": ("<=", 0.002)}
-    # Of 10 classes the same as a mean difference of 0.02, which of 100 classes nothing could exceed.
-    quantized = {"total_variation": ("<=", 0.1), "accuracy_drop": ("<=", 0.002)}
-    return {
-        "float16": {"max_difference": ("<=", 1e-2)},
-        "dynamic": quantized,
-        "int8": quantized,
-        "int16x8": quantized,
-    }.get(kind, exact)
+    return by_kind(
+        kind,
+        exact={"max_difference": ("<=", 1e-5), "accuracy_drop": ("<=", 0.002)},
+        float16={"max_difference": ("<=", 1e-2)},
+        # Of 10 classes the same as a mean difference of 0.02, which of 100 classes nothing could exceed.
+        quantized={"total_variation": ("<=", 0.1), "accuracy_drop": ("<=", 0.002)},
+    )
 
 
 def describe(class_names: Sequence[str], outputs: Arrays) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.data.dataset import DataSpec
-from kerasdl.inference.endpoint import Arrays
+from kerasdl.inference.endpoint import Arrays, Limits, by_kind
 
 _SMALL = 0.1  # mean absolute error in standard deviations, below which a rise is measured against it
 
@@ -33,15 +33,14 @@ def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarr
     }
 
 
-def tolerances(kind: str) -> dict[str, tuple[str, float]]:
+def tolerances(kind: str) -> Limits:
     """Return the limits on the figures of `compare`, by kind of file."""
-    quantized = {"mean_difference": ("<=", 0.1), "error_rise": ("<=", 0.05)}
-    return {
-        "float16": {"max_difference": ("<=", 0.02)},
-        "dynamic": quantized,
-        "int8": quantized,
-        "int16x8": quantized,
-    }.get(kind, {"max_difference": ("<=", 1e-4)})
+    return by_kind(
+        kind,
+        exact={"max_difference": ("<=", 1e-4)},
+        float16={"max_difference": ("<=", 0.02)},
+        quantized={"mean_difference": ("<=", 0.1), "error_rise": ("<=", 0.05)},
+    )
 
 
 def describe(columns: Sequence[str], outputs: Arrays) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.inference.endpoint import Limits, by_kind
+
 _ROWS = 64  # windows whose logits are normalised at once
 _KINDS_OF_PLACES = 12  # points of the curve over the places of a window
 
@@ -98,18 +100,17 @@ def compare(
     }
 
 
-def tolerances(kind: str) -> dict[str, tuple[str, float]]:
+def tolerances(kind: str) -> Limits:
     """Return the limits on the figures of `compare`, by kind of file."""
-    quantized = {"nats_rise": ("<=", 0.02), "divergence": ("<=", 0.02)}
-    return {
-        "float16": {"nats_rise": ("<=", 0.005), "divergence": ("<=", 0.005)},
-        "dynamic": quantized,
-        "int8": quantized,
-        "int16x8": quantized,
-    }.get(kind, {"max_difference": ("<=", 2e-3), "divergence": ("<=", 1e-5)})
+    return by_kind(
+        kind,
+        exact={"max_difference": ("<=", 2e-3), "divergence": ("<=", 1e-5)},
+        float16={"nats_rise": ("<=", 0.005), "divergence": ("<=", 0.005)},
+        quantized={"nats_rise": ("<=", 0.02), "divergence": ("<=", 0.02)},
+    )
 
 
-def tolerances_of_steps(kind: str) -> dict[str, tuple[str, float]]:
+def tolerances_of_steps(kind: str) -> Limits:
     """Return the limits for `step`: also those of 500 steps against the full pass."""
     whole = tolerances(kind)
     return {**whole, **{f"stream_{name}": limit for name, limit in whole.items()}}

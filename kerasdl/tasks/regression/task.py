@@ -11,7 +11,7 @@ from kerasdl.data.dataset import Dataset, DataSpec, Spec, Tree
 from kerasdl.errors import UsageError
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers
-from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint
+from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint, Limits, by_kind
 from kerasdl.report.blocks import Section
 from kerasdl.tasks.regression import comparison, figures
 from kerasdl.tasks.task import Evaluation, Task, Verdict
@@ -209,15 +209,14 @@ def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarr
     }
 
 
-def tolerances(kind: str) -> dict[str, tuple[str, float]]:
+def tolerances(kind: str) -> Limits:
     """Return the limits on the figures of `compare`, by kind of file."""
-    quantized = {"mean_difference": ("<=", 0.05), "error_rise": ("<=", 0.05)}
-    return {
-        "float16": {"max_difference": ("<=", 0.02)},
-        "dynamic": quantized,
-        "int8": quantized,
-        "int16x8": quantized,
-    }.get(kind, {"max_difference": ("<=", 1e-4)})
+    return by_kind(
+        kind,
+        exact={"max_difference": ("<=", 1e-4)},
+        float16={"max_difference": ("<=", 0.02)},
+        quantized={"mean_difference": ("<=", 0.05), "error_rise": ("<=", 0.05)},
+    )
 
 
 def describe(outputs: Arrays) -> list[dict[str, Any]]:

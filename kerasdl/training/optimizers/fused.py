@@ -21,9 +21,6 @@ class SGD(DecayAtOneRate, keras.optimizers.SGD):
     """`keras.optimizers.SGD`; arguments are those of Keras."""
 
     def update_step(self, gradient, variable, learning_rate):
-        if isinstance(gradient, tf.IndexedSlices):
-            super().update_step(gradient, variable, learning_rate)
-            return
         rate, gradient = (ops.cast(value, variable.dtype) for value in (learning_rate, gradient))
         if not self.momentum:
             tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=gradient)
@@ -55,7 +52,7 @@ class Adam(OneSharedValue, DecayAtOneRate, keras.optimizers.Adam):
         return _OfAllWeights(learning_rate, *powers)
 
     def update_step(self, gradient, variable, shared):
-        if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+        if self.amsgrad:
             super().update_step(gradient, variable, shared.learning_rate)
             return
         rate, power_1, power_2, gradient, beta_1, beta_2, epsilon = (
@@ -84,7 +81,7 @@ class RMSprop(DecayAtOneRate, keras.optimizers.RMSprop):
     """`keras.optimizers.RMSprop`; arguments are those of Keras."""
 
     def update_step(self, gradient, variable, learning_rate):
-        if isinstance(gradient, tf.IndexedSlices) or self.centered or not self.momentum:
+        if self.centered or not self.momentum:
             super().update_step(gradient, variable, learning_rate)
             return
         rate, gradient, rho, momentum, epsilon = (
