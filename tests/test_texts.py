@@ -185,7 +185,8 @@ def test_batches_hold_texts_of_about_equal_length():
     later = training_batches(split, batch_size=8, seed=3, start_step=77).take(100).as_numpy_iterator()
     later = [targets for _, targets in later]
     np.testing.assert_array_equal(np.stack(later[:48]), np.stack(seen[77:]))  # exactly resumed
-    assert not np.array_equal(np.stack(later[48:]), np.stack(seen[:52]))  # another order in each epoch
+    first, second = (set(np.concatenate(batches)) for batches in (seen[:50], later[48:98]))
+    assert len(first & second) < 300  # 160 by chance: in each epoch other examples meet
 
 
 def test_phrases_cannot_be_told_by_single_words():
