@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
 from kerasdl.export.onnx import write_onnx
 from kerasdl.export.saved_model import write_saved_model
@@ -15,6 +16,7 @@ from kerasdl.inference.endpoint import Endpoint
 from kerasdl.layers import AttentionPooling, Recurrent, export_mode, noise
 from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.preprocessing.sequence import SequencePreprocessing
+from kerasdl.tasks.regression.task import Regression
 
 LENGTHS = np.array([7, 3, 0, 1, 5])
 MASK = np.arange(7) < LENGTHS[:, None]
@@ -237,3 +239,12 @@ def test_an_onnx_file_has_one_operator_for_all_steps(tmp_path, x, cell, backward
         named = dict(zip([value.name for value in session.get_outputs()], found, strict=True))
         for name, value in call(x[rows], MASK[rows]).items():
             np.testing.assert_allclose(named[name], value, atol=1e-6)
+
+
+def test_numbers_are_an_answer_too(x):
+    task, words = Regression(), SequencePreprocessing()
+    data = DataSpec(Spec((7, 3), "float32"), Spec.of_numbers(np.ones((5, 2), np.float32)))
+    words.check(data.inputs)
+    network = RecurrentNetwork(units=3, pooling="last", preprocessing=words, **task.network_arguments(data))
+    assert network.infer(x).shape == (5, 2)
+    task.check_outputs(network.infer(x).numpy(), data, "logits")
