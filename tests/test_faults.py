@@ -85,6 +85,7 @@ def save_npz(folder):
     np.savez(folder / "variables.npz", values=np.zeros(10**6))
 
 
+@pytest.mark.by_default(lambda save: save is not save_keras)
 @pytest.mark.parametrize("save", [save_keras, save_h5, save_checkpoint, save_npz])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_full_disks(small_disk, run, save):
@@ -95,6 +96,7 @@ def test_full_disks(small_disk, run, save):
     assert f"kerasdl train --resume {run.path}" in text
 
 
+@pytest.mark.slow
 def test_a_training_on_a_full_disk(small_disk):
     wanted = recipe(model=Config(MLP, hidden_units=(2000,)))
     error = provoked(lambda: train.train(wanted, runs_dir=small_disk, export=False, console=QUIET))
