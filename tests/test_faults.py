@@ -85,7 +85,7 @@ def save_npz(folder):
     np.savez(folder / "variables.npz", values=np.zeros(10**6))
 
 
-@pytest.mark.by_default(lambda save: save is not save_keras)
+@pytest.mark.by_default(lambda save: save is save_npz)
 @pytest.mark.parametrize("save", [save_keras, save_h5, save_checkpoint, save_npz])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_full_disks(small_disk, run, save):

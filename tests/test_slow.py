@@ -43,7 +43,13 @@ _FLAGS = {
 _OF_OTHER_DATA = ("char_lm", "dlinear", "forecast", "nlinear")
 
 
-@pytest.mark.parametrize("pipeline", sorted(catalog.names()))
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        pytest.param(name, marks=pytest.mark.large) if name == "resnet50" else name
+        for name in sorted(catalog.names())
+    ],
+)
 def test_a_pipeline_goes_through_every_stage_at_its_own_size(pipeline, tmp_path, monkeypatch, capsys):
     """Six files, each verified."""
     monkeypatch.chdir(tmp_path)
