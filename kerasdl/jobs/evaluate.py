@@ -36,6 +36,7 @@ def evaluate(
     spec: DataSpec,
     fitted: Mapping[str, Any],
     batches: Batches,
+    network: "keras.Model | None" = None,
 ) -> Evaluation:
     """Evaluate a predictor's default endpoint over a split.
 
@@ -45,13 +46,14 @@ def evaluate(
         spec: what is in each example.
         fitted: what was fitted to the network after training.
         batches: returns the batches of the split, anew at each call.
+        network: float32 network over raw examples, where the predictor calls it. Defaults to None.
 
     Raises:
         RunFailedError: when there is not one example.
     """
     endpoints = {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, fitted)}
     found = task.evaluate(answers_of(predictor, endpoints, batches), spec, fitted)
-    found.figures.update(task.evaluate_further(predictor, batches))
+    found.figures.update(task.evaluate_further(predictor, batches, network))
     return found
 
 
@@ -102,7 +104,7 @@ def evaluate_network(
             "look at them, or they are all the same."
         )
     found = task.evaluate(answers, spec, fitted)
-    found.figures.update(task.evaluate_further(predictor, test))
+    found.figures.update(task.evaluate_further(predictor, test, network))
     figures = (
         found.figures if limit is not None else task.beside_baselines(found.figures, dataset, dataset.test)
     )

@@ -1,0 +1,86 @@
+"""How an exported generative network is called."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasdl.data.dataset import DataSpec, Spec, Tree
+from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kerasdl.network.generative import GenerativeNetwork
+
+#: Endpoints that make images, the one that is preferred first.
+MAKING = ("generate", "decode")
+
+
+def endpoints(network: "GenerativeNetwork | None", data: DataSpec) -> tuple[Endpoint, ...]:
+    """Return an endpoint for each call of a network.
+
+    Args:
+        network: float32 network over raw images; None where nothing will be called: all names are there then.
+        data: what is in each example.
+    """
+    if network is None:
+        return tuple(_endpoint(name, lambda *given: {}, {}, data) for name in _NAMES)
+    return tuple(
+        _endpoint(name, call.function, call.inputs, data, call.on_servers_only)
+        for name, call in network.calls().items()
+    )
+
+
+_NAMES = ("reconstruct", "encode", "decode", "sample", "generate", "velocity")
+
+
+def _endpoint(
+    name: str,
+    function,
+    inputs: "Mapping[str, tf.TensorSpec]",
+    data: DataSpec,
+    on_servers_only: bool = False,
+) -> Endpoint:
+    def inputs_of(features: Tree, seed: int) -> Arrays:
+        return drawn_inputs(inputs, features, seed, max(1, len(data.class_names)))
+
+    return Endpoint(
+        name,
+        function,
+        inputs,
+        formats=("saved_model",) if on_servers_only else ALL_FORMATS,
+        inputs_of=inputs_of,
+    )
+
+
+def drawn_inputs(
+    inputs: "Mapping[str, tf.TensorSpec]", images: np.ndarray, seed: int, num_classes: int
+) -> Arrays:
+    """Return the inputs of a call, one for each image: the images themselves, and what is drawn.
+
+    Args:
+        inputs: specs by name, as `kerasdl.network.generative.Call` explains them.
+        images: raw images (N, H, W, C) uint8.
+        seed: seed of the draws; equal ones give equal inputs.
+        num_classes: classes that labels are drawn from.
+    """
+    generator, count, found = np.random.default_rng(seed), len(images), {}
+    for name, spec in inputs.items():
+        shape = (count, *spec.shape[1:])
+        if name == "images":
+            found[name] = images
+        elif name == "labels":
+            found[name] = generator.integers(0, num_classes, shape).astype(np.int32)
+        elif name == "times":
+            found[name] = generator.random(shape, np.float32)
+        elif name == "seeds":
+            found[name] = generator.integers(0, 2**31 - 1, shape).astype(np.int32)
+        else:
+            found[name] = generator.standard_normal(shape, np.float32)
+    return found
+
+
+def image_spec(data: DataSpec) -> Spec | None:
+    """Return the spec of the images; None where the data has others than one image an example."""
+    return data.inputs if isinstance(data.inputs, Spec) and data.inputs.is_image else None
