@@ -158,8 +158,9 @@ def write_bundle(
         _check_whole(plan, errors, files)
         written = [artefact for artefact in written if artefact.file not in others]
         # A state loses more at each of many steps: a recurrent network can do without integer files.
+        can_do_without = tflite.recurrent or any(one.integers_may_fail for one in spec.endpoints)
         refused = {
-            one.file for one in plan if one.file in errors and one.kind in INTEGER and tflite.recurrent
+            one.file for one in plan if one.file in errors and one.kind in INTEGER and can_do_without
         }
         card = make_card(
             spec,

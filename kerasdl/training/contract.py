@@ -143,7 +143,8 @@ def _check_owned(network: keras.Model, features: Tree) -> None:
             f"trained nor saved: {', '.join(foreign[:5])}. Make each layer an attribute of the network, or "
             "of a layer of it, in __init__: Keras sees none at module level or in objects of other classes."
         )
-    if type(network).test_step is not Network.test_step:
+    test_step = type(network).test_step
+    if test_step is not Network.test_step and not test_step.__module__.startswith("kerasdl."):
         _log.warning(
             f"{type(network).__name__} has a test_step of its own: its validation figures are not those of "
             "forward alone, which is what is exported."

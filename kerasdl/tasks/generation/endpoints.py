@@ -51,6 +51,7 @@ def _endpoint(
         inputs,
         formats=("saved_model",) if on_servers_only else ALL_FORMATS,
         inputs_of=inputs_of,
+        integers_may_fail=True,
     )
 
 
