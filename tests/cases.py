@@ -26,6 +26,7 @@ from kerasdl.models.mlp import MLP
 from kerasdl.models.nlinear import NLinear
 from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.models.resnet import ResNet
+from kerasdl.models.vae import VAE, Autoencoder
 from kerasdl.models.vgg import VGG
 from kerasdl.network.network import Network, main_output
 from kerasdl.preprocessing.image import ImagePreprocessing
@@ -35,6 +36,7 @@ from kerasdl.preprocessing.series import SeriesPreprocessing
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.forecast.task import Forecast
+from kerasdl.tasks.generation.task import Generation
 from kerasdl.tasks.language.task import LanguageModel
 from kerasdl.tasks.task import Task
 from kerasdl.training.build import compile_network
@@ -197,6 +199,26 @@ class TreeCase(Case):
 
     def shipped(self, network, features):
         return "kind", self.logits(network, features).numpy()
+
+
+class GenerativeCase(Case):
+    """A network that makes images, and gives one for each image."""
+
+    def preprocessing(self):
+        return None
+
+    @property
+    def output_shape(self):
+        return self.input_shape
+
+    def assert_learned(self, network, features, targets):
+        call = next(iter(network.calls().values()))
+        given = {"images": features, "labels": targets}
+        made = next(iter(call.function(*(given[name] for name in call.inputs)).values()))
+        assert np.square(made - features / np.float32(255)).mean() < 0.5 * np.var(features / 255)
+
+    def shipped(self, network, features):
+        return "reconstruction", self.logits(network, features).numpy()
 
 
 class SeriesCase(Case):
@@ -493,6 +515,38 @@ CASES += (
         task=LanguageModel(),
         heads=frozenset(),
         modes=_FLOAT_MODES,
+    ),
+)
+
+CASES += (
+    GenerativeCase(
+        Config(
+            VAE,
+            latent_size=3,
+            units=(7,),
+            filters=(4, 5),
+            activation="relu",
+            likelihood="gaussian",
+            num_samples=2,
+            beta=0.5,
+            conditional=True,
+        ),
+        input_shape=(6, 5, 1),
+        parameters=40 + 185 + 24 * 7 + 8 * 6 + 7 * 7 + 8 * 20 + 184 + 37 + 1,
+        learning_rate=3e-2,
+        default_input_shape=(28, 28, 1),
+        default_parameters=425_284,
+        task=Generation(),
+        is_noisy=False,
+    ),
+    GenerativeCase(
+        Config(Autoencoder, latent_size=3, units=(7,), corruption=0.2),
+        input_shape=(6, 5, 1),
+        parameters=31 * 7 + 8 * 3 + 4 * 7 + 8 * 30,
+        default_input_shape=(28, 28, 1),
+        default_parameters=415_234,
+        task=Generation(),
+        is_noisy=False,
     ),
 )
 

@@ -159,9 +159,7 @@ def write_bundle(
         written = [artefact for artefact in written if artefact.file not in others]
         # A state loses more at each of many steps: a recurrent network can do without integer files.
         can_do_without = tflite.recurrent or any(one.integers_may_fail for one in spec.endpoints)
-        refused = {
-            one.file for one in plan if one.file in errors and one.kind in INTEGER and can_do_without
-        }
+        refused = {one.file for one in plan if one.file in errors and one.kind in INTEGER and can_do_without}
         card = make_card(
             spec,
             {**info, **signature},
