@@ -37,7 +37,7 @@ def figures(network: "GenerativeNetwork", batches: Batches, draws: int, most: in
     """
     import tensorflow as tf
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(autograph=False)
     def summed(pixels, labels, seed, count):
         """Return log of the sum of weights, and the sum of log weights, (B,) each."""
         shape = (pixels.shape[0], count, *network.noise_shape)
