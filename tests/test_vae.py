@@ -80,14 +80,14 @@ def test_likelihood_where_it_is_known():
 
 def test_likelihood_is_that_of_all_draws_however_they_are_divided(monkeypatch):
     network = made(conditional=True)
-    monkeypatch.setattr(likelihood, "_MOST_DRAWS", 400)
-    whole = likelihood.figures(network, batches_of(12), 900, 0)
-    monkeypatch.setattr(likelihood, "_MOST_DRAWS", 130)
-    parts = likelihood.figures(network, batches_of(5), 900, 0)
+    monkeypatch.setattr(likelihood, "_MOST_DRAWS", 2000)
+    whole = likelihood.figures(network, batches_of(12), 5000, 0)
+    monkeypatch.setattr(likelihood, "_MOST_DRAWS", 700)
+    parts = likelihood.figures(network, batches_of(5), 5000, 0)
     assert parts["nll"] == pytest.approx(whole["nll"], abs=0.05)  # other draws, and the same images
     assert parts["elbo"] < -parts["nll"]
     assert likelihood.figures(network, batches_of(5), 20, 7)["likelihood_images"] == 7
-    other = likelihood.figures(made(), batches_of(12), 900, 0)
+    other = likelihood.figures(made(), batches_of(12), 5000, 0)
     assert abs(other["nll"] - whole["nll"]) > 0.2  # the classes count
 
 
