@@ -14,8 +14,9 @@ from kerasdl.cli import main
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.layers import noise
+from kerasdl.models.vae import VAE
 from kerasdl.network.network import Network
-from kerasdl.recipe import Recipe
+from kerasdl.recipe import Config, Recipe
 from kerasdl.runs.folder import Run
 from kerasdl.training import devices
 from kerasdl.training.callbacks.best import Best
@@ -102,6 +103,22 @@ def test_partial_last_batch(case, examples):
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 def test_mixed_float16_on_two_replicas(case):
     assert_same_update(case, tolerance=5e-3, precision="mixed_float16")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", [{"objective": "iwae", "num_samples": 3}, {"beta": 4.0, "warmup_steps": 3}], ids="-".join
+)
+def test_draws_of_latents_on_two_replicas(arguments):
+    case = next(case for case in ALL_CASES if case.model.target is VAE)
+    model = Config(VAE, latent_size=3, units=(7,), **arguments)
+    case = dataclasses.replace(case, model=model)
+    assert_same_update(case, examples=41, learning_rate=0.01, gradient_accumulation_steps=1)
+    whole, parts = (
+        trained(case, "none", learning_rate=0.01, gradient_accumulation_steps=steps)[0] for steps in (1, 4)
+    )
+    for left, right in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
 
 
 @functools.cache
