@@ -74,6 +74,28 @@ def test_a_quoted_text_keeps_its_lines_and_separators(tmp_path):
     assert ('one, "two"\nthree', "1") in everything(TextTable(path=str(tmp_path / "x.csv")).load())
 
 
+def test_quotes_in_a_file_of_tabs_are_text_where_every_line_is_a_row(tmp_path):
+    rows = [('"Fine', "good"), ('dull"', "bad"), ('a "fine" film', "good"), ("no", "bad")] * 3
+    (tmp_path / "a.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    data = TextTable(path=str(tmp_path / "a.tsv")).load()
+    assert sum(len(split) for split in (data.train, data.validation, data.test)) == 12
+    quoted = '"two\nlines"\tgood\n"a ""b"" c"\tbad\n' * 6
+    (tmp_path / "b.tsv").write_text("text\tlabel\n" + quoted)
+    data = TextTable(path=str(tmp_path / "b.tsv")).load()
+    assert sum(len(split) for split in (data.train, data.validation, data.test)) == 12
+
+
+def test_columns_that_are_taken_are_said(tmp_path):
+    content = "title,text,rating,label\n" + "a,fine film,5,good\nb,dull film,1,bad\n" * 6
+    (tmp_path / "a.csv").write_text(content)
+    assert any(
+        "column 'text', classes column 'label'" in note
+        for note in TextTable(path=str(tmp_path / "a.csv")).load().notes
+    )
+    named = TextTable(path=str(tmp_path / "a.csv"), text_column="title", label_column="rating").load()
+    assert not any("classes column" in note for note in named.notes)
+
+
 @pytest.mark.parametrize(
     ("content", "fields", "words"),
     [

@@ -54,8 +54,13 @@ class TextTable(Texts):
         """
         rows, notes = {}, ()
         for name, path in self._files().items():
-            pairs, empty, guessed = self._read(path)
+            pairs, empty, guessed, columns = self._read(path)
             rows[name] = pairs
+            if name == "train" and None in (self.text_column, self.label_column):
+                text, label = map(repr, columns)
+                notes += (
+                    f"Texts are column {text}, classes column {label} (--text-column, --label-column).",
+                )
             notes += encodings.guessed_note([path] if guessed else [])
             if empty:
                 rows_said = f"{empty:,} of {len(pairs) + empty:,} rows of {path.name}"
@@ -95,8 +100,8 @@ class TextTable(Texts):
             )
         return {"train": root}
 
-    def _read(self, path: Path) -> tuple[list[tuple[str, str]], int, bool]:
-        """Return pairs of text and class, how many rows lack one, and if the encoding is guessed."""
+    def _read(self, path: Path) -> tuple[list[tuple[str, str]], int, bool, tuple[str, str]]:
+        """Return pairs of text and class, how many lack one, if the encoding is guessed, and the columns."""
         records, guessed = _records(path)
         pairs, empty, columns = [], 0, None
         for record in records:
@@ -108,11 +113,11 @@ class TextTable(Texts):
                 empty += 1
                 continue
             pairs.append((str(text), label))
-        if not pairs:
+        if columns is None or not pairs:
             raise UsageError(
                 f"{path} has no row with a text and a class. Give a file with a header and rows below it."
             )
-        return pairs, empty, guessed
+        return pairs, empty, guessed, columns
 
     def _columns(self, path: Path, names: Sequence[str]) -> tuple[str, str]:
         """Return the columns of texts and of classes."""
@@ -187,7 +192,8 @@ def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
     header = content.lstrip().split("\n", 1)[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=header.count)
     csv.field_size_limit(_LONGEST_TEXT)
-    reader = csv.DictReader(io.StringIO(content.lstrip("\n\r"), newline=""), delimiter=delimiter, strict=True)
+    options = {"delimiter": delimiter, "quoting": _quoting(content, delimiter), "strict": True}
+    reader = csv.DictReader(io.StringIO(content.lstrip("\n\r"), newline=""), **options)
     try:
         titles = [title for title in reader.fieldnames or () if title.strip()]
         if doubled := sorted({title for title in titles if titles.count(title) > 1}):
@@ -205,6 +211,16 @@ def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
         raise UsageError(
             f"{path}, line {reader.line_num}: {error}. Double the quotes within a text."
         ) from error
+
+
+def _quoting(content: str, delimiter: str) -> int:
+    """Return whether quotes enclose fields; in a file of tabs whose every line is a row they are text."""
+    lines = [line for line in content.splitlines() if line.strip()]
+    opens = any(
+        field.startswith('"') and field.count('"') % 2 for line in lines for field in line.split("\t")
+    )
+    plain = delimiter == "\t" and opens and len({line.count("\t") for line in lines}) == 1
+    return csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
 
 
 def _json_rows(path: Path, content: str) -> Iterator[Mapping[str, object]]:
