@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Recipe], Run]) -> Recipe:
-    """Return a recipe whose task has its judge, where it needs one: an earlier run, or one that is trained now.
+    """Return a recipe whose task has its judge, where it needs one: an earlier run, or a new one.
 
     Args:
         recipe: the recipe of a run.

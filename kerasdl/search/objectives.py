@@ -25,7 +25,8 @@ SHORT = {"tflite_kb": "int8_kb", "latency_ms": "int8_latency_ms"}
 LAST = ("weights", "trial_seconds")
 _MAXIMISED = ("accuracy", "acc", "auc", "precision", "recall", "f1", "r2", "agreement")
 _MINIMISED = (
-    "loss", "error", "mae", "mse", "rmse", "fid", "kid", "kb", "latency_ms", "weights", "seconds", "difference",
+    "loss", "error", "mae", "mse", "rmse", "fid", "kid", "kb", "latency_ms", "weights", "seconds",
+    "difference",
 )  # fmt: skip
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge}
 
