@@ -64,7 +64,8 @@ def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches:
         RunFailedError: when there is not one example.
     """
     name = predictor.default_endpoint
-    return run_over(functools.partial(predictor.call, name), endpoints[name].inputs_of, batches)
+    inputs_of = endpoints[name].inputs_for(predictor.inputs[name])
+    return run_over(functools.partial(predictor.call, name), inputs_of, batches)
 
 
 def evaluate_network(

@@ -22,7 +22,7 @@ def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Reci
         runs_dir: folder of the runs of all pipelines.
         train: trains a recipe on this data without exporting it.
     """
-    wanted = recipe.task.judge_recipe(recipe.data, data)
+    wanted = recipe.task.judge_recipe(recipe.data, data) if recipe.task.wants_judge else None
     if wanted is None:
         return recipe
     found = _find(wanted, data.fingerprint, runs_dir / wanted.name)

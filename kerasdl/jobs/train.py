@@ -252,7 +252,9 @@ class _Stages:
             with explained(self.recipe, used, self.dry_run) as working:
                 dataset = self._load(converter)
                 if self.trial is None and self.recipe.overfit_batches is None:
-                    train = functools.partial(self._train_judge, dataset)
+                    train = functools.partial(
+                        _train_judge, dataset, self.runs_dir, self.console, self.dry_run
+                    )
                     self.recipe = judge.settled(self.recipe, dataset, self.runs_dir, train)
                 plan, run, checkpoint, pair = self._prepare(dataset, used)
                 working.on(run)
@@ -282,32 +284,6 @@ class _Stages:
             check_destination(Path(self.options.exported_dir), self.recipe.name)
             labels.assets(dataset.spec)
         return dataset
-
-    def _train_judge(self, dataset: Dataset, recipe: Recipe) -> runs.Run:
-        """Train the run that this one is judged with."""
-        if self.dry_run:
-            recipe = dataclasses.replace(recipe, epochs=1)
-        options = dataclasses.replace(self.options, export=False, new_signature=False)
-
-        def start(resolved: Recipe, fingerprint: str):
-            run = runs.create(self.runs_dir, resolved, **options.status())
-            stack.enter_context(run.locked())
-            return run, None
-
-        with contextlib.ExitStack() as stack:
-            return (
-                _Stages(
-                    recipe=recipe,
-                    options=options,
-                    runs_dir=self.runs_dir,
-                    start=start,
-                    console=self.console,
-                    dry_run=self.dry_run,
-                    loaded=dataset,
-                )
-                .work()
-                .run
-            )
 
     def _prepare(self, dataset: Dataset, used: devices.Devices):
         """Plan the run, build its networks, then open its folder."""
@@ -370,6 +346,46 @@ class _Stages:
 
     def _limit(self) -> int | None:
         return DRY_RUN_STEPS if self.dry_run else None
+
+
+def judged(recipe: Recipe, runs_dir: str | Path = "runs") -> Recipe:
+    """Return the recipe of a search, whose task has its judge where trials aim at what a judge tells.
+
+    Args:
+        recipe: the recipe of runs to come.
+        runs_dir: folder of the runs of all pipelines.
+    """
+    if not recipe.task.wants_judge or recipe.task.objectives == ("val_loss",):
+        return recipe
+    dataset, console = load_data(sized(recipe)), terminal.open_console(soft_wrap=True)
+    train = functools.partial(_train_judge, dataset, Path(runs_dir), console, False)
+    return judge.settled(recipe, dataset, Path(runs_dir), train)
+
+
+def _train_judge(
+    dataset: Dataset, runs_dir: Path, console: Console, dry_run: bool, recipe: Recipe
+) -> runs.Run:
+    """Train the run that others are judged with, on data that is loaded already."""
+    if dry_run:
+        recipe = dataclasses.replace(recipe, epochs=1)
+    options = _Options(exported_dir="exported", export=False, embed_samples=False)
+
+    def start(resolved: Recipe, fingerprint: str):
+        run = runs.create(runs_dir, resolved, **options.status())
+        stack.enter_context(run.locked())
+        return run, None
+
+    with contextlib.ExitStack() as stack:
+        stages = _Stages(
+            recipe=recipe,
+            options=options,
+            runs_dir=runs_dir,
+            start=start,
+            console=console,
+            dry_run=dry_run,
+            loaded=dataset,
+        )
+        return stages.work().run
 
 
 def sized(recipe: Recipe) -> Recipe:

@@ -146,8 +146,13 @@ class Task:
         """
         return logs["val_loss"] <= 0.01 * first["val_loss"]
 
+    @property
+    def wants_judge(self) -> bool:
+        """Whether results are judged with another run that is not named yet."""
+        return False
+
     def judge_recipe(self, source: "Source", data: Dataset) -> "Recipe | None":
-        """Return the recipe of a run that results are to be judged with, settled; None where none is missing.
+        """Return the recipe of the run that results are judged with, settled; None where there can be none.
 
         Args:
             source: the source of the data.
@@ -180,6 +185,10 @@ class Task:
             data: what is in each example.
         """
         return None
+
+    def without_machine(self) -> "Task":
+        """Return the task without what belongs to one machine, such as the folders of a path."""
+        return self
 
     # After training
 

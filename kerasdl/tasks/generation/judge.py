@@ -86,7 +86,12 @@ class Judge:
 
     def describe(self) -> dict[str, Any]:
         """Return what tells this judge from others, as JSON."""
-        return {"run": str(self.path), "sha256": self.sha256, "features": self.num_features}
+        return {"run": shown(str(self.path)), "sha256": self.sha256, "features": self.num_features}
+
+
+def shown(path: str) -> str:
+    """Return the path of a judge as cards and figures show it: without the folders of this machine."""
+    return "/".join(Path(path).parts[-2:]) if Path(path).is_absolute() else path
 
 
 def open_judge(path: str) -> Judge | None:

@@ -17,7 +17,7 @@ from kerasdl.inference.predictor import Predictor
 from kerasdl.recipe import Recipe
 from kerasdl.tasks.generation import default_judge, figures, quality, samples, verdicts
 from kerasdl.tasks.generation.endpoints import endpoints, image_spec
-from kerasdl.tasks.generation.judge import Judge, open_judge
+from kerasdl.tasks.generation.judge import Judge, open_judge, shown
 from kerasdl.tasks.task import Task, Verdict
 
 if TYPE_CHECKING:
@@ -73,21 +73,28 @@ class Generation(Task):
             if self.judge_by == "fid":
                 _log.warning("Nothing judges the images: the best epoch is picked by val_loss, not by FID.")
             return self
-        judge = open_judge(self.judge)
-        if judge is None:
+        found = open_judge(self.judge)
+        if found is None:
             raise UsageError(
                 f"There is no judge {self.judge}. Give --judge the run of a classifier, --judge '' to train "
                 "one on the same data, or --judge none."
             )
-        judge.look(np.zeros((1, *data.spec.inputs.shape), np.uint8))
+        found.look(np.zeros((1, *data.spec.inputs.shape), np.uint8))
         return self
 
+    @property
+    def wants_judge(self) -> bool:
+        return not self.judge and self.fid_samples > 0
+
     def judge_recipe(self, source: Source, data: Dataset) -> Recipe | None:
-        """Return a recipe of LeNet-5 on the same data, where no judge is named and there are classes."""
-        return None if self.judge else default_judge.recipe(source, data)
+        """Return a recipe of LeNet-5 on the same data; None for data without classes."""
+        return default_judge.recipe(source, data)
 
     def judged_by(self, run: str) -> "Generation":
         return dataclasses.replace(self, judge=run)
+
+    def without_machine(self) -> "Generation":
+        return dataclasses.replace(self, judge=shown(self.judge))
 
     def network_arguments(self, data: DataSpec) -> dict[str, Any]:
         """Return the size of the images and the number of classes.
@@ -113,12 +120,12 @@ class Generation(Task):
 
     def validator(self, network: "keras.Model", data: Dataset) -> Callable[[], dict[str, float]] | None:
         """Return the function that measures `val_fid`, where epochs are picked by it."""
-        judge = self._judge()
-        if judge is None or self.judge_by == "loss" or not self.val_fid_samples:
+        found = self._judge()
+        if found is None or self.judge_by == "loss" or not self.val_fid_samples:
             return None
         if self.judge_by == "auto" and network.tells_likelihood:
             return None
-        return quality.validator(judge, network, data, self.val_fid_samples)
+        return quality.validator(found, network, data, self.val_fid_samples)
 
     def score(self, logs: Mapping[str, float]) -> tuple[float, ...]:
         return (-logs.get("val_fid", logs["val_loss"]),)
@@ -135,8 +142,8 @@ class Generation(Task):
         name = samples.making(predictor.inputs)
         if name is None or not self.fid_samples or self.judge == _NONE:
             return {}, {}
-        judge = self._judge()
-        if judge is None:
+        found = self._judge()
+        if found is None:
             reason = "no judge is named" if not self.judge else f"the judge {self.judge} is not there"
             _log.warning(
                 f"FID and what else a judge tells are left out: {reason}. Name one with --judge RUN."
@@ -148,7 +155,7 @@ class Generation(Task):
             return samples.draw(lambda given: predictor.call(name, given), inputs, labels, seed)
 
         count = min(self.fid_samples, _DRY_RUN) if dry_run else self.fid_samples
-        return figures.figures(judge, sampling, data, split, count, "labels" in inputs)
+        return figures.figures(found, sampling, data, split, count, "labels" in inputs)
 
     def evaluate_further(
         self, predictor: Predictor, batches: Batches, network: "keras.Model | None"
@@ -168,17 +175,17 @@ class Generation(Task):
         self, network: "keras.Model | None", data: DataSpec, fitted: Mapping[str, Any]
     ) -> tuple[Endpoint, ...]:
         """Return the calls of the network: see `kerasdl.GenerativeNetwork.calls`."""
-        found = endpoints(network, data)
-        name = samples.making({endpoint.name: endpoint for endpoint in found})
-        judge = None if network is None else self._judge()
-        if judge is None or name is None:
-            return found
+        made = endpoints(network, data)
+        name = samples.making({endpoint.name: endpoint for endpoint in made})
+        found = None if network is None or name is None else self._judge()
+        if found is None:
+            return made
         classes = max(1, len(data.class_names))
         return tuple(
-            dataclasses.replace(endpoint, probe=quality.probe(judge, endpoint, classes))
+            dataclasses.replace(endpoint, probe=quality.probe(found, endpoint, classes))
             if endpoint.name == name
             else endpoint
-            for endpoint in found
+            for endpoint in made
         )
 
     # Showing
