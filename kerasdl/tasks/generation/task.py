@@ -15,7 +15,7 @@ from kerasdl.errors import UsageError
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.recipe import Recipe
-from kerasdl.tasks.generation import default_judge, figures, quality, samples, verdicts
+from kerasdl.tasks.generation import default_judge, figures, quality, samples, summary, verdicts
 from kerasdl.tasks.generation.endpoints import endpoints, image_spec
 from kerasdl.tasks.generation.judge import Judge, open_judge, shown
 from kerasdl.tasks.task import Task, Verdict
@@ -189,6 +189,9 @@ class Generation(Task):
         )
 
     # Showing
+
+    def summary(self, figures: Mapping[str, Any]) -> str:
+        return summary.summary(figures)
 
     def verdicts(self, figures: Mapping[str, Any]) -> list[Verdict]:
         return verdicts.of_samples(figures)
