@@ -183,13 +183,14 @@ def tune(
             '    if __name__ == "__main__":'
         )
     environment.import_tensorflow()
+    from kerasdl.jobs import train
     from kerasdl.recipe import catalog
     from kerasdl.search import session
     from kerasdl.search.definition import Search
 
     own, source, space_file = catalog.load_space(space)
     search = Search(
-        recipe=own if recipe is None else recipe,
+        recipe=train.judged(own if recipe is None else recipe),
         space=catalog.space_in(space_file),
         space_file=space_file,
         recipe_source=source,

@@ -10,7 +10,7 @@ from kerasdl import Autoencoder, Config, Generation, Recipe, Tfds
 RECIPE = Recipe(
     model=Config(Autoencoder, latent_size=32, units=(512, 256), activation="relu", corruption=0.3),
     data=Tfds(name="mnist"),
-    task=Generation(),
+    task=Generation(judge="none"),
     epochs=20,
     min_steps=2000,
     batch_size=100,

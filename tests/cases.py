@@ -536,7 +536,7 @@ CASES += (
         learning_rate=3e-2,
         default_input_shape=(28, 28, 1),
         default_parameters=425_284,
-        task=Generation(),
+        task=Generation(judge="none"),
         is_noisy=False,
     ),
     GenerativeCase(
@@ -545,7 +545,7 @@ CASES += (
         parameters=31 * 7 + 8 * 3 + 4 * 7 + 8 * 30,
         default_input_shape=(28, 28, 1),
         default_parameters=415_234,
-        task=Generation(),
+        task=Generation(judge="none"),
         is_noisy=False,
     ),
 )

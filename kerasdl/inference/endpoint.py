@@ -127,6 +127,8 @@ class Endpoint:
         formats: the formats that have this endpoint (strings need a SavedModel).
         inputs_of: takes raw features (N, ...), an array or arrays by name, and a seed for what it draws;
             returns the inputs by name.
+        drawn: takes shape and dtype of the inputs by name, as an opened file tells them, and returns
+            `inputs_of`: where that depends on the network, which is not there. None where it does not.
         compare: takes expected outputs, actual outputs and targets; returns figures by name.
         tolerances: takes the kind of a file (saved_model, float32, float16, dynamic, int8, int16x8, onnx);
             returns the limits on figures of `compare` by name: ("<=" or ">=", limit).
@@ -158,6 +160,7 @@ class Endpoint:
     inputs: Mapping[str, "tf.TensorSpec"]
     formats: tuple[str, ...] = ALL_FORMATS
     inputs_of: Callable[[Tree, int], Arrays] = only_input
+    drawn: Callable[[Mapping[str, Any]], Callable[[Tree, int], Arrays]] | None = None
     compare: Callable[[Arrays, Arrays, Tree], dict[str, float]] = differences
     tolerances: Callable[[str], Limits] = close
     judge: Callable[[Any], dict[str, Any]] | None = None
@@ -171,6 +174,10 @@ class Endpoint:
     of_length: Callable[[int], Tree] | None = None
     integers_may_fail: bool = False
     phone_length: int | None = None
+
+    def inputs_for(self, specs: Mapping[str, Any]) -> Callable[[Tree, int], Arrays]:
+        """Return `inputs_of` for what was opened, with shape and dtype of its inputs by name."""
+        return self.inputs_of if self.drawn is None else self.drawn(specs)
 
 
 def figure_of(row: Mapping[str, Any], name: str) -> Any:

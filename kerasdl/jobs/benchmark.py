@@ -192,11 +192,13 @@ def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
     splits = target.load_data(data)
     batches = passes.test_batches(splits)
     endpoints = target.endpoints
-    evaluation = endpoints[endpoint].judge(answers_of(predictor, endpoints, batches))
+    judge = endpoints[endpoint].judge
+    evaluation = {} if judge is None else judge(answers_of(predictor, endpoints, batches))
     row = {"file": run.model_file.name, "kind": predictor.kind, "bytes": run.model_file.stat().st_size}
     row |= {name: evaluation[name] for name in task.columns if name in evaluation}
     row |= {"endpoint": endpoint, "evaluation": evaluation, "speed": []}
-    inputs = _first(endpoints[endpoint], batches)
+    features, *_ = next(iter(batches()))
+    inputs = endpoints[endpoint].inputs_for(predictor.inputs[endpoint])(features, 0)
     for num_threads in settings.threads:
         _log.info(f"{row['file']}, threads: {num_threads}")
         # TensorFlow's pools are made once in a process: each number of threads gets one of its own.

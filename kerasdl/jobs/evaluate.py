@@ -64,7 +64,8 @@ def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches:
         RunFailedError: when there is not one example.
     """
     name = predictor.default_endpoint
-    return run_over(functools.partial(predictor.call, name), endpoints[name].inputs_of, batches)
+    inputs_of = endpoints[name].inputs_for(predictor.inputs[name])
+    return run_over(functools.partial(predictor.call, name), inputs_of, batches)
 
 
 def evaluate_network(
@@ -74,7 +75,8 @@ def evaluate_network(
 
     Written are `calibration.json` (what was fitted, where anything was), `metrics.json` (the figures, as
     "test"; its other keys stay), and where the task has them: `predictions.npz`, the answer to each example,
-    and `mistakes.npz`, the worst ones with their raw features.
+    and `mistakes.npz`, the worst ones with their raw features; `compared.npz`, of what it compares with the
+    data.
 
     Args:
         run: where the files go.
@@ -108,6 +110,10 @@ def evaluate_network(
     figures = (
         found.figures if limit is not None else task.beside_baselines(found.figures, dataset, dataset.test)
     )
+    compared, arrays = task.against_data(predictor, dataset, dataset.test, dry_run=limit is not None)
+    figures = {**figures, **compared}
+    if arrays:
+        run.write_arrays("compared.npz", arrays)
     if found.predictions:
         run.write_arrays("predictions.npz", found.predictions)
     if found.mistakes:

@@ -90,7 +90,9 @@ def export_run(
         assets=assets(dataset, network),
         resources=tuple(layer.resources()) if isinstance(layer, Preprocessing) else (),
     )
-    encoded = encode(dataclasses.replace(recipe, data=recipe.data.without_machine()))
+    encoded = encode(
+        dataclasses.replace(recipe, data=recipe.data.without_machine(), task=recipe.task.without_machine())
+    )
     written = bundle.write_bundle(
         spec,
         root=Path(settings.exported_dir),

@@ -97,7 +97,8 @@ class Target:
             UsageError: for examples of another shape.
         """
         name = self.predictor.default_endpoint
-        return self.predictor.call(name, self.endpoints[name].inputs_of(features, 0))
+        inputs_of = self.endpoints[name].inputs_for(self.predictor.inputs[name])
+        return self.predictor.call(name, inputs_of(features, 0))
 
     def predict_files(
         self, files: Sequence[str | Path], *, text_column: str | None = None
@@ -249,6 +250,10 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
             )
     task, data = verify.recorded_parts(bundle, card)
     predictor = runtimes.open_artifact(path)
+    recorded = [one["name"] for one in card.get("endpoints", ())]
+    if named := [name for name in recorded if name in predictor.inputs]:
+        # Keras gives the first endpoint of a SavedModel a second name.
+        predictor.inputs = {name: predictor.inputs[name] for name in named}
     return Target(
         path,
         predictor.kind,

@@ -18,7 +18,7 @@ from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import check_destination
 from kerasdl.export.tflite import Converter
 from kerasdl.inference import labels
-from kerasdl.jobs import export, report, verdicts
+from kerasdl.jobs import export, judge, report, verdicts
 from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
@@ -134,6 +134,7 @@ def train(
         return _Stages(
             recipe=sized(recipe),
             options=options,
+            runs_dir=Path(runs_dir),
             start=start,
             console=console,
             dry_run=dry_run,
@@ -201,6 +202,7 @@ def resume(
             recipe=recipe,
             read_as=DataSpec.from_description(recorded) if recorded and same_data else None,
             options=_Options(**{**kept, **options}),
+            runs_dir=run.path.parent.parent,
             start=start,
             console=console or terminal.open_console(soft_wrap=True),
             begun=any(run.checkpoints.glob("[0-9]*")),
@@ -216,6 +218,7 @@ class _Stages:
     Attributes:
         recipe: what to train, as it was given.
         options: what to do besides training.
+        runs_dir: folder of the runs of all pipelines.
         start: makes or opens the run folder; takes the resolved recipe and the fingerprint of the data, and
             returns the run and the checkpoint to continue from.
         console: where progress is drawn.
@@ -224,10 +227,12 @@ class _Stages:
         profile: whether to record some steps.
         trial: differences of a trial of a search. Defaults to None.
         read_as: specification of the examples that a resumed run was trained on.
+        loaded: the data, where it is there already.
     """
 
     recipe: Recipe
     options: _Options
+    runs_dir: Path
     start: Callable[[Recipe, str], tuple[runs.Run, Checkpoint | None]]
     console: Console
     begun: bool = False
@@ -235,6 +240,7 @@ class _Stages:
     profile: bool = False
     trial: Trial | None = None
     read_as: DataSpec | None = None
+    loaded: Dataset | None = None
 
     def work(self) -> Result:
         """Do all that a run does."""
@@ -245,6 +251,11 @@ class _Stages:
             converter = stack.enter_context(Converter()) if exports else None
             with explained(self.recipe, used, self.dry_run) as working:
                 dataset = self._load(converter)
+                if self.trial is None and self.recipe.overfit_batches is None:
+                    train = functools.partial(
+                        _train_judge, dataset, self.runs_dir, self.console, self.dry_run
+                    )
+                    self.recipe = judge.settled(self.recipe, dataset, self.runs_dir, train)
                 plan, run, checkpoint, pair = self._prepare(dataset, used)
                 working.on(run)
                 run.update_status(**self.options.status(), error=None)
@@ -264,6 +275,8 @@ class _Stages:
     def _load(self, converter: Converter | None) -> Dataset:
         """Load the data, and check before training that a bundle can be published."""
         recipe = self.recipe
+        if self.loaded is not None:
+            return self.loaded
         if self.read_as is not None:
             recipe = dataclasses.replace(recipe, data=recipe.data.like(self.read_as))
         dataset = load_data(recipe) if self.trial is None else self.trial.load(recipe)
@@ -333,6 +346,46 @@ class _Stages:
 
     def _limit(self) -> int | None:
         return DRY_RUN_STEPS if self.dry_run else None
+
+
+def judged(recipe: Recipe, runs_dir: str | Path = "runs") -> Recipe:
+    """Return the recipe of a search, whose task has its judge where trials aim at what a judge tells.
+
+    Args:
+        recipe: the recipe of runs to come.
+        runs_dir: folder of the runs of all pipelines.
+    """
+    if not recipe.task.wants_judge or recipe.task.objectives == ("val_loss",):
+        return recipe
+    dataset, console = load_data(sized(recipe)), terminal.open_console(soft_wrap=True)
+    train = functools.partial(_train_judge, dataset, Path(runs_dir), console, False)
+    return judge.settled(recipe, dataset, Path(runs_dir), train)
+
+
+def _train_judge(
+    dataset: Dataset, runs_dir: Path, console: Console, dry_run: bool, recipe: Recipe
+) -> runs.Run:
+    """Train the run that others are judged with, on data that is loaded already."""
+    if dry_run:
+        recipe = dataclasses.replace(recipe, epochs=1)
+    options = _Options(exported_dir="exported", export=False, embed_samples=False)
+
+    def start(resolved: Recipe, fingerprint: str):
+        run = runs.create(runs_dir, resolved, **options.status())
+        stack.enter_context(run.locked())
+        return run, None
+
+    with contextlib.ExitStack() as stack:
+        stages = _Stages(
+            recipe=recipe,
+            options=options,
+            runs_dir=runs_dir,
+            start=start,
+            console=console,
+            dry_run=dry_run,
+            loaded=dataset,
+        )
+        return stages.work().run
 
 
 def sized(recipe: Recipe) -> Recipe:

@@ -64,7 +64,7 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
         scores = [float(np.atleast_1d(recipe.task.score(row))[0]) for row in history]
     except (KeyError, TypeError):  # the task ranks by figures that the history does not hold
         scores = []
-    found = []
+    found = recipe.task.verdicts_of_training(history)
     if untrained := read.metrics.get("untrained"):
         found.append(
             Verdict(

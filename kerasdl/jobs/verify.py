@@ -1,5 +1,6 @@
 """The proof that a bundle is still the network that was exported."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kerasdl.export.card import FILE_NAME, REPAIR, assets_of
 from kerasdl.export.identity import check_identity
 from kerasdl.files import damaged, parsing
 from kerasdl.inference.endpoint import Endpoint
+from kerasdl.inference.predictor import InputSpec
 from kerasdl.recipe.document import decode
 from kerasdl.runs.cards import JudgedCard
 from kerasdl.tasks.task import Task
@@ -73,7 +75,17 @@ def _count(number: int, what: str) -> str:
 def recorded_endpoints(path: Path, card: Mapping[str, Any], task: Task) -> dict[str, Endpoint]:
     """Return the endpoints of a bundle's task by name, without a network to call."""
     spec = DataSpec.from_description(card["data"], assets_of(path, card))
-    return {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, card.get("calibration", {}))}
+    inputs = {one["name"]: one["inputs"] for one in card.get("endpoints", ())}
+    found = {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, card.get("calibration", {}))}
+    return {
+        name: dataclasses.replace(endpoint, inputs_of=endpoint.inputs_for(_specs(inputs.get(name, {}))))
+        for name, endpoint in found.items()
+    }
+
+
+def _specs(inputs: Mapping[str, Any]) -> dict[str, InputSpec]:
+    """Return shape and dtype of recorded inputs by name."""
+    return {name: (tuple(one["shape"]), one["dtype"]) for name, one in inputs.items()}
 
 
 def recorded_data(

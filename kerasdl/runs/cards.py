@@ -76,6 +76,20 @@ class Samples(TypedDict):
     endpoints: dict[str, SampledEndpoint]
 
 
+class Input(TypedDict):
+    """Shape and dtype of an input; None where an axis is open."""
+
+    shape: list[int | None]
+    dtype: str
+
+
+class Described(TypedDict):
+    """An endpoint as it was exported: `export.card.describe`."""
+
+    name: str
+    inputs: dict[str, Input]
+
+
 class Card(TypedDict):
     """`card.json` of a bundle, as far as it says what its files are."""
 
@@ -84,6 +98,7 @@ class Card(TypedDict):
     files: dict[str, File]
     samples: Samples | None
     calibration: NotRequired[dict[str, Any]]
+    endpoints: NotRequired[list[Described]]
     assets: NotRequired[list[str]]
 
 

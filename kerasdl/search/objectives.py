@@ -24,7 +24,10 @@ SHORT = {"tflite_kb": "int8_kb", "latency_ms": "int8_latency_ms"}
 #: Metrics of a run that are known only at its end.
 LAST = ("weights", "trial_seconds")
 _MAXIMISED = ("accuracy", "acc", "auc", "precision", "recall", "f1", "r2", "agreement")
-_MINIMISED = ("loss", "error", "mae", "mse", "rmse", "kb", "latency_ms", "weights", "seconds", "difference")
+_MINIMISED = (
+    "loss", "error", "mae", "mse", "rmse", "fid", "kid", "kb", "latency_ms", "weights", "seconds",
+    "difference",
+)  # fmt: skip
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge}
 
 

@@ -17,6 +17,9 @@ from kerasdl.report.blocks import Section
 if TYPE_CHECKING:
     import keras
 
+    from kerasdl.data.source import Source
+    from kerasdl.recipe import Recipe
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -143,6 +146,37 @@ class Task:
         """
         return logs["val_loss"] <= 0.01 * first["val_loss"]
 
+    @property
+    def wants_judge(self) -> bool:
+        """Whether results are judged with another run that is not named yet."""
+        return False
+
+    def judge_recipe(self, source: "Source", data: Dataset) -> "Recipe | None":
+        """Return the recipe of the run that results are judged with, settled; None where there can be none.
+
+        Args:
+            source: the source of the data.
+            data: what was loaded from it.
+        """
+        return None
+
+    def judged_by(self, run: str) -> "Task":
+        """Return the task with the run that it judges results with.
+
+        Raises:
+            UsageError: when this kind of problem needs none.
+        """
+        raise UsageError(f"{type(self).__name__} is judged without another run. Leave --judge out.")
+
+    def validator(self, network: "keras.Model", data: Dataset) -> Callable[[], dict[str, float]] | None:
+        """Return a function that works out further validation figures (`val_...`); None where there are none.
+
+        Args:
+            network: the network that trains; the function judges it as it is at the time of the call.
+            data: the data of the run.
+        """
+        return None
+
     def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], str] | None:
         """Return a function that lets a network write a text, kept of each epoch; None where none writes.
 
@@ -151,6 +185,10 @@ class Task:
             data: what is in each example.
         """
         return None
+
+    def without_machine(self) -> "Task":
+        """Return the task without what belongs to one machine, such as the folders of a path."""
+        return self
 
     # After training
 
@@ -200,6 +238,22 @@ class Task:
         """
         return figures
 
+    def against_data(
+        self, predictor: Predictor, data: Dataset, split: Split, *, dry_run: bool = False
+    ) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
+        """Compare what a network makes with the data as a whole. By default there is nothing to compare.
+
+        Args:
+            predictor: a network or an exported file.
+            data: the data of the run.
+            split: the examples of it that are judged on.
+            dry_run: whether it is enough to see that it works.
+
+        Returns:
+            Figures by name, and arrays by name, which a run keeps as `compared.npz`.
+        """
+        return {}, {}
+
     def details(self, network: "keras.Model", data: DataSpec, features: Tree) -> Mapping[str, np.ndarray]:
         """Return more about the worst examples, arrays (K, ...) by name, to be kept beside them.
 
@@ -248,6 +302,10 @@ class Task:
 
     def verdicts(self, figures: Mapping[str, Any]) -> list[Verdict]:
         """Return what should be known of these figures before anything is shipped."""
+        return []
+
+    def verdicts_of_training(self, history: Sequence[Mapping[str, float]]) -> list[Verdict]:
+        """Return what should be known of the figures of each epoch; the last ones come last."""
         return []
 
     def try_command(self, path: str, endpoints: Sequence[str], example: str) -> list[str]:

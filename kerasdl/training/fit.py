@@ -18,6 +18,7 @@ from kerasdl.runs.folder import Run
 from kerasdl.training import build, phases, reference
 from kerasdl.training import checkpoint as checkpoints
 from kerasdl.training.callbacks.assembly import CallbackAssembly
+from kerasdl.training.callbacks.best import averaged
 from kerasdl.training.checkpoint import Checkpoint
 from kerasdl.training.describe import describe
 from kerasdl.training.interruption import Interruptions
@@ -126,6 +127,7 @@ def _run_epochs(
     plan, position = assembly.plan, assembly.position
     steps, total_epochs = plan.steps_per_epoch, plan.recipe.total_epochs
     loop = Loop(network, training_blocks(plan, position.num_updates))
+    further = plan.recipe.task.validator(network, plan.data)
     network.stop_training = position.stopped is not None
     callbacks.on_train_begin()
     while position.epoch < total_epochs and not network.stop_training:
@@ -142,6 +144,9 @@ def _run_epochs(
             count, logs = loop.run(min(steps - position.step, assembly.writer.steps_left()))
             callbacks.on_train_batch_end(position.step + count - 1, logs)
         results = {**_results(network, logs), **_validate(plan, network, callbacks)}
+        if further is not None:
+            with averaged(network):
+                results |= further()
         callbacks.on_epoch_end(epoch, results)
     callbacks.on_train_end()
 
@@ -214,7 +219,8 @@ def _check_saved(assembly: CallbackAssembly, saved: keras.Model) -> None:
         return
     few = len(plan.data.validation) <= _FEW_EXAMPLES
     build.compile_to_validate(saved, plan.recipe, plan.data.spec, run_eagerly=few)
-    found = _validate(plan, saved, None)
+    further = plan.recipe.task.validator(saved, plan.data)
+    found = {**_validate(plan, saved, None), **({} if further is None else further())}
     limit = _SAME_FIGURE if plan.recipe.precision == "float32" else _SAME_FIGURE_16_BITS
     for name, then in best.best_figures.items():
         if not abs(found[name] - then) <= limit * max(1.0, abs(then)):

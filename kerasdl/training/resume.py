@@ -15,8 +15,8 @@ from kerasdl.training import checkpoint as checkpoints
 
 _log = logging.getLogger(__name__)
 
-#: Settings that do not change the result, and the place of the data, whose content is compared.
-_FREE = ("checkpoint_every", "data.path", "data.name", "data.download")
+#: Settings that do not change the result, and places: of the data, whose content is compared, of a judge.
+_FREE = ("checkpoint_every", "data.path", "data.name", "data.download", "task.judge")
 #: File of a run with its `identity` at the beginning.
 IDENTITY = "identity.json"
 #: Packages that a training computes with.

@@ -19,6 +19,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
         "--split", choices=_SPLITS, default="test", help="examples to evaluate on (default: test)"
     )
     parser.add_data("where the data is now, or other data with the same classes")
+    parser.add_argument(
+        "--judge",
+        metavar="RUN",
+        help="classifier run that tells how real generated images look (default: as trained)",
+    )
     parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()
@@ -28,6 +33,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.jobs.evaluate import evaluate
 
     target = loading.load(values.target)
+    if values.judge is not None:
+        target.task = target.task.judged_by(values.judge)
     splits = target.load_data(values.data)
     split = getattr(splits, values.split)
     batches = passes.split_batches(split)
@@ -35,6 +42,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     # Figures are in the units of the training (standard deviations, ids): so are those beside them.
     splits = dataclasses.replace(splits, spec=target.spec)
     figures = target.task.beside_baselines(figures, splits, split)
+    figures |= target.task.against_data(target.predictor, splits, split)[0]
     about = {
         "target": values.target,
         "kind": target.kind,

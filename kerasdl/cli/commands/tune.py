@@ -29,11 +29,12 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
     recipe, source, values = recipe_arguments.parse(parser, arguments, load=load)
     _check_sides(values)
+    from kerasdl.jobs import train
     from kerasdl.search import session
     from kerasdl.search.definition import Search
 
     search = Search(
-        recipe=recipe,
+        recipe=train.judged(recipe),
         space=catalog.space_in(found["space"]),
         space_file=found["space"],
         recipe_source=source,

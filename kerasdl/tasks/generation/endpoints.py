@@ -1,12 +1,13 @@
 """How an exported generative network is called."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasdl.data.dataset import DataSpec, Spec, Tree
 from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint
+from kerasdl.inference.predictor import InputSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -42,33 +43,35 @@ def _endpoint(
     data: DataSpec,
     on_servers_only: bool = False,
 ) -> Endpoint:
-    def inputs_of(features: Tree, seed: int) -> Arrays:
-        return drawn_inputs(inputs, features, seed, max(1, len(data.class_names)))
+    shapes = {key: (tuple(spec.shape), spec.dtype.name) for key, spec in inputs.items()}
+    num_classes = max(1, len(data.class_names))
+
+    def drawn(specs: Mapping[str, InputSpec]) -> Callable[[Tree, int], Arrays]:
+        return lambda features, seed: drawn_inputs(specs, features, seed, num_classes)
 
     return Endpoint(
         name,
         function,
         inputs,
         formats=("saved_model",) if on_servers_only else ALL_FORMATS,
-        inputs_of=inputs_of,
+        inputs_of=drawn(shapes),
+        drawn=drawn,
         integers_may_fail=True,
     )
 
 
-def drawn_inputs(
-    inputs: "Mapping[str, tf.TensorSpec]", images: np.ndarray, seed: int, num_classes: int
-) -> Arrays:
+def drawn_inputs(inputs: Mapping[str, InputSpec], images: np.ndarray, seed: int, num_classes: int) -> Arrays:
     """Return the inputs of a call, one for each image: the images themselves, and what is drawn.
 
     Args:
-        inputs: specs by name, as `kerasdl.network.generative.Call` explains them.
+        inputs: shape and dtype by name, as `kerasdl.network.generative.Call` explains them.
         images: raw images (N, H, W, C) uint8.
         seed: seed of the draws; equal ones give equal inputs.
         num_classes: classes that labels are drawn from.
     """
     generator, count, found = np.random.default_rng(seed), len(images), {}
-    for name, spec in inputs.items():
-        shape = (count, *spec.shape[1:])
+    for name, (shape, _) in sorted(inputs.items()):  # files have them in other orders
+        shape = (count, *shape[1:])
         if name == "images":
             found[name] = images
         elif name == "labels":

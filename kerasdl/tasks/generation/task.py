@@ -1,19 +1,32 @@
 """Generative networks: images made of noise, and the noise of images."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from kerasdl.data.dataset import DataSpec
+import numpy as np
+
+from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.passes import Batches
+from kerasdl.data.source import Source
+from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
+from kerasdl.recipe import Recipe
+from kerasdl.tasks.generation import default_judge, figures, quality, samples, summary, verdicts
 from kerasdl.tasks.generation.endpoints import endpoints, image_spec
-from kerasdl.tasks.task import Task
+from kerasdl.tasks.generation.judge import Judge, open_judge, shown
+from kerasdl.tasks.task import Task, Verdict
 
 if TYPE_CHECKING:
     import keras
+
+_log = logging.getLogger(__name__)
+
+_NONE = "none"
+_DRY_RUN = 200  # samples that are enough to see that it works
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,18 +36,65 @@ class Generation(Task):
     Networks are subclasses of `kerasdl.GenerativeNetwork`.
     """
 
+    # Samples that are compared with real images (FID, KID, precision, recall); 0 for none.
+    fid_samples: int = 10_000
+    # Run of a classifier of images, in whose features they are compared; empty: a LeNet-5 is trained on the
+    # same data first, unless that is there; none: nothing is compared.
+    judge: str = ""
+    # Figure that picks the best epoch: auto is the loss of a network that tells likelihoods, fid of others.
+    judge_by: Literal["auto", "loss", "fid"] = "auto"
+    # Samples of each epoch that fid is measured on.
+    val_fid_samples: int = 1000
     # Draws of latents for each image by which the likelihood of a VAE is measured; 0 for none.
     likelihood_draws: int = 500
     # Test images whose likelihood is measured, the first ones; 0 for all.
     likelihood_images: int = 1000
 
-    columns: ClassVar = {"nll": ("-log p(x)", ".2f"), "max_difference": ("max difference", ".1e")}
+    columns: ClassVar = {
+        "fid": ("FID", ".3g"),
+        "nll": ("-log p(x)", ".2f"),
+        "max_difference": ("max difference", ".1e"),
+    }
     from_data: ClassVar = ("image_shape", "num_classes")
 
     def __post_init__(self):
-        for name in ("likelihood_draws", "likelihood_images"):
+        for name in ("likelihood_draws", "likelihood_images", "fid_samples", "val_fid_samples"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}, but it has to be 0 or more.")
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        return ("val_fid" if self.judge_by == "fid" else "val_loss",)
+
+    def resolve(self, data: Dataset) -> "Generation":
+        """Check the judge, and say where there is none."""
+        self.network_arguments(data.spec)
+        if self.judge in ("", _NONE):
+            if self.judge_by == "fid":
+                _log.warning("Nothing judges the images: the best epoch is picked by val_loss, not by FID.")
+            return self
+        found = open_judge(self.judge)
+        if found is None:
+            raise UsageError(
+                f"There is no judge {self.judge}. Give --judge the run of a classifier, --judge '' to train "
+                "one on the same data, or --judge none."
+            )
+        found.look(np.zeros((1, *data.spec.inputs.shape), np.uint8))
+        return self
+
+    @property
+    def wants_judge(self) -> bool:
+        return not self.judge and self.fid_samples > 0
+
+    def judge_recipe(self, source: Source, data: Dataset) -> Recipe | None:
+        """Return a recipe of LeNet-5 on the same data; None for data without classes."""
+        return default_judge.recipe(source, data)
+
+    def judged_by(self, run: str) -> "Generation":
+        return dataclasses.replace(self, judge=run)
+
+    def without_machine(self) -> "Generation":
+        return dataclasses.replace(self, judge=shown(self.judge))
 
     def network_arguments(self, data: DataSpec) -> dict[str, Any]:
         """Return the size of the images and the number of classes.
@@ -58,7 +118,44 @@ class Generation(Task):
     def metrics(self, data: DataSpec) -> None:
         """Return None: the network has its figures in itself."""
 
+    def validator(self, network: "keras.Model", data: Dataset) -> Callable[[], dict[str, float]] | None:
+        """Return the function that measures `val_fid`, where epochs are picked by it."""
+        found = self._judge()
+        if found is None or self.judge_by == "loss" or not self.val_fid_samples:
+            return None
+        if self.judge_by == "auto" and network.tells_likelihood:
+            return None
+        return quality.validator(found, network, data, self.val_fid_samples)
+
+    def score(self, logs: Mapping[str, float]) -> tuple[float, ...]:
+        return (-logs.get("val_fid", logs["val_loss"]),)
+
+    def _judge(self) -> Judge | None:
+        return None if self.judge in ("", _NONE) else open_judge(self.judge)
+
     # Judging
+
+    def against_data(
+        self, predictor: Predictor, data: Dataset, split: Split, *, dry_run: bool = False
+    ) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
+        """Compare samples with real images; see `figures.figures`."""
+        name = samples.making(predictor.inputs)
+        if name is None or not self.fid_samples or self.judge == _NONE:
+            return {}, {}
+        found = self._judge()
+        if found is None:
+            reason = "no judge is named" if not self.judge else f"the judge {self.judge} is not there"
+            _log.warning(
+                f"FID and what else a judge tells are left out: {reason}. Name one with --judge RUN."
+            )
+            return {"left_out": f"FID, since {reason}"}, {}
+        inputs = predictor.inputs[name]
+
+        def sampling(labels: np.ndarray, seed: int) -> np.ndarray:
+            return samples.draw(lambda given: predictor.call(name, given), inputs, labels, seed)
+
+        count = min(self.fid_samples, _DRY_RUN) if dry_run else self.fid_samples
+        return figures.figures(found, sampling, data, split, count, "labels" in inputs)
 
     def evaluate_further(
         self, predictor: Predictor, batches: Batches, network: "keras.Model | None"
@@ -78,4 +175,26 @@ class Generation(Task):
         self, network: "keras.Model | None", data: DataSpec, fitted: Mapping[str, Any]
     ) -> tuple[Endpoint, ...]:
         """Return the calls of the network: see `kerasdl.GenerativeNetwork.calls`."""
-        return endpoints(network, data)
+        made = endpoints(network, data)
+        name = samples.making({endpoint.name: endpoint for endpoint in made})
+        found = None if network is None or name is None else self._judge()
+        if found is None:
+            return made
+        classes = max(1, len(data.class_names))
+        return tuple(
+            dataclasses.replace(endpoint, probe=quality.probe(found, endpoint, classes))
+            if endpoint.name == name
+            else endpoint
+            for endpoint in made
+        )
+
+    # Showing
+
+    def summary(self, figures: Mapping[str, Any]) -> str:
+        return summary.summary(figures)
+
+    def verdicts(self, figures: Mapping[str, Any]) -> list[Verdict]:
+        return verdicts.of_samples(figures)
+
+    def verdicts_of_training(self, history: Sequence[Mapping[str, float]]) -> list[Verdict]:
+        return verdicts.of_training(history)

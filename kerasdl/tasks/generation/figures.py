@@ -1,0 +1,138 @@
+"""Figures of generated images beside real ones, each with what it was measured on."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasdl.data.dataset import Dataset
+from kerasdl.data.passes import split_batches
+from kerasdl.data.splits import Split
+from kerasdl.tasks.generation import frechet, kernel, neighbours, samples
+from kerasdl.tasks.generation.judge import Judge, Seen
+
+_log = logging.getLogger(__name__)
+
+_COMPARED = 512  # samples, and unseen images, whose nearest training images are looked for
+_PIXELS = 6e7  # of training images that these are looked for among
+_SHOWN = 16  # samples that are kept with their nearest training images
+
+#: Takes the classes that are asked for (N,) and a seed; returns raw images (N, H, W, C) uint8.
+Sampling = Callable[[np.ndarray, int], np.ndarray]
+
+
+def figures(
+    judge: Judge, sampling: Sampling, data: Dataset, split: Split, count: int, conditional: bool
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Compare samples with a split.
+
+    Args:
+        judge: looks at both.
+        sampling: makes the samples; the classes that are asked for follow those of the split.
+        data: the data of the run.
+        split: one of its splits.
+        count: number of samples.
+        conditional: whether the samples are of the classes that are asked for.
+
+    Returns:
+        Figures by name: `fid`, `kid` and `kid_stderr`, `fid_floor` and `kid_floor` (other real images in
+        place of the samples), `precision`, `recall`, `diversity` (size of the spread of the samples' features
+        against that of real ones; 1 is as diverse), `class_balance` (share of the samples by class),
+        `asked_class_rate`, `memorised`, `judge`, and what they were measured on: `num_samples`, `num_real`,
+        `real`, `num_floor`, `floor`. Those that cannot be had are left out. And arrays of some samples:
+        `samples`, `nearest` (training images).
+    """
+    images, classes = samples.real(split, max(count, 10_000))
+    asked = np.resize(classes, count)
+    made = sampling(asked, 0)
+    seen, real = judge.look(made), judge.look(images)
+    names = {name: getattr(data, name) for name in ("train", "validation", "test")}
+    name = next((name for name, part in names.items() if part is split), "other")
+    other = "train" if name != "train" else "validation"
+    others = judge.look(samples.real(names[other], count)[0])
+    found: dict[str, Any] = {
+        "num_samples": len(made),
+        "num_real": len(images),
+        "real": f"{name} images",
+        "num_floor": len(others.features),
+        "floor": f"{other} images instead of samples",
+        "judge": judge.describe(),
+        **_distances(seen, real, others),
+        **of_classes(seen.class_ids, asked if conditional else None, judge.class_names),
+    }
+    away, arrays = {}, {}
+    if name != "train":
+        away, arrays = _nearest(made, images, data.train)
+    return {**found, **away}, arrays
+
+
+def _distances(seen: Seen, real: Seen, others: Seen) -> dict[str, Any]:
+    """Return the distances of features, or why they are left out (`left_out`)."""
+    needed = frechet.least_samples(real.features.shape[1])
+    fewest = min(len(seen.features), len(real.features))
+    if fewest < needed:
+        reason = (
+            f"FID and KID are left out: the judge has {real.features.shape[1]} features, so that "
+            f"{needed} samples and as many real images are needed, but there are {len(seen.features)} and "
+            f"{len(real.features)}"
+        )
+        _log.warning(f"{reason}.")
+        return {"left_out": reason}
+    moments = [frechet.moments(part.features) for part in (seen, real)]
+    kid, error = kernel.distance(seen.features, real.features)
+    precision, recall = neighbours.precision_recall(real.features, seen.features)
+    spreads = [np.trace(part.covariance) for part in moments]
+    found = {
+        "fid": frechet.distance(*moments),
+        "kid": kid,
+        "kid_stderr": error,
+        "precision": precision,
+        "recall": recall,
+        "diversity": float(np.sqrt(spreads[0] / spreads[1])),
+    }
+    if len(others.features) < needed:
+        return found
+    floor = frechet.distance(frechet.moments(others.features), moments[1])
+    return {**found, "fid_floor": floor, "kid_floor": kernel.distance(others.features, real.features)[0]}
+
+
+def of_classes(class_ids: np.ndarray, asked: np.ndarray | None, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the share of samples by class, and how many are of the class that was asked for.
+
+    Args:
+        class_ids: classes (N,) that the judge names.
+        asked: classes (N,) that were asked for; None of a network that takes none.
+        class_names: those of the judge.
+    """
+    shares = np.bincount(class_ids, minlength=len(class_names)) / len(class_ids)
+    found: dict[str, Any] = {"class_balance": dict(zip(class_names, shares.tolist(), strict=True))}
+    if asked is None:
+        return found
+    rates = {
+        name: float((class_ids[asked == number] == number).mean())
+        for number, name in enumerate(class_names)
+        if (asked == number).any()
+    }
+    return {**found, "asked_class_rate": float((class_ids == asked).mean()), "asked_class_rates": rates}
+
+
+def _nearest(
+    made: np.ndarray, unseen: np.ndarray, train: Split
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Find the training images that samples repeat: `neighbours.memorised`, by pixels."""
+    size = int(np.prod(made.shape[1:]))
+    if len(train) * size > _PIXELS:
+        train = train.select(np.linspace(0, len(train) - 1, max(1, int(_PIXELS / size))).round().astype(int))
+    queries = np.concatenate([made[:_COMPARED], unseen[:_COMPARED]]).reshape(-1, size).astype(np.float32)
+    parts = (
+        np.asarray(features).reshape(-1, size).astype(np.float32) for features, *_ in split_batches(train)()
+    )
+    distances, places = neighbours.nearest(queries, parts)
+    border = len(made[:_COMPARED])
+    shown = places[: min(_SHOWN, border)]
+    order = np.unique(shown)
+    images = samples.real(train.select(order), len(order))[0]
+    share = neighbours.memorised(distances[:border], distances[border:])
+    found = {"memorised": share, "num_compared": border, "num_train_compared": len(train)}
+    return found, {"samples": made[: len(shown)], "nearest": images[np.searchsorted(order, shown)]}

@@ -1,0 +1,84 @@
+"""What should be known of generated images, and of the training that led to them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasdl.tasks.task import Verdict
+
+_FEW = 0.3  # of the share of an equal part, below which a class is hardly made
+_ALIKE = 0.5  # of the spread of real images
+_MEMORISED = 0.5  # of the samples
+_ASKED = 0.8
+_CERTAIN = 0.99  # part of the images that a discriminator tells apart
+_LATE = 0.2  # part of the last epochs
+
+
+def of_samples(figures: Mapping[str, Any]) -> list[Verdict]:
+    """Return verdicts from the figures of `figures.figures`."""
+    found = []
+    shares = figures.get("class_balance", {})
+    rare = [name for name, share in shares.items() if share * len(shares) < _FEW]
+    if rare and len(shares) > 1:
+        named = ", ".join(f"{name} ({shares[name]:.1%})" for name in rare[:5])
+        found.append(
+            Verdict(
+                text=f"Modes are missing: of {len(shares)} classes, the judge hardly sees {named} among "
+                f"{figures['num_samples']:,} samples.",
+                flags="--conditional true",
+            )
+        )
+    if figures.get("diversity", 1.0) < _ALIKE:
+        found.append(
+            Verdict(
+                text="The samples are alike: their features spread "
+                f"{figures['diversity']:.0%} as far as those of real images.",
+                flags="--seed 1",
+            )
+        )
+    if figures.get("memorised", 0.0) > _MEMORISED:
+        found.append(
+            Verdict(
+                text=f"{figures['memorised']:.0%} of the samples lie as close to a training image as 5 % of "
+                "unseen images do: the network repeats its training images, or blurs them.",
+                flags="--epochs 10",
+            )
+        )
+    if figures.get("asked_class_rate", 1.0) < _ASKED:
+        found.append(
+            Verdict(
+                text=f"Only {figures['asked_class_rate']:.0%} of the samples are of the class that was asked "
+                "for.",
+                flags="--epochs 50",
+            )
+        )
+    return found
+
+
+def of_training(history: Sequence[Mapping[str, float]]) -> list[Verdict]:
+    """Return verdicts from the figures of each epoch."""
+    found = []
+    last = history[-max(1, round(_LATE * len(history))) :]
+    accuracies = [
+        [row.get(name) for row in last if row.get(name) is not None]
+        for name in ("real_accuracy", "fake_accuracy")
+    ]
+    if all(values and np.mean(values) > _CERTAIN for values in accuracies):
+        found.append(
+            Verdict(
+                text="The discriminator tells every real image from every generated one: the generator "
+                "learns nothing from it any more.",
+                flags="--objective hinge",
+            )
+        )
+    fids = [row.get("val_fid") for row in history if row.get("val_fid") is not None]
+    if len(fids) > 2 and fids[-1] > 3 * min(fids):
+        found.append(
+            Verdict(
+                text=f"Training diverged: the FID was {min(fids):.4g} at epoch {int(np.argmin(fids)) + 1}, "
+                f"and {fids[-1]:.4g} at the end. The best epoch was kept.",
+                flags="--ema-momentum 0.999",
+            )
+        )
+    return found

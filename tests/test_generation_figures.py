@@ -1,0 +1,89 @@
+"""Figures of generated images: distances of features, precision and recall, memorised images."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from kerasdl.tasks.generation import frechet, kernel, neighbours
+
+
+@pytest.fixture(scope="module")
+def features():
+    random = np.random.default_rng(0)
+    return (random.normal(size=(400, 12)) @ random.normal(size=(12, 12))).astype(np.float32)
+
+
+def test_the_frechet_distance_of_a_set_to_itself_is_zero(features):
+    assert frechet.of_features(features, features) == 0
+    assert frechet.of_features(features, features[::-1]) < 1e-9
+
+
+def test_the_frechet_distance_is_that_of_scipy(features):
+    other = features[:100] * 1.3 + 0.2
+    first, second = (np.float64(part) for part in (features, other))
+    covariances = [np.cov(part, rowvar=False) for part in (first, second)]
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    expected = ((first.mean(0) - second.mean(0)) ** 2).sum() + np.trace(sum(covariances) - 2 * root)
+    assert frechet.of_features(features, other) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_frechet_distance_grows_with_noise(features):
+    noise = np.random.default_rng(1).normal(size=features.shape)
+    found = [frechet.of_features(features, features + size * noise) for size in (0, 0.1, 0.3, 1, 3)]
+    assert found == sorted(found) and len(set(found)) == 5
+
+
+def test_a_distance_is_refused_below_two_samples_a_feature(features):
+    frechet.of_features(features[:24], features)
+    with pytest.raises(ValueError, match="23 examples are too few for a covariance of 12 features"):
+        frechet.of_features(features[:23], features)
+
+
+def test_features_that_never_vary_count_nothing(features):
+    dead = np.concatenate([features, np.zeros((400, 2), np.float32)], axis=1)
+    other = dead[:200]
+    assert frechet.of_features(dead, other) == pytest.approx(frechet.of_features(features, features[:200]))
+
+
+def test_the_kernel_distance_is_unbiased_and_knows_its_error(features):
+    same, error = kernel.distance(features[:200], features[200:], size=100)
+    other, _ = kernel.distance(features[:200], features[200:] + 1, size=100)
+    assert abs(same) < 5 * error + 0.5 and other > same + 10 * error
+    # By the definition: the mean over all pairs of different examples.
+    first, second = np.float64(features[:50]), np.float64(features[50:100])
+    pairs = [
+        np.mean(
+            [(a @ b / 12 + 1) ** 3 for i, a in enumerate(x) for j, b in enumerate(y) if x is not y or i != j]
+        )
+        for x, y in ((first, first), (second, second), (first, second))
+    ]
+    found = kernel.distance(first, second, size=50, subsets=2)[0]
+    assert found == pytest.approx(pairs[0] + pairs[1] - 2 * pairs[2])
+
+
+def test_precision_and_recall_tell_looks_from_coverage(features):
+    real, unseen = features[:200], features[200:]
+    good = neighbours.precision_recall(real, unseen)
+    assert min(good) > 0.5
+    assert neighbours.precision_recall(real, unseen + 100) == (0, 0)
+    collapsed = np.repeat(real[:1], 200, axis=0)
+    precision, recall = neighbours.precision_recall(real, collapsed)
+    assert precision == 1 and recall < 0.01
+    # By the definition: a point is covered by whoever has it within its third neighbour.
+    apart = np.linalg.norm(np.float64(unseen)[:, None] - np.float64(real)[None], axis=-1)
+    radii = np.sort(np.linalg.norm(np.float64(real)[:, None] - np.float64(real)[None], axis=-1), 1)[:, 3]
+    assert good[0] == (apart <= radii).any(1).mean()
+
+
+def test_nearest_neighbours_are_found_across_parts(features):
+    queries = features[[7, 150, 399]] + np.float32(1e-3)
+    distances, places = neighbours.nearest(queries, [features[:100], features[100:]])
+    assert places.tolist() == [7, 150, 399]
+    assert distances == pytest.approx(1e-3 * np.sqrt(12), rel=0.05)
+
+
+def test_copies_are_told_from_new_images(features):
+    train, unseen, new = features[:200], features[200:300], features[300:]
+    away = [neighbours.nearest(part, [train])[0] for part in (train[:100], new, unseen)]
+    assert neighbours.memorised(away[0], away[2]) == 1
+    assert neighbours.memorised(away[1], away[2]) < 0.2
