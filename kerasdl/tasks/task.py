@@ -143,11 +143,15 @@ class Task:
         """
         return logs["val_loss"] <= 0.01 * first["val_loss"]
 
-    def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], str] | None:
-        """Return a function that lets a network write a text, kept of each epoch; None where none writes.
+    def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], str | np.ndarray] | None:
+        """Return a function that lets a network make a sample, kept of each epoch; None where none makes any.
+
+        A sample is a text, or a picture (height, width, 1 or 3), uint8. Draw the same noise at each call, so
+        that the epochs can be compared.
 
         Args:
-            network: the network that trains; the function gives what it writes at the time of the call.
+            network: the network that trains; the function gives what it makes with the weights that it
+                has at the time of the call.
             data: what is in each example.
         """
         return None
