@@ -75,6 +75,9 @@ class Task:
     #: Constructor arguments of the network that the data decides (`network_arguments`).
     from_data: ClassVar[tuple[str, ...]] = ()
 
+    #: Whether examples need classes; without, a folder of images need have no class folders.
+    needs_classes: ClassVar[bool] = True
+
     @property
     def objectives(self) -> tuple[str, ...]:
         """What a search aims at where nothing else is asked for."""
