@@ -1,6 +1,6 @@
 """Noise that images are made from, ways through it, and the images that an endpoint makes of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -11,13 +11,29 @@ from kerasdl.inference.predictor import InputSpec
 #: Endpoints that make images of noise, the one that is preferred first.
 MAKING = ("generate", "decode")
 
+
+def making(names: Collection[str]) -> str | None:
+    """Return which of some endpoints makes images of noise; None where none does."""
+    return next((name for name in MAKING if name in names), None)
+
+
 _BATCH = 64
+_COUNT, _EACH, _FEW = 64, 8, 16
 _PARALLEL = 1e-4  # sine of the angle below which two directions are one
 
 
 def normal(seed: int, count: int, shape: tuple[int, ...]) -> np.ndarray:
     """Draw standard normal noise (count, *shape), float32; a larger count begins with the same rows."""
     return np.random.default_rng(seed).standard_normal((count, *shape), np.float32)
+
+
+def default_count(num_classes: int) -> int:
+    """Return how many images to make: 64, or 8 of each class where there are a few.
+
+    Args:
+        num_classes: classes that are asked for in turn; 0 for none.
+    """
+    return _EACH * num_classes if 1 < num_classes <= _FEW else _COUNT
 
 
 def in_turn(count: int, num_classes: int) -> np.ndarray:

@@ -60,8 +60,8 @@ def encode_split(target: Target, data: str | None, split: str) -> Arrays:
         split: "train", "validation" or "test".
 
     Returns:
-        `label` (N,) int32, `class_names` (K,), and what the endpoint gives, as in `encode_files`; in the order
-        of the split.
+        `label` (N,) int32, `class_names` (K,), and what the endpoint gives, as in `encode_files`; in
+        the order of the split.
 
     Raises:
         UsageError: when there is no such endpoint, or the data cannot be loaded.

@@ -17,10 +17,7 @@ from kerasdl.jobs import endpoints
 from kerasdl.jobs.open import Target
 from kerasdl.report import pictures
 
-_COUNT = 64
 _MOST = 10_000  # images in a picture, frames of a film
-_EACH = 8  # images of each class, where none is asked for
-_MOST_ROWS = 16  # classes that have a row of their own
 _LEG = 16  # frames from one point of a film to the next
 _GRID_SIDE, _FRAME_SIDE = 512, 256  # pixels that small pictures are enlarged to, about
 _ADVICE = "Give another place with --out."
@@ -121,7 +118,7 @@ def generate(target: Target, settings: Settings, out: Path) -> dict[str, Any]:
     maker = Maker(target)
     asked, names = maker.class_of(settings.class_name), maker.target.labels
     in_turn = maker.is_conditional and asked is None
-    count = settings.count or (_EACH * len(names) if in_turn and len(names) <= _MOST_ROWS else _COUNT)
+    count = settings.count or latents.default_count(len(names) if in_turn else 0)
     if kind and count > _MOST:
         raise UsageError(f"count is {count:,}, but a picture holds at most {_MOST:,}. Give a folder: --out.")
     labels = None
@@ -133,11 +130,10 @@ def generate(target: Target, settings: Settings, out: Path) -> dict[str, Any]:
     noise *= np.float32(settings.truncation)
     if kind:
         images = maker.images(noise, labels)
-        has_rows = in_turn and count >= 2 * len(names) and len(names) <= _MOST_ROWS
         if kind == ".gif":
             write_film(out, images)
         else:
-            write_picture(out, pictures.rows_by_class(images, labels) if has_rows else pictures.grid(images))
+            write_picture(out, pictures.arranged(images, labels))
     else:
         _write_folder(out, maker.batches(noise, labels), labels, names)
     kept = dataclasses.asdict(settings)

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 _EXACT = 64  # longest side in pixels that is not reduced
+_MOST_ROWS = 16  # classes that have a row of their own
 _REDUCED = 160  # longest side of reduced pictures: 24 of them are about 200 kB
 
 
@@ -74,6 +75,18 @@ def rows_by_class(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     for row, members in zip(cells, rows, strict=True):
         row[: len(members)] = tiles[members]
     return grid(cells.reshape(-1, *tiles.shape[1:]), columns)
+
+
+def arranged(images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """Put images into a grid: with a row for each class where there are a few, each with two images or more.
+
+    Args:
+        images: (N, height, width, channels), as `grid` takes them.
+        labels: class of each, (N,); None where they have none.
+    """
+    classes = np.zeros(1) if labels is None else np.unique(labels)
+    has_rows = 1 < len(classes) <= _MOST_ROWS and len(images) >= 2 * len(classes)
+    return rows_by_class(images, labels) if has_rows else grid(images)
 
 
 def as_uint8(images: np.ndarray) -> np.ndarray:

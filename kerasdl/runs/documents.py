@@ -193,6 +193,10 @@ def sample_picture(epoch: int) -> str:
     return f"{SAMPLE_PICTURES}/epoch_{epoch:04d}.png"
 
 
+#: What a report shows of a network, made once after training: `Task.gallery`.
+GALLERY = "gallery.npz"
+
+
 class Samples(TypedDict):
     """`samples.json`: `training.callbacks.samples`."""
 

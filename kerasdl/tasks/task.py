@@ -217,6 +217,15 @@ class Task:
         """
         return {}
 
+    def gallery(self, predictor: Predictor, data: Dataset) -> Mapping[str, np.ndarray]:
+        """Return arrays that the report draws, made once after training and kept as `gallery.npz`.
+
+        Args:
+            predictor: the best network.
+            data: the data of the run.
+        """
+        return {}
+
     def compare_runs(
         self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
     ) -> "RunDifference | None":
@@ -277,7 +286,13 @@ class Task:
         class_names: Sequence[str],
         mistakes: Mapping[str, np.ndarray] | None,
     ) -> Sequence[Section]:
-        """Return the sections of a run's report; empty for a table of plain figures."""
+        """Return the sections of a run's report; empty for a table of plain figures.
+
+        Args:
+            figures: those of the test split.
+            class_names: in the order of the targets.
+            mistakes: content of `mistakes.npz` and of `gallery.npz`; None where there is neither.
+        """
         return ()
 
 

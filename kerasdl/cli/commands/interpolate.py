@@ -11,7 +11,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     parser.add_target("a run, a bundle, or one exported file, of a generative network")
     parser.add_argument("--from", dest="first", type=Path, metavar="IMAGE",
-                        help="image file to begin at, of a network that describes images (default: drawn)")  # fmt: skip
+                        help="image to begin at, of a network with encode (default: drawn)")  # fmt: skip
     parser.add_argument("--to", dest="last", type=Path, metavar="IMAGE", help="image file to end at")
     parser.add_argument("--steps", type=int, default=8, metavar="INT", help="images, both ends among them "
                         "(default: 8)")  # fmt: skip
@@ -20,7 +20,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, metavar="INT",
                         help="seed of the ends that are drawn (default: 0)")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("interpolation.png"), metavar="FILE",
-                        help="strip.png, or film.gif, there and back (default: interpolation.png)")  # fmt: skip
+                        help="strip.png, or film.gif (default: interpolation.png)")  # fmt: skip
     parser.add_json()
     values = parser.parse(arguments)
     environment.import_tensorflow()

@@ -1,14 +1,19 @@
 """Generative networks: images made of noise, and the noise of images."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kerasdl.data.dataset import DataSpec
+import numpy as np
+
+from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.passes import Batches
 from kerasdl.errors import UsageError
+from kerasdl.inference import latents
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
+from kerasdl.report.blocks import Section
+from kerasdl.tasks.generation import gallery
 from kerasdl.tasks.generation.endpoints import endpoints, image_spec
 from kerasdl.tasks.task import Task
 
@@ -29,6 +34,7 @@ class Generation(Task):
     likelihood_images: int = 1000
 
     columns: ClassVar = {"nll": ("-log p(x)", ".2f"), "max_difference": ("max difference", ".1e")}
+    needs_classes: ClassVar = False
     from_data: ClassVar = ("image_shape", "num_classes")
 
     def __post_init__(self):
@@ -58,6 +64,12 @@ class Generation(Task):
     def metrics(self, data: DataSpec) -> None:
         """Return None: the network has its figures in itself."""
 
+    def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], np.ndarray] | None:
+        """Return a function that makes a grid of images of the same noise; with a row for each class."""
+        from kerasdl.network.generative import GenerativeNetwork
+
+        return gallery.sampler(network, data) if isinstance(network, GenerativeNetwork) else None
+
     # Judging
 
     def evaluate_further(
@@ -72,6 +84,10 @@ class Generation(Task):
             return {}
         return likelihood.figures(network, batches, self.likelihood_draws, self.likelihood_images)
 
+    def gallery(self, predictor: Predictor, data: Dataset) -> Mapping[str, np.ndarray]:
+        """Return samples, reconstructions, ways between images and latents; see `gallery.make`."""
+        return gallery.make(predictor, data)
+
     # Shipping
 
     def endpoints(
@@ -79,3 +95,22 @@ class Generation(Task):
     ) -> tuple[Endpoint, ...]:
         """Return the calls of the network: see `kerasdl.GenerativeNetwork.calls`."""
         return endpoints(network, data)
+
+    # Showing
+
+    def sections(
+        self,
+        figures: Mapping[str, Any],
+        class_names: Sequence[str],
+        mistakes: Mapping[str, np.ndarray] | None,
+    ) -> Sequence[Section]:
+        """Return the sections of a generative network; see `page.sections`."""
+        from kerasdl.tasks.generation.page import sections
+
+        return sections(figures, class_names, mistakes or {})
+
+    def try_command(self, path: str, endpoints: Sequence[str], example: str) -> list[str]:
+        """Return the command that makes images, or the one that describes them."""
+        if latents.making(endpoints):
+            return ["kerasdl", "generate", path, "--out", "grid.png"]
+        return ["kerasdl", "encode", path, "some.png"] if "encode" in endpoints else []
