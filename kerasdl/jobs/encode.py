@@ -29,7 +29,7 @@ def encode_files(target: Target, files: Sequence[str], class_name: str | None) -
         class_name: name or number of the class of all images, for a conditional network.
 
     Returns:
-        `file` (N,), and what the endpoint gives: `mean` and, of a VAE, `log_variance`, (N, Z) each.
+        `files` (N,), and what the endpoint gives: `mean` and, of a VAE, `log_variance`, (N, Z) each.
 
     Raises:
         UsageError: when there is no such endpoint, or an image cannot be read.
@@ -48,7 +48,7 @@ def encode_files(target: Target, files: Sequence[str], class_name: str | None) -
         for start in range(0, len(files), _BATCH)
     )
     outputs = _outputs(encoder, ((images, np.full(len(images), label or 0, np.int32)) for images in batches))
-    return {"file": np.array(files), **outputs}
+    return {"files": np.array(files), **outputs}
 
 
 def encode_split(target: Target, data: str | None, split: str) -> Arrays:
@@ -60,7 +60,7 @@ def encode_split(target: Target, data: str | None, split: str) -> Arrays:
         split: "train", "validation" or "test".
 
     Returns:
-        `label` (N,) int32, `class_names` (K,), and what the endpoint gives, as in `encode_files`; in
+        `labels` (N,) int32, `class_names` (K,), and what the endpoint gives, as in `encode_files`; in
         the order of the split.
 
     Raises:
@@ -77,7 +77,11 @@ def encode_split(target: Target, data: str | None, split: str) -> Arrays:
             yield images, of_images
 
     outputs = _outputs(encoder, noted())
-    return {"label": np.concatenate(found), "class_names": np.array(dataset.spec.class_names, str), **outputs}
+    return {
+        "labels": np.concatenate(found),
+        "class_names": np.array(dataset.spec.class_names, str),
+        **outputs,
+    }
 
 
 def _outputs(encoder: Target, batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Arrays:
@@ -120,12 +124,12 @@ def write(described: Arrays, out: Path) -> None:
 
 def _table(described: Arrays) -> Iterator[list[Any]]:
     names = described.get("class_names", np.zeros(0, str))
-    left = {"file": described["file"]} if "file" in described else {"class": described["label"]}
-    if "label" in described and len(names):
-        left = {"class": names[described["label"]]}
+    left = {"file": described["files"]} if "files" in described else {"class": described["labels"]}
+    if "labels" in described and len(names):
+        left = {"class": names[described["labels"]]}
     numbers = {
         f"{name}_{place}": column
-        for name, values in described.items()
+        for name, values in sorted(described.items(), key=lambda item: item[0] != "mean")
         if values.dtype.kind == "f"
         for place, column in enumerate(values.reshape(len(values), -1).T)
     }

@@ -46,9 +46,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.jobs import open as loading
 
     target = loading.load(values.target)
-    makes_images = endpoints.find(target, *MAKING) is not None
+    makes_images = endpoints.find(target, *MAKING)
     _check(values, target, "images" if makes_images else "texts")
-    return (_images if makes_images else _text)(target, values)
+    return _images(makes_images[0], values) if makes_images else _text(target, values)
 
 
 def _check(values: Namespace, target: "Target", wanted: str) -> None:
