@@ -289,11 +289,14 @@ def test_later_pictures_are_gone_when_a_run_goes_back(tmp_path):
 
 
 def test_the_report_shows_what_the_network_makes(run):
+    tiles = np.zeros((2, 8, 8, 1), np.uint8)
+    run.write_arrays("compared.npz", {"samples": tiles, "nearest": tiles})
     assert main(["report", str(run.path)]) == 0
     text = (run.path / "report.html").read_text()
     for said in (
         "80 images of the noise", "Test images in the first row", "Each row leads from one",
         "The mean latents of 359 test images", "of 3 latents are active", "one latent changed in each row",
+        "the training image that is nearest",
         'class="pictures strip"', "epoch 2",
     ):  # fmt: skip
         assert said in text, said

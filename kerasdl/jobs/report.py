@@ -20,7 +20,7 @@ from kerasdl.report import curves, pictures, provenance
 from kerasdl.report.blocks import Block, Code, Column, Notice, Picture, Pictures, Section, Table, Text
 from kerasdl.report.render import render
 from kerasdl.runs import record, state
-from kerasdl.runs.documents import GALLERY, SAMPLE_PICTURES, SAMPLES, sample_picture
+from kerasdl.runs.documents import COMPARED, GALLERY, SAMPLE_PICTURES, SAMPLES, sample_picture
 from kerasdl.runs.folder import Run
 from kerasdl.runs.record import Record
 from kerasdl.tasks.task import Task, numbers
@@ -145,7 +145,7 @@ def _task(read: Record) -> tuple[Task | None, str]:
 def _test_sections(read: Record, task: Task | None) -> list[Section]:
     if not read.test:
         return []
-    found, kept = [], [read.arrays(name) for name in ("mistakes.npz", GALLERY)]
+    found, kept = [], [read.arrays(name) for name in ("mistakes.npz", COMPARED, GALLERY)]
     arrays = {name: value for part in kept for name, value in (part or {}).items()} or None
     if task is not None:
         own = public.name_of(type(task)) is None  # a mistake in a task of the user's is no damaged file

@@ -195,6 +195,8 @@ def sample_picture(epoch: int) -> str:
 
 #: What a report shows of a network, made once after training: `Task.gallery`.
 GALLERY = "gallery.npz"
+#: Samples beside training images, where a task compares them.
+COMPARED = "compared.npz"
 
 
 class Samples(TypedDict):

@@ -291,7 +291,7 @@ class Task:
         Args:
             figures: those of the test split.
             class_names: in the order of the targets.
-            mistakes: content of `mistakes.npz` and of `gallery.npz`; None where there is neither.
+            mistakes: content of `mistakes.npz`, `compared.npz` and `gallery.npz`; None where there is none.
         """
         return ()
 
