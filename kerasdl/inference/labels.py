@@ -40,7 +40,7 @@ def class_number(text: str, labels: Sequence[str]) -> int:
         return int(text)
     some = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
     raise UsageError(
-        f"There is no class {text!r}; there are {len(labels)}: {some}. Give a name, or a number from 0."
+        f"There is no class {text!r}; there are {len(labels)}: {some}. Give a name, or an index from 0."
         + did_you_mean(text, labels)
     )
 
