@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import socket
 import types
 import zipfile
@@ -596,6 +597,31 @@ def test_folders_that_cannot_be_used(tmp_path):
     complaint(tmp_path / "images", r"class folder .*fox is empty")
     fill(tmp_path / "few", 2)
     complaint(tmp_path / "few", "'cat' has too few training examples to split: 2, .* at least 3")
+
+
+def test_a_folder_without_class_folders_is_one_class_for_tasks_that_need_none(tmp_path):
+    photos = fill(tmp_path, 6, classes=("photos",)) / "photos"
+    fill(photos, 2, classes=("old",))
+    (photos / "notes.txt").touch()
+    with pytest.raises(UsageError, match=r"one class only \(old\)"):
+        folder(photos).load()
+    found = folder(photos).without_classes().load()
+    assert found.spec.class_names == ("image",) and set(found.train.targets) == {0}
+    assert [len(getattr(found, name)) for name in ("train", "validation", "test")] == [4, 1, 1]
+    assert found.notes == (f"Left out of {photos}: 1 .txt (notes.txt), 2 images in the sub-folder old.",)
+    for name in ("train", "test"):
+        shutil.copytree(photos, tmp_path / "parts" / name)
+    assert len(folder(tmp_path / "parts").without_classes().load().test) == 6
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"empty has no images: no JPEG"):
+        folder(tmp_path / "empty").without_classes().load()
+
+
+def test_class_folders_stay_classes_for_tasks_that_need_none(tmp_path):
+    (fill(tmp_path, 3) / "stray.png").write_bytes(b"")
+    found = folder(tmp_path).without_classes().load()
+    assert found.spec.class_names == ("cat", "dog")
+    assert found.fingerprint == folder(tmp_path).load().fingerprint
 
 
 def test_split_folders_that_cannot_be_used(tmp_path):

@@ -396,7 +396,7 @@ def test_a_network_without_convolutions(copied, capsys):
     [
         (["lenet/1", "nowhere.png"], "There is no image"),
         (["lenet/1", "no.png"], "is not a readable image"),
-        (["lenet/1", "a.png", "--class", "zero"], "There is no class 'zero'; this run has 10: 0, 1"),
+        (["lenet/1", "a.png", "--class", "zero"], "There is no class 'zero'; there are 10: 0, 1"),
         (["lenet/1", "a.png", "--class", "10"], "an index from 0"),
         (["lenet/1", "a.png", "--methods", "gradcam"], "Did you mean 'grad-cam'?"),
         (["lenet/1", "a.png", "--steps", "0"], "--steps is 0"),

@@ -117,7 +117,8 @@ def apply(recipe: Recipe, given: dict[str, Any]) -> Recipe:
 def _of_dataclass(part: str, value: Any) -> Iterator[Flag]:
     comments = field_comments(type(value))
     for field in dataclasses.fields(value):
-        if values.is_typed(field.type) and field.name not in _SET_BY_DATA:
+        hidden = field.name in _SET_BY_DATA or not field.metadata.get("flag", True)
+        if values.is_typed(field.type) and not hidden:
             yield Flag(part, field.name, field.type, getattr(value, field.name), comments.get(field.name, ""))
 
 

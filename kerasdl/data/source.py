@@ -55,6 +55,10 @@ class Source:
         """
         return self
 
+    def without_classes(self) -> Self:
+        """Return this source reading examples without classes too, where it can, for tasks that need none."""
+        return self
+
     def like(self, spec: DataSpec) -> Self:
         """Return this source reading examples as a run read those it was trained on.
 

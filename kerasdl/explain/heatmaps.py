@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from kerasdl.report import pictures
+
 #: Methods whose maps have two sides: for and against the class.
 SIGNED = ("integrated-gradients", "occlusion")
 #: For and against: Okabe and Ito, "Color universal design", 2008, vermillion and blue.
@@ -90,24 +92,7 @@ def filters(kernel: np.ndarray) -> tuple[np.ndarray, str]:
         f"{some} filters of {rows}x{columns}, {how}; each divided by its own largest weight, "
         "so that middle grey is 0, white +1, black -1"
     )
-    return _grid(tiles, across), said
-
-
-def _grid(tiles: np.ndarray, across: int) -> np.ndarray:
-    """Put tiles (N, height, width, 3) into rows of `across`, with a white pixel between them."""
-    count, rows, columns, _ = tiles.shape
-    down = -(-count // across)
-    grid = np.full((down * (rows + 1) - 1, across * (columns + 1) - 1, 3), 255, np.uint8)
-    for index, tile in enumerate(tiles):
-        row, column = (rows + 1) * (index // across), (columns + 1) * (index % across)
-        grid[row : row + rows, column : column + columns] = tile
-    return grid
-
-
-def enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Repeat the pixels of a small picture so often that its longer side has about `side`."""
-    factor = max(round(side / max(pixels.shape[:2])), 1)
-    return pixels.repeat(factor, 0).repeat(factor, 1)
+    return pictures.grid(tiles, across), said
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from kerasdl.explain import gradients, heatmaps, occlusion, sheet
 from kerasdl.explain.explainer import Explainer, answers, not_exact
 from kerasdl.explain.page import about_of, drawn, maps_in
 from kerasdl.inference import reading
+from kerasdl.report import pictures
 
 #: Words of `--methods`.
 METHODS = ("grad-cam", "integrated-gradients", "saliency", "occlusion", "filters")
@@ -132,9 +133,9 @@ def _pictures(arrays: Mapping[str, np.ndarray]) -> dict[str, Image.Image]:
     for index, row in enumerate(about_of(arrays)["images"]):
         stem = re.sub(r"[^\w-]+", "-", Path(row["name"]).stem)[:80]
         for method in maps_in(arrays):
-            pixels = heatmaps.enlarged(drawn(arrays, method, index), _SIDE)
+            pixels = pictures.enlarged(drawn(arrays, method, index), _SIDE)
             found[f"{index + 1:02}-{stem}-{method}.png"] = Image.fromarray(pixels)
     if "filters" in arrays:
         grid, _ = heatmaps.filters(arrays["filters"])
-        found["filters.png"] = Image.fromarray(heatmaps.enlarged(grid, _SIDE))
+        found["filters.png"] = Image.fromarray(pictures.enlarged(grid, _SIDE))
     return found

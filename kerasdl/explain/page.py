@@ -44,7 +44,7 @@ def section(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
     if "filters" in arrays:
         grid, said = heatmaps.filters(arrays["filters"])
         picture = Picture(
-            *pictures.data_uri(heatmaps.enlarged(grid, 256), exact=1024),
+            *pictures.data_uri(pictures.enlarged(grid, 256), exact=1024),
             alt=f"Filters of {about['filters_of']}",
             caption=f"Filters of {about['filters_of']}: {said}.",
         )

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kerasdl.explain import heatmaps
 from kerasdl.explain.page import TITLES, about_of, described, drawn, maps_in
+from kerasdl.report import pictures
 
 _CELL, _GAP, _LABELS, _LINE = 168, 12, 200, 20  # pixels
 _INK, _PAPER = (28, 31, 35), (255, 255, 255)
@@ -54,7 +55,7 @@ def _maps(arrays: Mapping[str, np.ndarray]) -> Image.Image:
 
 def _filters(arrays: Mapping[str, np.ndarray]) -> Image.Image:
     grid, said = heatmaps.filters(arrays["filters"])
-    picture = Image.fromarray(heatmaps.enlarged(grid, 2 * _CELL))
+    picture = Image.fromarray(pictures.enlarged(grid, 2 * _CELL))
     lines = textwrap.wrap(f"Filters of {about_of(arrays)['filters_of']}: {said}.", 72)
     top = _GAP + len(lines) * _LINE + _GAP
     page = _blank(max(picture.width + 2 * _GAP, 560), top + picture.height + _GAP)

@@ -1,9 +1,9 @@
 """Class names as text: one a line, the same in `labels.txt`, in TFLite files and in ONNX files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kerasdl.data.dataset import DataSpec
-from kerasdl.errors import UsageError
+from kerasdl.errors import UsageError, did_you_mean
 
 FILE_NAME = "labels.txt"
 
@@ -26,6 +26,23 @@ def to_text(labels: Iterable[str]) -> str:
 def from_text(text: str) -> tuple[str, ...]:
     """Split what `to_text` joined."""
     return tuple(text.split("\n")[:-1])
+
+
+def class_number(text: str, labels: Sequence[str]) -> int:
+    """Return the number of a class that is given by its name, or by its number from 0 on.
+
+    Raises:
+        UsageError: when there is no such class.
+    """
+    if text in labels:
+        return labels.index(text)
+    if text.isdecimal() and int(text) < len(labels):
+        return int(text)
+    some = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+    raise UsageError(
+        f"There is no class {text!r}; there are {len(labels)}: {some}. Give a name, or an index from 0."
+        + did_you_mean(text, labels)
+    )
 
 
 def assets(data: DataSpec) -> dict[str, str]:

@@ -14,6 +14,7 @@ from kerasdl.inference.answers import Answers, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.runtimes import EndpointPredictor
+from kerasdl.runs.documents import GALLERY
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Evaluation, Task
 
@@ -75,8 +76,8 @@ def evaluate_network(
 
     Written are `calibration.json` (what was fitted, where anything was), `metrics.json` (the figures, as
     "test"; its other keys stay), and where the task has them: `predictions.npz`, the answer to each example,
-    and `mistakes.npz`, the worst ones with their raw features; `compared.npz`, of what it compares with the
-    data.
+    `mistakes.npz`, the worst ones with their raw features; `compared.npz`, of what it compares with the
+    data; `gallery.npz`, what the report shows of the network.
 
     Args:
         run: where the files go.
@@ -121,6 +122,8 @@ def evaluate_network(
         named = features if isinstance(features, Mapping) else {"features": features}
         more = task.details(network, spec, features) if len(found.mistakes["indices"]) else {}
         run.write_arrays("mistakes.npz", {**named, **found.mistakes, **more})
+    if shown := task.gallery(predictor, dataset):
+        run.write_arrays(GALLERY, shown)
     run.write("metrics.json", {**run.read_json("metrics.json"), "test": figures})
     return figures
 

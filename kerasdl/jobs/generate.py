@@ -2,7 +2,6 @@
 
 import functools
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,18 @@ from kerasdl.data.dataset import Spec
 from kerasdl.errors import UsageError
 from kerasdl.inference import generation
 from kerasdl.inference.generation import Settings
-from kerasdl.jobs import open as loading
+from kerasdl.jobs.open import Target
 
 _log = logging.getLogger(__name__)
 
 _STEP = "step"
 
 
-def generate(path: str | Path, prompt: str, settings: Settings) -> dict[str, Any]:
+def generate(target: Target, prompt: str, settings: Settings) -> dict[str, Any]:
     """Continue a text with the network of a run, a bundle or an exported file, through its endpoint `step`.
 
     Args:
-        path: the run, the bundle (its SavedModel) or the file.
+        target: the run, the bundle (its SavedModel) or the file.
         prompt: text to be continued; where it is empty, the network begins as after a new line.
         settings: how the text is written; equal ones give equal texts.
 
@@ -32,16 +31,16 @@ def generate(path: str | Path, prompt: str, settings: Settings) -> dict[str, Any
     Raises:
         UsageError: when it has no such endpoint, or knows no character of the prompt.
     """
-    target = loading.load(path)
     predictor = target.predictor
     inputs = target.spec.inputs
     vocabulary = inputs.class_names if isinstance(inputs, Spec) else ()
     if _STEP not in predictor.inputs or not vocabulary:
-        beside = sorted(file.name for file in Path(path).parent.glob(f"*.{_STEP}.onnx"))
+        beside = sorted(file.name for file in target.path.parent.glob(f"*.{_STEP}.onnx"))
         hint = f" Give {beside[0]}, which lies beside it." if beside and target.kind == "onnx" else ""
         raise UsageError(
-            f"{path} cannot continue a text: it has the endpoints {', '.join(predictor.inputs)}, but not "
-            f"{_STEP}, which language models have.{hint}"
+            f"{target.path} cannot continue a text, nor make images: it has the endpoints "
+            f"{', '.join(predictor.inputs)}, but not {_STEP}, which language models have, nor generate or "
+            f"decode, which generative networks have.{hint}"
         )
     specs = predictor.inputs[_STEP]
     states = {

@@ -3,10 +3,12 @@
 import contextlib
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kerasdl import public
 from kerasdl.errors import UsageError
@@ -14,11 +16,11 @@ from kerasdl.explain import page as explanations
 from kerasdl.files import parsing, writing
 from kerasdl.jobs import augmentation_page
 from kerasdl.recipe.document import decode
-from kerasdl.report import curves, provenance
-from kerasdl.report.blocks import Block, Code, Column, Notice, Section, Table
+from kerasdl.report import curves, pictures, provenance
+from kerasdl.report.blocks import Block, Code, Column, Notice, Picture, Pictures, Section, Table, Text
 from kerasdl.report.render import render
 from kerasdl.runs import record, state
-from kerasdl.runs.documents import SAMPLES
+from kerasdl.runs.documents import COMPARED, GALLERY, SAMPLE_PICTURES, SAMPLES, sample_picture
 from kerasdl.runs.folder import Run
 from kerasdl.runs.record import Record
 from kerasdl.tasks.task import Task, numbers
@@ -26,6 +28,7 @@ from kerasdl.tasks.task import Task, numbers
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "report.html"
+_FRAMES, _SIDE = 12, 256  # of a film of samples, pixels
 
 
 def write_report(run: Run) -> Path:
@@ -86,10 +89,30 @@ def _training(read: Record) -> list[Block]:
 
 
 def _samples(read: Record) -> Section | None:
-    """Return what the network wrote after each epoch, the last one first."""
+    """Return what the network made after each epoch: texts, the last one first, or some pictures."""
     rows = read.run.read_json(SAMPLES).get("samples", [])
-    written = [Code(f"epoch {row['epoch']}", row["text"]) for row in reversed(rows)]
-    return Section("Samples by epoch", written) if written else None
+    texts = [Code(f"epoch {row['epoch']}", row["text"]) for row in reversed(rows) if "text" in row]
+    drawn = [row["epoch"] for row in rows if (read.run.path / sample_picture(row["epoch"])).is_file()]
+    blocks = [*texts, *(_film(read, drawn) if drawn else [])]
+    return Section("Samples by epoch", blocks) if blocks else None
+
+
+def _film(read: Record, epochs: Sequence[int]) -> list[Block]:
+    best, count = read.metrics.get("best_epoch"), len(epochs)
+    # The early epochs differ most.
+    places = {round(count**share) - 1 for share in np.linspace(0, 1, _FRAMES)}
+    items = []
+    for place in sorted(places | ({epochs.index(best)} if best in epochs else set())):
+        path = read.run.path / sample_picture(epochs[place])
+        with parsing(path, "Delete it."):
+            pixels = pictures.enlarged(pictures.read_png(path), _SIDE)
+            source = pictures.data_uri(pixels, exact=3 * _SIDE // 2, reduced=3 * _SIDE // 2)
+        said = f"epoch {epochs[place]}{', whose network was kept' if epochs[place] == best else ''}"
+        items.append(Picture(*source, alt=f"Samples after {said}", caption=said))
+    text = "Made from the same noise after each epoch, with the weights that would have been saved."
+    if len(items) < count:
+        text += f" {len(items)} of {count:,} epochs are shown; the folder {SAMPLE_PICTURES} has all."
+    return [Text(text), Pictures(items, strip=True)]
 
 
 def _explanations(read: Record) -> Section | None:
@@ -122,12 +145,13 @@ def _task(read: Record) -> tuple[Task | None, str]:
 def _test_sections(read: Record, task: Task | None) -> list[Section]:
     if not read.test:
         return []
-    found, mistakes = [], read.arrays("mistakes.npz")
+    found, kept = [], [read.arrays(name) for name in ("mistakes.npz", COMPARED, GALLERY)]
+    arrays = {name: value for part in kept for name, value in (part or {}).items()} or None
     if task is not None:
         own = public.name_of(type(task)) is None  # a mistake in a task of the user's is no damaged file
         path = read.run.path / "metrics.json"
         with contextlib.nullcontext() if own else parsing(path):
-            found = task.sections(read.test, read.labels, mistakes)
+            found = task.sections(read.test, read.labels, arrays)
     return list(found) or [Section("Test figures", [plain_figures(read.test)])]
 
 

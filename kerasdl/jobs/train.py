@@ -389,7 +389,9 @@ def _train_judge(
 
 
 def sized(recipe: Recipe) -> Recipe:
-    """Return a recipe whose data gives images of the network's size and channels."""
+    """Return a recipe whose data gives what its network and task take: images of a size, without classes."""
+    if not recipe.task.needs_classes:
+        recipe = dataclasses.replace(recipe, data=recipe.data.without_classes())
     config = recipe.preprocessing
     if config is None or not issubclass(config.target, ImagePreprocessing):
         return recipe

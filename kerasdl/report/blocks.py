@@ -126,10 +126,17 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Pictures, side by side; large ones in their own size."""
+    """Pictures, side by side.
+
+    Attributes:
+        items: the pictures.
+        large: whether each has its own size, one below the other.
+        strip: whether each has its own size, all in a line that can be scrolled.
+    """
 
     items: Sequence[Picture]
     large: bool = False
+    strip: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -177,14 +177,26 @@ class HistoryState(TypedDict):
 
 
 class Sample(TypedDict):
-    """What a network wrote after an epoch."""
+    """What a network made after an epoch: a text, or the picture `sample_picture(epoch)`, named here too."""
 
     epoch: int
-    text: str
+    text: NotRequired[str]
+    picture: NotRequired[str]
 
 
-#: The file of `Samples`.
-SAMPLES = "samples.json"
+#: The file of `Samples`, and the folder of their pictures.
+SAMPLES, SAMPLE_PICTURES = "samples.json", "samples"
+
+
+def sample_picture(epoch: int) -> str:
+    """Return the file in a run that shows what its network made after an epoch, counted from 1."""
+    return f"{SAMPLE_PICTURES}/epoch_{epoch:04d}.png"
+
+
+#: What a report shows of a network, made once after training: `Task.gallery`.
+GALLERY = "gallery.npz"
+#: Samples beside training images, where a task compares them.
+COMPARED = "compared.npz"
 
 
 class Samples(TypedDict):

@@ -78,6 +78,9 @@ class Task:
     #: Constructor arguments of the network that the data decides (`network_arguments`).
     from_data: ClassVar[tuple[str, ...]] = ()
 
+    #: Whether examples need classes; without, a folder of images need have no class folders.
+    needs_classes: ClassVar[bool] = True
+
     @property
     def objectives(self) -> tuple[str, ...]:
         """What a search aims at where nothing else is asked for."""
@@ -177,11 +180,15 @@ class Task:
         """
         return None
 
-    def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], str] | None:
-        """Return a function that lets a network write a text, kept of each epoch; None where none writes.
+    def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], str | np.ndarray] | None:
+        """Return a function that lets a network make a sample, kept of each epoch; None where none makes any.
+
+        A sample is a text, or a picture (height, width, 1 or 3), uint8. Draw the same noise at each call, so
+        that the epochs can be compared.
 
         Args:
-            network: the network that trains; the function gives what it writes at the time of the call.
+            network: the network that trains; the function gives what it makes with the weights that it
+                has at the time of the call.
             data: what is in each example.
         """
         return None
@@ -264,6 +271,15 @@ class Task:
         """
         return {}
 
+    def gallery(self, predictor: Predictor, data: Dataset) -> Mapping[str, np.ndarray]:
+        """Return arrays that the report draws, made once after training and kept as `gallery.npz`.
+
+        Args:
+            predictor: the best network.
+            data: the data of the run.
+        """
+        return {}
+
     def compare_runs(
         self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
     ) -> "RunDifference | None":
@@ -328,7 +344,13 @@ class Task:
         class_names: Sequence[str],
         mistakes: Mapping[str, np.ndarray] | None,
     ) -> Sequence[Section]:
-        """Return the sections of a run's report; empty for a table of plain figures."""
+        """Return the sections of a run's report; empty for a table of plain figures.
+
+        Args:
+            figures: those of the test split.
+            class_names: in the order of the targets.
+            mistakes: content of `mistakes.npz`, `compared.npz` and `gallery.npz`; None where there is none.
+        """
         return ()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser, check_words
-from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.errors import UsageError
 from kerasdl.report import terminal
 
 _MOST_STEPS = 2**16
@@ -22,6 +22,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.cli import printing
     from kerasdl.explain.explainer import Question
     from kerasdl.explain.page import FOLDER, about_of
+    from kerasdl.inference.labels import class_number
     from kerasdl.jobs import explain
     from kerasdl.jobs import open as loading
     from kerasdl.jobs import report as page
@@ -39,7 +40,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     check_words("--methods", values.methods, explainer.methods)
     asked = Question(
         class_names=target.labels,
-        class_id=None if values.class_name is None else _class_id(values.class_name, target.labels),
+        class_id=None if values.class_name is None else class_number(values.class_name, target.labels),
         methods=values.methods,
         steps=values.steps,
         temperature=target.fitted.get("temperature", 1.0),
@@ -82,18 +83,6 @@ def _add_options(parser: Parser) -> None:
                         help="first number of steps of integrated gradients (default: 32)")  # fmt: skip
     parser.add_argument("--text-column", metavar="NAME", help="column of the texts in a table")
     parser.add_json()
-
-
-def _class_id(text: str, labels: Sequence[str]) -> int:
-    if text in labels:
-        return labels.index(text)
-    if text.isdecimal() and int(text) < len(labels):
-        return int(text)
-    some = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
-    raise UsageError(
-        f"There is no class {text!r}; this run has {len(labels)}: {some}. Give a name, or an index from 0."
-        + did_you_mean(text, labels)
-    )
 
 
 def _print(parts: Sequence[Any]) -> None:

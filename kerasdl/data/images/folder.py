@@ -22,8 +22,9 @@ class ImageFolder(Pictures):
     """JPEG, PNG, BMP, GIF, WebP and TIFF images, one sub-folder per class, named after the class.
 
     The class folders lie in `path` itself, or in its sub-folders train/, validation/ (or val/) and test/;
-    what of these is missing is carved from the training images. Of animations and files of several pages the
-    first picture is taken. Other files, and folders in class folders, are left out and counted.
+    what of these is missing is carved from the training images. For tasks that need no classes, images may
+    lie in these folders themselves. Of animations and files of several pages the first picture is taken.
+    Other files, and folders in class folders, are left out and counted.
     """
 
     # The folder.
@@ -38,6 +39,8 @@ class ImageFolder(Pictures):
     validation_fraction: float = 0.1
     # Seed of the choice of test and validation images.
     split_seed: int = 0
+    # Whether images need classes to be told apart; the task decides it.
+    needs_classes: bool = dataclasses.field(default=True, metadata={"flag": False})
     # Memory in MB (2**20 bytes) up to which decoded images are held there; more is read from disk each epoch.
     max_memory_mb: int = 2048
 
@@ -52,6 +55,10 @@ class ImageFolder(Pictures):
     def claim(cls, text: str) -> "ImageFolder | None":
         """Return the source for an existing folder."""
         return cls(path=text) if text and Path(text).expanduser().is_dir() else None
+
+    def without_classes(self) -> Self:
+        """Return this source taking a folder without class folders too, as images of one class."""
+        return dataclasses.replace(self, needs_classes=False)
 
     def sized_for(self, size: tuple[int, int] | None, channels: int | None) -> Self:
         """Return this source giving images of a network's size and channels, unless its fields say others."""
@@ -73,7 +80,7 @@ class ImageFolder(Pictures):
             UsageError: when the folder is not as described, or an image is bad (it is named).
         """
         root = Path(self.path).expanduser()
-        listed = listing.find(root, images.KIND)
+        listed = listing.find(root, images.KIND, needs_classes=self.needs_classes)
         everything = [path for part in listed.splits.values() for path in part.paths]
         found = images.headers(everything, skip_bad=self.skip_bad_images)
         train = {path: found[path] for path in listed.splits["train"].paths if path in found} or found

@@ -10,6 +10,9 @@ import numpy as np
 
 from kerasdl.errors import UsageError, did_you_mean
 
+#: The class of files that lie in no class folder.
+ONE = "image"
+
 _NUM_NAMED = 5
 _SPLITS = {
     "train": ("train", "training"),
@@ -65,8 +68,14 @@ class Listing:
     nested: dict[Path, int]
 
 
-def find(root: Path, kind: Kind) -> Listing:
+def find(root: Path, kind: Kind, *, needs_classes: bool = True) -> Listing:
     """Find the files of a kind in a folder.
+
+    Args:
+        root: the folder.
+        kind: the files that count.
+        needs_classes: whether there have to be two classes. Without, files that lie in no class folder are
+            of one class, `ONE`.
 
     Raises:
         UsageError: when there is no such folder, or it is not one sub-folder of files per class.
@@ -78,7 +87,8 @@ def find(root: Path, kind: Kind) -> Listing:
             + did_you_mean(root.name, near)
         )
     folders = _split_folders(root, kind)
-    classes = {name: _classes(folder, kind) for name, folder in folders.items()}
+    classes_of = _classes if needs_classes else _classes_or_one
+    classes = {name: classes_of(folder, kind) for name, folder in folders.items()}
     names = tuple(classes["train"])
     for name, folder in folders.items():
         if set(map(_normal, classes[name])) != set(map(_normal, names)):
@@ -87,9 +97,10 @@ def find(root: Path, kind: Kind) -> Listing:
                 f"The classes of {folder} are not those of {folders['train']}: {', '.join(odd)} is only in "
                 f"one of them. The {name} and the train folder need the same class folders."
             )
-    if len(names) == 1:
+    if len(names) == 1 and needs_classes:
         raise UsageError(_one_class(folders["train"], names[0], kind))
-    left_out, nested = [path for path in _entries(root) if not path.is_dir()], {}
+    nested: dict[Path, int] = {}
+    left_out = [] if names == (ONE,) else [path for path in _entries(root) if not path.is_dir()]
     splits = {}
     for name, found in classes.items():
         by_name = {_normal(other): paths for other, paths in found.items()}
@@ -136,6 +147,18 @@ def _classes(folder: Path, kind: Kind) -> dict[str, list[Path]]:
     return found
 
 
+def _classes_or_one(folder: Path, kind: Kind) -> dict[str, list[Path]]:
+    """Return the folders of each class, or the folder itself where it has files and not two class folders."""
+    inner = [path for path in _entries(folder) if path.is_dir() and _holds(path, kind)]
+    if len(inner) > 1 or (inner and not _holds(folder, kind)):
+        return _classes(folder, kind)
+    if not _holds(folder, kind):
+        raise UsageError(
+            f"{folder} has no {kind.noun}: no {kind.names} files. Put some into it, or give another folder."
+        )
+    return {ONE: [folder]}
+
+
 def _files(folders: list[list[Path]], kind: Kind, left_out: list[Path], nested: dict[Path, int]) -> Files:
     """Return the files of class folders in the order of the classes; note what else is there."""
     paths, labels = [], []
@@ -150,7 +173,7 @@ def _files(folders: list[list[Path]], kind: Kind, left_out: list[Path], nested: 
         if not found:
             raise UsageError(
                 f"The class folder {parts[0]} is empty: it has no {kind.names} files of its own (its "
-                "sub-folders are not looked into). Add {kind.noun}, or remove the folder."
+                f"sub-folders are not looked into). Add {kind.noun}, or remove the folder."
             )
         paths += sorted(found)
         labels += [label] * len(found)

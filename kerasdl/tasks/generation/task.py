@@ -12,10 +12,20 @@ from kerasdl.data.passes import Batches
 from kerasdl.data.source import Source
 from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
+from kerasdl.inference import latents
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.recipe import Recipe
-from kerasdl.tasks.generation import default_judge, figures, quality, samples, summary, verdicts
+from kerasdl.report.blocks import Section
+from kerasdl.tasks.generation import (
+    default_judge,
+    figures,
+    gallery,
+    quality,
+    samples,
+    summary,
+    verdicts,
+)
 from kerasdl.tasks.generation.endpoints import endpoints, image_spec
 from kerasdl.tasks.generation.judge import Judge, open_judge, shown
 from kerasdl.tasks.task import Task, Verdict
@@ -55,6 +65,7 @@ class Generation(Task):
         "nll": ("-log p(x)", ".2f"),
         "max_difference": ("max difference", ".1e"),
     }
+    needs_classes: ClassVar = False
     from_data: ClassVar = ("image_shape", "num_classes")
 
     def __post_init__(self):
@@ -133,6 +144,12 @@ class Generation(Task):
     def _judge(self) -> Judge | None:
         return None if self.judge in ("", _NONE) else open_judge(self.judge)
 
+    def sampler(self, network: "keras.Model", data: DataSpec) -> Callable[[], np.ndarray] | None:
+        """Return a function that makes a grid of images of the same noise; with a row for each class."""
+        from kerasdl.network.generative import GenerativeNetwork
+
+        return gallery.sampler(network, data) if isinstance(network, GenerativeNetwork) else None
+
     # Judging
 
     def against_data(
@@ -169,6 +186,10 @@ class Generation(Task):
             return {}
         return likelihood.figures(network, batches, self.likelihood_draws, self.likelihood_images)
 
+    def gallery(self, predictor: Predictor, data: Dataset) -> Mapping[str, np.ndarray]:
+        """Return samples, reconstructions, ways between images and latents; see `gallery.make`."""
+        return gallery.make(predictor, data)
+
     # Shipping
 
     def endpoints(
@@ -198,3 +219,20 @@ class Generation(Task):
 
     def verdicts_of_training(self, history: Sequence[Mapping[str, float]]) -> list[Verdict]:
         return verdicts.of_training(history)
+
+    def sections(
+        self,
+        figures: Mapping[str, Any],
+        class_names: Sequence[str],
+        mistakes: Mapping[str, np.ndarray] | None,
+    ) -> Sequence[Section]:
+        """Return the sections of a generative network; see `page.sections`."""
+        from kerasdl.tasks.generation.page import sections
+
+        return sections(figures, class_names, mistakes or {})
+
+    def try_command(self, path: str, endpoints: Sequence[str], example: str) -> list[str]:
+        """Return the command that makes images, or the one that describes them."""
+        if latents.making(endpoints):
+            return ["kerasdl", "generate", path, "--out", "grid.png"]
+        return ["kerasdl", "encode", path, "some.png"] if "encode" in endpoints else []

@@ -47,7 +47,7 @@ class CallbackAssembly:
         self.plateau = best.Plateau(self.best, recipe.schedule_factor, recipe.schedule_epochs)
         self.history = history.History(run, self.position)
         self.samples = Samples(run, recipe.task, plan.data.spec)
-        self.board = history.TensorBoard(run, self.history)
+        self.board = history.TensorBoard(run, self.history, self.samples)
         self.status = history.Status(run, self.position, recipe.total_epochs)
         self.bar = ProgressBar(console, recipe.batch_size, self.position, recipe.total_epochs)
         self.writer = CheckpointWriter(
@@ -106,6 +106,7 @@ class CallbackAssembly:
             yield
             return
         self.history.write()
+        self.samples.begin()
         self.board.begin()
         self.status.write()
         try:

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasdl.runs.documents import Sample
 from kerasdl.runs.folder import Run
 from kerasdl.training.callbacks.position import Position
+from kerasdl.training.callbacks.samples import Samples
 from kerasdl.training.optimizers import make
 
 
@@ -57,11 +59,11 @@ class History(keras.callbacks.Callback):
         self.run.write("history.csv", text.getvalue())
 
 
-_PARTS = ("train", "validation")  # of the logs
+_PARTS = ("train", "validation", "samples")  # of the logs
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Write the history for TensorBoard: `epoch_<metric>`, training and validation apart.
+    """Write the history for TensorBoard: `epoch_<metric>`, training and validation apart, and pictures.
 
     (`keras.callbacks.TensorBoard` in a resumed run appends to the files of the interrupted one, so that
     epochs appear twice. This one rewrites the epochs of the checkpoint.)
@@ -69,12 +71,13 @@ class TensorBoard(keras.callbacks.Callback):
     Args:
         run: the run folder, whose `logs` are written.
         history: the callback with the rows to write.
+        samples: the callback with the pictures to write.
     """
 
-    def __init__(self, run: Run, history: History):
+    def __init__(self, run: Run, history: History, samples: Samples):
         super().__init__()
         self.folder = run.path / "logs"
-        self.history = history
+        self.history, self.samples = history, samples
         self._writers: dict[str, Any] = {}
 
     def begin(self) -> None:
@@ -83,21 +86,34 @@ class TensorBoard(keras.callbacks.Callback):
             shutil.rmtree(self.folder / part, ignore_errors=True)
         for row in self.history.rows:
             self._write(row)
+        for row in self.samples.rows:
+            self._draw(row)
 
     def on_epoch_end(self, epoch, logs=None):
         self._write(self.history.rows[-1])
+        for row in self.samples.rows[-1:]:
+            if row["epoch"] == epoch + 1:
+                self._draw(row)
 
     def _write(self, row: dict[str, float]):
         for name, value in row.items():
             if name in ("epoch", "seconds"):
                 continue
-            part = _PARTS[name.startswith("val_")]
-            if part not in self._writers:
-                self._writers[part] = tf.summary.create_file_writer(str(self.folder / part))
-            with self._writers[part].as_default():
+            with self._writer(_PARTS[name.startswith("val_")]).as_default():
                 tf.summary.scalar(f"epoch_{name.removeprefix('val_')}", value, step=int(row["epoch"]) - 1)
         for writer in self._writers.values():
             writer.flush()
+
+    def _draw(self, row: Sample):
+        if (picture := self.samples.picture(row)) is not None:
+            with self._writer("samples").as_default():
+                tf.summary.image("epoch_samples", picture[None], step=row["epoch"] - 1)
+            self._writer("samples").flush()
+
+    def _writer(self, part: str) -> Any:
+        if part not in self._writers:
+            self._writers[part] = tf.summary.create_file_writer(str(self.folder / part))
+        return self._writers[part]
 
     def close(self) -> None:
         """Close the files."""

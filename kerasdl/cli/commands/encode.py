@@ -1,0 +1,50 @@
+"""`kerasdl encode`: describe images by their latents, in an .npz file or a table."""
+
+from pathlib import Path
+
+from kerasdl import environment
+from kerasdl.cli.parser import Parser
+from kerasdl.errors import UsageError
+from kerasdl.report import terminal
+
+_SPLITS = ("train", "validation", "test")
+
+
+def run(parser: Parser, arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    parser.add_target("a run, a bundle, or one exported file, of a network that describes images (a VAE)")
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="image files (default: a split of the data)"
+    )
+    parser.add_data("where the data is now, or other data like it; without images")
+    parser.add_argument("--split", choices=_SPLITS, help="examples of the data to describe (default: test)")
+    parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX",
+                        help="class of all images, for a conditional network")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("latents.npz"), metavar="FILE",
+                        help="latents.npz or latents.csv (default: latents.npz)")  # fmt: skip
+    parser.add_json()
+    values = parser.parse(arguments)
+    for option, value in (("--data", values.data), ("--split", values.split)):
+        if values.images and value is not None:
+            raise UsageError(f"Give either images or {option}, not both.")
+    if not values.images and values.class_name is not None:
+        raise UsageError("--class is for images; the data has labels of its own. Leave it out.")
+    environment.import_tensorflow()
+    from kerasdl.cli import printing
+    from kerasdl.jobs import encode
+    from kerasdl.jobs import open as loading
+
+    encode.check(values.out)
+    target = loading.load(values.target)
+    if values.images:
+        found = encode.encode_files(target, values.images, values.class_name)
+    else:
+        found = encode.encode_split(target, values.data, values.split or "test")
+    encode.write(found, values.out)
+    count, size = found["mean"].shape[0], found["mean"][0].size
+    if values.json:
+        about = {"target": values.target, "images": count, "latents": size, "arrays": sorted(found)}
+        printing.print_document({**about, "out": str(values.out)}, as_json=True)
+    else:
+        terminal.say(f"{count:,} images by {size} latents each in {values.out}")
+    return 0
