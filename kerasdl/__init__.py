@@ -85,7 +85,9 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.models.nlinear import NLinear
     from kerasdl.models.recurrent import RecurrentNetwork
     from kerasdl.models.resnet import ResNet
+    from kerasdl.models.vae import VAE, Autoencoder
     from kerasdl.models.vgg import VGG
+    from kerasdl.network.generative import GenerativeNetwork
     from kerasdl.network.network import Network
     from kerasdl.preprocessing.image import ImagePreprocessing
     from kerasdl.preprocessing.preprocessing import Preprocessing
@@ -96,6 +98,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.search.record import SearchRecord
     from kerasdl.tasks.classification.task import Classification
     from kerasdl.tasks.forecast.task import Forecast
+    from kerasdl.tasks.generation.task import Generation
     from kerasdl.tasks.language.task import LanguageModel
     from kerasdl.tasks.regression.task import Regression
     from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
