@@ -8,8 +8,8 @@ All that a recipe, a search space or a notebook needs is imported from here:
 
 * Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
-* Networks: AlexNet, CharLM, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear,
-  RecurrentNetwork, ResNet, VGG; Network to write your own.
+* Networks: AlexNet, Autoencoder, CharLM, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear,
+  RecurrentNetwork, ResNet, VAE, VGG; Network, or GenerativeNetwork, to write your own.
 * Layers: AttentionPooling, BatchNormalization, Conv2D, ConvolutionBlock, Dropout,
   LocalResponseNormalization, Maxout, Recurrent.
 * Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, TextFolder, TextTable, Tfds; Stripes, the synthetic
@@ -18,7 +18,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing; Preprocessing to write your
   own.
-* Tasks: Classification, Forecast, LanguageModel, Regression.
+* Tasks: Classification, Forecast, Generation, LanguageModel, Regression.
 * For a task of your own: Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.

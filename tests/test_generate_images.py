@@ -227,7 +227,7 @@ def there(tmp_path_factory):
         name="tiny",
         model=Config(VAE, latent_size=3, units=(6,), conditional=True),
         data=Digits(),
-        task=Generation(likelihood_draws=0),
+        task=Generation(likelihood_draws=0, judge="none"),
         epochs=2,
         batch_size=32,
         limit_train_batches=4,
