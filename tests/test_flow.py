@@ -151,9 +151,7 @@ def test_guidance_goes_further_than_the_class_says(conditional, monkeypatch):
     times = np.full(2, 0.3, np.float32)
     told, untold = conditional.velocity(x, times, labels), conditional.velocity(x, times)
     assert np.abs(told - untold).max() > 1e-4
-    np.testing.assert_allclose(
-        conditional._guided(x, 0.3, labels), untold + 2.5 * (told - untold), atol=1e-5
-    )
+    np.testing.assert_allclose(conditional._guided(x, 0.3, labels), untold + 2.5 * (told - untold), atol=1e-5)
     for none in (0, 1):
         monkeypatch.setattr(conditional, "guidance", none)
         np.testing.assert_allclose(conditional._guided(x, 0.3, labels), told, atol=1e-6)

@@ -157,8 +157,8 @@ class UNet(keras.layers.Layer):
         super().__init__(**kwargs)
         if not widths or any(width < 1 or width % groups for width in widths) or patch_size < 1:
             raise UsageError(
-                f"widths is {tuple(widths)}, groups {groups} and patch_size {patch_size}, but there has to be a "
-                "width, each a multiple of groups, and a patch_size of 1 or more."
+                f"widths is {tuple(widths)}, groups {groups} and patch_size {patch_size}, but there has to "
+                "be a width, each a multiple of groups, and a patch_size of 1 or more."
             )
         self.channels = channels
         self.widths = tuple(widths)

@@ -88,7 +88,7 @@ class FlowMatching(GenerativeNetwork):
     Input: raw images (B, H, W, C), uint8, of any size.
     Output: velocity (B, H, W, C), float32, half way to these images, without noise.
 
-    Parameters: 0 with the default arguments.
+    Parameters: 256,644 with the default arguments.
 
     Example:
         >>> network = FlowMatching(image_shape=(28, 28, 1), num_steps=20)
@@ -138,7 +138,7 @@ class FlowMatching(GenerativeNetwork):
         self.embed_time = TimeEmbedding()
         self.time_hidden = keras.layers.Dense(_CONDITION, activation="silu")
         self.time_output = keras.layers.Dense(_CONDITION)
-        self.embed_label = keras.layers.Embedding(num_classes + 1, _CONDITION) if conditional else None
+        self.embed_label = keras.layers.Dense(_CONDITION, use_bias=False) if conditional else None
         self.unet = UNet(
             channels=self.image_shape[-1], widths=self.widths, num_blocks=num_blocks, patch_size=patch_size,
             attention=attention, groups=groups, dropout=dropout,
@@ -161,7 +161,7 @@ class FlowMatching(GenerativeNetwork):
         condition = self.time_output(self.time_hidden(self.embed_time(times)))  # (B, D)
         if self.embed_label is not None:
             labels = tf.fill(tf.shape(times), self.num_classes) if labels is None else labels
-            condition += self.embed_label(labels)
+            condition += self.embed_label(self.one_hot(labels))  # of no class: zeros
         return self.unet(x, tf.nn.silu(condition), training=training)
 
     def forward(self, x, training=False):
