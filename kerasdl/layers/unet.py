@@ -181,6 +181,25 @@ class UNet(keras.layers.Layer):
         kwargs = {"filters": width, "groups": self.groups, "dropout": self.dropout}
         return [ConditionedBlock(**kwargs) for _ in range(count or self.num_blocks)]
 
+    def build(self, x_shape, condition_shape):
+        """Make all weights; `call` would be traced several times for that."""
+
+        def build_blocks(blocks, width, first):
+            for block in blocks:
+                block.build(_images(first if block is blocks[0] else width), condition_shape)
+
+        self.stem.build(_images(x_shape[-1]))
+        for level, width in enumerate(self.widths[:-1]):
+            build_blocks(self.down[level], width, width)
+            self.halve[level].build(_images(width))
+            self.double[level].build(_images(self.widths[level + 1]))
+            build_blocks(self.up[level], width, 2 * width)
+        build_blocks(self.lowest, self.widths[-1], self.widths[-1])
+        if self.attend is not None:
+            self.attend.build(_images(self.widths[-1]))
+        for layer in (self.normalization, self.head):
+            layer.build(_images(self.widths[0]))
+
     def call(self, x, condition, training=False):
         """Return what the network makes of images, under a condition."""
         height, width = x.shape[1:3]
@@ -207,6 +226,11 @@ class UNet(keras.layers.Layer):
     def get_config(self):
         names = ("channels", "widths", "num_blocks", "patch_size", "attention", "groups", "dropout")
         return {**super().get_config(), **config_of(self, *names)}
+
+
+def _images(channels: int) -> tuple[int | None, ...]:
+    """Return the shape of images of any size."""
+    return None, None, None, channels
 
 
 def _through(blocks: Sequence[ConditionedBlock], x, condition, training):

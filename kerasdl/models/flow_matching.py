@@ -164,6 +164,14 @@ class FlowMatching(GenerativeNetwork):
             condition += self.embed_label(self.one_hot(labels))  # of no class: zeros
         return self.unet(x, tf.nn.silu(condition), training=training)
 
+    def build_on(self, inputs):
+        """Make all weights."""
+        self.time_hidden.build((None, self.embed_time.units))
+        self.time_output.build((None, _CONDITION))
+        if self.embed_label is not None:
+            self.embed_label.build((None, self.num_classes))
+        self.unet.build((None, *self.image_shape), (None, _CONDITION))
+
     def forward(self, x, training=False):
         """Return the velocity half way to raw images, without noise."""
         return self.velocity(0.5 * self.scaled(x), tf.fill(tf.shape(x)[:1], 0.5), training=training)
