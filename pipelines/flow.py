@@ -8,18 +8,18 @@ kerasdl generate runs/flow/1 --class 7 --out sevens.png
 from kerasdl import Config, FlowMatching, Generation, Recipe, Tfds
 
 RECIPE = Recipe(
-    model=Config(FlowMatching, conditional=True),
+    model=Config(FlowMatching, widths=(32, 96), attention=True, conditional=True),
     data=Tfds(name="mnist"),
     task=Generation(),
     epochs=15,
     min_steps=2000,
-    batch_size=128,
+    batch_size=64,
     optimizer="adamw",
-    learning_rate=2e-3,
+    learning_rate=1.5e-3,
     schedule="cosine",
     warmup_epochs=0.2,
     global_clip_norm=1.0,
-    ema_momentum=0.999,
+    ema_momentum=0.995,
 )
 
 if __name__ == "__main__":

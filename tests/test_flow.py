@@ -116,6 +116,19 @@ def test_times_of_validation_lie_evenly_and_go_by_place(conditional, monkeypatch
     np.testing.assert_allclose(later, times[300:], atol=1e-6)
 
 
+@pytest.mark.parametrize("loss", ["training_loss", "validation_loss"])
+def test_the_loss_of_a_batch_is_that_of_its_parts(conditional, loss):
+    """On any number of replicas: noise, times and left-out classes go by place."""
+    x, labels = images(8), np.arange(8, dtype=np.int32) % 3
+
+    def of(first, last):
+        with noise.scope(0, 1, first):
+            return getattr(conditional, loss)(x[first:last], labels[first:last], None)[0]
+
+    assert float(of(0, 8)) == pytest.approx(float(of(0, 4) + of(4, 8)) / 2, abs=1e-5)
+    assert abs(float(of(0, 4) - of(4, 8))) > 1e-3
+
+
 def test_validation_is_the_same_in_each_epoch():
     network = small()
     network.compile(optimizer="sgd")
