@@ -161,7 +161,9 @@ class FlowMatching(GenerativeNetwork):
         condition = self.time_output(self.time_hidden(self.embed_time(times)))  # (B, D)
         if self.embed_label is not None:
             labels = tf.fill(tf.shape(times), self.num_classes) if labels is None else labels
-            condition += self.embed_label(self.one_hot(labels))  # of no class: zeros
+            # No class has a place too: TFLite's converter makes a look-up of this product.
+            known = tf.one_hot(labels, self.num_classes + 1, dtype=self.compute_dtype)
+            condition += self.embed_label(known)
         return self.unet(x, tf.nn.silu(condition), training=training)
 
     def build_on(self, inputs):
@@ -169,7 +171,7 @@ class FlowMatching(GenerativeNetwork):
         self.time_hidden.build((None, self.embed_time.units))
         self.time_output.build((None, _CONDITION))
         if self.embed_label is not None:
-            self.embed_label.build((None, self.num_classes))
+            self.embed_label.build((None, self.num_classes + 1))
         self.unet.build((None, *self.image_shape), (None, _CONDITION))
 
     def forward(self, x, training=False):
