@@ -30,6 +30,7 @@ _MODULES = {
     "kerasdl.models.char_lm": ("CharLM",),
     "kerasdl.models.convnet": ("ConvNet",),
     "kerasdl.models.dlinear": ("DLinear",),
+    "kerasdl.models.flow_matching": ("FlowMatching",),
     "kerasdl.models.forecaster": ("Forecaster",),
     "kerasdl.models.googlenet": ("GoogLeNet",),
     "kerasdl.models.lenet5": ("LeNet5",),

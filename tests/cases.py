@@ -13,12 +13,13 @@ import numpy as np
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.export.tflite import MODES
-from kerasdl.layers import BatchNormalization, Dropout
+from kerasdl.layers import BatchNormalization, Dropout, noise
 from kerasdl.layers.config import config_of
 from kerasdl.models.alexnet import AlexNet
 from kerasdl.models.char_lm import CharLM
 from kerasdl.models.convnet import ConvNet
 from kerasdl.models.dlinear import DLinear
+from kerasdl.models.flow_matching import FlowMatching
 from kerasdl.models.forecaster import Forecaster
 from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.lenet5 import LeNet5
@@ -219,6 +220,20 @@ class GenerativeCase(Case):
 
     def shipped(self, network, features):
         return "reconstruction", self.logits(network, features).numpy()
+
+
+class FlowCase(GenerativeCase):
+    """A network that follows a velocity from noise to images."""
+
+    def assert_learned(self, network, features, targets):
+        with noise.scope(0, 1, 0):
+            loss, _ = network.validation_loss(features, targets, None)
+        assert float(loss) < 0.6  # of 1.3 for no motion at all
+
+    def shipped(self, network, features):
+        first = self.task.endpoints(network, self.spec, {})[0]
+        given = first.inputs_of(features, 0)
+        return "images", first.function(*(given[name] for name in first.inputs))["images"].numpy()
 
 
 class SeriesCase(Case):
@@ -547,6 +562,28 @@ CASES += (
         default_parameters=415_234,
         task=Generation(judge="none"),
         is_noisy=False,
+    ),
+    FlowCase(
+        Config(
+            FlowMatching,
+            widths=(8, 12),
+            patch_size=1,
+            attention=True,
+            groups=4,
+            dropout=0.1,
+            times="logit_normal",
+            guidance=2.0,
+            num_steps=3,
+            solver="euler",
+            conditional=True,
+        ),
+        input_shape=(6, 5, 1),
+        parameters=22_293,
+        learning_rate=1e-2,
+        default_input_shape=(28, 28, 1),
+        default_parameters=256_644,
+        task=Generation(),
+        modes=_FLOAT_MODES,
     ),
 )
 
