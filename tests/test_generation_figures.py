@@ -80,6 +80,8 @@ def test_nearest_neighbours_are_found_across_parts(features):
     distances, places = neighbours.nearest(queries, [features[:100], features[100:]])
     assert places.tolist() == [7, 150, 399]
     assert distances == pytest.approx(1e-3 * np.sqrt(12), rel=0.05)
+    far = np.concatenate([np.full((1500, 12), 1e3, np.float32), features])
+    assert neighbours.nearest(queries, [far])[1].tolist() == [1507, 1650, 1899]
 
 
 def test_copies_are_told_from_new_images(features):

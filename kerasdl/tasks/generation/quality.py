@@ -109,7 +109,8 @@ def _traced(function: Callable, specs: Mapping[str, Any]):
     """Return a function of arrays by name to arrays by name, and shape and dtype of its inputs by name."""
     import tensorflow as tf
 
-    traced = tf.function(function, input_signature=list(specs.values()), autograph=False)
+    named = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()]
+    traced = tf.function(function, input_signature=named, autograph=False).get_concrete_function()
 
     def make(given: Mapping[str, np.ndarray]) -> Arrays:
         outputs = traced(*(tf.constant(given[name]) for name in specs))

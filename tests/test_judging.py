@@ -1,0 +1,302 @@
+"""The judge of generated images: what it sees, what it is measured with, and when it is trained."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl import VAE, Classification, Config, Digits, Generation, ImagePreprocessing, Recipe, replace
+from kerasdl.cli import main
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.splits import ArraySplit
+from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export.card import read_card
+from kerasdl.inference.answers import caller
+from kerasdl.inference.predictor import Predictor
+from kerasdl.jobs import judge as judging
+from kerasdl.jobs import train
+from kerasdl.models.mlp import MLP
+from kerasdl.network.network import logits
+from kerasdl.recipe import catalog
+from kerasdl.runs import folder as runs
+from kerasdl.runs import record
+from kerasdl.runs.receipt import hash_weights
+from kerasdl.tasks.generation import default_judge, figures, quality, samples, verdicts
+from kerasdl.tasks.generation.judge import open_judge
+from kerasdl.tasks.generation.summary import summary
+from kerasdl.training import resume
+
+SHAPE, NAMES = (6, 5, 1), ("dark", "grey", "light")
+
+
+def split_of(count, seed):
+    labels = (np.arange(count) % 3).astype(np.int32)
+    noise = np.random.default_rng(seed).integers(0, 60, (count, *SHAPE))
+    return ArraySplit((noise + 90 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+
+@pytest.fixture(scope="module")
+def data():
+    parts = {"train": split_of(90, 0), "validation": split_of(30, 1), "test": split_of(60, 2)}
+    spec = DataSpec(Spec(SHAPE, "uint8"), Spec((), "int32", NAMES))
+    return Dataset(**parts, spec=spec, fingerprint="f" * 64)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, data):
+    """A finished run of a classifier that was never trained: its features are as good as any here."""
+    recipe = Recipe(
+        name="judge",
+        model=Config(MLP, hidden_units=(7, 6), activation="tanh"),
+        data=Digits(),
+        task=Classification(judge_by="accuracy"),
+        preprocessing=Config(ImagePreprocessing, size=SHAPE[:2], channels=1),
+    )
+    keras.utils.set_random_seed(0)
+    made = runs.create(tmp_path_factory.mktemp("runs"), recipe, stage="finished")
+    network = recipe.model.build(num_classes=3, preprocessing=recipe.preprocessing.build())
+    network.create_weights(keras.KerasTensor((None, *SHAPE), "uint8"))
+    network.save(made.model_file)
+    made.write("receipt.json", {"data": data.describe()})
+    return made
+
+
+@pytest.fixture(scope="module")
+def judge(run):
+    return open_judge(str(run.path))
+
+
+class Maker(Predictor):
+    """A file that makes images by a function of the classes that are asked for."""
+
+    kind = "test"
+
+    def __init__(self, make):
+        specs = {"labels": ((None,), "int32"), "noise": ((None, 2), "float32")}
+        super().__init__("test", NAMES, {"generate": specs})
+        self.make = make
+
+    def _run(self, endpoint, inputs):
+        return {"images": self.make(**inputs).astype(np.float32) / 255}
+
+
+def noisy(labels, noise):
+    """Return images of the asked classes that no split has."""
+    grey = np.abs(noise[:, :1]) * np.linspace(1, 30, 30) + 20 * np.abs(noise[:, 1:])
+    return np.clip(90 * labels[:, None] + grey, 0, 255).reshape(-1, *SHAPE).round()
+
+
+def test_a_judge_sees_what_its_head_is_given(run, judge, data):
+    network, images = run.network(), data.test.features
+    seen = judge.look(images)
+    np.testing.assert_allclose(seen.features, network.features(images), rtol=1e-5)
+    assert seen.class_ids.tolist() == np.argmax(logits(network, images), axis=-1).tolist()
+    assert judge.describe() == {
+        "run": "/".join(run.path.parts[-2:]), "sha256": hash_weights(network), "features": 6,
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="takes images of 6x5x1, but these are 5x5x1"):
+        judge.look(images[:, 1:])
+
+
+def test_a_judge_is_found_where_its_run_is(run, monkeypatch):
+    assert open_judge("nowhere/1") is None
+    monkeypatch.chdir(run.path.parent.parent.parent)
+    (run.path.parents[2] / "runs").symlink_to(run.path.parents[1])
+    assert open_judge("judge/1").sha256 == open_judge(str(run.path)).sha256
+    task = Generation(judge=str(run.path))
+    assert task.without_machine().judge == "judge/1"
+    assert Generation(judge="runs/judge/1").without_machine().judge == "runs/judge/1"
+
+
+def figures_of(judge, data, make, count=60):
+    maker = Maker(make)
+
+    def sampling(labels, seed):
+        return samples.draw(caller(maker, "generate"), maker.inputs["generate"], labels, seed)
+
+    return figures.figures(judge, sampling, data, data.test, count, True)
+
+
+def test_real_images_are_as_good_as_real_images(judge, data):
+    found, arrays = figures_of(judge, data, lambda labels, noise: data.test.features)
+    assert found["fid"] == 0 and found["precision"] == found["recall"] == found["diversity"] == 1
+    assert found["fid_floor"] > 0 and found["memorised"] <= 0.05
+    assert found["num_samples"] == found["num_real"] == found["num_floor"] == 60
+    assert sum(found["class_balance"].values()) == pytest.approx(1)
+    worse, _ = figures_of(judge, data, noisy)
+    assert worse["fid"] > found["fid_floor"] and worse["kid"] > found["kid"]
+    assert arrays["samples"].shape == arrays["nearest"].shape == (16, *SHAPE)
+    said = summary(found)
+    for part in ("FID 0 (floor", "60 train images instead of samples", "60 samples against 60 test images",
+                 "6 features", judge.sha256[:12]):  # fmt: skip
+        assert part in said, part
+
+
+def test_copies_of_training_images_are_named(judge, data):
+    found, arrays = figures_of(judge, data, lambda labels, noise: data.train.features[30:90])
+    assert found["memorised"] == 1
+    np.testing.assert_array_equal(arrays["samples"], arrays["nearest"])
+    assert any("repeats its training images" in one.text for one in verdicts.of_samples(found))
+
+
+def test_too_few_samples_give_no_distances_and_say_so(judge, data, caplog):
+    found, _ = figures_of(judge, data, lambda labels, noise: noisy(labels, noise), count=11)
+    assert "fid" not in found and "12 samples and as many real images are needed" in caplog.text
+    assert found["left_out"] in summary(found) and found["num_samples"] == 11
+    assert "fid" in figures_of(judge, data, noisy, count=12)[0]
+
+
+def test_classes_that_were_asked_for():
+    asked = np.array([0, 0, 1, 1, 2, 2])
+    found = figures.of_classes(np.array([0, 1, 1, 1, 0, 0]), asked, NAMES)
+    assert found["asked_class_rate"] == 0.5
+    assert found["asked_class_rates"] == {"dark": 0.5, "grey": 1.0, "light": 0.0}
+    assert found["class_balance"] == {"dark": 0.5, "grey": 0.5, "light": 0.0}
+    assert list(figures.of_classes(asked, np.array([1, 1, 1, 2, 2, 2]), NAMES)["asked_class_rates"]) == [
+        "grey",
+        "light",
+    ]
+    texts = [one.text for one in verdicts.of_samples({**found, "num_samples": 6})]
+    assert "hardly sees light (0.0%)" in texts[0] and "Only 50% of the samples" in texts[1]
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(1)
+    made = VAE(image_shape=SHAPE, num_classes=3, latent_size=2, units=(5,), conditional=True)
+    made.create_weights(keras.KerasTensor((None, *SHAPE), "uint8"))
+    return made
+
+
+def test_validation_figures_follow_the_weights_and_nothing_else(run, judge, data, network):
+    task = Generation(judge=str(run.path), judge_by="fid", val_fid_samples=40)
+    assert task.resolve(data) is task and task.objectives == ("val_fid",)
+    measure = task.validator(network, data)
+    first, before = measure(), network.get_weights()
+    assert measure() == first and first["val_fid"] > 0
+    assert set(first) == {"val_fid", "val_diversity", "val_asked_class_rate"}
+    network.set_weights([weight + 0.5 for weight in before])
+    assert measure() != first
+    network.set_weights(before)
+    assert measure() == task.validator(network, data)() == first
+    assert task.score({"val_loss": 1.0, **first}) == (-first["val_fid"],)
+    assert Generation().score({"val_loss": 1.0}) == (-1.0,)
+    few = dataclasses.replace(data, validation=split_of(11, 1))  # of 12 that are needed
+    others = dataclasses.replace(data, validation=data.train)
+    assert task.validator(network, few)() == task.validator(network, others)()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"judge": "none"}, {"judge_by": "auto"}, {"judge_by": "loss"}, {"val_fid_samples": 11}]
+)
+def test_epochs_are_picked_by_the_loss_without_a_judge(run, data, network, changes):
+    task = Generation(**{"judge": str(run.path), "judge_by": "fid", **changes})
+    assert task.validator(network, data) is None
+
+
+def test_a_file_whose_images_are_worse_is_refused(judge, data, network):
+    task = Generation(judge=str(judge.path))
+    endpoint = next(one for one in task.endpoints(network, data.spec, {}) if one.name == "decode")
+    with_probe = {one.name for one in task.endpoints(network, data.spec, {}) if one.probe}
+    assert with_probe == {"decode"}
+
+    def same(inputs):
+        outputs = endpoint.function(*(inputs[name] for name in endpoint.inputs))
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    found = endpoint.probe(same, data.test.features)
+    assert found["fid"] == pytest.approx(found["keras_fid"], rel=1e-3) and found["num_samples"] == 1000
+    assert endpoint.probe(same, data.test.features[:11]) == {}
+    with pytest.raises(RunFailedError, match=r"decode: its images are worse .*at most 1.2 times"):
+        endpoint.probe(lambda inputs: {"images": same(inputs)["images"] ** 8}, data.test.features)
+    assert quality.WORSE == 1.2
+
+
+def test_a_judge_that_is_gone_is_said(data, caplog, tmp_path):
+    gone = Generation(judge=str(tmp_path / "gone"))
+    assert gone.against_data(Maker(noisy), data, data.test)[0]["left_out"].startswith("FID, since the judge")
+    assert "is not there. Name one with --judge RUN" in caplog.text
+    with pytest.raises(UsageError, match="There is no judge"):
+        gone.resolve(data)
+    assert Generation(judge="none").against_data(Maker(noisy), data, data.test) == ({}, {})
+
+
+def test_a_judge_is_trained_once(run, data, tmp_path):
+    wanted = run.recipe()
+    recipe = dataclasses.replace(wanted, name="vae", task=Generation())
+    trained = []
+
+    def settled(name="judge", data=data, **changes):
+        def train(recipe):
+            trained.append(recipe)
+            return run
+
+        needed = dataclasses.replace(wanted, name=name, **changes)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Generation, "judge_recipe", lambda *_: needed)
+            return judging.settled(recipe, data, run.path.parents[1], train)
+
+    assert settled().task.judge == str(run.path) and not trained
+    assert settled(name="other").task.judge == str(run.path) and trained[-1].name == "other"
+    settled(data=dataclasses.replace(data, fingerprint="0" * 64))
+    settled(epochs=wanted.epochs + 1)
+    assert len(trained) == 3
+    given = dataclasses.replace(recipe, task=Generation(judge="none"))
+    assert judging.settled(given, data, tmp_path, None) is given
+
+
+def test_the_default_judge_is_settled_by_the_data_alone(data):
+    found = default_judge.recipe(Digits(), data)
+    assert found.task.resolve(data) == found.task
+    assert (found.min_steps, found.min_steps_per_epoch) == (0, 0) and found.epochs * (90 // 11) >= 1200
+    assert found.preprocessing.values["size"] == (28, 28)
+    one_class = DataSpec(Spec(SHAPE, "uint8"), Spec((), "int32", ("only",)))
+    assert default_judge.recipe(Digits(), dataclasses.replace(data, spec=one_class)) is None
+
+
+def test_a_judge_may_move_between_stops_of_a_run(run):
+    recipe = dataclasses.replace(run.recipe(), task=Generation(judge="runs/judge/1"))
+    moved = dataclasses.replace(recipe, task=Generation(judge="elsewhere/judge/1"))
+    assert resume.same_work(recipe, moved)
+    assert not resume.same_work(recipe, dataclasses.replace(recipe, task=Generation(judge_by="fid")))
+
+
+def test_a_discriminator_that_knows_everything_and_divergence_are_said():
+    rows = [{"real_accuracy": 1.0, "fake_accuracy": 1.0, "val_fid": fid} for fid in (9.0, 3.0, 4.0, 10.0)]
+    texts = [one.text for one in verdicts.of_training(rows)]
+    assert "tells every real image" in texts[0] and "3 at epoch 2, and 10 at the end" in texts[1]
+    assert not verdicts.of_training([{**row, "fake_accuracy": 0.9, "val_fid": 3.0} for row in rows])
+
+
+@pytest.mark.slow
+def test_a_run_picks_its_epoch_by_the_fid_of_a_judge_that_is_trained_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(default_judge, "_UPDATES", 100)
+    recipe = replace(
+        catalog.load("vae")[0],
+        data=Digits(),
+        task=Generation(judge_by="fid", likelihood_draws=0, fid_samples=400, val_fid_samples=200),
+        epochs=1,
+        batch_size=64,
+        ema_momentum=0.9,
+        schedule="constant",
+        strategy="cpu:2",
+    )
+    first = train.train(recipe)
+    assert first.recipe.task.judge == "runs/judge/1"
+    assert (
+        first.metrics["judge"]["sha256"]
+        == runs.Run(Path("runs/judge/1")).read_json("receipt.json")["weights_sha256"]
+    )
+    assert first.metrics["num_samples"] == 400 and first.metrics["fid"] > first.metrics["fid_floor"]
+    longer = train.train(replace(recipe, epochs=2), export=False)
+    assert [path.name for path in Path("runs/judge").iterdir()] == ["1"]
+    resumed = train.resume(first.run.path, recipe=replace(first.recipe, epochs=2), export=False)
+    histories = [record.read(result.run.path).history for result in (longer, resumed)]
+    assert [row["val_fid"] for row in histories[0]] == [row["val_fid"] for row in histories[1]]
+    assert histories[0][0]["val_fid"] != histories[0][1]["val_fid"]
+    decoded = first.bundle.path / "vae.decode.onnx"
+    assert read_card(first.bundle.path)["recipe"]["fields"]["task"]["fields"]["judge"] == "runs/judge/1"
+    assert main(["evaluate", str(decoded), "--json"]) == 0
