@@ -99,7 +99,13 @@ class Generation(Task):
 
     def judge_recipe(self, source: Source, data: Dataset) -> Recipe | None:
         """Return a recipe of LeNet-5 on the same data; None for data without classes."""
-        return default_judge.recipe(source, data)
+        found = default_judge.recipe(source, data)
+        if found is None:
+            _log.warning(
+                "The data has no classes to train a judge on: FID and what else it tells are left out. Name a "
+                "classifier of such images with --judge RUN."
+            )
+        return found
 
     def judged_by(self, run: str) -> "Generation":
         return dataclasses.replace(self, judge=run)
