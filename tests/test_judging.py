@@ -282,9 +282,8 @@ def test_a_run_picks_its_epoch_by_the_fid_of_a_judge_that_is_trained_first(tmp_p
         batch_size=64,
         ema_momentum=0.9,
         schedule="constant",
-        strategy="cpu:2",
     )
-    first = train.train(recipe)
+    first = train.train(recipe, export=False)
     assert first.recipe.task.judge == "runs/judge/1"
     assert (
         first.metrics["judge"]["sha256"]
@@ -297,6 +296,7 @@ def test_a_run_picks_its_epoch_by_the_fid_of_a_judge_that_is_trained_first(tmp_p
     histories = [record.read(result.run.path).history for result in (longer, resumed)]
     assert [row["val_fid"] for row in histories[0]] == [row["val_fid"] for row in histories[1]]
     assert histories[0][0]["val_fid"] != histories[0][1]["val_fid"]
-    decoded = first.bundle.path / "vae.decode.onnx"
-    assert read_card(first.bundle.path)["recipe"]["fields"]["task"]["fields"]["judge"] == "runs/judge/1"
-    assert main(["evaluate", str(decoded), "--json"]) == 0
+    assert main(["export", str(resumed.run.path), "--formats", "onnx"]) == 0
+    bundle = Path("exported/vae/1")
+    assert read_card(bundle)["recipe"]["fields"]["task"]["fields"]["judge"] == "runs/judge/1"
+    assert main(["evaluate", str(bundle / "vae.decode.onnx"), "--json"]) == 0

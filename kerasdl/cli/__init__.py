@@ -106,6 +106,7 @@ _COMMANDS = {
     "generate": "make images, or continue a text, with a run, a bundle or an exported file",
     "interpolate": "go from one image to another through the latents of a generative network",
     "encode": "describe images by their latents, in an .npz file or a table",
+    "anomalies": "score images by how badly a network reconstructs them",
     "forecast": "forecast what follows a file of recent values; write a table and a picture",
     "explain": "explain answers: maps over images, scores of the words of texts",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",

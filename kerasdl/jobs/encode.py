@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.data.dataset import Dataset
 from kerasdl.data.passes import split_batches
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import replacing, writing
 from kerasdl.inference import answers, reading
 from kerasdl.inference.endpoint import Arrays
 from kerasdl.inference.labels import class_number
-from kerasdl.jobs import endpoints
+from kerasdl.jobs import endpoints, latent_figures
 from kerasdl.jobs.generate_images import kind_of
 from kerasdl.jobs.open import Target
+from kerasdl.network.features import features_and_logits
+from kerasdl.runs.folder import Run
+from kerasdl.training import reference
 
 _BATCH = 64
 
@@ -55,7 +59,8 @@ def encode_split(target: Target, data: str | None, split: str) -> Arrays:
     """Describe the images of a split of the data.
 
     Args:
-        target: a run, a bundle or an exported file with an endpoint `encode`.
+        target: a run, a bundle or an exported file with an endpoint `encode`; or the run of a classifier,
+            whose `features` (N, D), the inputs of its head, describe images.
         data: where the data is now, or other data like it; None for where it was.
         split: "train", "validation" or "test".
 
@@ -66,8 +71,40 @@ def encode_split(target: Target, data: str | None, split: str) -> Arrays:
     Raises:
         UsageError: when there is no such endpoint, or the data cannot be loaded.
     """
-    encoder = endpoints.need(target, "encode", "describe images")
+    return _described(target, target.load_data(data), split)
+
+
+def figures(target: Target, data: str | None, split: str) -> dict[str, float | int]:
+    """Tell how well the latents of images tell their classes apart; see `latent_figures.figures`.
+
+    Args:
+        target: what `encode_split` describes images with.
+        data: where the data is now; None for where it was.
+        split: the images that are judged: "validation" or "test".
+
+    Raises:
+        UsageError: when the data has one class only, or the training images would be judged.
+    """
+    if len(target.labels) < 2:
+        raise UsageError(
+            f"{target.path} was trained on data without classes, which latents could tell apart."
+        )
+    if split == "train":
+        raise UsageError("--figures judges what is fitted to the training images. Give --split test.")
     dataset = target.load_data(data)
+    parts = [_described(target, dataset, name) for name in ("train", split)]
+    latents = [part[next(name for name in ("mean", "features") if name in part)] for part in parts]
+    pairs = [
+        (values.reshape(len(values), -1), part["labels"]) for values, part in zip(latents, parts, strict=True)
+    ]
+    return latent_figures.figures(*pairs, len(target.labels))
+
+
+def _described(target: Target, dataset: Dataset, split: str) -> Arrays:
+    """Return what describes the images of a split; see `encode_split`."""
+    if "encode" not in target.predictor.inputs and target.kind == "keras" and _is_classifier(target):
+        return _features(target, dataset, split)
+    encoder = endpoints.need(target, "encode", "describe images")
     batches = split_batches(getattr(dataset, split))
     found: list[np.ndarray] = []
 
@@ -81,6 +118,27 @@ def encode_split(target: Target, data: str | None, split: str) -> Arrays:
         "labels": np.concatenate(found),
         "class_names": np.array(dataset.spec.class_names, str),
         **outputs,
+    }
+
+
+def _is_classifier(target: Target) -> bool:
+    return bool(target.labels) and "accuracy" in target.task.columns
+
+
+def _features(target: Target, dataset: Dataset, split: str) -> Arrays:
+    """Return the inputs of a classifier's head for the examples of a split."""
+    import tensorflow as tf
+
+    network = reference.open_network(Run(target.path))
+    look = tf.function(lambda given: features_and_logits(network, given)[0], autograph=False)
+    found, labels = [], []
+    for given, of_examples, _ in split_batches(getattr(dataset, split))():
+        found.append(look(tf.nest.map_structure(tf.constant, given)).numpy())
+        labels.append(of_examples)
+    return {
+        "labels": np.concatenate(labels),
+        "class_names": np.array(dataset.spec.class_names, str),
+        "features": np.concatenate(found),
     }
 
 

@@ -153,8 +153,7 @@ class Target:
                 f"{self.path} was trained on {self.data.place!r}, but an exported file does not record where "
                 "that is. Give the place with --data."
             )
-        source = self.data if text is None else self.data.moved_to(from_text(text, self.data))
-        dataset = source.like(self.spec).load()
+        dataset = self.source(text).load()
         for note in dataset.notes if text is not None else ():
             _log.warning(note)
         self._check_spec(dataset.spec)
@@ -165,6 +164,11 @@ class Target:
                 "Train again."
             )
         return dataset
+
+    def source(self, text: str | None = None) -> Source:
+        """Return the source of the data, or of that at another place, reading it as for the training."""
+        source = self.data if text is None else self.data.moved_to(from_text(text, self.data))
+        return source.like(self.spec)
 
     def _check_spec(self, given: DataSpec) -> None:
         if given.inputs != self.spec.inputs:

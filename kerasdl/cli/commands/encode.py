@@ -22,11 +22,16 @@ def run(parser: Parser, arguments: list[str]) -> int:
                         help="class of all images, for a conditional network")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("latents.npz"), metavar="FILE",
                         help="latents.npz or latents.csv (default: latents.npz)")  # fmt: skip
+    parser.add_argument("--figures", action="store_true",
+                        help="also say how well the latents tell the classes apart: clusters, a linear "
+                        "probe, nearest neighbours")  # fmt: skip
     parser.add_json()
     values = parser.parse(arguments)
     for option, value in (("--data", values.data), ("--split", values.split)):
         if values.images and value is not None:
             raise UsageError(f"Give either images or {option}, not both.")
+    if values.images and values.figures:
+        raise UsageError("--figures needs the classes of images: leave the files out, and give --data.")
     if not values.images and values.class_name is not None:
         raise UsageError("--class is for images; the data has labels of its own. Leave it out.")
     environment.import_tensorflow()
@@ -41,10 +46,14 @@ def run(parser: Parser, arguments: list[str]) -> int:
     else:
         found = encode.encode_split(target, values.data, values.split or "test")
     encode.write(found, values.out)
-    count, size = found["mean"].shape[0], found["mean"][0].size
+    described = found["mean" if "mean" in found else "features"]
+    count, size = described.shape[0], described[0].size
+    figures = encode.figures(target, values.data, values.split or "test") if values.figures else {}
     if values.json:
         about = {"target": values.target, "images": count, "latents": size, "arrays": sorted(found)}
-        printing.print_document({**about, "out": str(values.out)}, as_json=True)
+        printing.print_document({**about, "out": str(values.out), **figures}, as_json=True)
     else:
         terminal.say(f"{count:,} images by {size} latents each in {values.out}")
+        if figures:
+            printing.print_document(figures)
     return 0

@@ -1,9 +1,6 @@
 """The judge: a trained classifier in whose features generated images are compared with real ones."""
 
-import contextlib
 import functools
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +10,9 @@ import tensorflow as tf
 
 from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError
-from kerasdl.network import parts
-from kerasdl.network.network import logits
+from kerasdl.network.features import features_and_logits
 from kerasdl.runs.folder import Run, open_run
 from kerasdl.runs.receipt import hash_weights
-
-_log = logging.getLogger(__name__)
 
 _BATCH = 500
 
@@ -64,7 +58,7 @@ class Judge:
         self.image_shape = tuple(spec.inputs.shape)
         network = run.network()
         self.sha256 = hash_weights(network)
-        self._look = _looking(network, self.image_shape, run.path)
+        self._look = _looking(network, self.image_shape)
         self.num_features = int(self._look.structured_outputs[0].shape[-1])
 
     def look(self, images: np.ndarray) -> Seen:
@@ -114,41 +108,12 @@ def _opened(path: Path, place: str, changed: int) -> Judge:
     return Judge(open_run(path))
 
 
-def _looking(network: keras.Model, shape: tuple[int, ...], path: Path):
+def _looking(network: keras.Model, shape: tuple[int, ...]):
     """Return a TensorFlow function from raw images to features and classes."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.uint8)], autograph=False)
     def look(images):
-        with _inputs_of_head(network) as noted:
-            found = logits(network, images)
-        if not noted or len(found.shape) != 2:
-            raise UsageError(f"The judge {path} has no layer whose inputs could be its features.")
-        features = tf.cast(noted[0], tf.float32)
-        axes = list(range(1, len(features.shape) - 1))
-        features = tf.reduce_mean(features, axis=axes) if axes else features  # of maps: their means
+        features, found = features_and_logits(network, images)
         return features, tf.argmax(found, axis=-1, output_type=tf.int32)
 
     return look.get_concrete_function()
-
-
-@contextlib.contextmanager
-def _inputs_of_head(network: keras.Model) -> Iterator[list[Any]]:
-    """Note what the head of a network is given; without a head, its last layer with weights."""
-    heads = parts.head(network)[:1]
-    noted: list[Any] = []
-    watched = heads or parts.layers(network)
-
-    def noting(call):
-        def noted_call(inputs, *args, **kwargs):
-            noted[:] = [inputs]
-            return call(inputs, *args, **kwargs)
-
-        return noted_call
-
-    for layer in watched:
-        vars(layer)["call"] = noting(layer.call)
-    try:
-        yield noted
-    finally:
-        for layer in watched:
-            del vars(layer)["call"]

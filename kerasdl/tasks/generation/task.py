@@ -102,8 +102,8 @@ class Generation(Task):
         found = default_judge.recipe(source, data)
         if found is None:
             _log.warning(
-                "The data has no classes to train a judge on: FID and what else it tells are left out. Name a "
-                "classifier of such images with --judge RUN."
+                "The data has no classes to train a judge on: FID and what else it tells are left out. Name "
+                "a classifier of such images with --judge RUN."
             )
         return found
 
