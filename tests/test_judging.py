@@ -245,6 +245,10 @@ def test_a_judge_is_trained_once(run, data, tmp_path):
     assert len(trained) == 3
     given = dataclasses.replace(recipe, task=Generation(judge="none"))
     assert judging.settled(given, data, tmp_path, None) is given
+    one_class = DataSpec(Spec(SHAPE, "uint8"), Spec((), "int32", ("only",)))
+    recipe = dataclasses.replace(recipe, task=Generation(judge_by="fid"))
+    found = judging.settled(recipe, dataclasses.replace(data, spec=one_class), tmp_path, None).task
+    assert found.judge == "none" and found.objectives == ("val_loss",)
 
 
 def test_the_default_judge_is_settled_by_the_data_alone(data):

@@ -22,9 +22,11 @@ def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Reci
         runs_dir: folder of the runs of all pipelines.
         train: trains a recipe on this data without exporting it.
     """
-    wanted = recipe.task.judge_recipe(recipe.data, data) if recipe.task.wants_judge else None
-    if wanted is None:
+    if not recipe.task.wants_judge:
         return recipe
+    wanted = recipe.task.judge_recipe(recipe.data, data)
+    if wanted is None:
+        return dataclasses.replace(recipe, task=recipe.task.judged_by("none"))
     found = _find(wanted, data.fingerprint, runs_dir / wanted.name)
     if found is None:
         _log.info(

@@ -164,7 +164,7 @@ class Task:
         return None
 
     def judged_by(self, run: str) -> "Task":
-        """Return the task with the run that it judges results with.
+        """Return the task with the run that it judges results with, or "none".
 
         Raises:
             UsageError: when this kind of problem needs none.

@@ -75,7 +75,7 @@ class Generation(Task):
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        return ("val_fid" if self.judge_by == "fid" else "val_loss",)
+        return ("val_fid" if self.judge_by == "fid" and self.judge != _NONE else "val_loss",)
 
     def resolve(self, data: Dataset) -> "Generation":
         """Check the judge, and say where there is none."""
