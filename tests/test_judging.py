@@ -301,6 +301,6 @@ def test_a_run_picks_its_epoch_by_the_fid_of_a_judge_that_is_trained_first(tmp_p
     assert [row["val_fid"] for row in histories[0]] == [row["val_fid"] for row in histories[1]]
     assert histories[0][0]["val_fid"] != histories[0][1]["val_fid"]
     assert main(["export", str(resumed.run.path), "--formats", "onnx"]) == 0
-    bundle = Path("exported/vae/1")
+    (bundle,) = (card.parent for card in Path("exported").rglob("card.json"))
     assert read_card(bundle)["recipe"]["fields"]["task"]["fields"]["judge"] == "runs/judge/1"
     assert main(["evaluate", str(bundle / "vae.decode.onnx"), "--json"]) == 0
