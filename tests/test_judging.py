@@ -282,8 +282,9 @@ def test_a_run_picks_its_epoch_by_the_fid_of_a_judge_that_is_trained_first(tmp_p
         catalog.load("vae")[0],
         data=Digits(),
         task=Generation(judge_by="fid", likelihood_draws=0, fid_samples=400, val_fid_samples=200),
+        model=Config(VAE, latent_size=4, units=(30,)),
         epochs=1,
-        batch_size=64,
+        batch_size=128,
         ema_momentum=0.9,
         schedule="constant",
     )
