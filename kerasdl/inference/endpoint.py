@@ -181,8 +181,9 @@ class Endpoint:
 
 
 def figure_of(row: Mapping[str, Any], name: str) -> Any:
-    """Return a figure of a file's row: of its comparison, or else of the task's judgement; None without."""
-    return row.get(name, row.get("evaluation", {}).get(name))
+    """Return a figure of a file's row, else of the task's judgement or a further endpoint; None without."""
+    further = (one[name] for one in row.get("endpoints", {}).values() if name in one)
+    return row.get(name, row.get("evaluation", {}).get(name, next(further, None)))
 
 
 def signature(endpoint: Endpoint) -> "list[tf.TensorSpec]":

@@ -3,12 +3,15 @@
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.inference.worker.script import time_calls
+
+if TYPE_CHECKING:
+    import keras
 
 #: Shape (None where open) and dtype of an input.
 InputSpec = tuple[tuple[int | None, ...], str]
@@ -22,9 +25,11 @@ class Predictor:
         path: what was opened.
         labels: class names, from inside the file (for a SavedModel from `labels.txt` beside it).
         inputs: shape and dtype by endpoint and input name.
+        network: the float32 network over raw examples that is called; None for a file.
     """
 
     kind: ClassVar[str]
+    network: "keras.Model | None" = None
 
     def __init__(self, path: Path, labels: tuple[str, ...], inputs: Mapping[str, Mapping[str, InputSpec]]):
         self.path = path

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import InputSpec, Predictor
 from kerasdl.inference.worker.script import signature_inputs
 
+if TYPE_CHECKING:
+    import keras
+
 
 class EndpointPredictor(Predictor):
     """Endpoints of a Keras network, called in this process: what every artefact is compared with.
@@ -22,11 +25,18 @@ class EndpointPredictor(Predictor):
         path: where the network came from, for messages.
         endpoints: what can be called.
         labels: class names.
+        network: the network itself. Defaults to None: the endpoints alone are known.
     """
 
     kind = "keras"
 
-    def __init__(self, path: Path, endpoints: Sequence[Endpoint], labels: tuple[str, ...]):
+    def __init__(
+        self,
+        path: Path,
+        endpoints: Sequence[Endpoint],
+        labels: tuple[str, ...],
+        network: "keras.Model | None" = None,
+    ):
         import tensorflow as tf
 
         from kerasdl.inference.endpoint import signature
@@ -44,6 +54,7 @@ class EndpointPredictor(Predictor):
             for endpoint in endpoints
         }
         super().__init__(path, labels, inputs)
+        self.network = network
 
     def _run(self, endpoint, inputs):
         import tensorflow as tf

@@ -37,7 +37,6 @@ def evaluate(
     spec: DataSpec,
     fitted: Mapping[str, Any],
     batches: Batches,
-    network: "keras.Model | None" = None,
 ) -> Evaluation:
     """Evaluate a predictor's default endpoint over a split.
 
@@ -47,14 +46,13 @@ def evaluate(
         spec: what is in each example.
         fitted: what was fitted to the network after training.
         batches: returns the batches of the split, anew at each call.
-        network: float32 network over raw examples, where the predictor calls it. Defaults to None.
 
     Raises:
         RunFailedError: when there is not one example.
     """
     endpoints = {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, fitted)}
     found = task.evaluate(answers_of(predictor, endpoints, batches), spec, fitted)
-    found.figures.update(task.evaluate_further(predictor, batches, network))
+    found.figures.update(task.evaluate_further(predictor, batches))
     return found
 
 
@@ -99,7 +97,7 @@ def evaluate_network(
     else:
         (run.path / _FITTED).unlink(missing_ok=True)  # of an earlier state of the network
     endpoints = task.endpoints(network, spec, fitted)
-    predictor = EndpointPredictor(run.path, endpoints, spec.class_names)
+    predictor = EndpointPredictor(run.path, endpoints, spec.class_names, network)
     answers = answers_of(predictor, {endpoint.name: endpoint for endpoint in endpoints}, test)
     for name in _constant(answers):
         _log.warning(
@@ -107,7 +105,7 @@ def evaluate_network(
             "look at them, or they are all the same."
         )
     found = task.evaluate(answers, spec, fitted)
-    found.figures.update(task.evaluate_further(predictor, test, network))
+    found.figures.update(task.evaluate_further(predictor, test))
     figures = (
         found.figures if limit is not None else task.beside_baselines(found.figures, dataset, dataset.test)
     )

@@ -229,7 +229,7 @@ def _load_run(run: Run) -> Target:
         network = reference.open_network(run)
         with parsing(run.path / "receipt.json", "Restore it."):
             endpoints = recipe.task.endpoints(network, spec, fitted)
-        return runtimes.EndpointPredictor(run.path, endpoints, spec.class_names)
+        return runtimes.EndpointPredictor(run.path, endpoints, spec.class_names, network)
 
     return Target(
         run.path,

@@ -223,15 +223,12 @@ class Task:
         """Judge the outputs over a whole split. By default only the number of examples is known."""
         return Evaluation(figures={"examples": answers.num_examples})
 
-    def evaluate_further(
-        self, predictor: Predictor, batches: Batches, network: "keras.Model | None"
-    ) -> dict[str, Any]:
+    def evaluate_further(self, predictor: Predictor, batches: Batches) -> dict[str, Any]:
         """Return figures of a split that answers to single examples do not give; none by default.
 
         Args:
             predictor: a network or an exported file.
             batches: returns the batches of the split.
-            network: float32 network over raw examples, where the predictor calls it; None for files.
         """
         return {}
 

@@ -100,7 +100,8 @@ def probe(judge: Judge, endpoint: Endpoint, num_classes: int) -> Callable[..., M
                 f"{endpoint.name}: its images are worse than those of the network: their FID is {fid:.4g}, "
                 f"against {keras:.4g} (at most {WORSE} times, {count:,} samples of the same noise)"
             )
-        return {"fid": fid, "keras_fid": keras, "num_samples": count}
+        ratio = fid / keras if keras else 1.0
+        return {"fid": fid, "keras_fid": keras, "fid_ratio": ratio, "num_samples": count}
 
     return measure
 

@@ -61,8 +61,7 @@ class Generation(Task):
     likelihood_images: int = 1000
 
     columns: ClassVar = {
-        "fid": ("FID", ".3g"),
-        "nll": ("-log p(x)", ".2f"),
+        "fid_ratio": ("FID / Keras's", ".3f"),
         "max_difference": ("max difference", ".1e"),
     }
     needs_classes: ClassVar = False
@@ -180,13 +179,12 @@ class Generation(Task):
         count = min(self.fid_samples, _DRY_RUN) if dry_run else self.fid_samples
         return figures.figures(found, sampling, data, split, count, "labels" in inputs)
 
-    def evaluate_further(
-        self, predictor: Predictor, batches: Batches, network: "keras.Model | None"
-    ) -> dict[str, Any]:
+    def evaluate_further(self, predictor: Predictor, batches: Batches) -> dict[str, Any]:
         """Return the likelihood where the network has one; see `likelihood.figures`."""
         from kerasdl.network.generative import GenerativeNetwork
         from kerasdl.tasks.generation import likelihood
 
+        network = predictor.network
         tells = isinstance(network, GenerativeNetwork) and network.tells_likelihood
         if not tells or not self.likelihood_draws:
             return {}

@@ -114,9 +114,7 @@ class LanguageModel(Task):
         of_windows = nats.mean(axis=1).astype(np.float32)
         return Evaluation(figures=of_nats.figures(nats), predictions={"nats": of_windows})
 
-    def evaluate_further(
-        self, predictor: Predictor, batches: Batches, network: "keras.Model | None"
-    ) -> dict[str, Any]:
+    def evaluate_further(self, predictor: Predictor, batches: Batches) -> dict[str, Any]:
         """Return the nats with the state carried through the text; see `streaming.carried`."""
         ids = streaming.whole_text(batches)
         if ids is None or streaming.STEP not in predictor.inputs:
