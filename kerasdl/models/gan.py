@@ -1,0 +1,367 @@
+"""Generative adversarial networks: one network makes images, another tells them from real ones."""
+
+import dataclasses
+import math
+from typing import Literal
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.layers import BatchNormalization, Conv2D, noise
+from kerasdl.layers.config import config_of
+from kerasdl.layers.differentiable_augmentation import KINDS, augment
+from kerasdl.layers.spectral import SpectralConv2D, SpectralDense, SpectralNorm
+from kerasdl.network.adversarial import OBJECTIVES, gradient_penalty, spread
+from kerasdl.network.generative import GenerativeNetwork
+from kerasdl.private.keras import all_parts_of
+
+
+class Generator(keras.layers.Layer):
+    """Makes images of noise: a dense layer, then transposed convolutions that double the sides.
+
+    Sides that are not multiples of 2 ** len(filters) are made larger, and the border is cut off.
+
+    Args:
+        image_shape: (H, W, C).
+        filters: channels before each transposed convolution.
+        kernel_size: side of the kernels.
+        momentum: momentum of batch normalisation; None for none.
+        **kwargs: arguments of `keras.Layer`.
+
+    Input: noise (B, Z), and the classes (B, K) as one-hot vectors or None.
+    Output: images (B, H, W, C), float32 between -1 and 1.
+    """
+
+    def __init__(self, image_shape, filters, kernel_size, momentum, **kwargs):
+        super().__init__(**kwargs)
+        height, width, channels = self.image_shape = image_shape
+        sides = [math.ceil(side / 2 ** len(filters)) for side in (height, width)]
+        self.dense = keras.layers.Dense(math.prod(sides) * filters[0], use_bias=momentum is None)
+        self.to_map = keras.layers.Reshape((*sides, filters[0]))
+        self.norms = [None if momentum is None else BatchNormalization(momentum=momentum) for _ in filters]
+        self.doublings = [
+            keras.layers.Conv2DTranspose(size, kernel_size, 2, "same", use_bias=momentum is None)
+            for size in filters[1:]
+        ]
+        self.to_image = keras.layers.Conv2DTranspose(
+            channels, kernel_size, 2, "same", activation="tanh", dtype="float32", name="to_image"
+        )
+
+    def call(self, latents, classes=None, training=False):
+        x = latents if classes is None else ops.concatenate([latents, classes], -1)
+        x = self.to_map(self.dense(x))  # (B, H/2**n, W/2**n, filters[0])
+        for norm, double in zip(self.norms, [*self.doublings, self.to_image], strict=True):
+            x = ops.relu(x if norm is None else norm(x, training=training))
+            x = double(x)  # sides doubled
+        height, width, _ = self.image_shape
+        top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
+        return x[:, top : top + height, left : left + width]
+
+
+class Discriminator(keras.layers.Layer):
+    """Scores images: convolutions that halve the sides, then a dense layer.
+
+    Where classes are given, the score has a further part that depends on them: the projection of the
+    features onto a vector of the class (Miyato and Koyama, "cGANs with projection discriminator", 2018,
+    https://arxiv.org/abs/1802.05637).
+
+    Args:
+        filters: channels of the convolutions.
+        kernel_size: side of the kernels.
+        normalization: "batch", "layer", "spectral" or "none"; the first convolution has no other than the
+            spectral one.
+        conditional: whether there are classes.
+        **kwargs: arguments of `keras.Layer`.
+
+    Input: images (B, H, W, C), float, and the classes (B, K) as one-hot vectors or None.
+    Output: scores (B,), float32.
+    """
+
+    def __init__(self, filters, kernel_size, normalization, conditional, **kwargs):
+        super().__init__(**kwargs)
+        convolution, dense = (
+            (SpectralConv2D, SpectralDense) if normalization == "spectral" else (Conv2D, keras.layers.Dense)
+        )
+        norm = {
+            "batch": lambda: BatchNormalization(momentum=0.9),
+            "layer": lambda: keras.layers.LayerNormalization(axis=(1, 2, 3)),
+        }.get(normalization, lambda: None)
+        self.halvings = [convolution(size, kernel_size, strides=2, padding="same") for size in filters]
+        self.norms = [None, *(norm() for _ in filters[1:])]
+        self.flatten = keras.layers.Flatten()
+        self.head = dense(1, dtype="float32", name="head")
+        self.of_class = None
+        if conditional:
+            units = filters[-1]
+            self.mean = keras.layers.GlobalAveragePooling2D()
+            self.of_class = dense(units, use_bias=False, dtype="float32", name="of_class")
+
+    def call(self, images, classes=None, training=False):
+        x = ops.cast(images, self.compute_dtype)
+        for halve, norm in zip(self.halvings, self.norms, strict=True):
+            x = halve(x)  # (B, H/2, W/2, filters)
+            x = ops.leaky_relu(x if norm is None else norm(x, training=training), 0.2)
+        score = self.head(self.flatten(x))[:, 0]
+        if classes is not None:
+            features = ops.cast(self.mean(x), "float32")
+            score += ops.sum(features * self.of_class(classes), -1)
+        return score
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class GAN(GenerativeNetwork):
+    """A deep convolutional GAN with a choice of objectives.
+
+    A generator makes images of noise. A discriminator scores images, and learns to score real ones above
+    generated ones; the generator learns to make images that it scores high. Both learn in turns, each with an
+    optimizer of its own.
+
+    References: Goodfellow et al., "Generative adversarial networks", 2014, https://arxiv.org/abs/1406.2661;
+    Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial
+    networks", 2015, https://arxiv.org/abs/1511.06434 (the layers); those of the objectives stand in
+    `kerasdl/network/adversarial.py`.
+
+    Differences from the papers: as many layers as `filters` has numbers, where DCGAN has four for 64x64;
+    Keras's initial weights; spectral normalisation takes one step of power iteration an update.
+
+    Args:
+        latent_size: length of the noise of an image. Defaults to 64.
+        objective: "non_saturating", "least_squares", "wgan_gp" or "hinge". Defaults to "non_saturating".
+        filters: channels of the discriminator's convolutions; the generator has them in reverse order.
+            Defaults to (64, 128).
+        kernel_size: side of all kernels in pixels. Defaults to 5.
+        batch_normalization: normalise the layers of the generator. Defaults to True.
+        normalization_momentum: momentum of the moving statistics, 0 to less than 1. Defaults to 0.9.
+        discriminator_normalization: "batch", "layer", "spectral" or "none". Defaults to None: spectral for
+            hinge, layer for wgan_gp, else batch.
+        label_smoothing: how far the target of real images lies below 1, 0 to less than 1; for non_saturating
+            and least_squares. Defaults to 0.0.
+        gradient_penalty: weight of the penalty on slopes of the discriminator that are not 1. Defaults to
+            None: 10 for wgan_gp, else 0.
+        discriminator_steps: updates of the discriminator before each one of the generator; each has its own
+            part of the batch, which has to divide by their number. Defaults to 1.
+        discriminator_rate: learning rate of the discriminator as a multiple of the recipe's. Defaults to 1.0.
+        differentiable_augmentation: changes to all images that the discriminator sees, for small data:
+            brightness, saturation, contrast, translation, cutout. Defaults to none.
+        **kwargs: arguments of `GenerativeNetwork`: image_shape, num_classes, conditional, preprocessing.
+
+    Input: raw images (batch_size, H, W, C), uint8.
+    Output: scores (batch_size,), float32, without the part that depends on a class.
+
+    Parameters: TRAINABLE with the default arguments, of them GENERATOR of the generator.
+
+    Example:
+        >>> network = GAN(image_shape=(28, 28, 1), objective="hinge")
+        >>> images = network.generate(noise)  # (B, 64), standard normal
+        >>> images.shape
+        (B, 28, 28, 1)
+    """
+
+    optimizer_names = ("generator", "discriminator")
+    head_names = ()
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (28, 28, 1),
+        num_classes: int = 10,
+        conditional: bool = False,
+        latent_size: int = 64,
+        objective: Literal["non_saturating", "least_squares", "wgan_gp", "hinge"] = "non_saturating",
+        filters: tuple[int, ...] = (64, 128),
+        kernel_size: int = 5,
+        batch_normalization: bool = True,
+        normalization_momentum: float = 0.9,
+        discriminator_normalization: Literal["batch", "layer", "spectral", "none"] | None = None,
+        label_smoothing: float = 0.0,
+        gradient_penalty: float | None = None,
+        discriminator_steps: int = 1,
+        discriminator_rate: float = 1.0,
+        differentiable_augmentation: tuple[str, ...] = (),
+        **kwargs,
+    ):
+        super().__init__(image_shape=image_shape, num_classes=num_classes, conditional=conditional, **kwargs)
+        self.latent_size = latent_size
+        self.objective = objective
+        self.filters = tuple(filters)
+        self.kernel_size = kernel_size
+        self.batch_normalization = batch_normalization
+        self.normalization_momentum = normalization_momentum
+        self.discriminator_normalization = discriminator_normalization
+        self.label_smoothing = label_smoothing
+        self.gradient_penalty = gradient_penalty
+        self.discriminator_steps = discriminator_steps
+        self.discriminator_rate = discriminator_rate
+        self.differentiable_augmentation = tuple(differentiable_augmentation)
+        rules = self._rules = OBJECTIVES[objective]
+        self._penalty = rules.gradient_penalty if gradient_penalty is None else gradient_penalty
+        normalization = discriminator_normalization or rules.normalization
+        self._check(normalization)
+        self.generator = Generator(
+            self.image_shape, self.filters[::-1], kernel_size,
+            normalization_momentum if batch_normalization else None,
+        )  # fmt: skip
+        self.discriminator = Discriminator(self.filters, kernel_size, normalization, conditional)
+        self.figures = {name: keras.metrics.Mean(name=name) for name in _FIGURES}
+
+    def _check(self, normalization: str) -> None:
+        """Raise a UsageError for arguments that do not go together."""
+        if unknown := [kind for kind in self.differentiable_augmentation if kind not in KINDS]:
+            raise UsageError(
+                f"differentiable_augmentation has no {unknown[0]!r}; it has {', '.join(KINDS)}."
+                + did_you_mean(unknown[0], list(KINDS))
+            )
+        if self._penalty and normalization == "batch":
+            raise UsageError(
+                "A gradient penalty is about each image by itself, which batch normalisation mixes with the "
+                "others. Give --discriminator-normalization layer, spectral or none with it."
+            )
+        if self.label_smoothing and not self._rules.has_target:
+            raise UsageError(
+                f"label_smoothing is for objectives with a target, not for {self.objective}. Give 0."
+            )
+        for name, least in {"latent_size": 1, "kernel_size": 1, "discriminator_steps": 1}.items():
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} is {getattr(self, name)}, but it has to be {least} or more.")
+        if not self.filters:
+            raise UsageError("filters is empty, but a GAN needs one number or more: --filters 64,128.")
+
+    def compile(self, *, generator: keras.Optimizer, discriminator: keras.Optimizer, **kwargs):
+        """Configure training with the optimizers of both players; other arguments as of `Network`."""
+        super().compile(optimizer=generator, **kwargs)
+        self._players = {"generator": generator, "discriminator": discriminator}
+
+    @property
+    def optimizers(self):
+        return self._players
+
+    @property
+    def metrics(self):
+        return [*self.figures.values()]  # no loss of both: each player has its own
+
+    @property
+    def averaged(self):
+        return self.generator.trainable_variables
+
+    def recipe_for(self, name, recipe):
+        if name == "generator":
+            return recipe
+        rate = recipe.learning_rate * self.discriminator_rate
+        return dataclasses.replace(recipe, learning_rate=rate, ema_momentum=None)
+
+    def variables_of(self, name):
+        return {"generator": self.generator, "discriminator": self.discriminator}[name].trainable_variables
+
+    # Images and scores
+
+    @property
+    def noise_shape(self):
+        return (self.latent_size,)
+
+    def generate(self, noise, labels=None):
+        return (self.generator(noise, self._classes(labels)) + 1) / 2
+
+    def forward(self, x, training=False):
+        """Return the scores of raw images, (B,)."""
+        return self.discriminator(self._to_range(x), training=training)
+
+    def build_on(self, inputs):
+        classes = keras.KerasTensor((None, self.num_classes)) if self.conditional else None
+        self.generator(keras.KerasTensor((None, self.latent_size)), classes)
+        self.discriminator(keras.KerasTensor((None, *self.image_shape)), classes)
+
+    def _to_range(self, images):
+        """Return raw images as the discriminator sees them, float32 between -1 and 1."""
+        return self.pixels(images) * 2 - 1
+
+    def _classes(self, labels):
+        return self.one_hot(labels) if self.conditional else None
+
+    # Training
+
+    def train_step(self, data):
+        for part in self._parts(data):
+            for layer in all_parts_of(self.discriminator):
+                if isinstance(layer, (SpectralConv2D, SpectralDense)):
+                    layer.norm.follow(layer.kernel)
+            self.update(part, self.discriminator_loss, "discriminator", metric="discriminator_loss")
+        return self.update(part, self.generator_loss, "generator", metric="generator_loss")
+
+    def _parts(self, data) -> list:
+        """Divide the global batch into as many parts as there are updates of the discriminator."""
+        steps = self.discriminator_steps
+        if steps == 1:
+            return [data]
+        size = tf.nest.flatten(data)[0].shape[0]
+        if size is not None and size % steps:
+            raise UsageError(
+                f"A replica's batch of {size} does not divide into {steps} discriminator steps: give a "
+                f"--batch-size that is a multiple of {steps}."
+            )
+        # Every n-th example of the global batch, wherever the replica's part begins: the same on all numbers.
+        place, _ = self.place_in_batch(data)
+        return [
+            tf.nest.map_structure(lambda tensor, first=(number - place) % steps: tensor[first::steps], data)
+            for number in range(steps)
+        ]
+
+    def discriminator_loss(self, x, y, sample_weight, training=True):
+        """Return the loss of the discriminator for real images and as many generated ones."""
+        classes = self._classes(y)
+        real, fake = self._to_range(x), tf.stop_gradient(self._imagine(y, training))
+        self.figures["diversity"].update_state(spread((fake + 1) / 2))
+
+        def score(images):
+            return self.discriminator(images, classes, training=training)
+
+        real, fake = self._seen(real, training), self._seen(fake, training)
+        real_scores, fake_scores = score(real), score(fake)
+        boundary = self._rules.boundary(real_scores, fake_scores)
+        for name, right in ("real", real_scores > boundary), ("fake", fake_scores < boundary):
+            self.figures[f"{name}_accuracy"].update_state(tf.cast(right, tf.float32))
+        value = self.mean_of(self._rules.real(real_scores, 1 - self.label_smoothing), sample_weight)
+        value += self.mean_of(self._rules.fake(fake_scores))
+        if self._penalty and training:
+            share = noise.uniform((tf.shape(x)[0], 1, 1, 1))
+            value += self._penalty * self.mean_of(gradient_penalty(score, real, fake, share))
+        return value, None
+
+    def generator_loss(self, x, y, sample_weight, training=True):
+        """Return the loss of the generator, by scores of as many images as there are real ones."""
+        images = self._seen(self._imagine(y, training), training)
+        scores = self.discriminator(images, self._classes(y), training=training)
+        return self.mean_of(self._rules.generator(scores)), None
+
+    def _imagine(self, labels, training):
+        """Return an image of these classes for each label, between -1 and 1, of keyed noise."""
+        latents = noise.normal((tf.shape(labels)[0], self.latent_size))
+        return self.generator(latents, self._classes(labels), training=training)
+
+    def _seen(self, images, training):
+        return augment(images, self.differentiable_augmentation) if training else images
+
+    def validation_loss(self, x, y, sample_weight):
+        """Return the sum of both losses, and count each of them."""
+        total = 0.0
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        for name, loss in ("discriminator", self.discriminator_loss), ("generator", self.generator_loss):
+            value, _ = loss(x, y, sample_weight, training=False)
+            shown = value * num_replicas
+            self.figures[f"{name}_loss"].update_state(shown, sample_weight=tf.shape(x)[0])
+            total += value
+        return total, None
+
+    def get_config(self):
+        names = (
+            "latent_size", "objective", "filters", "kernel_size", "batch_normalization",
+            "normalization_momentum", "discriminator_normalization", "label_smoothing", "gradient_penalty",
+            "discriminator_steps", "discriminator_rate", "differentiable_augmentation",
+        )  # fmt: skip
+        return {**super().get_config(), **config_of(self, *names)}
+
+
+#: Figures of training and validation: what each player loses; how many images the discriminator takes for
+#: what they are; how different the generated images are.
+_FIGURES = ("generator_loss", "discriminator_loss", "real_accuracy", "fake_accuracy", "diversity")
