@@ -12,7 +12,7 @@ from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.layers import BatchNormalization, Conv2D, noise
 from kerasdl.layers.config import config_of
 from kerasdl.layers.differentiable_augmentation import KINDS, augment
-from kerasdl.layers.spectral import SpectralConv2D, SpectralDense, SpectralNorm
+from kerasdl.layers.spectral import SpectralConv2D, SpectralDense
 from kerasdl.network.adversarial import OBJECTIVES, gradient_penalty, spread
 from kerasdl.network.generative import GenerativeNetwork
 from kerasdl.private.keras import all_parts_of

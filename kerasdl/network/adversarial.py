@@ -98,14 +98,11 @@ def spread(images):
         images: this replica's part of a batch, (B, H, W, C).
     """
     images = tf.cast(images, tf.float32)
-    sums = (
-        tf.reduce_sum(images, 0),
-        tf.reduce_sum(tf.square(images), 0),
-        tf.cast(tf.shape(images)[0], tf.float32),
-    )
+    count = tf.cast(tf.shape(images)[0], tf.float32)
+    sums = [tf.reduce_sum(images, 0), tf.reduce_sum(tf.square(images), 0), count]
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync > 1:
-        sums = context.all_reduce(tf.distribute.ReduceOp.SUM, list(sums))
+        sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
     total, squares, count = sums
     variance = squares / count - tf.square(total / count)
     return tf.reduce_mean(tf.sqrt(tf.maximum(variance, 0.0)))

@@ -1,0 +1,28 @@
+"""A deep convolutional GAN of MNIST's digits.
+
+kerasdl train gan
+kerasdl train gan --data digits
+kerasdl train gan --conditional --objective hinge
+kerasdl generate runs/gan/1 --count 64 --out grid.png
+"""
+
+from kerasdl import GAN, Config, Generation, Recipe, Tfds
+
+RECIPE = Recipe(
+    model=Config(GAN, latent_size=64, filters=(32, 64)),
+    data=Tfds(name="mnist"),
+    task=Generation(),
+    epochs=20,
+    min_steps=3000,
+    batch_size=64,
+    optimizer="adam",
+    beta_1=0.5,
+    learning_rate=2e-4,
+    schedule="constant",
+    ema_momentum=0.995,
+)
+
+if __name__ == "__main__":
+    from kerasdl import train_file
+
+    train_file(__file__)
