@@ -153,6 +153,14 @@ class GAN(GenerativeNetwork):
         return self.generator.trainable_variables
 
     def recipe_for(self, name, recipe):
+        parts = self.discriminator_steps * tf.distribute.get_strategy().num_replicas_in_sync
+        if recipe.batch_size % (parts * recipe.gradient_accumulation_steps):
+            raise UsageError(
+                f"The batch size {recipe.batch_size} does not divide into equal parts for "
+                f"{self.discriminator_steps} discriminator steps on each replica, in as many micro-batches as "
+                f"asked for. Give a --batch-size that is a multiple of "
+                f"{parts * recipe.gradient_accumulation_steps}."
+            )
         if name == "generator":
             return recipe
         rate = recipe.learning_rate * self.discriminator_rate
@@ -201,12 +209,6 @@ class GAN(GenerativeNetwork):
         steps = self.discriminator_steps
         if steps == 1:
             return [data]
-        size = tf.nest.flatten(data)[0].shape[0]
-        if size is not None and size % steps:
-            raise UsageError(
-                f"A replica's batch of {size} does not divide into {steps} discriminator steps: give a "
-                f"--batch-size that is a multiple of {steps}."
-            )
         # Every n-th example of the global batch, wherever the replica's part begins: the same on all numbers.
         place, _ = self.place_in_batch(data)
         return [
