@@ -5,15 +5,18 @@ adversarial networks", 2015, https://arxiv.org/abs/1511.06434.
 """
 
 import math
+from typing import Literal
 
 import keras
 from keras import ops
 
+from kerasdl.layers.config import config_of
 from kerasdl.layers.convolution import Conv2D
 from kerasdl.layers.normalization import BatchNormalization
 from kerasdl.layers.spectral import SpectralConv2D, SpectralDense
 
 
+@keras.saving.register_keras_serializable("kerasdl")
 class Generator(keras.layers.Layer):
     """Makes images of noise: a dense layer, then transposed convolutions that double the sides.
 
@@ -30,9 +33,21 @@ class Generator(keras.layers.Layer):
     Output: images (B, H, W, C), float32 between -1 and 1.
     """
 
-    def __init__(self, image_shape, filters, kernel_size, momentum, **kwargs):
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        filters: tuple[int, ...],
+        kernel_size: int,
+        momentum: float | None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        height, width, channels = self.image_shape = image_shape
+        self.image_shape = tuple(image_shape)
+        self.filters = tuple(filters)
+        self.kernel_size = kernel_size
+        self.momentum = momentum
+        height, width, channels = image_shape
         sides = [math.ceil(side / 2 ** len(filters)) for side in (height, width)]
         self.dense = keras.layers.Dense(math.prod(sides) * filters[0], use_bias=momentum is None)
         self.to_map = keras.layers.Reshape((*sides, filters[0]))
@@ -55,7 +70,12 @@ class Generator(keras.layers.Layer):
         top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
         return x[:, top : top + height, left : left + width]
 
+    def get_config(self):
+        names = ("image_shape", "filters", "kernel_size", "momentum")
+        return {**super().get_config(), **config_of(self, *names)}
 
+
+@keras.saving.register_keras_serializable("kerasdl")
 class Discriminator(keras.layers.Layer):
     """Scores images: convolutions that halve the sides, then a dense layer.
 
@@ -75,8 +95,20 @@ class Discriminator(keras.layers.Layer):
     Output: scores (B,), float32.
     """
 
-    def __init__(self, filters, kernel_size, normalization, conditional, **kwargs):
+    def __init__(
+        self,
+        *,
+        filters: tuple[int, ...],
+        kernel_size: int,
+        normalization: Literal["batch", "layer", "spectral", "none"],
+        conditional: bool,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.filters = tuple(filters)
+        self.kernel_size = kernel_size
+        self.normalization = normalization
+        self.conditional = conditional
         convolution, dense = (
             (SpectralConv2D, SpectralDense) if normalization == "spectral" else (Conv2D, keras.layers.Dense)
         )
@@ -110,3 +142,7 @@ class Discriminator(keras.layers.Layer):
             features = ops.cast(self.mean(x), "float32")
             score += ops.sum(features * self.of_class(classes), -1)
         return score
+
+    def get_config(self):
+        names = ("filters", "kernel_size", "normalization", "conditional")
+        return {**super().get_config(), **config_of(self, *names)}

@@ -67,12 +67,9 @@ class SpectralConv2D(Conv2D):
     Input and output: as of `keras.layers.Conv2D`.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.norm = SpectralNorm()
-
     def build(self, input_shape):
         super().build(input_shape)
+        self.norm = SpectralNorm()
         self.norm.build(self.kernel.shape)
 
     def convolution_op(self, inputs, kernel):
@@ -90,12 +87,9 @@ class SpectralDense(keras.layers.Dense):
     Input and output: as of `keras.layers.Dense`.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.norm = SpectralNorm()
-
     def build(self, input_shape):
         super().build(input_shape)
+        self.norm = SpectralNorm()
         self.norm.build(self.kernel.shape)
 
     def call(self, inputs, training=None):
