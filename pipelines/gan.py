@@ -2,24 +2,24 @@
 
 kerasdl train gan
 kerasdl train gan --data digits
-kerasdl train gan --conditional --objective hinge
+kerasdl train gan --conditional --objective hinge --label-smoothing 0
 kerasdl generate runs/gan/1 --count 64 --out grid.png
 """
 
 from kerasdl import GAN, Config, Generation, Recipe, Tfds
 
 RECIPE = Recipe(
-    model=Config(GAN, latent_size=64, filters=(32, 64)),
+    model=Config(GAN, latent_size=64, filters=(32, 64), kernel_size=4, label_smoothing=0.1),
     data=Tfds(name="mnist"),
     task=Generation(),
-    epochs=20,
-    min_steps=3000,
+    epochs=14,
+    min_steps=2000,
     batch_size=64,
     optimizer="adam",
     beta_1=0.5,
-    learning_rate=2e-4,
-    schedule="constant",
-    ema_momentum=0.995,
+    learning_rate=1e-3,
+    schedule="cosine",
+    ema_momentum=0.998,
 )
 
 if __name__ == "__main__":

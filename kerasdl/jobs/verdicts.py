@@ -66,7 +66,7 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
         KeyError,
         TypeError,
         IndexError,
-    ):  # it ranks by figures that the history does not hold, or by none
+    ):  # it ranks by figures that are not there
         scores = []
     found = recipe.task.verdicts_of_training(history)
     if untrained := read.metrics.get("untrained"):
