@@ -11,7 +11,7 @@ from kerasdl import GAN, Config, Generation, Recipe, Tfds
 RECIPE = Recipe(
     model=Config(GAN, latent_size=64, filters=(32, 64), kernel_size=4, label_smoothing=0.1),
     data=Tfds(name="mnist"),
-    task=Generation(),
+    task=Generation(judge_by="fid"),
     epochs=14,
     min_steps=2000,
     batch_size=64,

@@ -17,7 +17,7 @@ RECIPE = Recipe(
         discriminator_steps=5,
     ),
     data=Tfds(name="mnist"),
-    task=Generation(),
+    task=Generation(judge_by="fid"),
     epochs=20,
     min_steps=600,
     batch_size=320,
