@@ -154,10 +154,6 @@ class GAN(GenerativeNetwork):
     def metrics(self):
         return [*self.figures.values()]  # no loss of both: each player has its own
 
-    @property
-    def averaged(self):
-        return self.generator.trainable_variables
-
     def recipe_for(self, name, recipe):
         parts = self.discriminator_steps * recipe.gradient_accumulation_steps
         parts *= tf.distribute.get_strategy().num_replicas_in_sync
@@ -170,6 +166,7 @@ class GAN(GenerativeNetwork):
         if name == "generator":
             return recipe
         rate = recipe.learning_rate * self.discriminator_rate
+        # Of the generator alone an average is used.
         return dataclasses.replace(recipe, learning_rate=rate, ema_momentum=None)
 
     def variables_of(self, name):
