@@ -12,7 +12,7 @@ RECIPE = Recipe(
     model=Config(GAN, latent_size=64, filters=(32, 64), kernel_size=4, label_smoothing=0.1),
     data=Tfds(name="mnist"),
     task=Generation(judge_by="fid"),
-    epochs=14,
+    epochs=10,
     min_steps=2000,
     batch_size=64,
     optimizer="adam",
