@@ -223,7 +223,7 @@ class GAN(GenerativeNetwork):
         """Return the loss of the discriminator for real images and as many generated ones."""
         classes = self._classes(y)
         real, fake = self._to_range(x), tf.stop_gradient(self._imagine(y, training))
-        self.figures["diversity"].update_state(spread((fake + 1) / 2))
+        self.figures["pixel_spread"].update_state(spread((fake + 1) / 2))
 
         def score(images):
             return self.discriminator(images, classes, training=training)
@@ -281,4 +281,4 @@ class GAN(GenerativeNetwork):
 
 #: Figures of training and validation: what each player loses; how many images the discriminator takes for
 #: what they are; how different the generated images are.
-_FIGURES = ("generator_loss", "discriminator_loss", "real_accuracy", "fake_accuracy", "diversity")
+_FIGURES = ("generator_loss", "discriminator_loss", "real_accuracy", "fake_accuracy", "pixel_spread")
