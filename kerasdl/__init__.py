@@ -8,8 +8,8 @@ All that a recipe, a search space or a notebook needs is imported from here:
 
 * Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
-* Networks: AlexNet, Autoencoder, CharLM, ConvNet, DLinear, Forecaster, GoogLeNet, LeNet5, MLP, NLinear,
-  RecurrentNetwork, ResNet, VAE, VGG; Network, or GenerativeNetwork, to write your own.
+* Networks: AlexNet, Autoencoder, CharLM, ConvNet, DLinear, FlowMatching, Forecaster, GAN, GoogLeNet,
+  LeNet5, MLP, NLinear, RecurrentNetwork, ResNet, VAE, VGG; Network, or GenerativeNetwork, to write your own.
 * Layers: AttentionPooling, BatchNormalization, Conv2D, ConvolutionBlock, Dropout,
   LocalResponseNormalization, Maxout, Recurrent.
 * Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, TextFolder, TextTable, Tfds; Stripes, the synthetic
@@ -78,7 +78,9 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.models.char_lm import CharLM
     from kerasdl.models.convnet import ConvNet
     from kerasdl.models.dlinear import DLinear
+    from kerasdl.models.flow_matching import FlowMatching
     from kerasdl.models.forecaster import Forecaster
+    from kerasdl.models.gan import GAN
     from kerasdl.models.googlenet import GoogLeNet
     from kerasdl.models.lenet5 import LeNet5
     from kerasdl.models.mlp import MLP

@@ -32,6 +32,7 @@ _MODULES = {
     "kerasdl.models.dlinear": ("DLinear",),
     "kerasdl.models.flow_matching": ("FlowMatching",),
     "kerasdl.models.forecaster": ("Forecaster",),
+    "kerasdl.models.gan": ("GAN",),
     "kerasdl.models.googlenet": ("GoogLeNet",),
     "kerasdl.models.lenet5": ("LeNet5",),
     "kerasdl.models.mlp": ("MLP",),

@@ -21,6 +21,7 @@ from kerasdl.models.convnet import ConvNet
 from kerasdl.models.dlinear import DLinear
 from kerasdl.models.flow_matching import FlowMatching
 from kerasdl.models.forecaster import Forecaster
+from kerasdl.models.gan import GAN
 from kerasdl.models.googlenet import GoogLeNet
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
@@ -219,7 +220,10 @@ class GenerativeCase(Case):
         assert np.square(made - features / np.float32(255)).mean() < 0.5 * np.var(features / 255)
 
     def shipped(self, network, features):
-        return "reconstruction", self.logits(network, features).numpy()
+        first = self.task.endpoints(network, self.spec, {})[0]
+        given = first.inputs_of(features, 0)
+        answers = first.function(*(given[name] for name in first.inputs))
+        return next((name, value.numpy()) for name, value in answers.items())
 
 
 class FlowCase(GenerativeCase):
@@ -230,10 +234,18 @@ class FlowCase(GenerativeCase):
             loss, _ = network.validation_loss(features, targets, None)
         assert float(loss) < 0.6  # of 1.3 for no motion at all
 
-    def shipped(self, network, features):
-        first = self.task.endpoints(network, self.spec, {})[0]
-        given = first.inputs_of(features, 0)
-        return "images", first.function(*(given[name] for name in first.inputs))["images"].numpy()
+
+class AdversarialCase(GenerativeCase):
+    """A network that scores images, and makes others of noise."""
+
+    @property
+    def output_shape(self):
+        return ()
+
+    def assert_learned(self, network, features, targets):
+        latents = np.random.default_rng(0).normal(size=(64, *network.noise_shape)).astype(np.float32)
+        images = np.asarray(network.generate(latents, targets[:1].repeat(64)))
+        assert images.std(axis=0).mean() > 0.02  # it does not make one image of all noise
 
 
 class SeriesCase(Case):
@@ -584,6 +596,33 @@ CASES += (
         default_parameters=256_644,
         task=Generation(),
         modes=_FLOAT_MODES,
+    ),
+)
+
+CASES += (
+    AdversarialCase(
+        Config(
+            GAN,
+            latent_size=3,
+            objective="wgan_gp",
+            filters=(4, 5),
+            kernel_size=3,
+            batch_normalization=False,
+            normalization_momentum=0.8,
+            discriminator_normalization="spectral",
+            gradient_penalty=2.0,
+            discriminator_steps=2,
+            discriminator_rate=0.5,
+            differentiable_augmentation=("cutout", "translation"),
+            conditional=True,
+        ),
+        input_shape=(6, 5, 1),
+        parameters=361 + 276,
+        default_input_shape=(28, 28, 1),
+        default_parameters=821_186,
+        task=Generation(judge="none"),
+        heads=frozenset({"head", "of_class", "to_image"}),
+        is_noisy=False,
     ),
 )
 

@@ -122,6 +122,19 @@ def test_plateau_drops_the_learning_rate_where_nothing_gets_better(tmp_path, lea
     assert all(after <= before for before, after in itertools.pairwise(rates))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unranked(Classification):
+    """Ranks no epoch."""
+
+    def score(self, logs):
+        return ()
+
+
+def test_without_a_rank_the_last_epoch_is_kept(tmp_path):
+    result = train(tmp_path, epochs=3, task=Unranked(), early_stopping=1)
+    assert result.run.read_json("metrics.json")["best_epoch"] == 3
+
+
 def test_the_best_epoch_is_kept_and_not_the_last(tmp_path):
     result = train(tmp_path, epochs=3, task=WorstIsBest())
     rows = history(result)

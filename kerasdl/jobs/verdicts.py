@@ -62,7 +62,11 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
     updates = run.read_json("status.json").get("step", 0)
     try:
         scores = [float(np.atleast_1d(recipe.task.score(row))[0]) for row in history]
-    except (KeyError, TypeError):  # the task ranks by figures that the history does not hold
+    except (
+        KeyError,
+        TypeError,
+        IndexError,
+    ):  # it ranks by figures that are not there
         scores = []
     found = recipe.task.verdicts_of_training(history)
     if untrained := read.metrics.get("untrained"):

@@ -122,7 +122,8 @@ class GenerativeNetwork(Network):
 
     def one_hot(self, labels):
         """Return classes (B,) as (B, num_classes) in the network's dtype."""
-        return tf.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
+        # `tf.one_hot`, and all that the converter takes for it, is not in TFLite's int16x8.
+        return tf.gather(tf.eye(self.num_classes, dtype=self.compute_dtype), labels)
 
     # Training
 

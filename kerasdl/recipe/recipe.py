@@ -61,6 +61,10 @@ class Recipe:
     momentum: float = 0.9
     # Nesterov momentum (sgd only).
     nesterov: bool = False
+    # Momentum of adam and adamw, 0 to less than 1.
+    beta_1: float = 0.9
+    # Momentum of the squared gradient of adam and adamw, 0 to less than 1.
+    beta_2: float = 0.999
     # Decoupled weight decay per step, as a factor on the learning rate; not on biases and scales.
     weight_decay: float = 0.0
     # Learning rate schedule over the run.
@@ -162,6 +166,8 @@ _RANGES = (
     ("batch_size", 1, 10**7),
     ("learning_rate", 1e-12, 1e6),
     ("momentum", 0, 1),
+    ("beta_1", 0, 1 - 1e-9),
+    ("beta_2", 0, 1 - 1e-9),
     ("weight_decay", 0, 1e6),
     ("warmup_epochs", 0, 10**6),
     ("schedule_epochs", 1, 10**6),

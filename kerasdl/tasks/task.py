@@ -137,8 +137,12 @@ class Task:
         return None
 
     def score(self, logs: Mapping[str, float]) -> tuple[float, ...]:
-        """Rank an epoch by its validation figures; larger is better."""
-        return (-logs["val_loss"],)
+        """Rank an epoch by its validation figures; larger is better.
+
+        By default it is the validation loss that ranks. Without one, as where two players have a loss each,
+        no epoch is better than another (an empty rank): the last one is kept.
+        """
+        return (-logs["val_loss"],) if "val_loss" in logs else ()
 
     def has_learned(self, logs: Mapping[str, float], first: Mapping[str, float]) -> bool:
         """Tell whether a network knows the few examples that it is trained and validated on.
@@ -147,7 +151,7 @@ class Task:
             logs: figures of this epoch.
             first: figures of the first epoch.
         """
-        return logs["val_loss"] <= 0.01 * first["val_loss"]
+        return "val_loss" in logs and logs["val_loss"] <= 0.01 * first["val_loss"]
 
     @property
     def wants_judge(self) -> bool:

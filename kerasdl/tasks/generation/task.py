@@ -81,7 +81,7 @@ class Generation(Task):
         self.network_arguments(data.spec)
         if self.judge in ("", _NONE):
             if self.judge_by == "fid":
-                _log.warning("Nothing judges the images: the best epoch is picked by val_loss, not by FID.")
+                _log.warning("Nothing judges the images: the best epoch is not picked by FID.")
             return self
         found = open_judge(self.judge)
         if found is None:
@@ -144,7 +144,7 @@ class Generation(Task):
         return quality.validator(found, network, data, self.val_fid_samples)
 
     def score(self, logs: Mapping[str, float]) -> tuple[float, ...]:
-        return (-logs.get("val_fid", logs["val_loss"]),)
+        return (-logs["val_fid"],) if "val_fid" in logs else super().score(logs)
 
     def _judge(self) -> Judge | None:
         return None if self.judge in ("", _NONE) else open_judge(self.judge)

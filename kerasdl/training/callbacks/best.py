@@ -28,7 +28,8 @@ class Best(keras.callbacks.Callback):
     Args:
         run: the run folder, whose `model.keras` is written.
         twin: float32 network of the same weights, on one device, that is saved.
-        score: function from the metrics of an epoch to its score; larger is better.
+        score: function from the metrics of an epoch to its score; larger is better, and an empty one is
+            that of an epoch that takes the place of all before it.
         patience: number of epochs without a better score before training stops; None to never stop.
         position: the position, which stops training.
         examples: examples whose answers are kept beside `model.keras`, to compare it with. Defaults to None.
@@ -57,7 +58,7 @@ class Best(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         score = self._rank(logs)
-        if self.best_score is None or score > self.best_score:
+        if not score or self.best_score is None or score > self.best_score:
             self.best_score, self.best_epoch = score, epoch
             self.best_figures = {name: logs[name] for name in logs if name.startswith("val_")}
             self.save()

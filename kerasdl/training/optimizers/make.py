@@ -58,6 +58,8 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
         arguments |= {"use_ema": True, "ema_momentum": recipe.ema_momentum}
     if recipe.optimizer in ("sgd", "rmsprop"):
         arguments["momentum"] = recipe.momentum
+    if recipe.optimizer in ("adam", "adamw"):
+        arguments |= {"beta_1": recipe.beta_1, "beta_2": recipe.beta_2}
     if recipe.optimizer == "sgd":
         arguments["nesterov"] = recipe.nesterov
     if recipe.optimizer == "adamw":
