@@ -153,6 +153,7 @@ def test_it_stops_when_the_loss_has_run_away():
     assert 0.003 < found.suggestion < 3
 
 
+@pytest.mark.by_default(lambda precision: precision == "float32")
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_schedule_average_and_precision_of_the_recipe_do_not_disturb(precision):
     """A warm-up would begin with a learning rate of 0, and so would its loss."""
@@ -193,6 +194,7 @@ def test_the_command_answers_and_writes_the_plot(tmp_path, monkeypatch, capsys):
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="http', page)
 
 
+@pytest.mark.slow
 def test_json_is_one_document(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["lr-find", "mlp", "--data", "digits", "--steps", "40", "--json", "--html", "plot.html"]

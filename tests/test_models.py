@@ -14,14 +14,24 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.layers import BatchNormalization, noise
-from kerasdl.models.googlenet import GoogLeNet
+from kerasdl.models.convnet import ConvNet
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.mlp import MLP
+from kerasdl.models.nlinear import NLinear
+from kerasdl.models.vae import Autoencoder
 from kerasdl.network.network import logits
 from kerasdl.training import devices
 from tests.cases import ALL_CASES, CASES, EXTRA_CASES
 
 each_case = pytest.mark.parametrize("case", ALL_CASES, ids=str)
+
+
+def is_quick(case):
+    """Tell whether a network is among the few that the default suite runs all properties over."""
+    return case in EXTRA_CASES or case.model.target in (LeNet5, MLP, ConvNet, NLinear, Autoencoder)
+
+
+by_default = pytest.mark.by_default(is_quick)
 
 
 def compiled(case, network, **fields):
@@ -44,7 +54,7 @@ def set_distinct_weights(network):
     network.set_weights([rng.uniform(0.01, 0.1, weight.shape) for weight in network.get_weights()])
 
 
-@pytest.mark.by_default(lambda case: case.model.target is not GoogLeNet)
+@by_default
 @each_case
 def test_shape_and_parameters(case):
     network = built(case)
@@ -67,6 +77,7 @@ def test_parameters_of_the_default(case):
     assert f"{count:,}" in case.model.target.__doc__
 
 
+@by_default
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_head_follows_features(case):
     network = built(case)
@@ -78,6 +89,7 @@ def test_head_follows_features(case):
     )
 
 
+@by_default
 @each_case
 def test_inference_is_the_answer(case):
     network = built(case)
@@ -85,7 +97,7 @@ def test_inference_is_the_answer(case):
     np.testing.assert_allclose(logits(network, images), case.logits(network, images), atol=1e-6)
 
 
-@pytest.mark.by_default(lambda case: case.model.target is not GoogLeNet)
+@by_default
 @each_case
 def test_every_weight_has_a_gradient(case):
     network = compiled(case, case.build())
@@ -111,7 +123,7 @@ def test_overfits_one_batch(case):
     case.assert_learned(network, images, targets)
 
 
-@pytest.mark.by_default(lambda case: case.model.target is not GoogLeNet)
+@by_default
 @each_case
 def test_round_trip_keeps_arguments_and_weights(case, tmp_path):
     network = case.build()
@@ -138,9 +150,7 @@ def assert_reduced(network, images, case, policy):
     assert {layer.name for layer in kernels if layer not in reduced} == case.heads
 
 
-@pytest.mark.by_default(
-    lambda case, policy: policy == "mixed_bfloat16" and case.model.target is not GoogLeNet
-)
+@pytest.mark.by_default(lambda case, policy: policy == "mixed_bfloat16" and is_quick(case))
 @each_case
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_heads_and_weights_stay_float32(case, policy):
@@ -165,7 +175,7 @@ def test_a_step_in_reduced_precision_moves_the_weights(case, policy):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda case: case.model.target is not GoogLeNet)  # it takes as long as all others
+@by_default
 @each_case
 def test_no_layer_trains_otherwise_on_two_replicas(case, caplog):
     with devices.choose("cpu:2").scope():
@@ -173,7 +183,7 @@ def test_no_layer_trains_otherwise_on_two_replicas(case, caplog):
     assert not caplog.text
 
 
-@pytest.mark.by_default(lambda case: case.model.target is not GoogLeNet)
+@by_default
 @each_case
 def test_evaluation_is_deterministic_and_training_noisy(case):
     network = built(case)

@@ -232,6 +232,7 @@ def test_the_recorded_steps_are_those_after_the_warm_up(run):
     assert shown.count(BETWEEN) == 2  # the end of the epoch is no part of a step
 
 
+@pytest.mark.slow
 def test_recording_waits_for_an_epoch_that_has_enough_steps(tmp_path):
     fit(tmp_path, steps=16)  # warm after 12
     found = document(tmp_path / "profile")
@@ -353,6 +354,7 @@ def test_an_interruption_of_the_first_call_leaves_a_message(tmp_path, caplog):
     assert not (tmp_path / "profile").exists()
 
 
+@pytest.mark.slow
 def test_another_profiler_is_said_once_and_left_alone(tmp_path, caplog):
     tf.profiler.experimental.start(str(tmp_path / "other"))
     try:

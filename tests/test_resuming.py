@@ -149,7 +149,7 @@ def whole(tmp_path_factory):
     return functools.cache(lambda variant: train(tmp_path_factory.mktemp("whole"), **VARIANTS[variant]).run)
 
 
-@pytest.mark.by_default(lambda variant, step: (variant, step) == ("accumulation", 30))
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [10, 30])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_go_on_exactly(tmp_path, whole, variant, step):
@@ -244,6 +244,7 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_not_damaged(stopped, copy_
     resume(run)
 
 
+@pytest.mark.slow
 def test_before_the_first_checkpoint_the_recipe_counts_too(stopped, copy_of):
     run = copy_of(stopped)
     shutil.rmtree(run.checkpoints)
@@ -255,6 +256,7 @@ def test_before_the_first_checkpoint_the_recipe_counts_too(stopped, copy_of):
     assert receipt["data"]["fingerprint"] == Digits(validation_fraction=0.2).load().fingerprint
 
 
+@pytest.mark.slow
 def test_forced_changes_of_the_steps_begin_the_epoch_again(stopped, copy_of):
     run = copy_of(stopped)
     position = checkpoint.newest(run.checkpoints).state["position"]
@@ -263,6 +265,7 @@ def test_forced_changes_of_the_steps_begin_the_epoch_again(stopped, copy_of):
     assert run.read_json("status.json")["step"] == position["num_updates"] + 2 * (3 - position["epoch"])
 
 
+@pytest.mark.slow
 def test_a_forced_learning_rate_is_used(constant, copy_of):
     run = copy_of(constant)
     resume(run, epochs=4, learning_rate=1e-4, force=True)

@@ -73,6 +73,7 @@ def assert_saved_is_that_of_epoch(result, epoch):
     assert figures["accuracy"] == pytest.approx(row["val_accuracy"], abs=1e-6)
 
 
+@pytest.mark.by_default(lambda precision: precision == "float32")
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_averages_are_validated_and_saved(tmp_path, monkeypatch, precision):
     held = {}
@@ -110,6 +111,7 @@ def test_early_stopping_goes_on_while_it_gets_better(tmp_path):
     assert result.run.read_json("metrics.json")["epochs"] == 4
 
 
+@pytest.mark.by_default(lambda learning_rate, drops: drops)
 @pytest.mark.parametrize(("learning_rate", "drops"), [(1e-12, 3), (0.01, 0)])
 def test_plateau_drops_the_learning_rate_where_nothing_gets_better(tmp_path, learning_rate, drops):
     result = train(
@@ -260,6 +262,7 @@ def test_statistics_that_cannot_follow_are_said(tmp_path, caplog, momentum, lags
         assert "Batch normalisation has" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_class_without_weight_is_never_learned(tmp_path):
     weights = (1.0,) * 5 + (0.0,) * 5
     result = train(tmp_path, task=Classification(class_weights=weights), epochs=4)

@@ -59,7 +59,7 @@ def count(kind, size, **arguments):
 
 
 @pytest.mark.by_default(
-    lambda kind, arguments, published: kind is not GoogLeNet and arguments.get("depth", 11) in (11, 18)
+    lambda kind, arguments, published: kind is not GoogLeNet and arguments.get("depth") in (11, 18)
 )
 @pytest.mark.parametrize(("kind", "arguments", "published"), PUBLISHED, ids=name)
 def test_published_sizes(kind, arguments, published):
@@ -179,6 +179,7 @@ def test_auxiliary_classifiers_count_in_training_alone(network, sample_weight):
     assert abs(losses[0] - losses[1]) > 0.1
 
 
+@pytest.mark.slow
 def test_auxiliary_classifiers_do_not_count_other_losses_again(network, monkeypatch):
     images, labels = examples()
     outputs = network(images)
