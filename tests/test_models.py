@@ -31,7 +31,7 @@ def is_quick(case):
     return case in EXTRA_CASES or case.model.target in (LeNet5, MLP, ConvNet, NLinear, Autoencoder)
 
 
-by_default = pytest.mark.by_default(is_quick)
+by_default = pytest.mark.by_default(lambda case: is_quick(case))  # a mark takes no named function
 
 
 def compiled(case, network, **fields):
