@@ -34,6 +34,7 @@ def test_lenet5_on_digits(tmp_path, monkeypatch):
 # What a pipeline needs besides the digits, which are 8x8 and of ten classes.
 _FLAGS = {
     "char_lm": ("--units", "64"),
+    "flow": ("--widths", "16,32"),
     "transfer": ("--classes", "none"),
     "resnet50": ("--crop", "1", "--batch-size", "16"),
 }

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from kerasdl.network.generative import GenerativeNetwork
 
-#: Endpoints that make images, the one that is preferred first.
-MAKING = ("generate", "decode")
-
 
 def endpoints(network: "GenerativeNetwork | None", data: DataSpec) -> tuple[Endpoint, ...]:
     """Return an endpoint for each call of a network.

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasdl.data.dataset import Dataset, Tree
 from kerasdl.errors import RunFailedError
+from kerasdl.inference import latents
 from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.tasks.generation import frechet, samples
 from kerasdl.tasks.generation.judge import Judge
@@ -41,7 +42,7 @@ def validator(
         `val_asked_class_rate`; None where the network makes no images of noise, or there are too few.
     """
     calls, needed = network.calls(), frechet.least_samples(judge.num_features)
-    name = samples.making(calls)
+    name = latents.making(calls)
     split = data.validation if len(data.validation) >= needed else data.train
     if name is None or min(len(split), count) < needed:
         return None

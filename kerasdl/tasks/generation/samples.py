@@ -6,19 +6,14 @@ import numpy as np
 
 from kerasdl.data.passes import split_batches
 from kerasdl.data.splits import Split
+from kerasdl.inference import latents
 from kerasdl.inference.endpoint import Arrays
 from kerasdl.inference.predictor import InputSpec, Predictor
-from kerasdl.tasks.generation.endpoints import MAKING
 
 _BATCH = 250
 
 #: Takes inputs by name, returns outputs by name.
 Make = Callable[[Mapping[str, np.ndarray]], Arrays]
-
-
-def making(names: Mapping[str, object]) -> str | None:
-    """Return the endpoint that makes images of noise; None where there is none."""
-    return next((name for name in MAKING if name in names), None)
 
 
 def draw(make: Make, inputs: Mapping[str, InputSpec], labels: np.ndarray, seed: int) -> np.ndarray:
@@ -51,7 +46,7 @@ def raw(images: np.ndarray) -> np.ndarray:
 
 def of_predictor(predictor: Predictor, labels: np.ndarray, seed: int) -> np.ndarray | None:
     """Return images that an opened network or file makes; None where it makes none of noise."""
-    name = making(predictor.inputs)
+    name = latents.making(predictor.inputs)
     if name is None:
         return None
     return draw(lambda given: predictor.call(name, given), predictor.inputs[name], labels, seed)

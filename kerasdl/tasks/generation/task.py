@@ -161,7 +161,7 @@ class Generation(Task):
         self, predictor: Predictor, data: Dataset, split: Split, *, dry_run: bool = False
     ) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
         """Compare samples with real images; see `figures.figures`."""
-        name = samples.making(predictor.inputs)
+        name = latents.making(predictor.inputs)
         if name is None or not self.fid_samples or self.judge == _NONE:
             return {}, {}
         found = self._judge()
@@ -201,7 +201,7 @@ class Generation(Task):
     ) -> tuple[Endpoint, ...]:
         """Return the calls of the network: see `kerasdl.GenerativeNetwork.calls`."""
         made = endpoints(network, data)
-        name = samples.making({endpoint.name: endpoint for endpoint in made})
+        name = latents.making({endpoint.name: endpoint for endpoint in made})
         found = None if network is None or name is None else self._judge()
         if found is None:
             return made
