@@ -141,3 +141,12 @@ def test_what_cannot_be_is_refused():
         VAE(num_classes=1, conditional=True)
     with pytest.raises(UsageError, match="latent_size is 0"):
         VAE(latent_size=0)
+    with pytest.raises(UsageError, match="iwae has no rate"):
+        VAE(objective="iwae", beta=4.0)
+    with pytest.raises(UsageError, match="iwae has no rate"):
+        VAE(objective="iwae", warmup_steps=10)
+    for wrong in ({"beta": -1.0}, {"warmup_steps": -1}, {"objective": "ELBO"}, {"likelihood": "normal"}):
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            VAE(**wrong)
+    with pytest.raises(UsageError, match=r"corruption is 1\.5"):
+        Autoencoder(corruption=1.5)
