@@ -245,12 +245,14 @@ def test_validation_figures_follow_the_weights_and_nothing_else(run, judge, data
 @pytest.mark.parametrize(
     "changes", [{"judge": "none"}, {"judge_by": "auto"}, {"judge_by": "loss"}, {"val_fid_samples": 11}]
 )
-def test_epochs_are_picked_by_the_loss_without_a_judge(run, data, network, changes):
+def test_epochs_are_picked_by_the_loss_without_a_judge(run, data, network, changes, caplog):
     task = Generation(**{"judge": str(run.path), "judge_by": "fid", **changes})
     assert task.validator(network, data) is None
+    assert ("not picked by FID: the judge has 6 features" in caplog.text) == ("val_fid_samples" in changes)
 
 
-def test_a_file_whose_images_are_worse_is_refused(judge, data, network):
+def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypatch):
+    monkeypatch.setattr(quality, "_SECONDS", 1e6)  # however busy the machine is
     task = Generation(judge=str(judge.path))
     endpoint = next(one for one in task.endpoints(network, data.spec, {}) if one.name == "decode")
     with_probe = {one.name for one in task.endpoints(network, data.spec, {}) if one.probe}

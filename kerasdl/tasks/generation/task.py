@@ -147,7 +147,14 @@ class Generation(Task):
             return None
         if self.judge_by == "auto" and network.tells_likelihood:
             return None
-        return quality.validator(found, network, data, self.val_fid_samples)
+        measure = quality.validator(found, network, data, self.val_fid_samples)
+        if measure is None and self.judge_by == "fid":
+            _log.warning(
+                f"The best epoch is not picked by FID: the judge has {found.num_features} features, so that "
+                f"{2 * found.num_features} images of the data and as many samples (--val-fid-samples) are "
+                "needed."
+            )
+        return measure
 
     def score(self, logs: Mapping[str, float]) -> tuple[float, ...]:
         return (-logs["val_fid"],) if "val_fid" in logs else super().score(logs)
