@@ -1,5 +1,6 @@
 """What is said of a user's network before its first step, and that what is saved is what was trained."""
 
+import contextlib
 import itertools
 import types
 
@@ -20,7 +21,9 @@ from kerasdl.inference.endpoint import close, differences
 from kerasdl.jobs import train as trainer
 from kerasdl.jobs import verdicts
 from kerasdl.jobs.export import export_run
+from kerasdl.layers import noise
 from kerasdl.models.mlp import MLP
+from kerasdl.network.generative import GenerativeNetwork
 from kerasdl.network.network import Network
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
@@ -28,6 +31,7 @@ from kerasdl.tasks.regression.task import Regression
 from kerasdl.tasks.task import Task
 from kerasdl.training import build, contract, reference
 from kerasdl.training.devices import Devices
+from kerasdl.training.making import check_making
 from kerasdl.training.plan import plan_run
 from tests.test_verdicts import GOOD as FIGURES
 
@@ -249,6 +253,73 @@ keras.saving.register_keras_serializable("contract")(Tiny)
 
 class Unregistered(Tiny):
     """Is in no recipe file, nor known to Keras."""
+
+
+class Maker(GenerativeNetwork):
+    """Makes images by one layer, whose faults are its subclasses."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(64, activation="sigmoid")
+
+    @property
+    def noise_shape(self):
+        return (3,)
+
+    def generate(self, noise, labels=None):
+        return tf.reshape(self.dense(noise), (-1, *self.image_shape))
+
+    def forward(self, x, training=False):
+        return self.generate(tf.zeros((tf.shape(x)[0], 3)))
+
+    def drawn(self, count):
+        return noise.normal((count, 3))
+
+    def training_loss(self, x, y, sample_weight):
+        made = self.generate(self.drawn(tf.shape(x)[0]))
+        return self.mean_of(tf.reduce_mean(tf.square(made - self.pixels(x)), [1, 2, 3])), None
+
+
+class Wide(Maker):
+    def generate(self, noise, labels=None):
+        return 2 * super().generate(noise) - 1
+
+
+class Lucky(Maker):
+    def drawn(self, count):
+        return tf.random.normal((count, 3))
+
+
+class Blended(Maker):
+    def generate(self, noise, labels=None):
+        return super().generate(noise - tf.reduce_mean(noise, 0))
+
+
+class Dicing(Maker):
+    def generate(self, noise, labels=None):
+        return super().generate(noise + tf.random.normal(tf.shape(noise)))
+
+    def forward(self, x, training=False):
+        return super().generate(tf.zeros((tf.shape(x)[0], 3)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Maker, None),
+        (Wide, r"Wide\.generate makes pixels from -.* between 0 and 1"),
+        (Lucky, "The loss of Lucky is otherwise each time"),
+        (Blended, r"Blended\.generate makes another image .* beside others"),
+        (Dicing, r"Dicing\.generate makes other images of the same noise"),
+    ],
+)
+def test_images_are_made_of_noise_alone_between_0_and_1(kind, words):
+    keras.utils.set_random_seed(0)
+    network = kind(image_shape=(8, 8, 1))
+    images = np.arange(5 * 64).reshape(5, 8, 8, 1).astype(np.uint8)
+    network(images)
+    with pytest.raises(UsageError, match=words) if words else contextlib.nullcontext():
+        check_making(network, images, np.zeros(5, np.int32))
 
 
 def check(kind, *, exports=True, **arguments):

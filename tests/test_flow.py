@@ -177,7 +177,8 @@ def test_guidance_goes_further_than_the_class_says(conditional, monkeypatch):
     "wrong",
     [
         {"guidance": -1.0}, {"num_steps": 0}, {"solver": "rk4"}, {"widths": (8, 9)}, {"widths": ()},
-        {"patch_size": 0},
+        {"patch_size": 0}, {"times": "normal"}, {"label_dropout": 1.0}, {"guidance": 2.0},
+        {"guidance": 2.0, "conditional": True, "label_dropout": 0.0},
     ],
 )  # fmt: skip
 def test_settings_that_are_none(wrong):

@@ -255,6 +255,11 @@ def test_images_have_the_size_of_the_data(shape):
         ({"differentiable_augmentation": ("cutoff",)}, "no 'cutoff'.*Did you mean 'cutout'"),
         ({"discriminator_steps": 0}, "discriminator_steps is 0, but it has to be 1 or more"),
         ({"filters": ()}, "filters is empty"),
+        ({"label_smoothing": 1.5}, "label_smoothing is 1.5"),
+        ({"discriminator_rate": 0.0}, "discriminator_rate is 0.0"),
+        ({"normalization_momentum": 1.0}, "normalization_momentum is 1.0"),
+        ({"objective": "wgan_gp", "gradient_penalty": -1.0}, "gradient_penalty is -1.0"),
+        ({"discriminator_normalization": "group"}, "discriminator_normalization is 'group'"),
     ],
 )
 def test_arguments_that_do_not_go_together(arguments, message):

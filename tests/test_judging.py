@@ -23,7 +23,7 @@ from kerasdl.recipe import catalog
 from kerasdl.runs import folder as runs
 from kerasdl.runs import record
 from kerasdl.runs.receipt import hash_weights
-from kerasdl.tasks.generation import default_judge, figures, quality, samples, verdicts
+from kerasdl.tasks.generation import default_judge, figures, neighbours, quality, samples, verdicts
 from kerasdl.tasks.generation.judge import open_judge
 from kerasdl.tasks.generation.summary import summary
 from kerasdl.training import resume
@@ -162,6 +162,60 @@ def test_classes_that_were_asked_for():
     assert "hardly sees light (0.0%)" in texts[0] and "Only 50% of the samples" in texts[1]
 
 
+def test_classes_are_compared_by_name(run, judge, data, network, caplog):
+    order = [2, 0, 1]  # of the data, whose classes the judge has in another order
+
+    def named(names):
+        return dataclasses.replace(data, spec=DataSpec(Spec(SHAPE, "uint8"), Spec((), "int32", names)))
+
+    def rates(data):
+        task = Generation(judge=str(run.path), judge_by="fid", val_fid_samples=30).resolve(data)
+        return figures_of(judge, data, noisy)[0], task.validator(network, data)()
+
+    found, checked = rates(named(tuple(NAMES[number] for number in order)))
+    seen = judge.look(data.validation.features)
+    assert judge.classes_of(seen, [NAMES[number] for number in order]).tolist() == [
+        order.index(number) for number in seen.class_ids
+    ]
+    assert judge.classes_of(seen, NAMES[:2]).max() < 2
+    assert list(found["class_balance"]) == [NAMES[number] for number in order]
+    assert "asked_class_rate" in found and "val_asked_class_rate" in checked
+    found, checked = rates(named(("dark", "grey", "blue")))
+    assert "does not know all classes of the data ('blue'" in caplog.text
+    assert "class_balance" not in found and "asked_class_rate" not in found
+    assert "val_asked_class_rate" not in checked and "val_fid" in checked
+
+
+def test_a_network_that_classifies_nothing_is_no_judge(tmp_path, data, network):
+    recipe = Recipe(name="vae", model=Config(VAE), data=Digits(), task=Generation())
+    made = runs.create(tmp_path, recipe, stage="finished")
+    network.save(made.model_file)
+    made.write("receipt.json", {"data": data.describe()})
+    with pytest.raises(UsageError, match="is no classifier of images"):
+        open_judge(str(made.path))
+
+
+def test_a_split_in_order_of_classes_is_looked_at_as_a_whole(judge, data, monkeypatch):
+    order = np.argsort(data.test.targets, kind="stable")
+    in_order = dataclasses.replace(data, test=data.test.select(order))
+    seen = []
+
+    def note(labels, noise):
+        seen.append(labels)
+        return noisy(labels, noise)
+
+    monkeypatch.setattr(figures, "_COMPARED", 6)
+    compared = []
+    nearest = neighbours.nearest
+    monkeypatch.setattr(
+        neighbours, "nearest", lambda queries, parts: compared.append(queries) or nearest(queries, parts)
+    )
+    figures_of(judge, in_order, note, count=30)
+    assert np.bincount(np.concatenate(seen)).tolist() == [10, 10, 10]
+    unseen = compared[0][6:].mean(axis=1)
+    assert [int((unseen // 90 == number).sum()) for number in range(3)] == [2, 2, 2]
+
+
 @pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(1)
@@ -191,12 +245,14 @@ def test_validation_figures_follow_the_weights_and_nothing_else(run, judge, data
 @pytest.mark.parametrize(
     "changes", [{"judge": "none"}, {"judge_by": "auto"}, {"judge_by": "loss"}, {"val_fid_samples": 11}]
 )
-def test_epochs_are_picked_by_the_loss_without_a_judge(run, data, network, changes):
+def test_epochs_are_picked_by_the_loss_without_a_judge(run, data, network, changes, caplog):
     task = Generation(**{"judge": str(run.path), "judge_by": "fid", **changes})
     assert task.validator(network, data) is None
+    assert ("not picked by FID: the judge has 6 features" in caplog.text) == ("val_fid_samples" in changes)
 
 
-def test_a_file_whose_images_are_worse_is_refused(judge, data, network):
+def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypatch):
+    monkeypatch.setattr(quality, "_SECONDS", 1e6)  # however busy the machine is
     task = Generation(judge=str(judge.path))
     endpoint = next(one for one in task.endpoints(network, data.spec, {}) if one.name == "decode")
     with_probe = {one.name for one in task.endpoints(network, data.spec, {}) if one.probe}

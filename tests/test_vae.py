@@ -87,6 +87,9 @@ def test_likelihood_is_that_of_all_draws_however_they_are_divided(monkeypatch):
     assert parts["nll"] == pytest.approx(whole["nll"], abs=0.05)  # other draws, and the same images
     assert parts["elbo"] < -parts["nll"]
     assert likelihood.figures(network, batches_of(5), 20, 7)["likelihood_images"] == 7
+    seen = [labels.numpy() for _, labels in likelihood._images(network, batches_of(5), 4, 4)]
+    every = np.concatenate([labels for _, labels, _ in batches_of(12)()])
+    assert np.concatenate(seen).tolist() == every[[0, 4, 7, 11]].tolist()  # not the first ones
     other = likelihood.figures(made(), batches_of(12), 5000, 0)
     assert abs(other["nll"] - whole["nll"]) > 0.2  # the classes count
 
@@ -138,3 +141,12 @@ def test_what_cannot_be_is_refused():
         VAE(num_classes=1, conditional=True)
     with pytest.raises(UsageError, match="latent_size is 0"):
         VAE(latent_size=0)
+    with pytest.raises(UsageError, match="iwae has no rate"):
+        VAE(objective="iwae", beta=4.0)
+    with pytest.raises(UsageError, match="iwae has no rate"):
+        VAE(objective="iwae", warmup_steps=10)
+    for wrong in ({"beta": -1.0}, {"warmup_steps": -1}, {"objective": "ELBO"}, {"likelihood": "normal"}):
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            VAE(**wrong)
+    with pytest.raises(UsageError, match=r"corruption is 1\.5"):
+        Autoencoder(corruption=1.5)

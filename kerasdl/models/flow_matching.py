@@ -77,7 +77,7 @@ class FlowMatching(GenerativeNetwork):
         dropout: fraction left out within each block in training, 0 to 1. Defaults to 0.0.
         times: "uniform", or "logit_normal": more of the middle, in training. Defaults to "uniform".
         label_dropout: part of the examples that a conditional network learns from without their class, 0 to
-            1. Defaults to 0.1.
+            less than 1. Defaults to 0.1.
         guidance: factor of what the class adds to the velocity, 0 or more; 0 and 1 for the class alone, at
             half the cost. Defaults to 1.0.
         num_steps: steps from noise to image, 1 or more. Defaults to 10.
@@ -123,6 +123,16 @@ class FlowMatching(GenerativeNetwork):
             raise UsageError(
                 f"guidance is {guidance}, num_steps {num_steps}, solver {solver}, but guidance has to be 0 "
                 f"or more, num_steps 1 or more, and the solver one of {', '.join(_CALLS)}."
+            )
+        if times not in ("uniform", "logit_normal"):
+            raise UsageError(f"times is {times!r}, but it has to be uniform or logit_normal.")
+        if not 0 <= label_dropout < 1:
+            raise UsageError(f"label_dropout is {label_dropout}, but it has to be 0 or more and below 1.")
+        if guidance not in (0, 1) and not (conditional and label_dropout):
+            raise UsageError(
+                f"guidance is {guidance:g}, but it goes from the velocity without a class to that with one, "
+                "which a network learns with --conditional and a --label-dropout above 0. Give both, or "
+                "--guidance 1."
             )
         self.widths = tuple(widths)
         self.num_blocks = num_blocks

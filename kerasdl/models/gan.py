@@ -138,6 +138,18 @@ class GAN(GenerativeNetwork):
         for name, least in {"latent_size": 1, "kernel_size": 1, "discriminator_steps": 1}.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} is {getattr(self, name)}, but it has to be {least} or more.")
+        for name in ("label_smoothing", "normalization_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, but it has to be 0 or more and below 1.")
+        if self.discriminator_rate <= 0:
+            raise UsageError(f"discriminator_rate is {self.discriminator_rate}, but it has to be above 0.")
+        if self._penalty < 0:
+            raise UsageError(f"gradient_penalty is {self._penalty}, but it has to be 0 or more.")
+        if normalization not in (known := ("batch", "layer", "spectral", "none")):
+            raise UsageError(
+                f"discriminator_normalization is {normalization!r}, but it has to be one of "
+                f"{', '.join(known)}."
+            )
         if not self.filters:
             raise UsageError("filters is empty, but a GAN needs one number or more: --filters 64,128.")
 

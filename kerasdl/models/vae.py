@@ -188,6 +188,18 @@ class VAE(GenerativeNetwork):
         for name, value in (("latent_size", latent_size), ("num_samples", num_samples)):
             if value < 1:
                 raise UsageError(f"{name} is {value}, but it has to be 1 or more.")
+        for name, value in (("beta", beta), ("warmup_steps", warmup_steps)):
+            if value < 0:
+                raise UsageError(f"{name} is {value}, but it has to be 0 or more.")
+        kinds = {"objective": ("elbo", "iwae"), "likelihood": ("bernoulli", "gaussian")}
+        for name, value in (("objective", objective), ("likelihood", likelihood)):
+            if value not in kinds[name]:
+                raise UsageError(f"{name} is {value!r}, but it has to be one of {', '.join(kinds[name])}.")
+        if objective == "iwae" and (beta != 1 or warmup_steps):
+            raise UsageError(
+                f"beta is {beta:g} and warmup_steps {warmup_steps}, but the objective iwae has no rate that "
+                "they could weigh. Leave both out, or give --objective elbo."
+            )
         self.latent_size = latent_size
         self.units = tuple(units)
         self.filters = tuple(filters)
@@ -377,8 +389,8 @@ class Autoencoder(VAE):
         activation: activation of the hidden layers. Defaults to "tanh".
         likelihood: "bernoulli" (cross-entropy of grey pixels), or "gaussian" (squared error, with one learned
             standard deviation). Defaults to "bernoulli".
-        corruption: fraction of the pixels that are set to 0 in training before the encoder sees them, 0 to 1:
-            a denoising autoencoder. Defaults to 0.0.
+        corruption: fraction of the pixels that are set to 0 in training before the encoder sees them, 0 to
+            less than 1: a denoising autoencoder. Defaults to 0.0.
         **kwargs: arguments of `GenerativeNetwork`: image_shape, num_classes, name, dtype.
 
     Input and output as of `VAE`.
@@ -399,6 +411,8 @@ class Autoencoder(VAE):
         corruption: float = 0.0,
         **kwargs,
     ):
+        if not 0 <= corruption < 1:
+            raise UsageError(f"corruption is {corruption}, but it has to be 0 or more and less than 1.")
         super().__init__(
             latent_size=latent_size,
             units=units,

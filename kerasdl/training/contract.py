@@ -18,10 +18,12 @@ from kerasdl.errors import UsageError
 from kerasdl.export import operators
 from kerasdl.inference.answers import Call, depends_on_batch, same
 from kerasdl.inference.endpoint import Arrays
+from kerasdl.network.generative import GenerativeNetwork
 from kerasdl.network.network import Network, main_output_of
 from kerasdl.private.keras import all_parts_of
 from kerasdl.recipe.document import encode
 from kerasdl.runs.folder import load_network
+from kerasdl.training.making import check_making
 from kerasdl.training.plan import Plan
 
 _log = logging.getLogger(__name__)
@@ -57,8 +59,9 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
         return
     _check_arguments(plan, network)
     _check_variables(network)
-    features = map_leaves(
-        lambda part: part[:_NUM_EXAMPLES], next(split_batches(plan.data.validation, 1)())[0]
+    features, targets = (
+        map_leaves(lambda part: part[:_NUM_EXAMPLES], part)
+        for part in next(split_batches(plan.data.validation, 1)())[:2]
     )
     with _random_weights(network) as draw:
         draw(0)
@@ -71,6 +74,8 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
         recipe.task.check_outputs(outputs.get("", outputs), plan.data.spec, main_output_of(network))
         _check_owned(network, features)
         _check_batches(network, features)
+        if isinstance(network, GenerativeNetwork):
+            check_making(network, features, targets)
         _check_file(network, recipe.model, features)
     if exports:
         _check_operators(plan, network)

@@ -44,7 +44,7 @@ def figures(
         `samples`, `nearest` (training images).
     """
     images, classes = samples.real(split, max(count, 10_000))
-    asked = np.resize(classes, count)
+    asked = samples.asked(classes, count)
     made = sampling(asked, 0)
     seen, real = judge.look(made), judge.look(images)
     names = {name: getattr(data, name) for name in ("train", "validation", "test")}
@@ -59,8 +59,12 @@ def figures(
         "floor": f"{other} images instead of samples",
         "judge": judge.describe(),
         **_distances(seen, real, others),
-        **of_classes(seen.class_ids, asked if conditional else None, judge.class_names),
     }
+    of_data = judge.classes_of(seen, data.spec.class_names)
+    if of_data is not None and len(data.spec.class_names) > 1:
+        found |= of_classes(of_data, asked if conditional else None, data.spec.class_names)
+    elif len(data.spec.class_names) < 2:
+        found |= of_classes(seen.class_ids, None, judge.class_names)
     away, arrays = {}, {}
     if name != "train":
         away, arrays = _nearest(made, images, data.train)
@@ -101,12 +105,12 @@ def of_classes(class_ids: np.ndarray, asked: np.ndarray | None, class_names: Seq
     """Return the share of samples by class, and how many are of the class that was asked for.
 
     Args:
-        class_ids: classes (N,) that the judge names.
+        class_ids: classes (N,) that the judge names; -1 for one that is not in `class_names`.
         asked: classes (N,) that were asked for; None of a network that takes none.
-        class_names: those of the judge.
+        class_names: names of the classes.
     """
-    shares = np.bincount(class_ids, minlength=len(class_names)) / len(class_ids)
-    found: dict[str, Any] = {"class_balance": dict(zip(class_names, shares.tolist(), strict=True))}
+    shares = {name: float((class_ids == number).mean()) for number, name in enumerate(class_names)}
+    found: dict[str, Any] = {"class_balance": shares}
     if asked is None:
         return found
     rates = {
@@ -123,16 +127,19 @@ def _nearest(
     """Find the training images that samples repeat: `neighbours.memorised`, by pixels."""
     size = int(np.prod(made.shape[1:]))
     if len(train) * size > _PIXELS:
-        train = train.select(np.linspace(0, len(train) - 1, max(1, int(_PIXELS / size))).round().astype(int))
-    queries = np.concatenate([made[:_COMPARED], unseen[:_COMPARED]]).reshape(-1, size).astype(np.float32)
+        train = train.select(samples.spread(len(train), max(1, int(_PIXELS / size))))
+    # Both are in the order of the split, which may be that of classes.
+    made, unseen = (part[samples.spread(len(part), _COMPARED)] for part in (made, unseen))
+    queries = np.concatenate([made, unseen]).reshape(-1, size).astype(np.float32)
     parts = (
         np.asarray(features).reshape(-1, size).astype(np.float32) for features, *_ in split_batches(train)()
     )
     distances, places = neighbours.nearest(queries, parts)
-    border = len(made[:_COMPARED])
-    shown = places[: min(_SHOWN, border)]
+    border = len(made)
+    kept = samples.spread(border, _SHOWN)
+    shown = places[kept]
     order = np.unique(shown)
     images = samples.real(train.select(order), len(order))[0]
     share = neighbours.memorised(distances[:border], distances[border:])
     found = {"memorised": share, "num_compared": border, "num_train_compared": len(train)}
-    return found, {"samples": made[: len(shown)], "nearest": images[np.searchsorted(order, shown)]}
+    return found, {"samples": made[kept], "nearest": images[np.searchsorted(order, shown)]}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec
-from kerasdl.data.passes import split_batches
 from kerasdl.inference import latents
 from kerasdl.inference.endpoint import Arrays
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.runtimes import EndpointPredictor
 from kerasdl.report import pictures
+from kerasdl.tasks.generation import samples
 from kerasdl.tasks.generation.endpoints import endpoints
 
 if TYPE_CHECKING:
@@ -81,15 +81,8 @@ def make(predictor: Predictor, data: Dataset) -> dict[str, np.ndarray]:
 
 
 def _some(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return test images and their classes, the first ones."""
-    images, labels, count = [], [], 0
-    for features, targets, _ in split_batches(data.test)():
-        images.append(features)
-        labels.append(targets)
-        count += len(targets)
-        if count >= _DESCRIBED:
-            break
-    return np.concatenate(images)[:_DESCRIBED], np.concatenate(labels)[:_DESCRIBED]
+    """Return test images and their classes, spread evenly over the split."""
+    return samples.real(data.test, _DESCRIBED)
 
 
 def _of_each_class(labels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The judge: a trained classifier in whose features generated images are compared with real ones."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +51,8 @@ class Judge:
         self.path = run.path
         spec = DataSpec.from_description(run.data())
         self.class_names = spec.class_names
-        if not spec.class_names or not getattr(spec.inputs, "is_image", False):
+        classifies = spec.class_names and "accuracy" in run.recipe().task.columns
+        if not classifies or not getattr(spec.inputs, "is_image", False):
             raise UsageError(
                 f"The judge {run.path} is no classifier of images. Give --judge the run of one, such as that "
                 "of kerasdl train lenet5 on the same data."
@@ -77,6 +79,21 @@ class Judge:
             self._look(tf.constant(images[start : start + _BATCH])) for start in range(0, len(images), _BATCH)
         ]
         return Seen(*(np.concatenate([part[number].numpy() for part in found]) for number in range(2)))
+
+    def classes_of(self, seen: Seen, class_names: Sequence[str]) -> np.ndarray | None:
+        """Return the classes that the judge names (N,) as numbers among other names of them.
+
+        Args:
+            seen: what it saw.
+            class_names: those of the data, in any order; the judge may know further ones, which become -1.
+
+        Returns:
+            None where the judge does not know all of them.
+        """
+        if set(class_names) - set(self.class_names):
+            return None
+        numbers = {name: number for number, name in enumerate(class_names)}
+        return np.array([numbers.get(name, -1) for name in self.class_names], np.int32)[seen.class_ids]
 
     def describe(self) -> dict[str, Any]:
         """Return what tells this judge from others, as JSON."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasdl.data.passes import Batches
+from kerasdl.tasks.generation import samples
 
 if TYPE_CHECKING:
     from kerasdl.network.generative import GenerativeNetwork
@@ -27,7 +28,7 @@ def figures(network: "GenerativeNetwork", batches: Batches, draws: int, most: in
         network: one with `log_weights`.
         batches: returns the batches of the split: raw images, and their classes.
         draws: draws of latents for each image, k.
-        most: images to measure, the first ones; 0 for all.
+        most: images to measure, spread evenly over the split; 0 for all.
 
     Returns:
         `nll`: the negative log likelihood, an upper bound that falls with k, and `nll_stderr`, its standard
@@ -76,14 +77,18 @@ def _images(network: "GenerativeNetwork", batches: Batches, size: int, most: int
     """Yield pixels (B, H, W, C), 0 to 1, as the network is to tell them, and classes (B,), as tensors."""
     import tensorflow as tf
 
-    generator, left = np.random.default_rng(SEED), most or np.inf
+    generator, first, wanted = np.random.default_rng(SEED), 0, None
+    if most:  # a folder of images is in order of classes: the first ones would be of one
+        total = sum(len(images) for images, *_ in batches())
+        wanted = samples.spread(total, most)
     for images, labels, _ in batches():
+        if wanted is not None:
+            here = wanted[(wanted >= first) & (wanted < first + len(images))] - first
+            first += len(images)
+            images, labels = images[here], labels[here]
         for start in range(0, len(images), size):
-            part = slice(start, start + min(size, left))
+            part = slice(start, start + size)
             pixels = images[part].astype(np.float32) / 255
             if network.binarizes:
                 pixels = (generator.random(pixels.shape, np.float32) < pixels).astype(np.float32)
             yield tf.constant(pixels), tf.constant(labels[part])
-            left -= len(pixels)
-            if left <= 0:
-                return

@@ -18,7 +18,7 @@ def precision_recall(
     Precision is the share of samples that lie among the real images: within the distance of a real image to
     its third neighbour. Recall is the share of real images that lie among the samples, likewise.
 
-    Both depend on the number of examples: of each set the first 5,000 count.
+    Both depend on the number of examples: of each set at most 5,000 count, spread evenly over it.
 
     Reference: Kynkaanniemi et al., "Improved precision and recall metric for assessing generative models",
     2019, https://arxiv.org/abs/1904.06991.
@@ -28,7 +28,10 @@ def precision_recall(
         generated: features (M, D) of samples.
         neighbours: number of neighbours that tell a radius; N and M are larger.
     """
-    real, generated = real[:_MOST], generated[:_MOST]
+    real, generated = (
+        part[np.linspace(0, len(part) - 1, min(len(part), _MOST)).round().astype(int)]
+        for part in (real, generated)
+    )
     return (
         _covered(generated, real, _radii(real, neighbours)),
         _covered(real, generated, _radii(generated, neighbours)),

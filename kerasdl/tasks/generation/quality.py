@@ -48,7 +48,7 @@ def validator(
         return None
     images, classes = samples.real(split, _MOST_REAL)
     expected = frechet.moments(judge.look(images).features)
-    asked = np.resize(classes, count)
+    asked = samples.asked(classes, count)
     make, inputs = _traced(calls[name].function, calls[name].inputs)
 
     def measure() -> dict[str, float]:
@@ -56,8 +56,9 @@ def validator(
         found = frechet.moments(seen.features)
         spread = np.trace(found.covariance) / np.trace(expected.covariance)
         figures = {"val_fid": frechet.distance(found, expected), "val_diversity": float(np.sqrt(spread))}
-        if network.conditional:
-            figures["val_asked_class_rate"] = float((seen.class_ids == asked).mean())
+        of_data = judge.classes_of(seen, data.spec.class_names)
+        if network.conditional and of_data is not None:
+            figures["val_asked_class_rate"] = float((of_data == asked).mean())
         return figures
 
     return measure

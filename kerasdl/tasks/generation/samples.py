@@ -39,6 +39,16 @@ def draw(make: Make, inputs: Mapping[str, InputSpec], labels: np.ndarray, seed: 
     return np.concatenate(parts)
 
 
+def spread(total: int, most: int) -> np.ndarray:
+    """Return `most` places spread evenly over `total`: a folder of images is in order of its classes."""
+    return np.linspace(0, total - 1, min(total, most)).round().astype(int)
+
+
+def asked(classes: np.ndarray, count: int) -> np.ndarray:
+    """Return classes (count,) in the shares of those of a split (N,), in whatever order these are."""
+    return classes[np.arange(count) * len(classes) // count]
+
+
 def raw(images: np.ndarray) -> np.ndarray:
     """Return images of 0 to 1 as raw ones, uint8: what is not a number becomes black."""
     return np.rint(np.clip(np.nan_to_num(images), 0, 1) * 255).astype(np.uint8)
@@ -63,6 +73,6 @@ def real(split: Split, most: int) -> tuple[np.ndarray, np.ndarray]:
         Raw images (N, H, W, C) uint8, and classes (N,) int32.
     """
     if len(split) > most:
-        split = split.select(np.linspace(0, len(split) - 1, most).round().astype(int))
+        split = split.select(spread(len(split), most))
     images = [np.asarray(features) for features, *_ in split_batches(split)()]
     return np.concatenate(images), np.asarray(split.targets, np.int32)

@@ -57,7 +57,7 @@ class Generation(Task):
     val_fid_samples: int = 1000
     # Draws of latents for each image by which the likelihood of a VAE is measured; 0 for none.
     likelihood_draws: int = 500
-    # Test images whose likelihood is measured, the first ones; 0 for all.
+    # Test images whose likelihood is measured, spread evenly over the split; 0 for all.
     likelihood_images: int = 1000
 
     columns: ClassVar = {
@@ -89,7 +89,13 @@ class Generation(Task):
                 f"There is no judge {self.judge}. Give --judge the run of a classifier, --judge '' to train "
                 "one on the same data, or --judge none."
             )
-        found.look(np.zeros((1, *data.spec.inputs.shape), np.uint8))
+        seen = found.look(np.zeros((1, *data.spec.inputs.shape), np.uint8))
+        if len(data.spec.class_names) > 1 and found.classes_of(seen, data.spec.class_names) is None:
+            missing = next(name for name in data.spec.class_names if name not in found.class_names)
+            _log.warning(
+                f"The judge {self.judge} does not know all classes of the data ({missing!r} is none of its "
+                f"{len(found.class_names)}): no figure by class is measured."
+            )
         return self
 
     @property
@@ -141,7 +147,14 @@ class Generation(Task):
             return None
         if self.judge_by == "auto" and network.tells_likelihood:
             return None
-        return quality.validator(found, network, data, self.val_fid_samples)
+        measure = quality.validator(found, network, data, self.val_fid_samples)
+        if measure is None and self.judge_by == "fid":
+            _log.warning(
+                f"The best epoch is not picked by FID: the judge has {found.num_features} features, so that "
+                f"{2 * found.num_features} images of the data and as many samples (--val-fid-samples) are "
+                "needed."
+            )
+        return measure
 
     def score(self, logs: Mapping[str, float]) -> tuple[float, ...]:
         return (-logs["val_fid"],) if "val_fid" in logs else super().score(logs)
