@@ -26,7 +26,7 @@ def of_samples(figures: Mapping[str, Any]) -> list[Verdict]:
             Verdict(
                 text=f"Modes are missing: of {len(shares)} classes, the judge hardly sees {named} among "
                 f"{figures['num_samples']:,} samples.",
-                flags="--conditional",
+                flags="--epochs 50" if "asked_class_rate" in figures else "--conditional",
             )
         )
     if figures.get("diversity", 1.0) < _ALIKE:
