@@ -201,6 +201,9 @@ def test_what_cannot_be_made_is_said(tmp_path):
         images.generate(nothing, images.Settings(), tmp_path / "a.png")
     with pytest.raises(UsageError, match=r"cannot describe images: .* but not encode"):
         encode.encode_files(target(names=("decode",)), ["a.png"], None)
+    ends = between.Settings(first=tmp_path / "a.png", last=tmp_path / "b.png")
+    with pytest.raises(UsageError, match=r"cannot describe images, .*--from and --to.* but not encode"):
+        between.interpolate(target(names=("decode",)), ends, tmp_path / "way.png")
     broken = target()
     broken.predictor._run = lambda endpoint, inputs: {"images": np.full((3, 4, 4, 1), np.nan)}
     with pytest.raises(RunFailedError, match="no number"):

@@ -216,6 +216,14 @@ def test_a_split_in_order_of_classes_is_looked_at_as_a_whole(judge, data, monkey
     assert [int((unseen // 90 == number).sum()) for number in range(3)] == [2, 2, 2]
 
 
+def test_missing_classes_are_counted_and_advice_is_not_what_the_run_did():
+    shares = {"class_balance": {str(n): float(n == 0) for n in range(9)}, "num_samples": 9}
+    (free,) = verdicts.of_samples(shares)
+    assert "5 (0.0%) and 3 more among 9 samples" in free.text and free.flags == "--conditional"
+    told, *_ = verdicts.of_samples({**shares, "asked_class_rate": 1.0})
+    assert told.text == free.text and told.flags == "--epochs 50"
+
+
 @pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(1)
@@ -312,6 +320,9 @@ def test_the_default_judge_is_settled_by_the_data_alone(data):
     assert found.task.resolve(data) == found.task
     assert (found.min_steps, found.min_steps_per_epoch) == (0, 0) and found.epochs * (90 // 11) >= 1200
     assert found.preprocessing.values["size"] == (28, 28)
+    texts = DataSpec(Spec((), "string"), Spec((), "int32", NAMES))
+    with pytest.raises(UsageError, match="no images to make others like them"):
+        Generation().judge_recipe(Digits(), dataclasses.replace(data, spec=texts))
     one_class = DataSpec(Spec(SHAPE, "uint8"), Spec((), "int32", ("only",)))
     assert default_judge.recipe(Digits(), dataclasses.replace(data, spec=one_class)) is None
 

@@ -1,9 +1,13 @@
 """How well latents tell classes apart, and reconstructions unknown classes from known ones."""
 
+import json
+
 import numpy as np
 import pytest
 
-from kerasdl.jobs import latent_figures
+from kerasdl.cli import main
+from kerasdl.jobs import anomalies, latent_figures
+from kerasdl.jobs import open as loading
 from kerasdl.jobs.anomalies import Scores
 
 
@@ -50,3 +54,12 @@ def test_unknown_classes_are_found_by_their_errors(tmp_path):
     assert found["threshold"] == pytest.approx(0.29) and found["found"] == 0.5
     scores.write(tmp_path / "scores.csv")
     assert (tmp_path / "scores.csv").read_text().splitlines()[::4] == ["class,known,error", "c,0,0.25"]
+
+
+def test_the_command_says_where_the_table_of_scores_is(tmp_path, capsys, monkeypatch):
+    scores = Scores(np.array([0.1, 0.3]), np.array(["a", "b"]), np.array([True, False]))
+    monkeypatch.setattr(loading, "load", lambda target: None)
+    monkeypatch.setattr(anomalies, "score", lambda target, data: scores)
+    assert main(["anomalies", "runs/autoencoder/1", "--out", str(tmp_path / "scores.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["out"] == str(tmp_path / "scores.csv")
+    assert (tmp_path / "scores.csv").is_file()

@@ -66,6 +66,8 @@ def interpolate(target: Target, settings: Settings, out: Path) -> dict[str, Any]
         UsageError: when the target cannot do it, or `out` cannot be written to.
     """
     kind = kind_of(out, (".png", ".gif"))
+    if settings.first is not None:
+        endpoints.need(target, "encode", "describe images, as --from and --to need")
     maker = Maker(target, ("decode",) if settings.first else latents.MAKING)
     asked, num_classes = maker.class_of(settings.class_name), len(maker.target.labels)
     if settings.first is not None and maker.is_conditional and asked is None:

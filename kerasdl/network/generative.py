@@ -60,7 +60,7 @@ class GenerativeNetwork(Network):
         if conditional and num_classes < 2:
             raise UsageError(
                 "conditional is set, but the data has one class only. Give data with several classes, or "
-                "leave --conditional out."
+                "--no-conditional."
             )
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes

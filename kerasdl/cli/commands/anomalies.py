@@ -24,7 +24,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.jobs import open as loading
 
     found = anomalies.score(loading.load(values.target), values.data)
+    written = {}
     if values.out is not None:
         found.write(values.out)
-    printing.print_document({"target": values.target, **found.figures()}, as_json=values.json)
+        written = {"out": str(values.out)}
+    printing.print_document({"target": values.target, **found.figures(), **written}, as_json=values.json)
     return 0

@@ -171,8 +171,8 @@ def _rates(arrays: Mapping[str, np.ndarray]) -> list[Block]:
     xaxis = {"title": {"text": "latent"}, "type": "category"}
     drawn = charts.layout(480, xaxis, charts.axis("nats an image"), legend=False)
     said = (
-        f"{active} of {len(rates)} latents are active: the variance of their mean over images is above "
-        f"{_ACTIVE}. Together they tell {rates.sum():.1f} nats an image."
+        f"{active} of {len(rates)} latents are active on the test images as they are: the variance of "
+        f"their mean over images is above {_ACTIVE}. Together they tell {rates.sum():.1f} nats an image."
     )
     rows = [[int(unit), float(rates[unit]), float(variances[unit])] for unit in order]
     columns = [Column("latent", "d"), Column("nats an image", ".4f"), Column("variance of the mean", ".4f")]

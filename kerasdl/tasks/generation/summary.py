@@ -43,7 +43,9 @@ def _samples(figures: Mapping[str, Any]) -> str:
     told = []
     if len(shares) > 1:
         least, most = (pick(shares, key=shares.get) for pick in (min, max))
-        told.append(f"Classes: {least} {shares[least]:.1%} to {most} {shares[most]:.1%} of the samples")
+        told.append(
+            f"Classes: from {shares[least]:.1%} ({least}) to {shares[most]:.1%} ({most}) of the samples"
+        )
     if "asked_class_rate" in figures:
         told.append(f"{figures['asked_class_rate']:.1%} are of the class that was asked for")
     if "memorised" in figures:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from kerasdl.data.dataset import Dataset, DataSpec
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.passes import Batches
 from kerasdl.data.source import Source
 from kerasdl.data.splits import Split
@@ -103,7 +103,12 @@ class Generation(Task):
         return not self.judge and self.fid_samples > 0
 
     def judge_recipe(self, source: Source, data: Dataset) -> Recipe | None:
-        """Return a recipe of LeNet-5 on the same data; None for data without classes."""
+        """Return a recipe of LeNet-5 on the same data; None for data without classes.
+
+        Raises:
+            UsageError: when the examples are not images.
+        """
+        _images_of(data.spec)
         found = default_judge.recipe(source, data)
         if found is None:
             _log.warning(
@@ -124,13 +129,7 @@ class Generation(Task):
         Raises:
             UsageError: when the examples are not images.
         """
-        spec = image_spec(data)
-        if spec is None:
-            raise UsageError(
-                "The data has no images to make others like them. Give --data digits, --data mnist, or a "
-                "folder of images."
-            )
-        return {"image_shape": spec.shape, "num_classes": max(1, len(data.class_names))}
+        return {"image_shape": _images_of(data).shape, "num_classes": max(1, len(data.class_names))}
 
     # Training
 
@@ -253,3 +252,14 @@ class Generation(Task):
         if latents.making(endpoints):
             return ["kerasdl", "generate", path, "--out", "grid.png"]
         return ["kerasdl", "encode", path, "some.png"] if "encode" in endpoints else []
+
+
+def _images_of(data: DataSpec) -> Spec:
+    """Return the specification of the images of some data, or refuse data without any."""
+    spec = image_spec(data)
+    if spec is None:
+        raise UsageError(
+            "The data has no images to make others like them. Give --data digits, --data mnist, or a "
+            "folder of images."
+        )
+    return spec

@@ -8,6 +8,7 @@ import numpy as np
 from kerasdl.tasks.task import Verdict
 
 _FEW = 0.3  # of the share of an equal part, below which a class is hardly made
+_MOST_NAMED = 5
 _ALIKE = 0.5  # of the spread of real images
 _MEMORISED = 0.5  # of the samples
 _ASKED = 0.8
@@ -21,11 +22,14 @@ def of_samples(figures: Mapping[str, Any]) -> list[Verdict]:
     shares = figures.get("class_balance", {})
     rare = [name for name, share in shares.items() if share * len(shares) < _FEW]
     if rare and len(shares) > 1:
-        named = ", ".join(f"{name} ({shares[name]:.1%})" for name in rare[:5])
+        named = ", ".join(f"{name} ({shares[name]:.1%})" for name in rare[:_MOST_NAMED])
+        if len(rare) > _MOST_NAMED:
+            named += f" and {len(rare) - _MOST_NAMED} more"
         found.append(
             Verdict(
                 text=f"Modes are missing: of {len(shares)} classes, the judge hardly sees {named} among "
                 f"{figures['num_samples']:,} samples.",
+                # a network that was asked for classes is conditional already
                 flags="--epochs 50" if "asked_class_rate" in figures else "--conditional",
             )
         )
