@@ -132,6 +132,8 @@ def test_an_autoencoder_hides_pixels_in_training_alone():
         with noise.scope(0, 0, 0):
             losses.append(float(tf.reduce_mean(network._loss(x, None, 1, 1.0))))
     assert losses[0] != losses[1]
+    with noise.scope(0, 0, 0):
+        assert float(hidden.validation_loss(x, None, None)[0]) == pytest.approx(losses[0], rel=1e-5)
     assert list(whole.calls()) == ["reconstruct", "encode"]
     assert list(whole.calls()["encode"].function(x)) == ["mean"]
 

@@ -447,8 +447,17 @@ class Autoencoder(VAE):
     def _loss(self, x, y, count, beta):
         pixels = self.seen(self.pixels(x))
         kept = tf.cast(noise.uniform(tf.shape(pixels)) >= self.corruption, pixels.dtype)
-        latents, _ = self.encode(pixels * kept, y)
-        distortion = self._distortion(pixels, y, latents[:, None])[:, 0]
+        return self._told(pixels, pixels * kept, y)
+
+    def validation_loss(self, x, y, sample_weight):
+        """Return the loss of whole images."""
+        pixels = self.seen(self.pixels(x))
+        return self.mean_of(self._told(pixels, pixels, y), sample_weight), None
+
+    def _told(self, pixels, given, labels):
+        """Return the distortion (B,) of pixels that are told from the given ones."""
+        latents, _ = self.encode(given, labels)
+        distortion = self._distortion(pixels, labels, latents[:, None])[:, 0]
         self.distortion.update_state(distortion)
         return distortion
 
