@@ -102,6 +102,7 @@ def test_every_artefact_of_a_bundle_is_measured(bundle, capsys):
     assert found["machine"]["cores"] >= 1
 
 
+@pytest.mark.slow
 def test_rates_follow_from_the_calls(bundle, capsys, monkeypatch):
     monkeypatch.setattr(OnnxPredictor, "durations", lambda *_, **__: [0.001] * 18 + [0.003] * 2)
     arguments = ("--seconds", "0.01", "--threads", "1", "--batch-sizes", "4")

@@ -89,7 +89,7 @@ def assert_same(one, other, tolerance=1e-5):
     assert one[1] == pytest.approx(other[1], abs=1e-5)
 
 
-@pytest.mark.by_default(lambda objective: objective == "wgan_gp")
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", VARIANTS)
 def test_update_on_two_replicas(objective):
     """Of 5 and 3 examples: what is drawn for an example goes by its place in the whole batch."""

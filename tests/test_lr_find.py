@@ -139,6 +139,7 @@ def test_mixed_labels_have_the_weights_of_their_classes(monkeypatch, mixing):
     assert found.losses[0] == pytest.approx(given["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_two_replicas_and_micro_batches_see_what_one_sees():
     wanted = {"min_learning_rate": 1e-3, "max_learning_rate": 1.0, "steps": 20}
     one = lr_find.range_test(recipe(), **wanted)

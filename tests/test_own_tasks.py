@@ -268,7 +268,10 @@ def space(hp, recipe):
 FILES = {"numbers": NUMBERS, "heads": HEADS, "texts": TEXTS}
 
 
-@pytest.fixture(scope="module", params=list(FILES))
+@pytest.fixture(
+    scope="module",
+    params=[name if name == "heads" else pytest.param(name, marks=pytest.mark.slow) for name in FILES],
+)
 def kind(request):
     return request.param
 

@@ -128,6 +128,7 @@ def test_what_is_frozen_does_not_move_and_the_head_does(tmp_path, source, transf
     assert len(after.trainable_variables) == 8
 
 
+@pytest.mark.slow
 def test_frozen_batch_norm_takes_its_moving_statistics(source, transfer):
     recipe = make_recipe(**transfer)
     network, _ = build.make_pair(plan_run(recipe, recipe.data.load(), Devices()))
