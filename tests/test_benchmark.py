@@ -1,5 +1,6 @@
 """`kerasdl benchmark`: what is measured, on what, and what becomes of files that cannot be measured."""
 
+import dataclasses
 import importlib.util
 import json
 import re
@@ -21,6 +22,7 @@ from kerasdl.errors import UsageError
 from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
 from kerasdl.inference import runtimes
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.labels import to_text
 from kerasdl.inference.runtimes import OnnxPredictor
 from kerasdl.inference.worker.client import Worker
@@ -320,9 +322,13 @@ def test_arrays_are_evaluated_in_the_order_of_tf_data():
 def test_further_endpoints_are_compared_on_a_few_examples():
     artefact = Artefact("saved_model.pb", "saved_model", ("first", "second"))
     batches = [({"x": np.zeros((400, 2))}, np.zeros(400)), ({"x": np.zeros((3, 2))}, np.zeros(3))]
-    ((features, labels),) = verify.batches_of(artefact, "second", lambda: batches)()
+    first, second = (Endpoint(name, lambda x: {}, {}) for name in artefact.endpoints)
+    ((features, labels),) = verify.batches_of(artefact, second, lambda: batches)()
     assert len(features["x"]) == len(labels) == 256
-    assert verify.batches_of(artefact, "first", lambda: batches)() is batches
+    assert verify.batches_of(artefact, first, lambda: batches)() is batches
+    of_noise = dataclasses.replace(first, takes_examples=False)
+    ((features, _),) = verify.batches_of(artefact, of_noise, lambda: batches)()
+    assert len(features["x"]) == 256
 
 
 @pytest.fixture

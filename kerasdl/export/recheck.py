@@ -223,7 +223,7 @@ def run_again(
     for name, then in recorded["endpoints"].items():
         if endpoints[name].asks_network:
             continue
-        part = verify.batches_of(artefact, name, batches)
+        part = verify.batches_of(artefact, endpoints[name], batches)
         answers = run_over(caller(predictor, name), endpoints[name].inputs_of, part)
         if "evaluation" in then:
             evaluation = endpoints[name].judge(answers)

@@ -51,7 +51,7 @@ class References:
     def __init__(self, endpoints: Sequence[Endpoint], batches: Batches):
         self.endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self._predictor = runtimes.EndpointPredictor(Path("the network"), endpoints, ())
-        self._batches = batches
+        self.batches = batches
         self._known: dict[tuple[str, bool], Reference] = {}
 
     def of(self, artefact: Artefact, endpoint: str) -> Reference:
@@ -62,8 +62,8 @@ class References:
         """
         key = endpoint, endpoint == artefact.endpoints[0]
         if key not in self._known:
-            batches = batches_of(artefact, endpoint, self._batches)
             called = self.endpoints[endpoint]
+            batches = batches_of(artefact, called, self.batches)
             answers = run_over(functools.partial(self.call, endpoint), called.inputs_of, batches)
             self._known[key] = Reference(called, answers, batches)
             check_alone(functools.partial(self.call, endpoint), self._known[key])
@@ -75,13 +75,13 @@ class References:
             return self._predictor.call(endpoint, inputs)
 
 
-def batches_of(artefact: Artefact, endpoint: str, batches: Batches) -> Batches:
-    """Return the batches to compare an endpoint on: all for an artefact's first one.
+def batches_of(artefact: Artefact, endpoint: Endpoint, batches: Batches) -> Batches:
+    """Return the batches to compare an endpoint on: all for an artefact's first one that takes examples.
 
-    Further endpoints hold the same network behind other inputs, some of them slow ones (files to decode): the
-    first 256 examples of the first batch serve them.
+    Further endpoints hold the same network behind other inputs, some of them slow ones (files to decode), and
+    noise is all alike: the first 256 examples of the first batch serve them.
     """
-    if endpoint == artefact.endpoints[0]:
+    if endpoint.name == artefact.endpoints[0] and endpoint.takes_examples:
         return batches
 
     def first_examples():
@@ -113,7 +113,7 @@ def compare(
         }
         found[name] = {**measure(predictor, reference), "tolerances": limits}
         if endpoint.probe is not None:
-            features, *_ = next(iter(reference.batches()))
+            features, *_ = next(iter(references.batches()))
             found[name] |= endpoint.probe(caller(predictor, name), features)
         problems += beyond(endpoint, artefact.kind, found[name])
         if not predictor.one_by_one(name):

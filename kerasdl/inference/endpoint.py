@@ -149,6 +149,8 @@ class Endpoint:
             take scores alone; `kerasdl.load` works them out.
         of_length: takes a number of steps and returns the raw features of one example of so many, to measure
             how long it takes. Defaults to None: all examples are of one length.
+        takes_examples: whether its inputs come from the examples; noise does not, and a few draws of it are
+            as good as many.
         integers_may_fail: whether a bundle can do without integer files, where they come by default and are
             too far from the network: the numbers of some have no narrow ranges.
         phone_length: length that TFLite files have where an axis behind the batch is open. Defaults to None:
@@ -172,6 +174,7 @@ class Endpoint:
     probe: Callable[[Callable[[Arrays], Arrays], Tree], Mapping[str, float]] | None = None
     derived: tuple[str, ...] = ()
     of_length: Callable[[int], Tree] | None = None
+    takes_examples: bool = True
     integers_may_fail: bool = False
     phone_length: int | None = None
 

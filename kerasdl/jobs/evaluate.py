@@ -2,14 +2,14 @@
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.passes import Batches, split_batches
-from kerasdl.data.trees import storable
+from kerasdl.data.trees import leaves, storable
 from kerasdl.inference.answers import Answers, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
@@ -50,10 +50,30 @@ def evaluate(
     Raises:
         RunFailedError: when there is not one example.
     """
-    endpoints = {endpoint.name: endpoint for endpoint in task.endpoints(None, spec, fitted)}
-    found = task.evaluate(answers_of(predictor, endpoints, batches), spec, fitted)
+    found = _judged(predictor, task, task.endpoints(None, spec, fitted), spec, fitted, batches)
     found.figures.update(task.evaluate_further(predictor, batches))
     return found
+
+
+def _judged(
+    predictor: Predictor,
+    task: Task,
+    endpoints: Sequence[Endpoint],
+    spec: DataSpec,
+    fitted: Mapping[str, Any],
+    batches: Batches,
+) -> Evaluation:
+    """Let a task judge the answers to a split, where it looks at any."""
+    if not task.judges_answers:
+        count = sum(len(leaves(targets)[0]) for _, targets, _ in batches())
+        return Evaluation(figures={"examples": count})
+    answers = answers_of(predictor, {endpoint.name: endpoint for endpoint in endpoints}, batches)
+    for name in _constant(answers):
+        _log.warning(
+            f"{predictor.path} gives the same {name} for all {answers.num_examples:,} examples: it does not "
+            "look at them, or they are all the same."
+        )
+    return task.evaluate(answers, spec, fitted)
 
 
 def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches: Batches) -> Answers:
@@ -98,13 +118,7 @@ def evaluate_network(
         (run.path / _FITTED).unlink(missing_ok=True)  # of an earlier state of the network
     endpoints = task.endpoints(network, spec, fitted)
     predictor = EndpointPredictor(run.path, endpoints, spec.class_names, network)
-    answers = answers_of(predictor, {endpoint.name: endpoint for endpoint in endpoints}, test)
-    for name in _constant(answers):
-        _log.warning(
-            f"The network gives the same {name} for all {answers.num_examples:,} test examples: it does not "
-            "look at them, or they are all the same."
-        )
-    found = task.evaluate(answers, spec, fitted)
+    found = _judged(predictor, task, endpoints, spec, fitted, test)
     found.figures.update(task.evaluate_further(predictor, test))
     figures = (
         found.figures if limit is not None else task.beside_baselines(found.figures, dataset, dataset.test)

@@ -75,6 +75,8 @@ class Task:
 
     #: Figures that tables show: name -> (title, format).
     columns: ClassVar[Mapping[str, tuple[str, str]]] = {"max_difference": ("max difference", ".1e")}
+    #: Whether `evaluate` looks at answers to the examples of a split; otherwise none are asked for.
+    judges_answers: ClassVar[bool] = True
     #: Constructor arguments of the network that the data decides (`network_arguments`).
     from_data: ClassVar[tuple[str, ...]] = ()
 

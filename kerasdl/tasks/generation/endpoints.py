@@ -30,6 +30,7 @@ def endpoints(network: "GenerativeNetwork | None", data: DataSpec) -> tuple[Endp
     )
 
 
+_OF_EXAMPLES = ("reconstruct", "encode")
 _NAMES = ("reconstruct", "encode", "decode", "sample", "generate", "velocity")
 
 
@@ -53,6 +54,7 @@ def _endpoint(
         formats=("saved_model",) if on_servers_only else ALL_FORMATS,
         inputs_of=drawn(shapes),
         drawn=drawn,
+        takes_examples=name in _OF_EXAMPLES,
         integers_may_fail=True,
     )
 

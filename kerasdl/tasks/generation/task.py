@@ -65,6 +65,7 @@ class Generation(Task):
         "max_difference": ("max difference", ".1e"),
     }
     needs_classes: ClassVar = False
+    judges_answers: ClassVar = False
     from_data: ClassVar = ("image_shape", "num_classes")
 
     def __post_init__(self):
