@@ -1,14 +1,23 @@
 """Flow matching on MNIST's digits, class by class.
 
-kerasdl train flow
-kerasdl train flow --data digits
-kerasdl generate runs/flow/1 --class 7 --out sevens.png
+    kerasdl train flow
+    kerasdl train flow --data digits
+    kerasdl train flow --guidance 1
+    kerasdl generate runs/flow/1 --class 7 --out sevens.png
+
+Measured on MNIST, seed 0, `--precision mixed_bfloat16`, on 2 cores of an AMD EPYC beside other work,
+TensorFlow 2.21.0, Keras 3.15.1: 34 CPU-minutes. FID of 2,000 samples against 10,000 test images, in the
+features of the LeNet-5 that is trained as the judge (2,000 training images in place of the samples: 1.12),
+and samples of the class that was asked for:
+
+* guidance 1, 5 steps: 1.93, 92.7 %; 10 steps: 1.96, 92.1 %;
+* guidance 1.5, 5 steps: 2.75, 99.6 %.
 """
 
 from kerasdl import Config, FlowMatching, Generation, Recipe, Tfds
 
 RECIPE = Recipe(
-    model=Config(FlowMatching, widths=(32, 96), attention=True, conditional=True),
+    model=Config(FlowMatching, widths=(32, 96), attention=True, conditional=True, guidance=1.5, num_steps=5),
     data=Tfds(name="mnist"),
     task=Generation(judge_by="loss"),  # no samples in each epoch: they cost more than its steps
     epochs=15,
