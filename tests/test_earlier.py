@@ -193,7 +193,12 @@ def test_reproduce(kept, here, capsys):
     assert accuracy(again) == pytest.approx(accuracy(kept / "runs/mlp/1"), **CLOSE)
     compared = answer(capsys, "compare", kept / "runs/mlp/1", again)
     # What classes are called now is no other setting; what runs settle since then is told.
-    assert compared["recipes"] == {"min_steps_per_epoch": [None, "0"], "task.judge_by": ["auto", "accuracy"]}
+    assert compared["recipes"] == {
+        "min_steps_per_epoch": [None, "0"],
+        "task.judge_by": ["auto", "accuracy"],
+        "beta_1": [None, "0.9"],
+        "beta_2": [None, "0.999"],
+    }
 
 
 @pytest.mark.slow

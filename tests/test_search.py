@@ -22,6 +22,7 @@ from kerasdl.data import from_text
 from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.recipe import catalog, replace
 from kerasdl.recipe.document import from_json, to_json
+from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
 from kerasdl.search import pruning, record, results
 from kerasdl.search.keras_tuner.tuner import recipe_of, recipe_of_trial
@@ -29,6 +30,8 @@ from kerasdl.search.trials import pool, process, workers
 from kerasdl.search.trials.process import Job, Outcome
 from kerasdl.tasks.task import Task
 from kerasdl.training.interruption import Interrupted
+
+EARLIER = Path(__file__).parent / "earlier"
 
 SPACE = """
 from kerasdl import Classification, Config, Digits, ImagePreprocessing, MLP, Recipe, replace
@@ -665,3 +668,16 @@ def test_kills_at_any_moment_lose_nothing(tmp_path):
     assert not Path(f"{folder.parent}/2").exists()
     assert [trial.status for trial in record.read(folder).trials] == ["completed"] * 6
     assert_same(folder_of(paths[0]), folder)
+
+
+def test_a_search_is_the_same_whatever_fields_recipes_have_got_since(tmp_path):
+    shutil.unpack_archive(EARLIER / "search_interrupted.tar.xz", tmp_path, filter="data")
+    search = Run(tmp_path / "searches/mlp/1")
+    recipe = search.recipe()
+    then = folders.read_document(search.path)["identity"]
+    asked = {name.removeprefix("search."): then[name] for name in then if name.startswith("search.")}
+    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
+    now = folders.Settings(**asked).identity(recipe, search.path / "space.py")
+    assert folders.open_search(tmp_path / "searches", recipe, now, max_trials=None, new=False) is not None
+    now["learning_rate"] = 0.5
+    assert folders.open_search(tmp_path / "searches", recipe, now, max_trials=None, new=False) is None

@@ -110,14 +110,18 @@ def open_search(
 def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a search has the identity `now`.
 
-    Earlier versions named classes by their modules, had fewer fields of data and task, and hashed the
-    bytes of the space's file.
+    Earlier versions named classes by their modules, had fewer fields of recipe, data and task, and hashed
+    the bytes of the space's file.
     """
     known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
     added = {
         f"{part}.{name}": value
         for part in ("data", "task")
         for name, value in defaults(known.get(part) or "").items()
+    }
+    plain = (bool, int, float, str, type(None))
+    added |= {
+        part.name: part.default for part in dataclasses.fields(Recipe) if isinstance(part.default, plain)
     }
     added["min_steps_per_epoch"] = now.get("min_steps_per_epoch")
     known, now, copy = {**added, **known}, {**added, **now}, folder.path / "space.py"
