@@ -132,6 +132,8 @@ OTHERS = {
 #: By default a few of each, with one reader.
 QUICK = ("run/receipt.json", "run/metrics.json", "bundle/card.json", "search/trial_1/trial.json",
          f"{CHECKPOINT}/state.json", "run/history.csv", "run/predictions.npz")  # fmt: skip
+#: Documents with so many places that all damages of them take minutes.
+LONG = ("run/metrics.json", "run/receipt.json", "search/search.json")
 ANYTHING = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
@@ -180,7 +182,10 @@ def test_some_damages_of_files_that_are_read(file):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
-@pytest.mark.parametrize("file", [*DOCUMENTS, *OTHERS])
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=pytest.mark.large) if file in LONG else file for file in (*DOCUMENTS, *OTHERS)],
+)
 def test_all_damages_of_every_file_that_is_read(file):
     readers = {**DOCUMENTS, **OTHERS}[file]
     chance = random.Random(file)

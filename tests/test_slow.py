@@ -40,6 +40,13 @@ _FLAGS = {
 }
 
 
+#: Pipelines that take minutes or gigabytes, or differ little from others.
+_LARGE = (
+    "alexnet", "autoencoder", "bilstm_attention", "cvae", "flow", "googlenet", "gru", "iwae", "resnet18",
+    "resnet50", "vgg16", "wgan_gp",
+)  # fmt: skip
+
+
 #: Pipelines of texts and series; what they train on by default comes with the package.
 _OF_OTHER_DATA = ("char_lm", "dlinear", "forecast", "nlinear")
 
@@ -47,7 +54,7 @@ _OF_OTHER_DATA = ("char_lm", "dlinear", "forecast", "nlinear")
 @pytest.mark.parametrize(
     "pipeline",
     [
-        pytest.param(name, marks=pytest.mark.large) if name == "resnet50" else name
+        pytest.param(name, marks=pytest.mark.large) if name in _LARGE else name
         for name in sorted(catalog.names())
     ],
 )
