@@ -154,6 +154,7 @@ def test_npz_from_training_to_verification(tmp_path, monkeypatch, capsys):
     assert f"all {test.sum()} test examples" in document(capsys)["note"]
 
 
+@pytest.mark.slow
 def test_truncated_image_is_named_or_skipped(tmp_path, monkeypatch, capsys, caplog, pictures):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(pictures, "bad")

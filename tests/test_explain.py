@@ -124,7 +124,7 @@ METHODS = {
 }
 
 
-@pytest.mark.by_default(lambda method: method == "grad-cam")
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_weights_change_each_map(trained, method):
     """Adebayo et al., "Sanity checks for saliency maps", 2018: maps of random weights are other maps."""

@@ -207,6 +207,7 @@ def test_json_is_one_document(tmp_path, monkeypatch, capsys):
     assert found["command"].endswith(f"--learning-rate {found['suggestion']:.2g}")
 
 
+@pytest.mark.slow
 def test_no_suggestion_is_exit_code_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["--min-learning-rate", "1e-9", "--max-learning-rate", "1e-8", "--steps", "20"]

@@ -132,6 +132,7 @@ def test_size_and_channels_stay_those_of_the_recipe(tmp_path):
     assert adopted.preprocessing.mean == (0.0,)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_loaded_is_said(tmp_path, run):
     network = network_of(TINY)
     with pytest.raises(UsageError, match="There are no weights"):

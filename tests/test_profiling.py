@@ -282,6 +282,7 @@ def test_two_replicas_are_profiled(tmp_path):
         assert groups[name]["thread_ms"] > 0, name
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_without_a_profile(tmp_path, profiled):
     folder, network = profiled
     plain = fit(tmp_path, profile=False)

@@ -635,7 +635,7 @@ def test_real_trials_survive_a_worker_and_the_chief(tmp_path):
         wait_until(lambda: list(search.glob("trial_*/lenet5/1/checkpoints/*")), 60)
         processes[0].kill()
         os.kill(processes[1].pid, signal.SIGINT)  # it cannot give its trial back: the chief is away
-        assert processes[1].wait(30) == 130
+        assert processes[1].wait(120) == 130
         processes += [start("chief", *lead)]
         processes += [start("three", *follow)]
         time.sleep(5)

@@ -78,6 +78,7 @@ def test_likelihood_where_it_is_known():
     assert (found["likelihood_images"], found["likelihood_draws"]) == (12, 7)
 
 
+@pytest.mark.slow
 def test_likelihood_is_that_of_all_draws_however_they_are_divided(monkeypatch):
     network = made(conditional=True)
     monkeypatch.setattr(likelihood, "_MOST_DRAWS", 2000)
