@@ -68,8 +68,13 @@ def test_every_file_answers_a_text_as_the_run_does(place):
         if "error" in row or row["kind"] in ("int8", "dynamic", "float16"):
             continue
         path = place[3] + ("" if row["kind"] == "saved_model" else f"/{row['file']}")
-        found = kerasdl.load(path).predict(texts)["probabilities"]
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        answer = kerasdl.load(path).predict(texts)
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+        has_weights = "bilstm_attention" in path and not path.endswith(".tflite")
+        assert ("attention" in answer) == has_weights
+        if has_weights:
+            np.testing.assert_allclose(answer["attention"][:2].sum(axis=1), 1, atol=1e-5)
+            np.testing.assert_array_equal(answer["attention"][2:4], 0)
         np.testing.assert_allclose(
             kerasdl.load(path).predict(texts[:1])["probabilities"], expected[:1], atol=1e-5
         )

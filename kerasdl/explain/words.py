@@ -17,9 +17,7 @@ from kerasdl.explain.integral import integrate
 from kerasdl.network import network as deployed
 from kerasdl.preprocessing.words import UNKNOWN
 from kerasdl.private.keras import all_parts_of
-
-#: Name of the output (N, T) with the weight of each word, of networks that have attention.
-ATTENTION = "attention"
+from kerasdl.tasks.classification.texts import ATTENTION
 
 
 class WordNetwork:

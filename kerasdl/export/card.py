@@ -67,7 +67,7 @@ def describe(endpoint: Endpoint) -> dict[str, Any]:
         "formats": list(endpoint.formats),
         "inputs": {name: _describe_tensor(spec) for name, spec in endpoint.inputs.items()},
         "outputs": {name: _describe_tensor(spec) for name, spec in outputs.items()},
-        "derived": list(endpoint.derived),
+        "derived": [name for name in endpoint.derived if name in outputs],
         **length,
     }
 

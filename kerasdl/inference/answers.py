@@ -8,7 +8,7 @@ import numpy as np
 from kerasdl.data.dataset import Tree
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
-from kerasdl.inference.endpoint import Arrays, differences
+from kerasdl.inference.endpoint import Arrays, as_long, differences
 from kerasdl.inference.predictor import Predictor
 
 Call = Callable[[Mapping[str, np.ndarray]], Arrays]
@@ -81,10 +81,13 @@ def same(expected: Arrays, actual: Arrays) -> bool:
 
 
 def join(parts: Sequence[Tree]) -> Tree:
-    """Concatenate arrays, or dicts of arrays, along the first axis."""
+    """Concatenate arrays, or dicts of arrays, along the first axis; there is 0 behind shorter sequences."""
     if isinstance(parts[0], Mapping):
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return np.concatenate([np.asarray(part) for part in parts])
+        return {name: join([part[name] for part in parts]) for name in parts[0]}
+    arrays = [np.asarray(part) for part in parts]
+    if arrays[0].ndim > 1 and len({array.shape[1] for array in arrays}) > 1:
+        arrays = as_long(*arrays)
+    return np.concatenate(arrays)
 
 
 def caller(predictor: Predictor, endpoint: str) -> Call:

@@ -61,7 +61,7 @@ def _differences(expected: np.ndarray, actual: np.ndarray) -> tuple[float, float
         return (0.0 if np.array_equal(expected, actual) else np.inf,) * 3
     expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
     if expected.ndim > 1 and expected.shape != actual.shape:
-        expected, actual = _as_long(expected, actual)
+        expected, actual = as_long(expected, actual)
     finite = np.isfinite(expected)
     if (
         not np.array_equal(expected[~finite], actual[~finite], equal_nan=True)
@@ -83,13 +83,10 @@ def _differences(expected: np.ndarray, actual: np.ndarray) -> tuple[float, float
     )
 
 
-def _as_long(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
-    """Return two arrays of as many steps (N, T, ...): there is 0 behind the longest sequence of a batch."""
-    steps = max(first.shape[1], second.shape[1])
-    return [
-        np.pad(part, [(0, 0), (0, steps - part.shape[1]), *[(0, 0)] * (part.ndim - 2)])
-        for part in (first, second)
-    ]
+def as_long(*parts: np.ndarray) -> list[np.ndarray]:
+    """Return arrays (N, T, ...) of as many steps: there is 0 behind the longest sequence of a batch."""
+    steps = max(part.shape[1] for part in parts)
+    return [np.pad(part, [(0, 0), (0, steps - part.shape[1]), *[(0, 0)] * (part.ndim - 2)]) for part in parts]
 
 
 def by_kind(kind: str, *, exact: Limits, float16: Limits, quantized: Limits) -> Limits:
@@ -145,8 +142,8 @@ class Endpoint:
             endpoint is checked on the examples that a bundle holds alone.
         probe: takes a function that calls this endpoint of a file, and the features of a batch; returns
             figures that one call does not show, such as of many steps. `tolerances` may limit them.
-        derived: outputs that follow from the others. TFLite files leave them out, as MediaPipe's classifiers
-            take scores alone; `kerasdl.load` works them out.
+        derived: outputs that TFLite files leave out, as MediaPipe's classifiers take scores alone: those that
+            follow from the others, which `kerasdl.load` works out, and those that explain them.
         of_length: takes a number of steps and returns the raw features of one example of so many, to measure
             how long it takes. Defaults to None: all examples are of one length.
         takes_examples: whether its inputs come from the examples; noise does not, and a few draws of it are

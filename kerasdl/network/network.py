@@ -127,5 +127,9 @@ def main_output_of(network: keras.Model) -> str:
 
 def logits(network: keras.Model, inputs):
     """Return the main output of a deployed network, ours or any other, for raw examples."""
-    outputs = network.infer(inputs) if isinstance(network, Network) else network(inputs, training=False)
-    return main_output(network, outputs)
+    return main_output(network, outputs_of(network, inputs))
+
+
+def outputs_of(network: keras.Model, inputs):
+    """Return all outputs of a deployed network, ours or any other, for raw examples."""
+    return network.infer(inputs) if isinstance(network, Network) else network(inputs, training=False)

@@ -5,27 +5,31 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.inference.endpoint import Arrays, Limits, by_kind
+from kerasdl.inference.endpoint import Arrays, Limits, as_long, by_kind
+from kerasdl.tasks.classification.texts import ATTENTION
 
 
 def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, float]:
     """Compare the outputs of a file with the reference's on the same examples.
 
     Returns:
-        Differences of probabilities (0..1), the mean over examples of their `total_variation` (half of the
-        sum of the differences over classes, 0..1), the part of examples with the same class, the file's
-        accuracy, how far it lies above (+) or below (-) the reference's, and `accuracy_drop`: how far below
-        beyond chance. If changed predictions were right and wrong equally often, the number correct would
-        vary by the square root of the changes; a drop within twice that is tolerated, so that one changed
-        prediction out of 80 does not condemn a file.
+        Differences of probabilities (0..1), the largest one that of weights of attention too, the mean over
+        examples of their `total_variation` (half of the sum of the differences over classes, 0..1), the part
+        of examples with the same class, the file's accuracy, how far it lies above (+) or below (-) the
+        reference's, and `accuracy_drop`: how far below beyond chance. If changed predictions were right and
+        wrong equally often, the number correct would vary by the square root of the changes; a drop within
+        twice that is tolerated, so that one changed prediction out of 80 does not condemn a file.
     """
     difference = np.abs(expected["probabilities"] - actual["probabilities"])
+    largest = [difference.max()]
+    if ATTENTION in expected and ATTENTION in actual:
+        largest.append(np.abs(np.subtract(*as_long(expected[ATTENTION], actual[ATTENTION]))).max(initial=0))
     before, after = class_ids(expected), class_ids(actual)
     same, accuracy = before == after, float((after == labels).mean())
     change = accuracy - float((before == labels).mean())
     chance = 2 * np.sqrt(np.count_nonzero(~same)) / len(same)
     return {
-        "max_difference": float(difference.max()),
+        "max_difference": float(max(largest)),
         "mean_difference": float(difference.mean()),
         "total_variation": float(difference.sum(axis=-1).mean() / 2),
         "agreement": float(same.mean()),

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasdl.data.trees import Tree
 from kerasdl.errors import UsageError
+from kerasdl.tasks.classification.texts import ATTENTION
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def check_logits(outputs: Tree, class_names: Sequence[str], main_output: str) ->
                 f"The network returns {', '.join(outputs)}, but none of them is called {main_output!r}. "
                 f'Return {{"{main_output}": ...}}, or set main_output in the class of the network.'
             )
-        further = [name for name in outputs if name != main_output]
+        further = [name for name in outputs if name not in (main_output, ATTENTION)]
         if further:
             _log.warning(
                 f"The network also returns {', '.join(further)}, which no exported file will hold: a "

@@ -252,21 +252,28 @@ class Classification(Task):
         import tensorflow as tf
         from keras import ops
 
+        from kerasdl.network.network import main_output, outputs_of
+
         single = not isinstance(data.inputs, Mapping)
         only = "images" if reading.are_images(data.inputs) else "inputs"
         specs = {only: data.inputs} if single else data.inputs
 
         def classify(*tensors):
-            logits = _logits(network, tensors[0] if single else dict(zip(specs, tensors, strict=True)))
+            features = tensors[0] if single else dict(zip(specs, tensors, strict=True))
+            outputs = outputs_of(network, features)
+            logits = main_output(network, outputs)
             scaled = logits / fitted["temperature"] if fitted else logits
             class_ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
-            return {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
+            answer = {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
+            if isinstance(outputs, Mapping) and texts.ATTENTION in outputs:
+                answer[texts.ATTENTION] = outputs[texts.ATTENTION]
+            return answer
 
         shared = {
             "compare": files.compare,
             "tolerances": files.tolerances,
             "describe": functools.partial(files.describe, data.class_names),
-            "derived": ("class_ids",),
+            "derived": ("class_ids", texts.ATTENTION),
             **reading.reader(data.inputs),
         }
         default = Endpoint(

@@ -14,6 +14,9 @@ from kerasdl.preprocessing.words import Tokenizer
 if TYPE_CHECKING:
     import keras
 
+#: Name of the output (N, T) with the weight of each step, of networks that have attention.
+ATTENTION = "attention"
+
 _LONGEST_WORD = 40  # characters of a word that are kept
 
 
@@ -51,14 +54,14 @@ def attention(network: "keras.Model", data: DataSpec, features: np.ndarray) -> A
     import tensorflow as tf
 
     outputs = network.infer(tf.constant(features.tolist()))
-    if not isinstance(outputs, Mapping) or "attention" not in outputs:
+    if not isinstance(outputs, Mapping) or ATTENTION not in outputs:
         return {}
-    weights = outputs["attention"].numpy().astype(np.float32)
+    weights = outputs[ATTENTION].numpy().astype(np.float32)
     words = np.full(weights.shape, "", f"U{_LONGEST_WORD}")
     for row, text in zip(words, features, strict=True):
         read = [written for written, number in splitter.spelled(text) if number is not None]
         row[: len(read)] = read
-    return {"words": words, "attention": weights}
+    return {"words": words, ATTENTION: weights}
 
 
 def endpoints(default: Endpoint, tokenizer: Tokenizer) -> tuple[Endpoint, Endpoint]:
