@@ -24,6 +24,7 @@ _MODULES = {
     "kerasdl.preprocessing.preprocessing": ("Preprocessing",),
     "kerasdl.preprocessing.sequence": ("SequencePreprocessing",),
     "kerasdl.preprocessing.series": ("SeriesPreprocessing",),
+    "kerasdl.preprocessing.standardization": ("Standardization",),
     "kerasdl.network.network": ("Network",),
     "kerasdl.network.generative": ("GenerativeNetwork",),
     "kerasdl.models.alexnet": ("AlexNet",),

@@ -117,5 +117,7 @@ _COMMANDS = {
     "reproduce": "train a run again from its receipt and show what agrees",
     "lr-find": "try learning rates on a few hundred batches and suggest one",
     "list": "list the shipped pipelines",
+    "doctor": "say what is in data, and what harms a training, before any",
+    "init": "look at data and write a first recipe for it",
     "check": "print versions and devices, and test the installation by a short training run",
 }

@@ -21,13 +21,14 @@ class MLP(Network):
 
     Args:
         num_classes: number of classes, 1 or more. Defaults to 10.
+        num_outputs: number of numbers, where the answer is these and no class. Defaults to None.
         hidden_units: units of each hidden layer. Defaults to (512,).
         activation: name of a Keras activation. Defaults to "relu".
         dropout: fraction of each hidden layer's units left out in training, 0 to 1. Defaults to 0.0.
         **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: (batch_size, ...), float32; all axes but the first are flattened.
-    Output: logits (batch_size, num_classes), float32.
+    Output: logits (batch_size, num_classes), or numbers (batch_size, num_outputs), float32.
 
     Parameters: 407,050 at 28x28x1 with 10 classes (784-512-10).
 
@@ -42,6 +43,7 @@ class MLP(Network):
         self,
         *,
         num_classes: int = 10,
+        num_outputs: int | None = None,
         hidden_units: tuple[int, ...] = (512,),
         activation: str = "relu",
         dropout: float = 0.0,
@@ -49,13 +51,14 @@ class MLP(Network):
     ):
         super().__init__(**kwargs)
         self.num_classes = num_classes
+        self.num_outputs = num_outputs
         self.hidden_units = tuple(hidden_units)
         self.activation = activation
         self.dropout = dropout
         self.flatten = keras.layers.Flatten()
         self.hidden = [keras.layers.Dense(units, activation=activation) for units in self.hidden_units]
         self.drops = [Dropout(dropout) for _ in self.hidden_units]
-        self.head = keras.layers.Dense(num_classes, name="head", dtype="float32")
+        self.head = keras.layers.Dense(num_outputs or num_classes, name="head", dtype="float32")
 
     def forward(self, x, training=False):
         """Return the logits of preprocessed inputs."""
@@ -69,5 +72,5 @@ class MLP(Network):
         return x
 
     def get_config(self):
-        names = ("num_classes", "hidden_units", "activation", "dropout")
+        names = ("num_classes", "num_outputs", "hidden_units", "activation", "dropout")
         return {**super().get_config(), **config_of(self, *names)}
