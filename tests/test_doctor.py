@@ -55,7 +55,7 @@ def test_a_recipe_for_photos(photos, capsys):
     assert main(["init", "photos"]) == 0
     recipe, _ = catalog.load("photos.py")
     assert recipe.name == "photos" and recipe.data.path == "photos" and recipe.preprocessing.size == (64, 64)
-    assert recipe.preprocessing.channels == 3 and recipe.epochs == 80 and recipe.batch_size == 25
+    assert recipe.preprocessing.channels == 3 and recipe.epochs == 300 and recipe.batch_size == 25
     assert "kerasdl train ./photos.py" in capsys.readouterr().out
     before = (photos.parent / "photos.py").read_text()
     assert main(["init", "photos"]) == 2

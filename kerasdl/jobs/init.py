@@ -118,7 +118,7 @@ def _photos(dataset: Dataset, count: int) -> tuple[str, _Change]:
     height, width, channels = dataset.spec.inputs.shape
     side = 32 if max(height, width) <= 48 else 64 if max(height, width) <= 1024 else 96
     batch_size = 25 if count < 2000 else 64 if count < 20_000 else 128
-    epochs = int(np.clip(round(_UPDATES / math.ceil(count / batch_size)), 5, 80))
+    epochs = int(np.clip(round(_UPDATES / math.ceil(count / batch_size)), 5, 300))
 
     def change(recipe: Recipe) -> tuple[Recipe, list[str]]:
         layer = Config(ImagePreprocessing, size=(side, side), channels=channels, standardize=True)

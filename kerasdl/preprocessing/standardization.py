@@ -12,6 +12,9 @@ from kerasdl.errors import UsageError
 from kerasdl.preprocessing.preprocessing import Preprocessing
 
 
+_BOUND = 1e6  # standard deviations; nothing reaches it
+
+
 @keras.saving.register_keras_serializable("kerasdl")
 class Standardization(Preprocessing):
     """Numbers to mean 0 and standard deviation 1 over the training examples, each place of the last axis.
@@ -56,7 +59,9 @@ class Standardization(Preprocessing):
     def call(self, x):
         """Return the standardised numbers."""
         mean, std = (ops.convert_to_tensor(values, "float32") for values in (self.mean, self.std))
-        return (ops.cast(x, "float32") - mean) / std
+        # The bounds keep TFLite's converter from folding the scale into the next layer's weights: a file with
+        # integer weights would then quantise raw numbers of all units by one scale.
+        return ops.clip((ops.cast(x, "float32") - mean) / std, -_BOUND, _BOUND)
 
     def assets(self):
         """Return mean and standard deviation of each place, for whoever feeds a file elsewhere."""
