@@ -11,7 +11,6 @@ from keras import ops
 from kerasdl.errors import UsageError
 from kerasdl.preprocessing.preprocessing import Preprocessing
 
-
 _BOUND = 1e6  # standard deviations; nothing reaches it
 
 
