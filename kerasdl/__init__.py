@@ -16,8 +16,8 @@ All that a recipe, a search space or a notebook needs is imported from here:
   images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
-* Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing; Preprocessing to write your
-  own.
+* Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing, Standardization; Preprocessing
+  to write your own.
 * Tasks: Classification, Forecast, Generation, LanguageModel, Regression.
 * For a task of your own: Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
@@ -95,6 +95,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.preprocessing.preprocessing import Preprocessing
     from kerasdl.preprocessing.sequence import SequencePreprocessing
     from kerasdl.preprocessing.series import SeriesPreprocessing
+    from kerasdl.preprocessing.standardization import Standardization
     from kerasdl.recipe import Config, Recipe, replace
     from kerasdl.search.drawing import optimization, own_choice
     from kerasdl.search.record import SearchRecord
