@@ -16,8 +16,8 @@ All that a recipe, a search space or a notebook needs is imported from here:
   images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
-* Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing, Standardization; Preprocessing
-  to write your own.
+* Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing, Standardization;
+  Preprocessing to write your own.
 * Tasks: Classification, Forecast, Generation, LanguageModel, Regression.
 * For a task of your own: Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
