@@ -18,6 +18,7 @@ from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import verify
 from kerasdl.jobs.evaluate import fitted_of
 from kerasdl.recipe import trust as trusting
+from kerasdl.runs import places
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
 from kerasdl.training import reference
@@ -208,17 +209,8 @@ def find(path: Path) -> Run | Path:
     Raises:
         UsageError: when it is neither.
     """
-    if not path.exists():
-        raise UsageError(f"There is no {path}. Give a run, a bundle or an exported file.")
-    if path.is_dir() and (path / "recipe.json").is_file():
-        return Run(path)
-    bundle = path if path.is_dir() else path.parent
-    if not (bundle / "card.json").is_file():
-        raise UsageError(
-            f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
-            "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."
-        )
-    return bundle
+    kind, folder = places.find(path)
+    return Run(folder) if kind == "run" else folder
 
 
 def _load_run(run: Run) -> Target:
