@@ -222,7 +222,10 @@ def test_list(capsys):
         (["predict", "runs/lenet5/1", "runs/lenet5/1/recipe.json"], "not a readable image"),
         (["export", "runs/lenet5/1", "--formats", "onx"], "Did you mean 'onnx'"),
         (["export", "exported/lenet5/1"], "already exported"),
-        (["export", "x", "--tflite-io", "int8", "--tflite-modes", "w8a32"], "is about int8 files. Add int8"),
+        (
+            ["export", "runs/lenet5/1", "--tflite-io", "int8", "--tflite-modes", "w8a32"],
+            "is about int8 files. Add int8",
+        ),
         (["verify", "runs/lenet5/1"], "bundle"),
         (["evaluate", "runs/lenet5/1", "--data", "own.npz"], "takes examples of shape"),
     ],

@@ -91,7 +91,8 @@ def _run(arguments: list[str]) -> int:
                 + did_you_mean(name, _COMMANDS)
             )
         command = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
-        return command.run(Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
+        with terminal.status("Working"):  # where nothing tells more
+            return command.run(Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)
     parser.print_help()
     return 0

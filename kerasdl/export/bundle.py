@@ -13,6 +13,7 @@ from kerasdl.export import destination, verify
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
+from kerasdl.export.modes import DEFAULT_MODES, INTEGER, MODES
 from kerasdl.export.plan import failed_rows, plan_files, planned_formats, write_files
 from kerasdl.export.readme.text import readme_text
 from kerasdl.export.recheck import (
@@ -23,12 +24,13 @@ from kerasdl.export.recheck import (
     verify_bundle,
 )
 from kerasdl.export.spec import ExportSpec
-from kerasdl.export.tflite import DEFAULT_MODES, INTEGER, MODES, Converter, TFLiteWriter
+from kerasdl.export.tflite import Converter, TFLiteWriter
 from kerasdl.export.verify import References
 from kerasdl.files import hash_files, naming_full_disks
 from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
+from kerasdl.report import terminal
 
 __all__ = [
     "Bundle", "Files", "NotTheSameError", "check_destination", "damaged_files", "read_card", "unlisted_files",
@@ -207,7 +209,7 @@ def _verify_artefacts(
     returned by name, with the reason.
     """
     rows, problems, refused, hashes = [], [], {}, hash_files(folder)
-    for artefact in artefacts:
+    for artefact in terminal.each("Verifying", artefacts, lambda one: one.file):
         row = {
             "file": artefact.file,
             "kind": artefact.kind,

@@ -19,6 +19,7 @@ from kerasdl.inference.answers import caller, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.worker.client import Worker
+from kerasdl.report import terminal
 
 # How far figures of the same file may lie from those of the export: processors round differently.
 _FIGURE_TOLERANCE = 0.005
@@ -110,7 +111,8 @@ def verify_bundle(
     problems += [f"{FILE_NAME} lists no endpoint of {one.file}." for one in artefacts if not one.endpoints]
     rows = []
     with Worker() as worker:
-        for recorded, artefact in zip(recorded_rows, artefacts, strict=True):
+        for artefact in terminal.each("Verifying", artefacts, lambda one: one.file):
+            recorded = recorded_rows[artefacts.index(artefact)]
             if any(artefact.owns(file) for file in damaged):
                 continue
             try:

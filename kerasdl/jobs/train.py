@@ -256,7 +256,8 @@ class _Stages:
                         _train_judge, dataset, self.runs_dir, self.console, self.dry_run
                     )
                     self.recipe = judge.settled(self.recipe, dataset, self.runs_dir, train)
-                plan, run, checkpoint, pair = self._prepare(dataset, used)
+                with terminal.status("Building and checking the network"):
+                    plan, run, checkpoint, pair = self._prepare(dataset, used)
                 working.on(run)
                 run.update_status(**self.options.status(), error=None)
                 with interruptions.deferred(), self._hooks(run, converter) as hooks:
@@ -320,7 +321,8 @@ class _Stages:
     ) -> Result:
         """Evaluate, export and report."""
         run.update_status(stage="evaluating")
-        metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
+        with terminal.status("Evaluating"):
+            metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
         self.console.print(verdicts.kept_epoch(run, recipe), highlight=False)
         self.console.print(recipe.task.summary(metrics), highlight=False)
         for verdict in verdicts.judge(run, recipe, metrics):
@@ -330,9 +332,11 @@ class _Stages:
         bundle = None
         if converter is not None:
             run.update_status(stage="exporting")
-            bundle = export.export_run(run, dataset, converter, self._export_settings(), network)
+            with terminal.status("Exporting"):
+                bundle = export.export_run(run, dataset, converter, self._export_settings(), network)
         run.update_status(stage="finished")
-        _write_report(run)
+        with terminal.status("Writing the report"):
+            _write_report(run)
         return Result(run, recipe, metrics, bundle)
 
     def _export_settings(self) -> export.Settings:
@@ -402,7 +406,8 @@ def sized(recipe: Recipe) -> Recipe:
 def load_data(recipe: Recipe) -> Dataset:
     """Load a recipe's data, and log its notes."""
     _log.info(f"Loading the data ({type(recipe.data).__name__}) ...")
-    splits = recipe.data.load()
+    with terminal.status("Loading the data"):
+        splits = recipe.data.load()
     for note in splits.notes:
         _log.warning(note)
     return splits

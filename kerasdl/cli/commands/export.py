@@ -38,19 +38,21 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_new_signature()
     parser.add_folders("exported")
     values = parser.parse(arguments)
-    environment.import_tensorflow()
-    from kerasdl.cli import printing
-    from kerasdl.export.tflite import ALIASES, MODES, Converter
+    from kerasdl.export.modes import ALIASES, MODES
     from kerasdl.inference.endpoint import ALL_FORMATS
-    from kerasdl.jobs import export
-    from kerasdl.jobs import open as loading
-    from kerasdl.runs.folder import Run
 
     check_words("--formats", values.formats, ALL_FORMATS)
     check_words("--tflite-modes", values.tflite_modes, (*MODES, *ALIASES))
     modes = values.tflite_modes and [ALIASES.get(mode, mode) for mode in values.tflite_modes]
     if values.tflite_io != "float32" and modes and "int8" not in modes:
         raise UsageError(f"--tflite-io {values.tflite_io} is about int8 files. Add int8 to --tflite-modes.")
+    environment.import_tensorflow()
+    from kerasdl.cli import printing
+    from kerasdl.export.tflite import Converter
+    from kerasdl.jobs import export
+    from kerasdl.jobs import open as loading
+    from kerasdl.runs.folder import Run
+
     target = loading.load(values.target)
     if target.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
