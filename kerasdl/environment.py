@@ -25,6 +25,8 @@ DEFAULTS = {
 
 #: True when TensorFlow was already there as this module was imported, so that the defaults came too late.
 too_late = "tensorflow" in sys.modules
+#: True while TensorFlow is being imported.
+loading = False
 
 
 def set_defaults() -> None:
@@ -61,8 +63,10 @@ def import_tensorflow(*, look_for_devices: bool = True) -> None:
     Args:
         look_for_devices: a process that is to be forked must not: drivers of GPUs do not survive it.
     """
+    global loading
     collecting = gc.isenabled()
     gc.disable()
+    loading = "keras" not in sys.modules
     try:
         with quiet():
             import keras  # noqa: F401
@@ -71,6 +75,7 @@ def import_tensorflow(*, look_for_devices: bool = True) -> None:
             if look_for_devices:
                 tf.config.list_physical_devices()
     finally:
+        loading = False
         gc.freeze()
         if collecting:
             gc.enable()

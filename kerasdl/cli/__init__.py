@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kerasdl import __version__
+from kerasdl import __version__, environment
 from kerasdl.cli import streams
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
@@ -91,11 +91,15 @@ def _run(arguments: list[str]) -> int:
                 + did_you_mean(name, _COMMANDS)
             )
         command = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
-        with terminal.status("Working"):  # where nothing tells more
+        with terminal.status(_doing):  # where nothing tells more
             return command.run(Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)
     parser.print_help()
     return 0
+
+
+def _doing() -> str:
+    return "Loading TensorFlow" if environment.loading else "Working"
 
 
 #: Command -> help text. The module of a command is `commands/<name>.py`, with _ for -.

@@ -385,11 +385,14 @@ def _train_judge(
             options=options,
             runs_dir=runs_dir,
             start=start,
-            console=console,
+            console=terminal.open_console(quiet=True),
             dry_run=dry_run,
             loaded=dataset,
         )
-        return stages.work().run
+        found = stages.work()
+        said = found.recipe.task.summary(found.metrics) if found.metrics else ""
+        console.print(f"Judge   {found.run.path}  {said}".rstrip(), highlight=False)
+        return found.run
 
 
 def sized(recipe: Recipe) -> Recipe:

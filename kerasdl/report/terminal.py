@@ -185,13 +185,13 @@ line_of_status = StatusLine()
 
 
 @contextlib.contextmanager
-def status(text: str) -> Iterator[None]:
+def status(text: str | Callable[[], str]) -> Iterator[None]:
     """Show on the last line of the terminal what goes on inside, and for how many seconds."""
     begun = time.monotonic()
 
     def shown() -> str:
         seconds = int(time.monotonic() - begun)
-        return f"{text} ..." + (f" {seconds} s" if seconds else "")
+        return f"{text if isinstance(text, str) else text()} ..." + (f" {seconds} s" if seconds else "")
 
     with line_of_status.showing(shown):
         yield

@@ -14,7 +14,7 @@ from kerasdl.training.callbacks.position import Position
 
 _MOST_LINES = 100  # of a run with many epochs every second one, every third one, ... is printed
 _NARROWEST = 60  # columns
-_BAR = 20  # columns
+_BAR = (4, 20)  # columns, at least and at most
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -86,16 +86,18 @@ class ProgressBar(keras.callbacks.Callback):
     def text(self) -> str:
         """Return the bar: epoch, share of the run, its metric now and at its best, time left."""
         share, width = self._share(), shutil.get_terminal_size().columns - 1
-        epoch = min(self.position.epoch + 1, self.epochs)
-        parts = [f"epoch {epoch}/{self.epochs}", _bar(share), self._doing or self._left(share)]
-        name = next((name for name in self.names if name in self._latest), None)
-        if name is not None:
-            parts.insert(2, f"{name} {self._latest[name]:.4f}")
+        begin = f"epoch {min(self.position.epoch + 1, self.epochs)}/{self.epochs}"
+        if self.console.quiet:  # a run beside the one that was asked for
+            begin = f"{self.best.run.path.parent.name}: {begin}"
+        end = [f"{share:4.0%}"]
+        if (name := next((name for name in self.names if name in self._latest), None)) is not None:
+            end.append(f"{name} {self._latest[name]:.4f}")
             if (best := self.best.best_figures.get(name)) is not None:
-                parts.insert(3, f"best {best:.4f}")
-        while len(parts) > 2 and sum(len(part) + 2 for part in parts) - 2 > width:
-            del parts[1 if len(parts) < 5 else 3]  # the best metric goes first, then the bar
-        return "  ".join(filter(None, parts))
+                end.append(f"best {best:.4f}")
+        end.append(self._doing or self._left(share))
+        text = "  ".join(filter(None, end))
+        room = min(width - len(f"{begin}  [] {text}"), _BAR[1])
+        return f"{begin}  {_bar(share, room)} {text}" if room >= _BAR[0] else f"{begin} {text}"
 
     def _share(self) -> float:
         """Return how much of the run is done, 0 to 1."""
@@ -131,9 +133,9 @@ def shown_figures(figures: Mapping[str, float], names: Sequence[str], room: int)
     return [f"{name} {float(value):.4f}" for name, value in figures.items() if name in chosen]
 
 
-def _bar(share: float) -> str:
-    done = int(share * _BAR)
-    return f"[{'=' * done}{'>' if done < _BAR else ''}{' ' * (_BAR - done - 1)}] {share:4.0%}"
+def _bar(share: float, width: int) -> str:
+    done = int(share * width)
+    return f"[{'=' * done}{'>' if done < width else ''}{' ' * (width - done - 1)}]"
 
 
 def _duration(seconds: float) -> str:
