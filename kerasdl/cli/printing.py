@@ -158,6 +158,19 @@ def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:
         terminal.say("  ".join(words.values()))
 
 
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, keep: Sequence[int] = ()) -> None:
+    """Print a table of texts as wide as the terminal; columns numbered in `keep` are not broken."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, title in enumerate(titles):
+        table.add_column(title, no_wrap=number in keep, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    open_console().print(table)
+
+
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
     """Print commands that the user may want to type next."""
     console.print("Next:")

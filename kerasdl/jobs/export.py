@@ -108,6 +108,7 @@ def export_run(
         info={
             "recipe": encoded,
             "data": dataset.describe(),
+            "run": "/".join(run.path.resolve().parts[-2:]),
             "metrics": _without_tables(run.read_json("metrics.json")),
             **({"calibration": fitted} if fitted else {}),
         },

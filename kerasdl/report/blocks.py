@@ -84,6 +84,7 @@ class Table:
         rows: values of the cells; None for an empty one.
         sortable: whether readers can sort it by each column.
         half: whether it is half as wide as the page.
+        links: address that the first cell of each row leads to, "" for none. Defaults to no links.
     """
 
     caption: str
@@ -91,6 +92,7 @@ class Table:
     rows: Sequence[Sequence[Any]]
     sortable: bool = False
     half: bool = False
+    links: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,6 +52,8 @@ class ShownCard(TypedDict):
     artefacts: list[Shown]
     files: dict[str, File]
     examples: int
+    run: NotRequired[str]
+    created: NotRequired[str]
 
 
 class Array(TypedDict):
