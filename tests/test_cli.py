@@ -107,7 +107,9 @@ def test_evaluate_and_predict_take_run_bundle_and_file(here, capsys, target):
         ("three.jpg", "3"),
     ]
     assert main(["predict", target, "zero.png"]) == 0
-    assert capsys.readouterr().out.startswith("zero.png  0  0.")
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["file", "class", "probability", "then"]
+    assert re.fullmatch(r"zero\.png  0 +[\d.]+ % +\d [\d.]+ %, \d [\d.]+ %", row)
 
 
 def test_verify_and_export(here, capsys):

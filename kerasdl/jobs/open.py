@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasdl.data import from_text
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.source import Source
@@ -15,7 +17,7 @@ from kerasdl.files import hash_file, parsing
 from kerasdl.inference import reading, runtimes
 from kerasdl.inference.endpoint import Arrays, Endpoint, Example
 from kerasdl.inference.predictor import Predictor
-from kerasdl.jobs import verify
+from kerasdl.jobs import unlike, verify
 from kerasdl.jobs.evaluate import fitted_of
 from kerasdl.recipe import trust as trusting
 from kerasdl.runs import places
@@ -102,13 +104,14 @@ class Target:
         return self.predictor.call(name, inputs_of(features, 0))
 
     def predict_files(
-        self, files: Sequence[str | Path], *, text_column: str | None = None
+        self, files: Sequence[str | Path], *, text_column: str | None = None, top: int = 0
     ) -> list[dict[str, Any]]:
         """Return the task's answer for each file or text, in order; of a table for each of its rows.
 
         Args:
             files: what `kerasdl predict` takes: image files; or texts, and files and tables of them.
             text_column: column of the texts in tables. Defaults to one of a usual name, such as "text".
+            top: number of the most probable classes to list under `top`, where there are classes.
 
         Raises:
             UsageError: when one is missing or cannot be read, or the task reads none.
@@ -117,12 +120,27 @@ class Target:
         if endpoint.describe is None:
             raise self._cannot_read()
         examples, answers = self.read(files, text_column), []
+        self._warn(examples)
         for start in range(0, len(examples), _BATCH):
             features = [example.features for example in examples[start : start + _BATCH]]
             outputs = self.predict(reading.stack(features))
             with parsing(self._described_in, "Restore it."):
                 answers += endpoint.describe(outputs)
+            if top and self.labels and "probabilities" in outputs:
+                for answer, row in zip(answers[start:], outputs["probabilities"], strict=True):
+                    best = np.argsort(-row, kind="stable")[:top]
+                    answer["top"] = [
+                        {"class": self.labels[index], "probability": float(row[index])} for index in best
+                    ]
         return [{**example.about, **answer} for example, answer in zip(examples, answers, strict=True)]
+
+    def _warn(self, examples: Sequence[Example]) -> None:
+        files = [example.about["file"] for example in examples if "file" in example.about]
+        if len(files) == len(examples):
+            images = [example.features for example in examples]
+            endpoint = self._default_endpoint.name
+            for note in unlike.notes(self.path, self.kind, self.spec, endpoint, files, images):
+                _log.warning(f"{note} Its answer may mean little.")
 
     def read(self, files: Sequence[str | Path], text_column: str | None = None) -> list[Example]:
         """Return the raw examples that files and texts of a command line hold; see `predict_files`."""
