@@ -120,10 +120,11 @@ def test_verify_and_export(here, capsys):
     )
     folder = here / "other/lenet5-onnx/1"
     assert {path.name for path in folder.iterdir()} == {"lenet5.onnx", "labels.txt", "card.json", "README.md"}
-    command = "predict other/lenet5-onnx/1/lenet5.onnx"
-    assert f"kerasdl {command} some.png" in capsys.readouterr().out
-    assert main([*command.split(), "zero.png"]) == 0
-    assert capsys.readouterr().out.startswith("zero.png  0  ")
+    out = capsys.readouterr().out
+    assert "kerasdl verify other/lenet5-onnx/1" in out
+    assert "some.png" not in out  # there is no such file: the data is in none
+    assert main(["predict", "other/lenet5-onnx/1/lenet5.onnx", "zero.png"]) == 0
+    assert "\nzero.png  0  " in capsys.readouterr().out
     assert "one of the files in it: lenet5.onnx" in refused(
         capsys, "predict", "other/lenet5-onnx/1", "zero.png"
     )

@@ -1,13 +1,16 @@
 """Prints the results of commands: tables, figures or one JSON document."""
 
+import contextlib
 import csv
 import io
 import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kerasdl.errors import UsageError
 from kerasdl.report import terminal
 
 if TYPE_CHECKING:
@@ -47,13 +50,13 @@ def print_result(console: "Console", result: "Result", dry_run: bool) -> None:
     elif result.bundle is None:
         print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
     else:
-        _print_bundle(console, result.bundle, result.recipe.task, logs)
+        _print_bundle(console, result.bundle, result.recipe.task, result.recipe.data.place, logs)
 
 
-def print_bundle(console: "Console", bundle: "Bundle", task: "Task") -> None:
-    """Print the files of an export and the commands to type next."""
+def print_bundle(console: "Console", bundle: "Bundle", task: "Task", place: str | None) -> None:
+    """Print the files of an export and the commands to type next; `place` is where the data lies."""
     print_rows(console, bundle.rows, task)
-    _print_bundle(console, bundle, task)
+    _print_bundle(console, bundle, task, place)
 
 
 def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
@@ -129,22 +132,38 @@ def _rate(cell: Mapping[str, Any]) -> str:
     return f"{cell['examples_per_second']:,.0f}{'*' if cell['one_by_one'] else ' '}"
 
 
-def _print_bundle(console: "Console", bundle: "Bundle", task: "Task", *more: Sequence[str]) -> None:
+def _print_bundle(
+    console: "Console", bundle: "Bundle", task: "Task", place: str | None, *more: Sequence[str]
+) -> None:
     from kerasdl.export.identity import identity
 
     console.print(f"Bundle  {bundle.path}")
     console.print(f"SHA-256 {identity(bundle.path)}  (whoever gets the bundle: kerasdl verify --expect)")
     path = bundle.path
+    example = _example(bundle.example, place)
     commands = [
         task.try_command(
             str(path if row["kind"] == "saved_model" else path / row["file"]),
             tuple(row.get("endpoints") or ()),
-            bundle.example,
+            example,
         )
         for row in bundle.rows
         if "error" not in row
     ]
     print_next(console, [*list(filter(None, commands))[:1], ["kerasdl", "verify", str(path)], *more])
+
+
+def _example(example: str, place: str | None) -> str:
+    """Return an argument of `kerasdl predict` that works: of an image, one of the data; "" without one."""
+    from kerasdl.inference import given
+
+    if not example.endswith(given.SUFFIXES):
+        return example
+    if place is None or not Path(place).expanduser().is_dir():
+        return ""
+    with contextlib.suppress(UsageError, OSError):
+        return given.expand([str(Path(place).expanduser())], ())[0]
+    return ""
 
 
 def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:

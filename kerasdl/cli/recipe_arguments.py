@@ -11,6 +11,7 @@ from kerasdl import environment
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
 from kerasdl.recipe import catalog, sketch
+from kerasdl.report import terminal
 
 if TYPE_CHECKING:
     from kerasdl.recipe import Recipe
@@ -78,7 +79,8 @@ def _file_of(first: argparse.Namespace) -> Path | None:
 
 def _check(parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load") -> None:
     """Raise the UsageError that `_read` would raise; or that of data in a file that is not there."""
-    recipe, _, _ = _read(parser, arguments, first, load)
+    with terminal.without_notes():
+        recipe, _, _ = _read(parser, arguments, first, load)
     place = recipe.data.place
     if place and ("/" in place or "." in place) and not Path(place).expanduser().exists():
         recipe.data.load()  # says what there should be

@@ -68,6 +68,18 @@ def begin_logging() -> None:
     logging.getLogger("kerasdl").setLevel(logging.INFO)
 
 
+@contextlib.contextmanager
+def without_notes() -> Iterator[None]:
+    """Log nothing of this package inside, since it is done again."""
+    logger = logging.getLogger("kerasdl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def open_console(**options: Any) -> "Console":
     """Return a console of Rich whose own colours work, while those in names and messages are written out."""
     from rich.console import Console

@@ -74,5 +74,5 @@ def run(parser: Parser, arguments: list[str]) -> int:
             new_signature=values.new_signature,
         )
         bundle = export.export_run(run, splits, converter, settings)
-    printing.print_bundle(console, bundle, target.task)
+    printing.print_bundle(console, bundle, target.task, target.source(values.data).place)
     return 1 if bundle.failures else 0
