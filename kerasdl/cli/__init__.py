@@ -3,7 +3,7 @@
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -90,12 +90,21 @@ def _run(arguments: list[str]) -> int:
                 f"There is no command {name!r}; there are {', '.join(_COMMANDS)}."
                 + did_you_mean(name, _COMMANDS)
             )
-        command = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
         with terminal.status(_doing):  # where nothing tells more
-            return command.run(Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
+            return _command(name, Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)
     parser.print_help()
     return 0
+
+
+def _command(name: str, parser: Parser, arguments: list[str]) -> int:
+    module = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
+    return module.run(parser, arguments)
+
+
+def commands_by_name() -> tuple[list[str], Callable[[str, Parser, list[str]], int]]:
+    """Return the names of all commands, and what runs one of a name with a parser and arguments."""
+    return list(_COMMANDS), _command
 
 
 def _doing() -> str:
@@ -124,6 +133,7 @@ _COMMANDS = {
     "runs": "list runs: what, when, on which data, how good, and where the bundle is",
     "show": "show a run or a bundle: where it stands, its figures, and what belongs to it",
     "clean": "list what can go of the runs, ask, and remove it",
+    "completion": "print the completion of commands, pipelines and flags for bash, zsh or fish",
     "list": "list the shipped pipelines",
     "doctor": "say what is in data, and what harms a training, before any",
     "init": "look at data and write a first recipe for it",
