@@ -20,6 +20,7 @@ from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import unlike, verify
 from kerasdl.jobs.evaluate import fitted_of
 from kerasdl.recipe import trust as trusting
+from kerasdl.report import terminal
 from kerasdl.runs import places
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
@@ -172,7 +173,8 @@ class Target:
                 f"{self.path} was trained on {self.data.place!r}, but an exported file does not record where "
                 "that is. Give the place with --data."
             )
-        dataset = self.source(text).load()
+        with terminal.status("Loading the data"):
+            dataset = self.source(text).load()
         for note in dataset.notes if text is not None else ():
             _log.warning(note)
         self._check_spec(dataset.spec)
