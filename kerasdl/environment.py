@@ -14,7 +14,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 DEFAULTS = {
     "KERAS_BACKEND": "tensorflow",
@@ -25,8 +25,9 @@ DEFAULTS = {
 
 #: True when TensorFlow was already there as this module was imported, so that the defaults came too late.
 too_late = "tensorflow" in sys.modules
-#: True while TensorFlow is being imported.
+#: True while TensorFlow is being imported, and what is called when that begins.
 loading = False
+on_loading: Callable[[], None] | None = None
 
 
 def set_defaults() -> None:
@@ -67,6 +68,8 @@ def import_tensorflow(*, look_for_devices: bool = True) -> None:
     collecting = gc.isenabled()
     gc.disable()
     loading = "keras" not in sys.modules
+    if loading and on_loading is not None:
+        on_loading()
     try:
         with quiet():
             import keras  # noqa: F401

@@ -266,8 +266,8 @@ def test_lines_of_predict_fit_80_columns(run, capsys):
     assert header.split()[:3] == ["file", "row", "text"]
     assert code == 0 and len(lines) == 5
     assert max(map(terminal.cells, lines)) <= 80
-    assert lines[1].startswith("r.csv  3  bad bad") and "...  " in lines[1] and "...  " in lines[2]
-    assert lines[3].startswith("           good film\\x1b[31m  ") and lines[4].strip().startswith('""  ')
+    assert lines[1].startswith("r.csv  3    bad bad") and "...  " in lines[1] and "...  " in lines[2]
+    assert lines[3].startswith("            good film\\x1b[31m  ") and lines[4].strip().startswith('""  ')
 
 
 @pytest.mark.parametrize("command", ["predict", "explain"])

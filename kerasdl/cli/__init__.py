@@ -90,6 +90,7 @@ def _run(arguments: list[str]) -> int:
                 f"There is no command {name!r}; there are {', '.join(_COMMANDS)}."
                 + did_you_mean(name, _COMMANDS)
             )
+        environment.on_loading = terminal.line_of_status.draw
         with terminal.status(_doing):  # where nothing tells more
             return _command(name, Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)

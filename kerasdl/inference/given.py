@@ -33,7 +33,7 @@ def _expanded(text: str, lines: Iterable[str]) -> Iterator[str]:
         return
     path = Path(text)
     try:
-        is_folder, is_there = path.is_dir(), path.exists()
+        is_folder, is_there = bool(text) and path.is_dir(), path.exists()
     except (OSError, ValueError):  # no file can have such a name
         is_folder = is_there = False
     is_image = text.lower().endswith(SUFFIXES) and not any(letter.isspace() for letter in text)

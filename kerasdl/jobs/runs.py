@@ -51,7 +51,9 @@ class Row:
         figure = "" if self.value is None else f"{self.metric} {self.value:.4g}"
         taken = "" if self.seconds is None else duration(self.seconds)
         started = self.started[:16].replace("T", " ")
-        return (self.run, started, self.data, figure, taken, self.state, ", ".join(self.bundles))
+        more = f" (+{len(self.bundles) - 1})" if len(self.bundles) > 1 else ""
+        bundle = f"{self.bundles[-1]}{more}" if self.bundles else ""
+        return (self.run, started, self.data, figure, taken, self.state, bundle)
 
 
 TITLES = ("run", "started", "data", "metric", "time", "state", "bundle")
