@@ -77,6 +77,7 @@ def test_train_leaves_a_run_and_a_bundle(here):
     assert receipt["settings"]["fast_cpu_kernels"] in (True, False)
     assert receipt["settings"]["tf_data_autotuner"] is False
     assert set(ARTEFACTS) < set(receipt["artefacts"]["exported/lenet5/1"])
+    assert json.loads((bundle / "card.json").read_text())["run"] == "lenet5/1"
     assert {"saved_model.pb", "card.json", "labels.txt", "README.md", "lenet5.onnx", *ARTEFACTS} <= {
         path.name for path in bundle.iterdir()
     }

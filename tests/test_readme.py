@@ -66,6 +66,7 @@ def here(tmp_path, monkeypatch):
     files = {"own-network": "my_recipe.py", "tuning": "my_space.py", "own-task": "my_task.py"}
     for page, name in ((f"docs/{page}.md", name) for page, name in files.items()):
         (tmp_path / name).write_text(python_block(page, f"# {name}"), encoding="utf-8")
+    (tmp_path / "photos.py").write_text((tmp_path / "my_recipe.py").read_text())  # of kerasdl init
     return tmp_path
 
 

@@ -53,7 +53,7 @@ def print_result(console: "Console", result: "Result", dry_run: bool) -> None:
         _print_bundle(console, result.bundle, result.recipe.task, result.recipe.data.place, logs)
 
 
-def print_bundle(console: "Console", bundle: "Bundle", task: "Task", place: str | None) -> None:
+def print_bundle(console: "Console", bundle: "Bundle", task: "Task", place: str | None = None) -> None:
     """Print the files of an export and the commands to type next; `place` is where the data lies."""
     print_rows(console, bundle.rows, task)
     _print_bundle(console, bundle, task, place)
@@ -157,7 +157,7 @@ def _example(example: str, place: str | None) -> str:
     """Return an argument of `kerasdl predict` that works: of an image, one of the data; "" without one."""
     from kerasdl.inference import given
 
-    if not example.endswith(given.SUFFIXES):
+    if not example or not example.endswith(given.SUFFIXES):
         return example
     if place is None or not Path(place).expanduser().is_dir():
         return ""

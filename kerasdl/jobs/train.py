@@ -323,8 +323,9 @@ class _Stages:
         run.update_status(stage="evaluating")
         with terminal.status("Evaluating"):
             metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
-        self.console.print(verdicts.kept_epoch(run, recipe), highlight=False)
-        self.console.print(recipe.task.summary(metrics), highlight=False)
+        for text in (verdicts.kept_epoch(run, recipe), recipe.task.summary(metrics)):
+            # A file or a pipe has no width at which to begin a new line.
+            self.console.print(text, highlight=False, soft_wrap=not self.console.is_terminal)
         for verdict in verdicts.judge(run, recipe, metrics):
             self.console.print(
                 f"{verdict['text']} Try: {verdict['command']}", style="yellow", highlight=False
