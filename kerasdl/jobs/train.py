@@ -323,13 +323,12 @@ class _Stages:
         run.update_status(stage="evaluating")
         with terminal.status("Evaluating"):
             metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
+        # A file or a pipe has no width at which to begin a new line.
+        shown: dict[str, Any] = {"highlight": False, "soft_wrap": not self.console.is_terminal}
         for text in (verdicts.kept_epoch(run, recipe), recipe.task.summary(metrics)):
-            # A file or a pipe has no width at which to begin a new line.
-            self.console.print(text, highlight=False, soft_wrap=not self.console.is_terminal)
+            self.console.print(text, **shown)
         for verdict in verdicts.judge(run, recipe, metrics):
-            self.console.print(
-                f"{verdict['text']} Try: {verdict['command']}", style="yellow", highlight=False
-            )
+            self.console.print(f"{verdict['text']} Try: {verdict['command']}", style="yellow", **shown)
         bundle = None
         if converter is not None:
             run.update_status(stage="exporting")
