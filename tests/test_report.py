@@ -93,8 +93,8 @@ def test_says_what_was_trained_on_what_and_how_long(page):
 
 
 def test_has_every_section_and_the_navigation_leads_there(page):
-    titles = ["overview", "test-figures", "training", "confusion-matrix", "classes", "calibration",
-              "worst-mistakes", "exported-files", "recipe", "receipt"]  # fmt: skip
+    titles = ["hyperparameters", "overview", "test-figures", "training", "confusion-matrix", "classes",
+              "calibration", "worst-mistakes", "exported-files", "receipt"]  # fmt: skip
     assert [part["id"] for part in page.of("section")] == [f"part-{title}" for title in titles]
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))

@@ -43,13 +43,13 @@ def write_report(run: Run) -> Path:
     read = record.read(run.path)
     task, problem = _task(read) if read.test else (None, "")
     with parsing(run.path / "receipt.json"):
-        found: list[Section | None] = [provenance.overview(read)]
+        found: list[Section | None] = [provenance.hyperparameters(read), provenance.overview(read)]
     tested = _test_sections(read, task)
     charts = Section("Training", _training(read))
     found += [*tested[:1], charts, *tested[1:]]
     found += [_samples(read), _explanations(read), _augmentation(read)]
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
-    found += [provenance.recipe(read), provenance.receipt(read)]
+    found.append(provenance.receipt(read))
     sections = [section for section in found if section is not None]
     with parsing(run.path / "metrics.json"):  # charts cannot draw what is not finite
         page = render(

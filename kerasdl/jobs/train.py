@@ -23,10 +23,11 @@ from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
 from kerasdl.preprocessing.image import ImagePreprocessing
-from kerasdl.recipe import Recipe
+from kerasdl.recipe import Recipe, catalog
 from kerasdl.recipe import trust as trusting
 from kerasdl.report import terminal
 from kerasdl.runs import folder as runs
+from kerasdl.runs import record
 from kerasdl.training import build, devices
 from kerasdl.training import resume as resuming
 from kerasdl.training.checkpoint import Checkpoint
@@ -126,7 +127,8 @@ def train(
         )
 
         def start(resolved: Recipe, fingerprint: str):
-            run = runs.create(Path(runs_dir), resolved, recipe_source, **options.status())
+            status = options.status() | _changes(recipe, recipe_source)
+            run = runs.create(Path(runs_dir), resolved, recipe_source, **status)
             stack.enter_context(run.locked())
             return run, None
 
@@ -196,6 +198,8 @@ def resume(
 
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
+        if (changed := run.read_json("status.json").get("changed")) is not None:
+            run.update_status(changed={**record.changed(before, recipe), **changed})
         recorded = run.data() if run.read_json("receipt.json").get("data") else None
         same_data = recipe.data.moved_to(before.data) == before.data
         return _Stages(
@@ -386,6 +390,15 @@ def _train_judge(
             loaded=dataset,
         )
         return stages.work().run
+
+
+def _changes(recipe: Recipe, source: Path | None) -> dict[str, Any]:
+    """Return as a field of the status what a recipe changes of its pipeline's; nothing where it has none."""
+    try:
+        pipeline, _ = catalog.load(recipe.name if source is None else str(source))
+    except UsageError:
+        return {}
+    return {"changed": record.changed(pipeline, recipe)}
 
 
 def sized(recipe: Recipe) -> Recipe:
