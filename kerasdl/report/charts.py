@@ -9,11 +9,6 @@ from kerasdl.report.blocks import label
 OWN_TEXT = "%{text}<extra></extra>"
 
 
-def words(name: str) -> str:
-    """Return the name of a metric or hyperparameter in words: "val_loss" is "validation loss"."""
-    return ("validation " + name[4:] if name.startswith("val_") else name).replace("_", " ")
-
-
 def capital(text: str) -> str:
     """Return a text with its first letter as a capital."""
     return text[:1].upper() + text[1:]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasdl.files import replacing
 from kerasdl.report.blocks import Block, Figure, Figures, Notice, Section, Text
-from kerasdl.report.charts import words
+from kerasdl.report.metrics import words
 from kerasdl.report.provenance import duration
 from kerasdl.report.render import render
 from kerasdl.search.importance import importances

@@ -11,7 +11,7 @@ from typing import Any
 
 from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Text, label
-from kerasdl.report.charts import words
+from kerasdl.report.metrics import words
 from kerasdl.search import dimensions
 from kerasdl.search.objectives import Objective
 from kerasdl.search.record import SearchRecord, TrialRecord

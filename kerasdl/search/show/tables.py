@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasdl.report.blocks import Column, Table, turned
-from kerasdl.report.charts import words
+from kerasdl.report.metrics import words
 from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show.marks import counted, kind
