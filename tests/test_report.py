@@ -19,7 +19,7 @@ from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.explain import sheet as explanation_sheet
 from kerasdl.jobs.report import write_report
-from kerasdl.report import curves, pictures, provenance
+from kerasdl.report import curves, live, pictures, provenance
 from kerasdl.report.blocks import Chart, Column, Table, label
 from kerasdl.runs import record
 from kerasdl.runs.folder import Run
@@ -194,6 +194,33 @@ def test_while_training_goes_on(tmp_path):
     assert f"kerasdl report {run.path}" in page.text
     assert "--resume" not in page.text
     assert len(page.figures()) == 4
+
+
+def test_reloads_itself_only_while_the_run_goes_on(tmp_path):
+    run = unfinished(tmp_path / "tiny/1")
+    with run.locked():
+        (going,) = page_of(run).of("body")
+    (stopped,) = page_of(run).of("body")
+    assert 50 <= float(going["data-every"]) <= 52  # as long as its last epoch took
+    assert int(going["data-written"]) > 1.7e9
+    assert stopped == {}
+
+
+def test_a_page_is_written_again_in_a_hundredth_of_the_time(monkeypatch):
+    now, written = [0.0], []
+
+    def write():
+        written.append(now[0])
+        now[0] += 0.3
+
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    page = live.LivePage(write)
+    while now[0] < 1000:
+        page.update()
+        now[0] += 1.0
+    assert 20 <= written[0] < 22  # 0.2 s were expected
+    assert 28 <= len(written) <= 33
+    assert min(b - a for a, b in zip(written, written[1:], strict=False)) > 5
 
 
 def test_after_a_crash(tmp_path):
@@ -633,6 +660,26 @@ class TestInBrowser:
             "[...document.querySelectorAll('.plot')].every((plot) =>"
             " plot.querySelector('.main-svg').clientWidth <= plot.clientWidth)"
         )
+
+    def test_reloads_itself_until_it_is_late(self, chromium, tmp_path):
+        run = unfinished(tmp_path / "tiny/1")
+        with run.locked():
+            page = write_report(run)
+        text = re.sub(r'data-every="[^"]*"', 'data-every="0.1"', page.read_text())
+        page.write_text(text)
+        chromium.open(page)
+        fold = "document.querySelectorAll('details')[1].open"
+        chromium.evaluate(f"{fold} = true")
+        page.write_text(text.replace("tiny/1</h1>", "later</h1>"))
+        chromium.settle(5)
+        assert chromium.evaluate("document.querySelector('h1').textContent") == "later"
+        assert chromium.evaluate(fold) and chromium.evaluate("document.getElementById('late').hidden")
+        page.write_text(re.sub(r'data-written="\d+"', 'data-written="1"', text))
+        chromium.settle(5)
+        assert not chromium.evaluate("document.getElementById('late').hidden")
+        chromium.requests.clear()
+        chromium.settle(5)
+        assert chromium.requests == []
 
     def test_prints_light_whole_and_unfolded(self, chromium, path):
         chromium.open(path, scheme="dark")

@@ -57,6 +57,7 @@ def write_report(run: Run) -> Path:
             subtitle="Report of a training run",
             notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
             sections=sections,
+            every=_seconds_between(read),
         )
     path = run.path / FILE_NAME
     with writing(path, "The report lies in the folder of its run: make that writable."):
@@ -72,10 +73,18 @@ def _notices(read: Record) -> list[Block]:
         now = datetime.now().astimezone()
         again = f"kerasdl report {shlex.quote(str(read.run.path))}"
         said = (
-            f"{where.text} This page shows what was there at {now:%H:%M} ({now:%Y-%m-%d}); to write it again:"
+            f"{where.text} This page shows what was there at {now:%H:%M} ({now:%Y-%m-%d}). It is written "
+            "again while the run goes on, and reloads itself; to write it now:"
         )
         return [Notice(said, command=again)]
     return [Notice(where.text, "error" if where.name == "failed" else "warning", where.command)]
+
+
+def _seconds_between(read: Record) -> float | None:
+    """Return the seconds after which the page of a run under way will be written again, about."""
+    if state.of(read).name != "active":
+        return None
+    return max([5.0, *(row.get("seconds") or 0.0 for row in read.history[-1:])])
 
 
 def _verdicts(read: Record) -> list[Block]:

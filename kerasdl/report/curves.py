@@ -145,6 +145,8 @@ def _mark(best: int | None, last: float) -> dict[str, Any]:
 
 
 def _summary(series: Sequence[Series], best: int | None) -> str:
+    if len(series) > _MOST_NAMES:
+        return f"{len(series)} lines; each has its name where it is pointed at, and all are in the table."
     parts = []
     for line in series:
         known = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None]

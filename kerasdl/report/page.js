@@ -88,7 +88,7 @@
   const folds = all("details");
   if (every) {
     (history.state?.opened ?? []).forEach((index) => { if (folds[index]) folds[index].open = true; });
-    if (Date.now() / 1000 - written > 60 + 5 * every) document.getElementById("late").hidden = false;
+    if (Date.now() / 1000 - written > 300 + 5 * every) document.getElementById("late").hidden = false;
     else setTimeout(() => {
       history.replaceState({ opened: [...folds.keys()].filter((index) => folds[index].open) }, "");
       location.reload();
