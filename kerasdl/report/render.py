@@ -38,33 +38,30 @@ def render(
     """
     now = datetime.now().astimezone()
     charts = [block for section in sections for block in section.blocks if isinstance(block, Chart)]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
-        title=title,
-        subtitle=subtitle,
-        notices=[_described(block) for block in notices],
-        sections=[
-            {
-                "title": part.title,
-                "id": anchor(part.title),
-                "blocks": [_described(block) for block in part.blocks],
-            }
-            for part in sections
-        ],
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
-        plotly=_plotly() if charts else "",
-        figures=_packed([chart.figure for chart in charts]),
-        written=now.strftime("%Y-%m-%d %H:%M %Z"),
-        now=int(now.timestamp()),
-        every=every,
-        version=__version__,
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            subtitle=subtitle,
+            notices=[_described(block) for block in notices],
+            sections=[
+                {
+                    "title": part.title,
+                    "id": anchor(part.title),
+                    "blocks": [_described(block) for block in part.blocks],
+                }
+                for part in sections
+            ],
+            style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+            script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
+            plotly=_plotly() if charts else "",
+            figures=_packed([chart.figure for chart in charts]),
+            written=now.strftime("%Y-%m-%d %H:%M %Z"),
+            now=int(now.timestamp()),
+            every=every,
+            version=__version__,
+        )
     )
 
 
@@ -80,6 +77,17 @@ def _described(block: Block) -> dict[str, Any]:
         "value": block,
         "is_wide": not getattr(block, "half", False),
     }
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 @functools.cache
