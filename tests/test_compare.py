@@ -12,6 +12,7 @@ from kerasdl.cli import main
 from kerasdl.errors import UsageError
 from kerasdl.jobs import compare_page as pages
 from kerasdl.jobs.compare import compare, holm
+from kerasdl.report.index import comparisons
 from kerasdl.tasks.classification.comparison import mcnemar
 from tests import browser
 from tests.run_folders import write_run, write_status
@@ -157,6 +158,13 @@ def test_figures_say_which_run_is_better_and_by_how_much(runs, tmp_path):
     assert first[:3] == ["accuracy (higher is better)", "0.9000", "0.9500 (+0.0500)"]
     assert first[-1].endswith(", best)")
     assert pages.figures_table(found, brief=True).rows[0][-1].endswith("*")
+
+
+def test_pages_of_comparisons_are_found_for_an_index(runs, tmp_path):
+    page = pages.page(compare([run.path for run in runs]))
+    (tmp_path / "b.html").write_text(page, encoding="utf-8")
+    (tmp_path / "a.html").write_text("<title>x - Comparison of training runs</title>")
+    assert comparisons([tmp_path, tmp_path]) == {tmp_path / "b.html": "tiny/1 and tiny/2"}
 
 
 def test_a_run_under_way_has_what_it_has(runs):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kerasdl.jobs.compare import Comparison, Difference
-from kerasdl.report import charts, curves, metrics
+from kerasdl.report import charts, curves, index, metrics
 from kerasdl.report.blocks import Block, Chart, Column, Notice, Section, Table, Text, label, turned
 from kerasdl.report.render import render
 
@@ -27,7 +27,7 @@ def page(comparison: Comparison) -> str:
         title=" and ".join(comparison.names)
         if len(comparison.names) == 2
         else f"{len(comparison.names)} runs",
-        subtitle="Comparison of training runs",
+        subtitle=index.COMPARISON,
         notices=verdicts(comparison),
         sections=[
             Section("Settings that differ", [fitted(recipes_table(comparison))]),
