@@ -100,7 +100,8 @@ def _training(read: Record) -> list[Block]:
 def _samples(read: Record) -> Section | None:
     """Return what the network made after each epoch: texts, the last one first, or some pictures."""
     rows = read.run.read_json(SAMPLES).get("samples", [])
-    texts = [Code(f"epoch {row['epoch']}", row["text"]) for row in reversed(rows) if "text" in row]
+    told = [row for row in reversed(rows) if "text" in row]
+    texts = [Code(f"epoch {row['epoch']}", row["text"], open=row is told[0]) for row in told]
     drawn = [row["epoch"] for row in rows if (read.run.path / sample_picture(row["epoch"])).is_file()]
     blocks = [*texts, *(_film(read, drawn) if drawn else [])]
     return Section("Samples by epoch", blocks) if blocks else None

@@ -39,10 +39,11 @@ class Notice:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """The text of a file, collapsed under its title."""
+    """The text of a file, collapsed under its title unless it is `open`."""
 
     title: str
     text: str
+    open: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Pictures:
     Attributes:
         items: the pictures.
         large: whether each has its own size, one below the other.
-        strip: whether each has its own size, all in a line that can be scrolled.
+        strip: whether each has its own size, beside each other.
     """
 
     items: Sequence[Picture]

@@ -42,6 +42,10 @@
     const printing = root.classList.contains("printing");
     const layout = { ...figure.layout, template: template(figure.layout, plot.clientWidth < 480) };
     if (printing) Object.assign(layout, { autosize: false, width: plot.closest(".half") ? 320 : 670 });
+    if (layout.meta?.crowded && plot.clientWidth < 480) {  // names would leave no room for the cells
+      for (const name of ["xaxis", "yaxis"]) layout[name] = { ...layout[name], showticklabels: false };
+      layout.margin = { l: 30, r: 8, t: 8, b: 30 };
+    }
     if (layout.yaxis.scaleanchor) {  // square cells: no taller than the width allows
       const { l, r, t, b } = layout.margin;
       layout.height = Math.min(layout.height, (layout.width ?? plot.clientWidth) - l - r + t + b);

@@ -135,8 +135,9 @@ def receipt(record: Record) -> Section | None:
     kept["data"] = {"fingerprint": record.fingerprint, "classes": len(record.labels)}
     columns = [Column("what"), Column("value")]
     blocks: list[Block] = [Table("Where and with what it ran", columns, [*flat(kept)], folded=True)]
-    if command := record.receipt.get("command"):
-        blocks.insert(0, Notice("The command that started this run:", command=shlex.join(map(str, command))))
+    if command := list(map(str, record.receipt.get("command", ()))):
+        command[0] = command[0].replace("__main__.py", "kerasdl")
+        blocks.insert(0, Notice("The command that started this run:", command=shlex.join(command)))
     return Section("Receipt", [*blocks, Code("receipt.json", json.dumps(record.receipt, indent=2))])
 
 
