@@ -87,28 +87,21 @@ def _intervals(comparison: Comparison) -> list[Block]:
     """Return a chart for each figure that has intervals: its value for each run."""
     found = []
     for name, intervals in comparison.intervals.items():
-        rows = [
-            (run, value, interval)
-            for run, value, interval in zip(
-                comparison.names, comparison.figures.get(name, intervals), intervals, strict=True
-            )
-            if value is not None and interval is not None
-        ]
+        values = comparison.figures.get(name, [None] * len(intervals))
+        rows = [row for row in zip(comparison.names, values, intervals, strict=True) if None not in row]
         if not rows:
             continue
-        names, values, ends = zip(*rows, strict=True)
-        sides = [[abs(end[side] - value) for value, end in zip(values, ends, strict=True)] for side in (0, 1)]
-        error = {"symmetric": False, "arrayminus": sides[0], "array": sides[1], "color": "--muted"}
-        places, texts = list(range(len(names))), [label(run) for run in names]
+        places, texts = list(range(len(rows))), [label(run) for run, *_ in rows]
+        below, above = ([abs(ends[side] - value) for _, value, ends in rows] for side in (0, 1))
+        error = {"symmetric": False, "arrayminus": below, "array": above, "color": "--muted"}
         trace = charts.points(
-            name, values, places, {"color": "--chart-1", "size": 9}, "%{text}: %{x:.4f}<extra></extra>",
-            text=texts, error_x=error,
+            name, [value for _, value, _ in rows], places, {"color": "--chart-1", "size": 9},
+            "%{text}: %{x:.4f}<extra></extra>", text=texts, error_x=error,
         )  # fmt: skip
-        yaxis = {"tickvals": places, "ticktext": texts, "range": [len(names) - 0.5, -0.5], "zeroline": False}
-        drawn = charts.layout(90 + 28 * len(names), charts.axis(metrics.words(name)), yaxis, legend=False)
-        said = f"{charts.capital(metrics.words(name))} of each run, with its 95 % interval."
+        yaxis = {"tickvals": places, "ticktext": texts, "range": [len(rows) - 0.5, -0.5], "zeroline": False}
+        drawn = charts.layout(90 + 28 * len(rows), charts.axis(metrics.words(name)), yaxis, legend=False)
         title = f"{charts.capital(metrics.words(name))} with 95 % intervals"
-        found.append(Chart(title, charts.figure([trace], drawn), said))
+        found.append(Chart(title, charts.figure([trace], drawn), f"{title}: the numbers are in the table."))
     return found
 
 

@@ -59,6 +59,12 @@ def points(
     return _trace("markers", name, x, y, hover) | {"marker": marker} | more
 
 
+def bars(names: Iterable[Any], values: Iterable[Any], hover: str, **more: Any) -> dict[str, Any]:
+    """Return a trace of bars of one colour."""
+    trace = {"type": "bar", "x": list(names), "y": list(values), "marker": {"color": "--chart-1"}}
+    return trace | {"hovertemplate": f"{hover}<extra></extra>", "showlegend": False} | more
+
+
 def _trace(mode: str, name: str, x: Iterable[Any], y: Iterable[Any], hover: str | None) -> dict[str, Any]:
     trace = {"type": "scatter", "mode": mode, "name": label(name), "x": list(x), "y": list(y)}
     return trace | ({"hovertemplate": hover} if hover else {"hoverinfo": "skip"})
