@@ -14,6 +14,7 @@ _CARD = "card.json"
 _REPAIR = "Export the bundle again."
 #: What a server needs of a SavedModel, besides `assets/` and the like.
 _SAVED_MODEL = re.compile(r"(saved_model|fingerprint)\.pb|(variables|assets|assets\.extra)/.*")
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32)  # where an earlier version did not record them
 _WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 
@@ -79,6 +80,7 @@ class Described:
         newest: number of the newest version beside it, perhaps itself.
         endpoints: what can be called.
         labels: class names in the order of the outputs; empty where there are none.
+        batch_sizes: sizes that requests are padded to, ascending; those of the warm-up.
         files: exported files of the bundle by their kind: {"lenet5.onnx": "onnx"}.
         contents: every file of the bundle, by relative path.
         card: content of `card.json`, for what else it tells.
@@ -90,6 +92,7 @@ class Described:
     newest: int
     endpoints: tuple[Called, ...]
     labels: tuple[str, ...]
+    batch_sizes: tuple[int, ...]
     files: Mapping[str, str]
     contents: tuple[str, ...]
     card: Mapping[str, Any]
@@ -148,6 +151,7 @@ def describe(path: str | Path) -> Described:
         newest=max((int(version.name) for version in versions), default=1),
         endpoints=tuple(_called(endpoint) for endpoint in card["endpoints"]),
         labels=tuple(card.get("labels") or ()),
+        batch_sizes=tuple(card.get("batch_sizes") or _BATCH_SIZES),
         files={row["file"]: row["kind"] for row in card["artefacts"] if "error" not in row},
         contents=tuple(sorted(card["files"])),
         card=card,

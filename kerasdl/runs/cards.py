@@ -121,7 +121,7 @@ class DeployedCard(TypedDict):
     files: dict[str, File]
     labels: NotRequired[list[str] | None]
     endpoints: NotRequired[list[Callable]]
-    data: NotRequired[dict[str, Any]]
+    batch_sizes: NotRequired[list[int]]
 
 
 class Judged(TypedDict):
