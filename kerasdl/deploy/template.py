@@ -1,26 +1,31 @@
 """Fills the template files that lie beside a generator."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 
 
-def render(folder: Path, name: str, /, **values: object) -> str:
-    """Return a template of a folder, filled. `x | json` writes a value as JSON, which YAML reads too.
+class Templates:
+    """A folder of templates. `x | json` writes a value as JSON and YAML, `x | quote` as a word of a shell.
 
     Args:
-        folder: the folder of the templates.
-        name: the template's file.
-        **values: what it is filled with; a name that is missing is an error.
+        folder: the folder.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=False,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["json"] = json.dumps
-    return environment.get_template(name).render(**values)
+
+    def __init__(self, folder: Path):
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(folder),
+            autoescape=False,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        self._environment.filters |= {"json": json.dumps, "quote": shlex.quote}
+
+    def fill(self, names: Mapping[str, str], values: Mapping[str, object]) -> dict[str, str]:
+        """Return files by name, each filled from the template that `names` gives it."""
+        return {file: self._environment.get_template(name).render(values) for file, name in names.items()}
