@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.errors import UsageError
-from kerasdl.files import read_json
+from kerasdl.files import damaged, read_json
 from kerasdl.runs.cards import DeployedCard
 
 _CARD = "card.json"
@@ -139,6 +139,7 @@ def describe(path: str | Path) -> Described:
     """
     folder = _find(Path(path))
     card = read_json(folder / _CARD, _REPAIR, shape=DeployedCard)
+    _check_names(folder / _CARD, card)
     if not card.get("endpoints"):
         raise UsageError(f"{folder / _CARD} does not tell how the bundle is called. Export the run again.")
     is_numbered = folder.name.isdecimal()
@@ -151,11 +152,21 @@ def describe(path: str | Path) -> Described:
         newest=max((int(version.name) for version in versions), default=1),
         endpoints=tuple(_called(endpoint) for endpoint in card["endpoints"]),
         labels=tuple(card.get("labels") or ()),
-        batch_sizes=tuple(card.get("batch_sizes") or _BATCH_SIZES),
+        batch_sizes=tuple(sorted(card.get("batch_sizes") or _BATCH_SIZES)),
         files={row["file"]: row["kind"] for row in card["artefacts"] if "error" not in row},
         contents=tuple(sorted(card["files"])),
         card=card,
     )
+
+
+def _check_names(path: Path, card: Mapping[str, Any]) -> None:
+    """Raise a RunFailedError for names that lead elsewhere: files and scripts are made of them."""
+    names = [*card["files"], *(row["file"] for row in card["artefacts"])]
+    wrong = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
+    endpoints = (endpoint["name"] for endpoint in card.get("endpoints", ()))
+    wrong += [name for name in endpoints if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII)]
+    if wrong:
+        raise damaged(path, f"it names {wrong[0]!r}", _REPAIR)
 
 
 def _find(path: Path) -> Path:

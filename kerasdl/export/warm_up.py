@@ -49,7 +49,7 @@ def write_warm_up(
         described: the endpoints, as the card describes them.
 
     Returns:
-        What the card tells of it: `batch_sizes`.
+        What the card tells of it: `batch_sizes`; nothing where there are no requests, and so no file.
     """
     _name_fixed_batches(described)
     endpoints = [endpoint for endpoint in spec.endpoints if "saved_model" in endpoint.formats]
@@ -67,6 +67,8 @@ def write_warm_up(
             for key, value in _tensors(endpoint, values, size).items():
                 request.inputs[key].CopyFrom(value)
             logs.append(log.SerializeToString())
+    if not logs:
+        return {}
     (folder / FILE).parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(folder / FILE)) as writer:
         for log in logs[:_MOST]:
@@ -127,6 +129,8 @@ def _read(folder: Path) -> list[predict_pb2.PredictRequest]:
         logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
     except (tf.errors.OpError, DecodeError) as error:
         raise RunFailedError(f"{FILE} is damaged ({type(error).__name__})") from error
+    if not logs:  # of a file without a whole record TensorFlow says nothing
+        raise RunFailedError(f"{FILE} is damaged (it holds no request)")
     return [log.predict_log.request for log in logs]
 
 

@@ -1,11 +1,13 @@
 """Generates what a server or an app needs around a bundle."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from kerasdl.deploy import folder
-from kerasdl.deploy.description import describe
+from kerasdl.deploy.description import Content, Described, describe
 from kerasdl.deploy.targets import TARGETS
-from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.errors import RunFailedError, UsageError, did_you_mean
+from kerasdl.files import hash_file
 
 
 def deploy(path: str | Path, target: str, out: Path | None = None, *, link: bool = False) -> Path:
@@ -22,6 +24,7 @@ def deploy(path: str | Path, target: str, out: Path | None = None, *, link: bool
 
     Raises:
         UsageError: when the bundle cannot go there, or the folder is somebody else's.
+        RunFailedError: when the bundle is damaged.
     """
     if target not in TARGETS:
         near = did_you_mean(target, TARGETS)
@@ -30,5 +33,18 @@ def deploy(path: str | Path, target: str, out: Path | None = None, *, link: bool
     out = Path("deploy", f"{described.name}-{target}") if out is None else out
     if described.folder in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"{out} lies in the bundle, which never changes. Give another folder with --out.")
-    folder.write(out, TARGETS[target](described, out), target=target, link=link)
+    files = TARGETS[target](described, out)
+    _check_copied(described, files)
+    folder.write(out, files, target=target, link=link)
     return out
+
+
+def _check_copied(bundle: Described, files: Mapping[str, Content]) -> None:
+    """Raise a RunFailedError for a file of the bundle that is not as it was exported."""
+    for source in {content for content in files.values() if isinstance(content, Path)}:
+        recorded = bundle.card["files"].get(source.relative_to(bundle.folder).as_posix(), {})
+        if not source.is_file() or hash_file(source) != recorded.get("sha256"):
+            raise RunFailedError(
+                f"{source} is not as it was exported. Export it again; kerasdl verify {bundle.folder} tells "
+                "more."
+            )

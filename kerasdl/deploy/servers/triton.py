@@ -96,7 +96,7 @@ def _model_files(
     }
     files: dict[str, Content] = {**_TEMPLATES.fill({f"{place}/config.pbtxt": "config.pbtxt"}, values)}
     if any(output["is_of_labels"] for output in outputs):
-        files[f"{place}/labels.txt"] = "".join(f"{label}\\n" for label in bundle.labels)
+        files[f"{place}/labels.txt"] = "".join(f"{label}\n" for label in bundle.labels)
     if onnx_file:
         return files | {f"{place}/{bundle.version}/model.onnx": bundle.folder / onnx_file}
     saved_model = f"{place}/{bundle.version}/model.savedmodel"
