@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
@@ -276,6 +277,34 @@ def test_a_text_that_means_something_is_left_out_and_named(tmp_path, caplog):
     assert names == {"lenient"}
     assert "no warm-up requests for strict" in caplog.text
     assert "lenient: all has no open first axis" in caplog.text
+
+
+@pytest.mark.slow
+def test_tensorflow_alone_answers_the_warm_up(real, tmp_path):
+    """By its C API, as TF Serving does, and by its own command: neither Keras nor kerasdl is there."""
+    model = saved_model_pb2.SavedModel.FromString((real / "saved_model.pb").read_bytes())
+    signatures = model.meta_graphs[0].signature_def
+    asked, expected = [], []
+    for request, _ in requests_of(real):
+        signature = signatures[request.model_spec.signature_name]
+        if signature is signatures["serving_bytes"]:
+            continue  # a string in C takes more than a few lines
+        ((name, value),) = request.inputs.items()
+        shape = [axis.size for axis in value.tensor_shape.dim]
+        feed = {"shape": shape, "type": value.dtype, "bytes": 1, "value": 0}
+        outputs = [signature.outputs[key].name for key in ("probabilities", "class_ids")]
+        asked.append({"feeds": {signature.inputs[name].name: feed}, "fetches": outputs})
+        expected.append([[shape[0], 3], [shape[0]]])
+    (tmp_path / "requests.json").write_text(json.dumps(asked))
+    script = Path(__file__).parent / "c_api.py"
+    libraries = Path(tf.__file__).parent
+    words = [sys.executable, "-I", script, libraries, real, tmp_path / "requests.json"]
+    assert json.loads(ran(words, cwd=tmp_path).splitlines()[-1]) == expected
+    np.save(tmp_path / "images.npy", np.zeros((2, 8, 8, 1), np.uint8))
+    words = [sys.executable, "-I", "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", real]
+    words += ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", "images=images.npy"]
+    said = ran(words, cwd=tmp_path, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    assert "Result for output key probabilities" in said
 
 
 # Configuration of TF Serving
