@@ -584,6 +584,23 @@ def test_what_somebody_wrote_stays(versions, tmp_path):
         deploy(versions / "2", "kserve", versions / "2" / "out")
 
 
+def test_a_record_that_somebody_wrote_deletes_and_writes_nothing_elsewhere(versions, tmp_path):
+    out = deploy(versions, "kserve", tmp_path / "out")
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    record = json.loads((out / folders.RECORD).read_text())
+    record["files"]["../secret"] = record["files"]["README.md"]
+    (out / folders.RECORD).write_text(json.dumps(record))
+    deploy(versions, "kserve", out)
+    assert secret.read_text() == "mine"
+    (out / "link").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="link"):
+        deploy(versions, "kserve", out)
+    (out / folders.RECORD).write_text("{}")
+    with pytest.raises(RunFailedError, match="damaged"):
+        deploy(versions, "kserve", out)
+
+
 def test_all_or_nothing(tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UsageError):

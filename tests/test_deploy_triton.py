@@ -3,7 +3,7 @@
 That package has no backend for ONNX: here each model is one of the Python backend that asks onnxruntime, and
 of the generated configuration nothing but the line `backend` is changed. Its own environment, since it needs
 an older NumPy: `KERASDL_TRITON_ENVIRONMENT` names one that is there; otherwise it is made, which takes a
-minute and a package index.
+package index and 100 MB.
 """
 
 import os
@@ -32,7 +32,8 @@ from tests.cases import CASES
 
 pytestmark = pytest.mark.slow
 
-PACKAGES = ("nvidia-pytriton==0.7.0", "onnxruntime", "numpy<2")
+#: Of the first the server alone is used: not what its Python packages need.
+PACKAGES = (("--no-deps", "nvidia-pytriton==0.7.0"), ("onnxruntime", "numpy<2"))
 #: A classifier, a language model with states, and an autoencoder with noise: one number an example, and many.
 NETWORKS = ("LeNet5", "CharLM", "VAE")
 MODEL = """
@@ -63,9 +64,10 @@ def environment(tmp_path_factory):
     if (folder := os.environ.get("KERASDL_TRITON_ENVIRONMENT")) is None:
         folder = tmp_path_factory.mktemp("triton") / "environment"
         venv.create(folder, with_pip=True)
-        install = [folder / "bin/python", "-m", "pip", "install", "-q", "--no-input", *PACKAGES]
+        install = [folder / "bin/python", "-m", "pip", "install", "-q", "--no-input"]
         try:
-            subprocess.run(install, check=True, capture_output=True, timeout=240)
+            for packages in PACKAGES:
+                subprocess.run([*install, *packages], check=True, capture_output=True, timeout=200)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             pytest.skip(f"nvidia-pytriton cannot be installed here: {(error.stderr or b'')[-200:]}")
     (packages,) = Path(folder).glob("lib/python3.*/site-packages")

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from kerasdl.deploy.description import Content
 from kerasdl.errors import UsageError
@@ -12,6 +13,13 @@ from kerasdl.files import UNFINISHED, hash_file, link_or_copy, read_json, writin
 #: Lists what was generated, so that it can be generated again, and what somebody changed is kept.
 RECORD = ".kerasdl.json"
 _ADVICE = "Give another folder with --out."
+
+
+class Record(TypedDict):
+    """The file that tells what was generated: a hash for each file."""
+
+    target: str
+    files: dict[str, str]
 
 
 def write(out: Path, files: Mapping[str, Content], *, target: str, link: bool = False) -> None:
@@ -60,7 +68,7 @@ def _write_one(path: Path, content: Content, link: bool) -> None:
         path.chmod(0o755)
 
 
-def _recorded(out: Path, target: str) -> dict[str, str]:
+def _recorded(out: Path, target: str) -> dict[str, str | None]:
     """Return the hashes of what was generated there before, by name.
 
     Raises:
@@ -70,12 +78,15 @@ def _recorded(out: Path, target: str) -> dict[str, str]:
         return {}
     if not (out / RECORD).is_file():
         raise UsageError(f"{out} exists, and kerasdl did not make it. {_ADVICE}")
-    record = read_json(out / RECORD, _ADVICE)
-    before = record.get("files", {})
-    if record.get("target") != target:
-        raise UsageError(f"{out} was made for {record.get('target')}, not for {target}. {_ADVICE}")
-    there = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()} - {RECORD}
-    changed = sorted(name for name in there if before.get(name) != hash_file(out / name))
+    record = read_json(out / RECORD, _ADVICE, shape=Record)
+    if record["target"] != target:
+        raise UsageError(f"{out} was made for {record['target']}, not for {target}. {_ADVICE}")
+    paths = [path for path in out.rglob("*") if path.is_symlink() or not path.is_dir()]
+    there = {path.relative_to(out).as_posix(): path for path in paths if path != out / RECORD}
+    before = {name: record["files"].get(name) for name in there}  # a record names nothing outside of it
+    changed = sorted(
+        name for name, path in there.items() if path.is_symlink() or before[name] != hash_file(path)
+    )
     if changed:
         shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
         raise UsageError(f"{out} holds what is not as kerasdl made it: {shown}. Move it away. {_ADVICE}")

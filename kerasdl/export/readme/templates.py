@@ -36,8 +36,8 @@ print({{key: value.numpy() for key, value in outputs.items()}})
 ## TF Serving
 
 It serves the newest version in the folder above this one, and answers the requests in `assets.extra/` first,
-which warm it up. `kerasdl deploy exported/{name} --to tf-serving` (or `docker`, `kserve`, `triton`) writes labels
-for versions, batching, metrics, compose files, manifests, and a client that tries the server.
+which warm it up. `kerasdl deploy exported/{name} --to tf-serving` (or `docker`, `kserve`, `triton`) writes
+labels for versions, batching, metrics, compose files, manifests, and a client that tries the server.
 
 ```sh
 docker run --rm -p 127.0.0.1:8501:8501 -e MODEL_NAME={name} \\
