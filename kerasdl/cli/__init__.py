@@ -125,6 +125,7 @@ _COMMANDS = {
     "forecast": "forecast what follows a file of recent values; write a table and a picture",
     "explain": "explain answers: maps over images, scores of the words of texts",
     "export": "export a run to SavedModel, TFLite and ONNX, and verify each file",
+    "deploy": "write what a server needs around a bundle: TF Serving, Triton, KServe, Docker",
     "verify": "check that a bundle still is the network that was exported",
     "benchmark": "measure size, metrics, latency and throughput of a run or its exported files",
     "report": "write the report of a run: report.html, one file that opens anywhere",

@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import destination, verify
+from kerasdl.export import destination, verify, warm_up
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
@@ -155,6 +155,8 @@ def write_bundle(
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
+        if any(artefact.kind == "saved_model" for artefact in written):
+            signature |= warm_up.write_warm_up(spec, folder, references, signature["endpoints"])
         rows, others = _verify_artefacts(written, folder, references, fresh, files)
         errors |= others
         _check_whole(plan, errors, files)
@@ -221,6 +223,8 @@ def _verify_artefacts(
             predictor = artefact.open(folder, worker)
             verify.check_interface(predictor, artefact, references.endpoints)
             figures, wrong = verify.compare(predictor, artefact, references)
+            if artefact.kind == "saved_model":
+                warm_up.replay(folder, predictor, largest=1)
             row |= figures
             if predictor.kind == "tflite":
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)

@@ -10,7 +10,7 @@ from kerasdl.data.dataset import Tree
 from kerasdl.data.passes import Batches
 from kerasdl.data.trees import map_leaves
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export import verify
+from kerasdl.export import verify, warm_up
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import FILE_NAME, REPAIR, decode_array, encode_array, read_card
 from kerasdl.export.verify import References
@@ -117,6 +117,8 @@ def verify_bundle(
                 continue
             try:
                 predictor = artefact.open(path, worker)
+                if artefact.kind == "saved_model":
+                    warm_up.replay(path, predictor)
                 with parsing(path / FILE_NAME, REPAIR):
                     repeat = _repeat(artefact, predictor, recorded, card["samples"], endpoints)
                     again = run_again(artefact, predictor, recorded, endpoints, batches) if batches else {}
