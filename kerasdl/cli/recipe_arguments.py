@@ -40,6 +40,7 @@ def parse(
     arguments: list[str],
     first: argparse.Namespace | None = None,
     load: "Load" = lambda first: catalog.load(first.pipeline),
+    find: "Callable[[str], Path]" = catalog.find,
 ) -> tuple["Recipe", Path | None, dict[str, Any]]:
     """Parse the command's own options and a flag for each field of the recipe.
 
@@ -48,6 +49,7 @@ def parse(
         arguments: all that follows the command's name.
         first: result of `ahead`. Defaults to calling it.
         load: function from `first` to the recipe and the file that it came from.
+        find: function from the name of a pipeline to the file of its recipe.
 
     Returns:
         The recipe with the flags applied, the file that it came from, and the command's own options by name.
@@ -58,7 +60,7 @@ def parse(
     first = first or ahead(parser, arguments)
     if first.resume is None:
         _expect_pipeline(parser, arguments, first)
-    file = _file_of(first)
+    file = _file_of(first, find)
     if file is not None:  # mistakes and --help end here, in a fraction of the time of TensorFlow's import
         sketch.without_keras(file, lambda: _check(copy.deepcopy(parser), arguments, first, load))
     environment.import_tensorflow()
@@ -67,13 +69,13 @@ def parse(
     return recipe, source, own
 
 
-def _file_of(first: argparse.Namespace) -> Path | None:
+def _file_of(first: argparse.Namespace, find: "Callable[[str], Path]") -> Path | None:
     """Return the file of the recipe; None where it has to be looked for in a search."""
     if first.resume is not None:
         from kerasdl.runs.folder import open_run
 
         return open_run(first.resume).recipe_file
-    file = catalog.find(first.pipeline)
+    file = find(first.pipeline)
     return None if getattr(first, "from_trial", None) else file
 
 

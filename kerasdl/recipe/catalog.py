@@ -9,6 +9,7 @@ from types import ModuleType
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import Recipe, python_file
 from kerasdl.recipe.document import from_file
+from kerasdl.recipe.own_files import OwnFiles
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -56,6 +57,23 @@ def find(pipeline: str) -> Path:
     return known[pipeline]
 
 
+def find_space(name: str) -> Path:
+    """Return the file of the recipe of a search space, by name or path.
+
+    Raises:
+        UsageError: when there is no such space; near names are offered.
+    """
+    known = names("tuning")
+    if name.endswith(".py") or "/" in name:
+        return find(name) if Path(name).is_file() else OwnFiles(Path(name)).path  # which says that it is not
+    if name not in known:
+        raise UsageError(
+            f"There is no search space {name!r}; there are {', '.join(known)}, or give a .py file with "
+            "a function space(hp, recipe) and a RECIPE." + did_you_mean(name, known)
+        )
+    return find(name)
+
+
 def load_space(name: str) -> tuple[Recipe, Path, Path]:
     """Load the recipe of a search space.
 
@@ -71,13 +89,8 @@ def load_space(name: str) -> tuple[Recipe, Path, Path]:
     if name.endswith(".py") or "/" in name:
         space_in(Path(name))
         return *load(name), Path(name)
-    known = names("tuning")
-    if name not in known:
-        raise UsageError(
-            f"There is no search space {name!r}; there are {', '.join(known)}, or give a .py file with "
-            "a function space(hp, recipe) and a RECIPE." + did_you_mean(name, known)
-        )
-    return *load(name), known[name]
+    find_space(name)
+    return *load(name), names("tuning")[name]
 
 
 def space_in(path: Path, load: Callable[[Path], ModuleType] = python_file.load) -> Callable:

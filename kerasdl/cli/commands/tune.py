@@ -28,7 +28,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         recipe, source, found["space"] = catalog.load_space(first.pipeline)
         return recipe, source
 
-    recipe, source, values = recipe_arguments.parse(parser, arguments, load=load)
+    recipe, source, values = recipe_arguments.parse(parser, arguments, load=load, find=catalog.find_space)
     _check_sides(values)
     from kerasdl.jobs import train
     from kerasdl.search import session
