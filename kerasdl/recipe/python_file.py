@@ -66,14 +66,20 @@ def _import(own: OwnFiles) -> ModuleType:
 
 @contextlib.contextmanager
 def forgetting() -> Iterator[None]:
-    """Forget at the end which files were imported inside: the next import runs them again."""
-    before = set(sys.modules)
+    """Import files anew inside, and forget these imports at the end."""
+    before = _imported()
+    for name in before:
+        del sys.modules[name]
     try:
         yield
     finally:
-        for name in [name for name in sys.modules if name.startswith(_NAME) and name not in before]:
-            sys.modules.pop(name, None)
-            own_files.forget(name)
+        for name in _imported():
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _imported() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.startswith(_NAME)}
 
 
 def _new_import(source: bytes, error: Exception) -> str | None:
