@@ -25,7 +25,7 @@ from coverage import Coverage
 _HEAVY = (
     "tensorflow", "keras", "numpy", "scipy.stats", "scipy.optimize", "sklearn.metrics", "sklearn.datasets",
     "h5py", "onnx", "onnxruntime", "tf2onnx", "ai_edge_litert.interpreter", "keras_tuner", "grpc", "rich",
-    "tensorflow_datasets", "tensorboard", "plotly.graph_objects", "jinja2", "PIL.Image", "psutil", "requests",
+    "tensorflow_datasets", "tensorboard", "jinja2", "PIL.Image", "psutil", "requests",
 )  # fmt: skip
 _COVERAGE = """[run]
 parallel = true

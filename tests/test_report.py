@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasdl import report
+from kerasdl import Classification, Config, Digits, LeNet5, Recipe, Tfds, replace, report
 from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.explain import sheet as explanation_sheet
@@ -101,6 +101,25 @@ def test_has_every_section_and_the_navigation_leads_there(page):
     assert len(ids) == len(set(ids))
     links = [link["href"] for link in page.of("a")]
     assert set(links) == {"#main", *(f"#part-{title}" for title in titles)}
+
+
+def test_what_a_run_changed_of_its_pipeline_comes_first(tmp_path):
+    run = write_run(tmp_path / "tiny/1")
+    assert "he pipeline" not in page_of(run).text  # an earlier version did not keep what was changed
+    write_status(run, stage="finished", epoch=15, changed={"epochs": "60", "data": "kerasdl>Tfds"})
+    said = page_of(run).text
+    assert "setting this run the pipeline epochs 15 60 data Tfds Tfds Every setting" in said
+    places = [said.index(part) for part in ("Hyperparameters Epochs 15", "Changed", "Overview Network")]
+    assert places == sorted(places)
+    write_status(run, stage="finished", epoch=15, changed={})
+    assert "Every setting is the pipeline's own." in page_of(run).text
+
+
+def test_changes_of_a_recipe_name_another_class_alone():
+    before = Recipe(name="a", model=Config(LeNet5), data=Tfds(name="mnist"), task=Classification(), epochs=3)
+    after = replace(before, name="b", data=Digits(), epochs=5)
+    assert record.changed(before, after) == {"data": "kerasdl>Tfds", "epochs": "3"}
+    assert record.changed(before, before) == {}
 
 
 def test_shows_the_figures(page, finished):

@@ -10,7 +10,7 @@ import os
 import pty
 import re
 import struct
-import subprocess
+import sys
 import tempfile
 import termios
 from pathlib import Path
@@ -21,6 +21,9 @@ from rich.console import Console
 from rich.text import Text
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1]))
+from tests.browser import Browser  # noqa: E402
+
 COLUMNS, ROWS = 80, 40
 INSTALL, TRAIN = "pip install -e . && ", "kerasdl train lenet5 --data digits"
 EPOCHS_SHOWN = 3  # first and last epochs that the picture keeps of a hundred
@@ -31,10 +34,10 @@ MORE = (
 )
 #: Picture -> page, part of it, and size of the window in pixels.
 PAGES = {
-    "report.png": ("runs/lenet5/1/report.html", "", (1200, 1110)),
+    "report.png": ("runs/lenet5/1/report.html", "", (1200, 1500)),
     "compare.png": ("compare.html", "", (1200, 1150)),
     "search.png": ("searches/lenet5/1/report.html", "part-parallel-coordinates", (1200, 760)),
-    "phone.png": ("runs/lenet5/1/report.html", "part-confusion-matrix", (500, 800)),
+    "phone.png": ("runs/lenet5/1/report.html", "part-confusion-matrix", (390, 800)),
 }
 
 
@@ -87,20 +90,15 @@ def draw(lines: list[str], file: Path) -> None:
     file.write_text(console.export_svg(title="kerasdl", code_format=template), encoding="utf-8")
 
 
-def photograph(page: Path, part: str, size: tuple[int, int], file: Path) -> None:
-    """Write a screenshot of a part of a page with few colours."""
-    with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
-            [
-                "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                "--no-first-run", "--disable-background-networking", f"--user-data-dir={profile}",
-                "--virtual-time-budget=5000", f"--window-size={size[0]},{size[1]}", f"--screenshot={file}",
-                f"{page.as_uri()}#{part}",
-            ],
-            check=True,
-            capture_output=True,
-        )  # fmt: skip
-    Image.open(file).convert("RGB").quantize(96).save(file, optimize=True)
+def photograph(browser: Browser, page: Path, part: str, size: tuple[int, int], file: Path) -> None:
+    """Write a picture of a page from a part on, with few colours."""
+    browser.open(page, width=size[0], height=size[1])
+    place = f"document.getElementById({part!r})?.getBoundingClientRect().top ?? 0"
+    top = int(browser.evaluate(f"window.scrollTo(0, 0), {place}"))
+    browser.picture(file)
+    with Image.open(file) as whole:
+        shown = whole.convert("RGB").crop((0, top, whole.width, min(top + size[1], whole.height)))
+    shown.quantize(96).save(file, optimize=True)
 
 
 def main() -> None:
@@ -110,8 +108,9 @@ def main() -> None:
         draw([f"$ {INSTALL}{TRAIN}", *shortened(lines)], HERE / "terminal.svg")
         for command in MORE:
             run(command, Path(folder))
-        for name, (page, part, size) in PAGES.items():
-            photograph(Path(folder) / page, part, size, HERE / name)
+        with Browser() as browser:
+            for name, (page, part, size) in PAGES.items():
+                photograph(browser, Path(folder) / page, part, size, HERE / name)
 
 
 if __name__ == "__main__":
