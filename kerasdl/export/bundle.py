@@ -22,8 +22,8 @@ from kerasdl.export.recheck import (
     unlisted_files,
     verify_bundle,
 )
-from kerasdl.export.spec import ExportSpec
-from kerasdl.export.tflite import DEFAULT_MODES, INTEGER, MODES, Converter, TFLiteWriter
+from kerasdl.export.spec import INTEGER, ExportSpec
+from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
 from kerasdl.export.verify import References
 from kerasdl.files import hash_files, naming_full_disks
 from kerasdl.inference.endpoint import ALL_FORMATS
@@ -153,7 +153,7 @@ def write_bundle(
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
-        rows, others = _verify_artefacts(written, folder, references, fresh, files)
+        rows, others = _verify_artefacts(written, folder, references, fresh, files, spec.expendable)
         errors |= others
         _check_whole(plan, errors, files)
         written = [artefact for artefact in written if artefact.file not in others]
@@ -199,12 +199,17 @@ def _check_words(files: Files) -> None:
 
 
 def _verify_artefacts(
-    artefacts: Sequence[Artefact], folder: Path, references: References, worker: Worker, asked: Files
+    artefacts: Sequence[Artefact],
+    folder: Path,
+    references: References,
+    worker: Worker,
+    asked: Files,
+    expendable: Sequence[str],
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Compare every artefact with Keras; return a row for each, or raise with all that is wrong.
 
-    An integer file that was not asked for by name is deleted where it is too far from the network, and
-    returned by name, with the reason.
+    A file of an expendable kind that was not asked for by name is deleted where it is too far from the
+    network, and returned by name, with the reason.
     """
     rows, problems, refused, hashes = [], [], {}, hash_files(folder)
     for artefact in artefacts:
@@ -224,7 +229,7 @@ def _verify_artefacts(
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)
         except RunFailedError as error:
             wrong = [str(error)]
-        if wrong and artefact.kind in INTEGER and not asked.names(artefact):
+        if wrong and artefact.kind in expendable and not asked.names(artefact):
             refused[artefact.file] = f"it is not the same network: {'; '.join(wrong)}"
             (folder / artefact.file).unlink()
             continue

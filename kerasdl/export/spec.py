@@ -9,6 +9,9 @@ import numpy as np
 
 from kerasdl.inference.endpoint import Endpoint
 
+#: Modes of TFLite files that compute with whole numbers.
+INTEGER = ("int8", "int16x8")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExportSpec:
@@ -23,6 +26,8 @@ class ExportSpec:
             files have: endpoint name -> input name -> (N, ...).
         assets: content of the text files that belong to the network (`labels.txt`, a vocabulary), by name.
         resources: parts of the network with tables that are not weights.
+        expendable: kinds of files that are left out where they come by default and are too far from the
+            network; others stop the export.
     """
 
     name: str
@@ -32,3 +37,4 @@ class ExportSpec:
     representative: Mapping[str, Mapping[str, np.ndarray]]
     assets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     resources: tuple[Any, ...] = ()
+    expendable: tuple[str, ...] = INTEGER

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import keras
 
 _NUM_REPRESENTATIVE = 256
+#: Of networks that were not made for it, files of lower precision may be too far from the network.
+_LOWER = ("float16", "dynamic", "int8", "int16x8")
 _NUM_EMBEDDED = 8
 
 
@@ -90,6 +92,7 @@ def export_run(
         labels=dataset.spec.class_names,
         representative=representative(endpoints, dataset),
         assets=assets(dataset, network),
+        **({"expendable": _LOWER} if isinstance(network, Imported) else {}),
         resources=tuple(part for owner in (layer, network) for part in _resources(owner)),
     )
     encoded = encode(_without_machine(recipe))

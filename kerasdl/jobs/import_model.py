@@ -186,9 +186,10 @@ def _network(opened: files.Opened, task: Task, data: Dataset, asked: proof.Asked
         scale = {"mean": tuple(data.spec.targets.mean), "std": tuple(std)}
     layer = inputs.preprocessing(asked.scaling, data.spec.inputs)
     network = Imported(
-        backbone=head.backbone, head=head.head, outputs=head.outputs, left_out=head.left_out,
-        inputs=asked.layouts, preprocessing=None if layer is None else layer.build(), **scale, **arguments,
-    )  # fmt: skip
+        parts=dataclasses.replace(head.parts, inputs=asked.layouts, **scale),
+        preprocessing=None if layer is None else layer.build(),
+        **arguments,
+    )
     network.create_weights(
         map_leaves(lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs)
     )

@@ -1,17 +1,21 @@
 """A Keras model that was made elsewhere, as a network: raw examples in, logits or scaled numbers out."""
 
+import contextlib
+import dataclasses
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from kerasdl.errors import UsageError
 from kerasdl.files import hash_file, parsing
+from kerasdl.layers import export_mode
 from kerasdl.network.network import Network
 from kerasdl.private.keras import all_parts_of, in_safe_mode
 from kerasdl.recipe import keras_file, python_file, trust
@@ -36,28 +40,44 @@ OUTPUTS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Parts:
+    """A model taken apart.
+
+    Attributes:
+        backbone: the model, or all of it but the head.
+        head: its last dense layer, without activation, where it can be taken apart; another number of classes
+            replaces it. None where the backbone is all of it.
+        outputs: what the model answers with, one of `OUTPUTS`: logits or probabilities of classes, one logit
+            or probability of the second of two classes, or numbers.
+        left_out: number of the layer of the backbone whose activation is left out, among those with one
+            (`activated_layers`). None where none is.
+        inputs: name, layout (one of `LAYOUTS`) and dtype of each input; the name of a single one is "".
+        mean: mean of the targets, where these are numbers.
+        std: standard deviation of the targets, likewise.
+    """
+
+    backbone: keras.Layer
+    head: keras.layers.Dense | None = None
+    outputs: str = "logits"
+    left_out: int | None = None
+    inputs: tuple[tuple[str, str, str], ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
 @keras.saving.register_keras_serializable("kerasdl")
 class Imported(Network):
     """A Keras model of any kind, with what turns raw examples into its inputs and its outputs into ours.
 
     Networks of kerasdl answer with logits, or with numbers in standard deviations around the mean. A softmax
-    or a sigmoid at the end of a model is left out (`left_out`, or the head is without it), so that integer
-    files hold it as well as those of other networks; where it cannot be, logarithms of the probabilities are
-    logits too.
+    or a sigmoid at the end of a model is left out, so that integer files hold it as well as those of other
+    networks; where it cannot be, logarithms of the probabilities are logits too.
 
     Args:
         file: the `model.keras` of a run that `kerasdl import` made; its model is taken, without weights.
-            Defaults to "": `backbone` and `head` are given.
-        backbone: the model, or all of it but the head. Defaults to None.
-        head: its last dense layer, where it can be taken apart; another number of classes replaces it.
-            Defaults to None: the backbone is all of it.
-        outputs: what the model answers with: logits or probabilities of classes, one logit or probability of
-            the second of two classes, or numbers. Defaults to "logits".
-        left_out: number of the layer of the backbone whose activation is left out, counting all of them.
-            Defaults to None.
-        inputs: name, layout (one of `LAYOUTS`) and dtype of each input; one name is "". Defaults to ().
-        mean: mean of the targets, for numbers. Defaults to ().
-        std: standard deviation of the targets, for numbers. Defaults to ().
+            Defaults to "": `parts` are given.
+        parts: the model. Defaults to None: that of `file`.
         num_classes: number of classes. Defaults to None: not a classifier.
         num_outputs: number of numbers. Defaults to None: a classifier.
         **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
@@ -73,34 +93,19 @@ class Imported(Network):
         self,
         *,
         file: str = "",
-        backbone: keras.Layer | None = None,
-        head: keras.Layer | None = None,
-        outputs: Literal["logits", "probabilities", "logit", "probability", "numbers"] = "logits",
-        left_out: int | None = None,
-        inputs: tuple[tuple[str, str, str], ...] = (),
-        mean: tuple[float, ...] = (),
-        std: tuple[float, ...] = (),
+        parts: Parts | None = None,
         num_classes: int | None = None,
         num_outputs: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if backbone is None:
-            taken = _of_file(file)
-            count = taken["num_classes"] or taken["num_outputs"]
-            backbone, head, outputs, left_out = (
-                taken[key] for key in ("backbone", "head", "outputs", "left_out")
-            )
-            inputs, mean, std = (taken[key] for key in ("inputs", "mean", "std"))
-            if (wanted := num_classes or num_outputs) is not None and wanted != count:
-                head, outputs = _other_head(file, head, count, wanted), "logits"
+        if parts is None:
+            parts = _of_file(file, num_classes or num_outputs)
         self.file = file
-        self.backbone = backbone
-        self.head = head
-        self.outputs_are = outputs
-        self.left_out = left_out
-        self.inputs_are = tuple(map(tuple, inputs))
-        self.mean, self.std = tuple(mean), tuple(std)
+        self.backbone, self.head = parts.backbone, parts.head
+        self.outputs_are, self.left_out = parts.outputs, parts.left_out
+        self.inputs_are = tuple(map(tuple, parts.inputs))
+        self.mean, self.std = tuple(parts.mean), tuple(parts.std)
         self.num_classes, self.num_outputs = num_classes, num_outputs
 
     def build_on(self, inputs) -> None:
@@ -121,7 +126,8 @@ class Imported(Network):
 
     def forward_features(self, x, training=False):
         """Return the inputs of the head; the outputs of the model where it has no head of its own."""
-        return self.backbone(self.arranged(x), training=training)
+        with _suited(self.backbone):
+            return self.backbone(self.arranged(x), training=training)
 
     def arranged(self, x):
         """Return what the model takes of preprocessed examples: in its own layout and dtype."""
@@ -146,9 +152,7 @@ class Imported(Network):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "file": self.file,
+        parts = {
             "backbone": serialize(self.backbone),
             "head": serialize(self.head),
             "outputs": self.outputs_are,
@@ -156,14 +160,14 @@ class Imported(Network):
             "inputs": [list(one) for one in self.inputs_are],
             "mean": list(self.mean),
             "std": list(self.std),
-            "num_classes": self.num_classes,
-            "num_outputs": self.num_outputs,
         }
+        counts = {"num_classes": self.num_classes, "num_outputs": self.num_outputs}
+        return {**super().get_config(), "file": self.file, "parts": parts, **counts}
 
     @classmethod
     def from_config(cls, config):
         """Rebuild the model and the network around it."""
-        return super().from_config({**config, **_parts(config, in_safe_mode())})
+        return super().from_config({**config, "parts": _parts(config["parts"], in_safe_mode())})
 
 
 def activated_layers(model: keras.Layer) -> list[keras.Layer]:
@@ -171,23 +175,55 @@ def activated_layers(model: keras.Layer) -> list[keras.Layer]:
     return [layer for layer in all_parts_of(model) if callable(vars(layer).get("activation"))]
 
 
+@contextlib.contextmanager
+def _suited(model: keras.Layer) -> Iterator[None]:
+    """Let layers of Keras be traced so that files can hold them.
+
+    Normalization keeps constants as tensors, which ONNX files would ask for as inputs. Recurrent layers go
+    through lists of tensors, which TFLite's builtin operators lack: there each step is written out.
+    """
+    found = all_parts_of(model)
+    for layer in found:
+        if isinstance(layer, keras.layers.Normalization):
+            for name in ("mean", "variance"):
+                value = vars(layer).get(name)
+                if tf.is_tensor(value) and not tf.is_symbolic_tensor(value):
+                    setattr(layer, name, value.numpy())
+    loops = [layer for layer in found if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+    loops = loops if export_mode.kind() == "tflite" else []
+    for layer in loops:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in loops:
+            layer.unroll = False
+
+
 def _cast(x, dtype: str):
     return x if dtype == "string" else ops.cast(x, dtype)
 
 
-def _parts(config: Mapping[str, Any], safe_mode: bool) -> dict[str, Any]:
-    return {
+def _parts(config: Mapping[str, Any], safe_mode: bool) -> Parts:
+    """Build the model that a network's `get_config` tells of, without weights."""
+    built = {
         name: keras.saving.deserialize_keras_object(config[name], safe_mode=safe_mode)
         for name in ("backbone", "head")
     }
+    return Parts(**{**config, **built})
 
 
-def _of_file(file: str) -> dict[str, Any]:
-    """Return the arguments of the network in a file, its model built without weights."""
+def _of_file(file: str, wanted: int | None) -> Parts:
+    """Return the model in a file, without weights.
+
+    Args:
+        file: path of the file.
+        wanted: number of outputs; None for as many as it has.
+    """
     path = Path(file)
     if not file or not path.is_file():
         raise UsageError(
-            f"There is no {file or 'file of the network to train'}. Give a run that kerasdl import made: "
+            f"There is no {file or 'file of the network to train'}. Give the run that kerasdl import made: "
             "kerasdl train runs/my_model/1 --file runs/my_model/1/model.keras"
         )
     with zipfile.ZipFile(path) as archive, parsing(path, "Import the model again.", UsageError):
@@ -195,19 +231,19 @@ def _of_file(file: str) -> dict[str, Any]:
     if document.get("registered_name") != "kerasdl>Imported":
         raise UsageError(f"{path} was not made by kerasdl import. Import it first: kerasdl import {path}")
     names = own_objects(path.parent)
-    safe_mode = keras_file.check(path, document, names)
+    safe_mode, config = keras_file.check(path, document, names), document["config"]
     with keras.saving.custom_object_scope(names):
-        return {**document["config"], **_parts(document["config"], safe_mode)}
-
-
-def _other_head(file: str, head: keras.Layer | None, count: int, wanted: int) -> keras.Layer:
-    """Return a new last layer for another number of classes."""
-    if head is None:
+        parts = _parts(config["parts"], safe_mode)
+    count = config["num_classes"] or config["num_outputs"]
+    if wanted in (None, count):
+        return parts
+    if parts.head is None:
         raise UsageError(
             f"The model of {file} has {count} outputs, the data {wanted}, and its last layer is not a dense "
             f"one that could be replaced. Give data with {count} classes, or change the model in Keras."
         )
-    return keras.layers.Dense(wanted, name=head.name, dtype="float32")
+    head = keras.layers.Dense(wanted, name=parts.head.name, dtype="float32")
+    return dataclasses.replace(parts, head=head, outputs="logits" if config["num_classes"] else "numbers")
 
 
 #: Classes and functions of the user's `--custom` file, by registered name, as this process knows them.

@@ -7,7 +7,6 @@ from scipy.optimize import linear_sum_assignment
 
 _FEWEST = 20  # examples to judge by
 _BETTER = 0.2  # of the accuracy, by which another order has to be better
-_CHANCE = 1.5  # times the share of the largest class
 
 
 def accuracy(answers: np.ndarray, labels: np.ndarray) -> float:
@@ -47,14 +46,14 @@ def doubts(class_ids: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
     right, largest = table.trace() / len(labels), np.bincount(labels).max() / len(labels)
     places, columns = linear_sum_assignment(table, maximize=True)
     best = table[places, columns].sum() / len(labels)
-    if best >= right + _BETTER and best > _CHANCE * largest:
+    if best >= right + _BETTER and best > largest + _BETTER:
         order = ", ".join(class_names[column] for column in columns[:10]) + (", ..." if count > 10 else "")
         return [
             f"The classes seem to be in another order than the outputs: {right:.1%} of {len(labels)} answers "
             f"are right, but {best:.1%} would be if the outputs were {order}. If they are, write these names "
             "into a file, one a line, and give --labels FILE."
         ]
-    if right <= _CHANCE * largest and right < 1 - 0.5 * (1 - largest):
+    if right <= largest + 2 * np.sqrt(largest * (1 - largest) / len(labels)):
         return [
             f"{right:.1%} of {len(labels)} answers are right, and {largest:.1%} would be by always answering "
             "the commonest class: no better than chance. Is this the data that the model was trained on, "

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasdl.errors import UsageError
-from kerasdl.network.imported import activated_layers
+from kerasdl.network.imported import Parts, activated_layers
 
 _MOST_TRIED = 4  # layers, from the last one on
 _SUM = 1e-3  # by which probabilities may miss a sum of 1
@@ -16,21 +16,15 @@ Answer = Callable[[keras.Model], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """A model taken apart.
+    """What was recognised of a model.
 
     Attributes:
-        backbone: the model, or all of it but its last dense layer.
-        head: that layer, without activation; None where it cannot be taken apart.
-        outputs: one of `kerasdl.network.imported.OUTPUTS`.
-        left_out: number of the layer of the backbone whose activation is left out; None where none is.
-        ends: what the answers of the model are: "softmax", "sigmoid", "logits", "logit" or "numbers".
-        said: what was recognised, as a sentence.
+        parts: the model taken apart.
+        ends: what its answers are: "softmax", "sigmoid", "logits", "logit" or "numbers".
+        said: the same as a sentence.
     """
 
-    backbone: keras.Model
-    head: keras.layers.Dense | None
-    outputs: str
-    left_out: int | None
+    parts: Parts
     ends: str
     said: str
 
@@ -62,7 +56,7 @@ def of_classifier(
         )
     inside = bool(answers.min() >= 0 and answers.max() <= 1 + _SUM)
     if not inside:
-        return Head(*_split(model), "logits", None, "logits", "Its outputs are logits.")
+        return Head(_split(model, "logits"), "logits", "Its outputs are logits.")
     if np.abs(answers.sum(1) - 1).max() > max(_SUM, tolerance):
         raise UsageError(
             f"Its {count} outputs lie between 0 and 1 and do not add up to 1, as behind a sigmoid for each "
@@ -87,15 +81,14 @@ def of_numbers(model: keras.Model, answers: np.ndarray, num_outputs: int) -> Hea
         raise UsageError(
             f"The model has {answers.shape[1]} outputs, but the data has {num_outputs} numbers to predict."
         )
-    found = _split(model) if _linear(_last(model)) else (model, None)
-    return Head(*found, "numbers", None, "numbers", "Its outputs are taken as they are.")
+    return Head(_split(model, "numbers"), "numbers", "Its outputs are taken as they are.")
 
 
 def _binary(model: keras.Model, answers: np.ndarray, answer: Answer, tolerance: float) -> Head:
     last = _last(model)
     if answers.min() < 0 or answers.max() > 1 or (last is not None and _linear(last)):
         said = "Its one output is a logit: above 0 it is the second class."
-        return Head(*_split(model), "logit", None, "logit", said)
+        return Head(_split(model, "logit"), "logit", said)
 
     def same(logits: np.ndarray) -> bool:
         return np.abs(1 / (1 + np.exp(-logits.astype(np.float64))) - answers).max() <= tolerance
@@ -111,7 +104,7 @@ def _undone(
     for trimmed in _without_last(model, activation):
         if same(answer(trimmed)):
             said = f"It ends with a {activation}, which is left out of the network and put back in the files."
-            return Head(*_split(trimmed), without, None, activation, said)
+            return Head(_split(trimmed, without), activation, said)
     layers = activated_layers(model)
     for number in range(len(layers) - 1, max(-1, len(layers) - 1 - _MOST_TRIED), -1):
         before = layers[number].activation
@@ -121,11 +114,13 @@ def _undone(
         if same(answer(model)):
             said = f"{layers[number].name} ends with a {activation}, which is left out and put back in files."
             held = layers[number] in getattr(model, "layers", ()) and _last(model) is not None
-            parts = _split(model) if held else (model, None)  # what is held is in the model's own config
-            return Head(*parts, without, None if held else number, activation, said)
+            own = Parts(backbone=model, outputs=without, left_out=number)
+            return Head(
+                _split(model, without) if held else own, activation, said
+            )  # held in the model's config
         layers[number].activation = before
     return Head(
-        model, None, within, None, activation,
+        Parts(backbone=model, outputs=within), activation,
         f"Its outputs are probabilities, but no {activation} was found that could be left out: logarithms "
         "are taken of them, which integer files hold less well.",
     )  # fmt: skip
@@ -140,14 +135,14 @@ def _without_last(model: keras.Model, activation: str):
         yield keras.Model(_structure(model), last.input, name=model.name)
 
 
-def _split(model: keras.Model) -> tuple[keras.Model, keras.layers.Dense | None]:
-    """Return a model without its last layer, and that layer, where it is a dense one."""
+def _split(model: keras.Model, outputs: str) -> Parts:
+    """Return a model and its last layer apart, where that is a dense one without activation."""
     last = _last(model)
-    if type(last) is not keras.layers.Dense or not _linear(last):
-        return model, None
-    if any(last.input is given for given in model.inputs):
-        return model, None
-    return keras.Model(_structure(model), last.input, name=model.name), last
+    alone = type(last) is not keras.layers.Dense or any(last.input is given for given in model.inputs)
+    if alone or not _linear(last):
+        return Parts(backbone=model, outputs=outputs)
+    backbone = keras.Model(_structure(model), last.input, name=model.name)
+    return Parts(backbone=backbone, head=last, outputs=outputs)
 
 
 def _last(model: keras.Model) -> keras.Layer | None:
