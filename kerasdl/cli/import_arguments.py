@@ -27,6 +27,7 @@ def add_to(parser: Parser) -> None:
     )  # fmt: skip
     add("--custom", type=Path, metavar="FILE", help="Python file with the model's own classes and functions")
     add("--labels", type=Path, metavar="FILE", help="names of the outputs in their order, one a line")
+    add("--size", metavar="HEIGHT,WIDTH", help="size of images, for a model that takes any (default: theirs)")
     add("--name", metavar="NAME", help="name of the run and the bundle (default: that of the file)")
 
 
@@ -54,12 +55,22 @@ def wanted(values: argparse.Namespace, file: Path) -> "Wanted":
         scaling=values.preprocess,
         custom=values.custom,
         labels=values.labels,
+        size=_size(values.size),
         name=values.name or "",
     )
 
 
 def refuse(values: argparse.Namespace) -> None:
     """Raise a UsageError for flags that only a model of a file takes."""
-    for name in ("task", "preprocess", "custom", "labels", "name"):
+    for name in ("task", "preprocess", "custom", "labels", "size", "name"):
         if getattr(values, name) is not None:
             raise UsageError(f"--{name} is for a model that was not trained here, a .keras or .h5 file.")
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"--size is {text!r}; give a height and a width in pixels: --size 224,224.")
+    return int(parts[0]), int(parts[1])

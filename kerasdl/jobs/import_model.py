@@ -49,6 +49,7 @@ class Wanted:
             takes no images.
         custom: Python file with the classes of the model. Defaults to None.
         labels: file with the names of the outputs in their order. Defaults to None: that of the data.
+        size: height and width of images, for a model that takes any. Defaults to None: that of the data.
         name: name of the run. Defaults to "": that of the file.
     """
 
@@ -58,6 +59,7 @@ class Wanted:
     scaling: inputs.Scaling | None = None
     custom: Path | None = None
     labels: Path | None = None
+    size: tuple[int, int] | None = None
     name: str = ""
 
 
@@ -87,6 +89,8 @@ def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool =
     with trusting.accepting(trust):
         opened = files.open_model(wanted.file, wanted.custom)
     taken = inputs.of_model(opened.model)
+    if wanted.size is not None:
+        taken = tuple(one.of_size(wanted.size) for one in taken)
     source = inputs.source_of(wanted.data, taken, wanted.task, _names(wanted.labels))
     dataset = source.load()
     for note in dataset.notes:

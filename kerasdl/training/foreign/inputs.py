@@ -41,6 +41,18 @@ class Input:
     shape: tuple[int | None, ...]
     dtype: str
 
+    def of_size(self, size: tuple[int, int]) -> "Input":
+        """Return the input taking images of one size.
+
+        Raises:
+            UsageError: when it takes no images, or those of another size.
+        """
+        if self.image is None or self.image[0] not in (None, size):
+            raise UsageError(f"The model takes {_shown(self.shape)}. Leave --size out, it has no choice.")
+        first = self.shape[0] == self.image[1] and self.shape[-1] != self.image[1]
+        channels = self.image[1]
+        return dataclasses.replace(self, shape=(channels, *size) if first else (*size, channels))
+
     @property
     def image(self) -> tuple[tuple[int, int] | None, int] | None:
         """Size and channels, where it may be an image; the size is None where any will do."""
