@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import destination, verify
+from kerasdl.export import destination, operators, verify
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
@@ -150,6 +150,8 @@ def write_bundle(
         if any(artefact.kind == "saved_model" for artefact in plan):
             fresh.start()
         errors = write_files(plan)
+        if errors and spec.expendable != INTEGER:
+            errors = {file: operators.located(text, spec.endpoints[:1]) for file, text in errors.items()}
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)

@@ -12,7 +12,7 @@ from kerasdl.data import batches, passes
 from kerasdl.data.dataset import Dataset, Split, Tree
 from kerasdl.export import bundle
 from kerasdl.export.spec import ExportSpec
-from kerasdl.export.tflite import Converter
+from kerasdl.export.tflite import MODES, Converter
 from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.jobs.evaluate import evaluate_network, fitted_of
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import keras
 
 _NUM_REPRESENTATIVE = 256
-#: Of networks that were not made for it, files of lower precision may be too far from the network.
-_LOWER = ("float16", "dynamic", "int8", "int16x8")
+#: Of networks that were not made for it, any file but the SavedModel may be too far from the network.
+_EXPENDABLE = (*MODES, "onnx")
 _NUM_EMBEDDED = 8
 
 
@@ -92,7 +92,7 @@ def export_run(
         labels=dataset.spec.class_names,
         representative=representative(endpoints, dataset),
         assets=assets(dataset, network),
-        **({"expendable": _LOWER} if isinstance(network, Imported) else {}),
+        **({"expendable": _EXPENDABLE} if isinstance(network, Imported) else {}),
         resources=tuple(part for owner in (layer, network) for part in _resources(owner)),
     )
     encoded = encode(_without_machine(recipe))
