@@ -390,6 +390,34 @@ ZOO = {
 }  # fmt: skip
 
 
+def photographs(file, side):
+    """Write 15 images of three classes, with patches of one colour, into an `.npz` file."""
+    images, labels = patches(15, side), np.arange(15, dtype=np.int32) % 3
+    parts = {"train": slice(12), "test": slice(12, None)}
+    np.savez(file, **{f"x_{split}": images[part] for split, part in parts.items()},
+             **{f"y_{split}": labels[part] for split, part in parts.items()})  # fmt: skip
+
+
+def patches(count, side):
+    small = np.random.default_rng(0).integers(0, 256, (count, 6, 6, 3), np.uint8)
+    return small.repeat(side // 6 + 1, 1).repeat(side // 6 + 1, 2)[:, :side, :side]
+
+
+def network_of(name):
+    """Return a network of `keras.applications` in random weights whose answers differ, and its size."""
+    model = getattr(keras.applications, name)(weights=None, classes=3)
+    side = model.input_shape[1] or 224
+    given = inputs.as_keras_does(ZOO[name], patches(6, side))
+    norms = [part for part in all_parts_of(model) if isinstance(part, layers.BatchNormalization)]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(given, training=True)  # with statistics of other examples, random networks answer all alike
+    last = [layer for layer in model.layers if layer.weights][-1]
+    spread = keras.Model(model.inputs, last.input)(given, training=False)
+    last.kernel.assign(last.kernel * (3 / np.std(np.asarray(spread), axis=0).mean()) ** 0.5)
+    return model, side
+
+
 @pytest.mark.slow
 @pytest.mark.large
 @pytest.mark.parametrize("name", ZOO)
@@ -397,13 +425,8 @@ def test_networks_of_keras_applications_are_exported(name, tmp_path):
     from kerasdl.export.tflite import Converter
     from kerasdl.jobs import export
 
-    model = getattr(keras.applications, name)(weights=None, classes=3)
-    side = model.input_shape[1] or 224
-    images = np.random.default_rng(0).integers(0, 256, (15, 6, 6, 3), np.uint8).repeat(50, 1).repeat(50, 2)
-    labels = np.arange(15, dtype=np.int32) % 3
-    images = images[:, :side, :side]
-    np.savez(tmp_path / "photos.npz", x_train=images[:12], y_train=labels[:12], x_test=images[12:],
-             y_test=labels[12:])  # fmt: skip
+    model, side = network_of(name)
+    photographs(tmp_path / "photos.npz", side)
     model.save(tmp_path / "model.keras")
     wanted = Wanted(
         file=tmp_path / "model.keras", data=str(tmp_path / "photos.npz"), scaling=ZOO[name], size=(side, side)
