@@ -311,6 +311,11 @@ def test_files_that_are_no_models_are_said(here, tmp_path):
     }.items():  # fmt: skip
         with pytest.raises(kerasdl.UsageError, match=words):
             files.open_model(tmp_path / name)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/saved_model.pb").write_bytes(b"")
+    assert files.is_model(tmp_path / "folder")
+    with pytest.raises(kerasdl.UsageError, match="is a SavedModel"):
+        files.open_model(tmp_path / "folder")
     assert "saved by Keras 99.1" in str(files._unreadable(tmp_path / "x", "99.1.0", ValueError("groups")))
 
 

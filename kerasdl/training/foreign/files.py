@@ -45,8 +45,8 @@ class Opened:
 
 
 def is_model(path: Path) -> bool:
-    """Tell whether a path is a model to import, by its name alone."""
-    return path.suffix.lower() in ENDINGS
+    """Tell whether a path is a model to import: by its name, or as a SavedModel that no bundle holds."""
+    return path.suffix.lower() in ENDINGS or _is_saved_model(path)
 
 
 def open_model(path: Path, custom: Path | None = None) -> Opened:
@@ -60,6 +60,11 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
         UsageError: when it cannot be read, names unknown classes, or holds code that is not trusted.
         RunFailedError: when it is damaged.
     """
+    if _is_saved_model(path):
+        raise UsageError(
+            f"{path} is a SavedModel: a graph without its layers, which is not imported. Open the model in the "
+            "Keras that made it and save it as a file: model.save('my_model.keras')."
+        )
     if not path.is_file():
         raise UsageError(f"There is no file {path}. {_KINDS}")
     if custom is not None:
@@ -80,6 +85,10 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
         )
     precision = next((name for name in ("float16", "bfloat16") if name in dtypes), "float32")
     return Opened(path, model, precision, custom)
+
+
+def _is_saved_model(path: Path) -> bool:
+    return (path / "saved_model.pb").is_file() and not (path / "card.json").is_file()
 
 
 def in_float32(opened: Opened) -> keras.Model:
