@@ -62,8 +62,8 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
     """
     if _is_saved_model(path):
         raise UsageError(
-            f"{path} is a SavedModel: a graph without its layers, which is not imported. Open the model in the "
-            "Keras that made it and save it as a file: model.save('my_model.keras')."
+            f"{path} is a SavedModel: a graph without its layers, which is not imported. Open the model in "
+            "the Keras that made it and save it as a file: model.save('my_model.keras')."
         )
     if not path.is_file():
         raise UsageError(f"There is no file {path}. {_KINDS}")
