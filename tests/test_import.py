@@ -15,6 +15,7 @@ from kerasdl.export import operators
 from kerasdl.jobs.import_model import Wanted, import_model
 from kerasdl.network.imported import Imported
 from kerasdl.private.keras import all_parts_of
+from kerasdl.recipe import trust
 from kerasdl.runs.folder import Run
 from kerasdl.training.foreign import files, inputs, judging
 
@@ -116,6 +117,7 @@ def applied(mode):
     return getattr(keras.applications, module).preprocess_input
 
 
+@pytest.mark.by_default(lambda mode: mode == "caffe")
 @pytest.mark.parametrize("mode", ["tf", "caffe", "torch"])
 def test_the_proof_begins_at_the_file_and_the_function_of_keras_applications(here, tmp_path, mode):
     model = sequential(
@@ -158,6 +160,7 @@ MODELS = {
 }  # fmt: skip
 
 
+@pytest.mark.by_default(lambda name: name in ("a layer of softmax", "a sigmoid", "no channels", "two inputs"))
 @pytest.mark.parametrize("name", MODELS)
 def test_what_a_model_answers_with_and_takes_is_recognised(here, tmp_path, name):
     make, data, outputs = MODELS[name]
@@ -189,6 +192,7 @@ def test_numbers_of_a_table_are_in_their_own_units(here, tmp_path):
     assert made.dataset.spec.inputs.columns == ("rooms", "age")
 
 
+@pytest.mark.slow
 def test_texts_go_through_the_layer_of_the_model(here, tmp_path):
     words = layers.TextVectorization(output_sequence_length=4, vocabulary=["good", "bad", "film"])
     model = keras.Sequential([
@@ -199,6 +203,7 @@ def test_texts_go_through_the_layer_of_the_model(here, tmp_path):
     np.testing.assert_allclose(found["probabilities"], model(np.array(features, str)).numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_lower_precision_becomes_float32(here, tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     model = grey(layers.Dense(3), layers.Activation("softmax", dtype="float32"))
@@ -226,7 +231,7 @@ def test_classes_of_its_own_come_from_a_file_that_is_named_and_kept(here, tmp_pa
     np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
 
 
-def test_a_lambda_layer_is_run_for_who_trusts_it_alone(here, tmp_path):
+def test_a_lambda_layer_is_run_for_who_trusts_it_alone(here, tmp_path, monkeypatch):
     model = sequential((8, 8, 1), layers.Lambda(lambda x: x / 255), layers.Flatten(), layers.Dense(3))
     model.save(tmp_path / "model.keras")
     wanted = Wanted(file=tmp_path / "model.keras", data=str(here / "grey.npz"), scaling="none")
@@ -235,6 +240,10 @@ def test_a_lambda_layer_is_run_for_who_trusts_it_alone(here, tmp_path):
     assert not (tmp_path / "runs").exists()
     made = import_model(wanted, runs_dir=tmp_path / "runs", trust=True)
     assert answers_of(made)[0]["probabilities"].shape == (16, 3)  # its own file is trusted with it
+    monkeypatch.setattr(trust, "_known", set())
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "of somebody else"))
+    with pytest.raises(kerasdl.UsageError, match="Lambda layer"):
+        answers_of(made)
     with pytest.raises(kerasdl.UsageError, match="does not let Keras build"):
         keras_config_of(here, tmp_path, "TFSMLayer")
 
@@ -311,6 +320,8 @@ def test_files_that_are_no_models_are_said(here, tmp_path):
     }.items():  # fmt: skip
         with pytest.raises(kerasdl.UsageError, match=words):
             files.open_model(tmp_path / name)
+    with pytest.raises(kerasdl.UsageError, match=r"functions of TensorFlow.*TFOpLambda"):
+        files._check_classes(tmp_path, [{"class_name": "TFOpLambda", "config": {}}], {})
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/saved_model.pb").write_bytes(b"")
     assert files.is_model(tmp_path / "folder")

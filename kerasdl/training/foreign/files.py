@@ -15,7 +15,7 @@ from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import parsing
 from kerasdl.network import imported
 from kerasdl.private.keras import all_parts_of
-from kerasdl.private.keras_config import without_training
+from kerasdl.private.keras_config import objects, without_training
 from kerasdl.recipe import keras_file, python_file
 from kerasdl.training.weights.storage import check_storage
 
@@ -23,6 +23,8 @@ from kerasdl.training.weights.storage import check_storage
 ENDINGS = (".keras", ".h5", ".hdf5")
 _OLD = ".h5"
 _LOWER = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+#: Layers that Keras 2 made of functions of TensorFlow.
+_OF_KERAS_2 = frozenset({"ClassMethod", "InstanceMethod", "SlicingOpLambda", "TFOpLambda"})
 _CONFIG, _METADATA = "config.json", "metadata.json"
 _KINDS = "Give a .keras file, or an .h5 file of a whole model."
 
@@ -155,9 +157,16 @@ def _rewritten(path: Path, document: Any, folder: Path) -> Path:
 
 def _check_classes(path: Path, document: Any, names: Mapping[str, Any]) -> None:
     """Raise a UsageError for classes of the maker's own, which only `--custom` can give."""
+    kinds = {str(part["class_name"]) for part in objects(document)}
+    if kinds & _OF_KERAS_2:
+        raise UsageError(
+            f"{path} was built in Keras 2 with functions of TensorFlow between its layers "
+            f"({', '.join(sorted(kinds & _OF_KERAS_2))}), which Keras 3 cannot read. Build the model anew "
+            "in Keras 3, with keras.ops in their place, load its weights (load_weights) and save it as .keras."
+        )
     unknown = {
         str(part["class_name"])
-        for part in _objects(document)
+        for part in objects(document)
         if part.get("registered_name") and not _known(part, names)
     }
     if unknown:
@@ -166,12 +175,6 @@ def _check_classes(path: Path, document: Any, names: Mapping[str, Any]) -> None:
             f"{path} uses {listed}, which Keras does not have. Give the Python file that defines "
             f"{'it' if len(unknown) == 1 else 'them'}: --custom my_code.py"
         )
-
-
-def _objects(document: Any):
-    from kerasdl.private.keras_config import objects
-
-    return objects(document)
 
 
 def _known(part: Mapping[str, Any], names: Mapping[str, Any]) -> bool:
