@@ -162,7 +162,7 @@ def _check_classes(path: Path, document: Any, names: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{path} was built in Keras 2 with functions of TensorFlow between its layers "
             f"({', '.join(sorted(kinds & _OF_KERAS_2))}), which Keras 3 cannot read. Build the model anew "
-            "in Keras 3, with keras.ops in their place, load its weights (load_weights) and save it as .keras."
+            "in Keras 3, with keras.ops in their place, load its weights and save it as .keras."
         )
     unknown = {
         str(part["class_name"])
