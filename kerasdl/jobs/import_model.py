@@ -34,7 +34,8 @@ _log = logging.getLogger(__name__)
 #: Words of `--task`.
 TASKS: dict[str, Callable[[], Task]] = {"classification": Classification, "regression": Regression}
 #: Of a run that is trained from here: small steps, since the weights are good already.
-_FINE_TUNING = {"epochs": 5, "learning_rate": 1e-4, "batch_size": 32}
+_FINE_TUNING = {"epochs": 5, "learning_rate": 1e-4}
+_BATCH = 32  # examples of an update; fewer where there are not so many
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,8 @@ def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool =
     recipe = Recipe(
         name=wanted.name or _name_of(wanted.file), model=Config(Imported, file=wanted.file.name),
         preprocessing=inputs.preprocessing(scaling, dataset.spec.inputs),
-        data=source, task=task, **_FINE_TUNING,
+        data=source, task=task, batch_size=min(_BATCH, len(dataset.train)),
+        **_FINE_TUNING,
     )  # fmt: skip
     run = runs.create(Path(runs_dir), recipe, wanted.custom, stage="importing")
     with run.locked():
