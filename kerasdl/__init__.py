@@ -116,6 +116,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name not in public.PLACES:
         raise AttributeError(f"module 'kerasdl' has no attribute {name!r}." + did_you_mean(name, __dir__()))
+    if not public.is_importing():
+        return public.find(name)
     if public.PLACES[name].startswith("kerasdl.jobs."):
         environment.import_tensorflow()
     globals()[name] = found = public.find(name)

@@ -14,7 +14,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 DEFAULTS = {
     "KERAS_BACKEND": "tensorflow",
@@ -25,6 +25,9 @@ DEFAULTS = {
 
 #: True when TensorFlow was already there as this module was imported, so that the defaults came too late.
 too_late = "tensorflow" in sys.modules
+#: True while TensorFlow is being imported, and what is called when that begins.
+loading = False
+on_loading: Callable[[], None] | None = None
 
 
 def set_defaults() -> None:
@@ -61,8 +64,12 @@ def import_tensorflow(*, look_for_devices: bool = True) -> None:
     Args:
         look_for_devices: a process that is to be forked must not: drivers of GPUs do not survive it.
     """
+    global loading
     collecting = gc.isenabled()
     gc.disable()
+    loading = "keras" not in sys.modules
+    if loading and on_loading is not None:
+        on_loading()
     try:
         with quiet():
             import keras  # noqa: F401
@@ -71,6 +78,7 @@ def import_tensorflow(*, look_for_devices: bool = True) -> None:
             if look_for_devices:
                 tf.config.list_physical_devices()
     finally:
+        loading = False
         gc.freeze()
         if collecting:
             gc.enable()

@@ -8,6 +8,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 #: Module -> the public names in it.
@@ -73,9 +74,32 @@ _MODULES = {
 PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def find(name: str) -> Any:
-    """Import the object of a public name."""
+def _import(name: str) -> Any:
     return getattr(importlib.import_module(PLACES[name]), name)
+
+
+_find = _import
+
+
+def find(name: str) -> Any:
+    """Return the object of a public name; it is imported for that."""
+    return _find(name)
+
+
+def is_importing() -> bool:
+    """Tell whether `find` returns the objects themselves."""
+    return _find is _import
+
+
+@contextlib.contextmanager
+def finding(find: Callable[[str], Any]) -> Iterator[None]:
+    """Let `find` return other objects inside: sketches of classes, say."""
+    global _find
+    _find = find
+    try:
+        yield
+    finally:
+        _find = _import
 
 
 def current_name(name: str) -> str:

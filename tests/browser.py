@@ -127,6 +127,10 @@ class Browser:
         self.call("Page.navigate", url=Path(path).resolve().as_uri())
         while not self._loaded:
             self._receive()
+        for _ in range(100):
+            self.settle(0.1)
+            if self.evaluate("!document.querySelector('main') || document.documentElement.dataset.drawn"):
+                break
         self.settle()
 
     def scheme(self, name):

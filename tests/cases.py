@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.digits import Digits
-from kerasdl.export.tflite import MODES
+from kerasdl.export.modes import MODES
 from kerasdl.layers import BatchNormalization, Dropout, noise
 from kerasdl.layers.config import config_of
 from kerasdl.models.alexnet import AlexNet

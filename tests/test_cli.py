@@ -77,6 +77,7 @@ def test_train_leaves_a_run_and_a_bundle(here):
     assert receipt["settings"]["fast_cpu_kernels"] in (True, False)
     assert receipt["settings"]["tf_data_autotuner"] is False
     assert set(ARTEFACTS) < set(receipt["artefacts"]["exported/lenet5/1"])
+    assert json.loads((bundle / "card.json").read_text())["run"] == "lenet5/1"
     assert {"saved_model.pb", "card.json", "labels.txt", "README.md", "lenet5.onnx", *ARTEFACTS} <= {
         path.name for path in bundle.iterdir()
     }
@@ -107,7 +108,9 @@ def test_evaluate_and_predict_take_run_bundle_and_file(here, capsys, target):
         ("three.jpg", "3"),
     ]
     assert main(["predict", target, "zero.png"]) == 0
-    assert capsys.readouterr().out.startswith("zero.png  0  0.")
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["file", "class", "probability", "then"]
+    assert re.fullmatch(r"zero\.png  0 +[\d.]+ % +\d [\d.]+ %, \d [\d.]+ %", row)
 
 
 def test_verify_and_export(here, capsys):
@@ -118,10 +121,11 @@ def test_verify_and_export(here, capsys):
     )
     folder = here / "other/lenet5-onnx/1"
     assert {path.name for path in folder.iterdir()} == {"lenet5.onnx", "labels.txt", "card.json", "README.md"}
-    command = "predict other/lenet5-onnx/1/lenet5.onnx"
-    assert f"kerasdl {command} some.png" in capsys.readouterr().out
-    assert main([*command.split(), "zero.png"]) == 0
-    assert capsys.readouterr().out.startswith("zero.png  0  ")
+    out = capsys.readouterr().out
+    assert "kerasdl verify other/lenet5-onnx/1" in out
+    assert "some.png" not in out  # there is no such file: the data is in none
+    assert main(["predict", "other/lenet5-onnx/1/lenet5.onnx", "zero.png"]) == 0
+    assert "\nzero.png  0  " in capsys.readouterr().out
     assert "one of the files in it: lenet5.onnx" in refused(
         capsys, "predict", "other/lenet5-onnx/1", "zero.png"
     )
@@ -222,7 +226,10 @@ def test_list(capsys):
         (["predict", "runs/lenet5/1", "runs/lenet5/1/recipe.json"], "not a readable image"),
         (["export", "runs/lenet5/1", "--formats", "onx"], "Did you mean 'onnx'"),
         (["export", "exported/lenet5/1"], "already exported"),
-        (["export", "x", "--tflite-io", "int8", "--tflite-modes", "w8a32"], "is about int8 files. Add int8"),
+        (
+            ["export", "runs/lenet5/1", "--tflite-io", "int8", "--tflite-modes", "w8a32"],
+            "is about int8 files. Add int8",
+        ),
         (["verify", "runs/lenet5/1"], "bundle"),
         (["evaluate", "runs/lenet5/1", "--data", "own.npz"], "takes examples of shape"),
     ],

@@ -12,6 +12,7 @@ from kerasdl.cli import main
 from kerasdl.errors import UsageError
 from kerasdl.jobs import compare_page as pages
 from kerasdl.jobs.compare import compare, holm
+from kerasdl.report.index import comparisons
 from kerasdl.tasks.classification.comparison import mcnemar
 from tests import browser
 from tests.run_folders import write_run, write_status
@@ -62,6 +63,8 @@ def test_a_difference_beyond_chance(runs):
     assert difference.sentence() == (
         "The difference of 0.12 points (17 against 5 test examples) is beyond chance (p = 0.017)."
     )
+    assert difference.gain == pytest.approx(0.12)
+    assert "tiny/2 is better than tiny/1: The difference" in pages.page(compare([first.path, second.path]))
     (turned,) = compare([second.path, first.path]).differences
     assert turned.tested.figures["points"] == pytest.approx(-0.12)
     assert turned.p_value == difference.p_value
@@ -138,6 +141,32 @@ def test_figures_are_side_by_side_with_their_intervals(runs):
         assert None not in found.figures[name], name
 
 
+def test_figures_say_which_run_is_better_and_by_how_much(runs, tmp_path):
+    for run, accuracy, loss in zip(runs, (0.9, 0.95), (0.5, 0.75), strict=True):
+        test = {"accuracy": accuracy, "crossentropy": loss, "temperature": accuracy, "examples": 10}
+        run.write("metrics.json", {"test": test, "best_epoch": 3})
+    table = pages.figures_table(compare([run.path for run in runs]))
+    assert table.columns[-1].title == "tiny/2 against tiny/1"
+    last = {row[0]: row[-1] for row in table.rows}
+    assert last["accuracy"] == "+0.0500 better"
+    assert last["cross-entropy"] == "+0.2500 worse"
+    assert last["temperature"] == "+0.0500"
+    assert last["examples"] == ""
+    others = [write_run(tmp_path / f"runs/tiny/{number}") for number in (3, 4)]
+    found = compare([run.path for run in (*runs, *others)])
+    first, *_ = pages.figures_table(found).rows
+    assert first[:3] == ["accuracy (higher is better)", "0.9000", "0.9500 (+0.0500)"]
+    assert first[-1].endswith(", best)")
+    assert pages.figures_table(found, brief=True).rows[0][-1].endswith("*")
+
+
+def test_pages_of_comparisons_are_found_for_an_index(runs, tmp_path):
+    page = pages.page(compare([run.path for run in runs]))
+    (tmp_path / "b.html").write_text(page, encoding="utf-8")
+    (tmp_path / "a.html").write_text("<title>x - Comparison of training runs</title>")
+    assert comparisons([tmp_path, tmp_path]) == {tmp_path / "b.html": "tiny/1 and tiny/2"}
+
+
 def test_a_run_under_way_has_what_it_has(runs):
     (runs[1].path / "metrics.json").unlink()
     write_status(runs[1])
@@ -152,13 +181,13 @@ def test_command(runs, capsys, tmp_path):
     assert main(["compare", *paths]) == 0
     out = capsys.readouterr().out
     for part in ("Settings that differ", "learning_rate", "Versions, hardware and data are the same.",
-                 "macro f1", "The difference of", "McNemar"):  # fmt: skip
+                 "macro F1", "The difference of", "McNemar"):  # fmt: skip
         assert part in out, part
     assert main(["compare", *paths, "--json", "--html", str(tmp_path / "x.html")]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["recipes"]["learning_rate"] == ["0.001", "0.01"]
     assert document["differences"][0]["examples"] == 1000
-    assert (tmp_path / "x.html").stat().st_size < 6e6
+    assert (tmp_path / "x.html").stat().st_size < 1e6
 
 
 def test_what_cannot_be_read_is_refused(runs, capsys, tmp_path):
@@ -197,7 +226,6 @@ def test_curves_over_each_other_in_a_browser(runs, tmp_path):
         chromium.open(path)
         assert chromium.requests == [path.as_uri()]
         assert chromium.logged == []
-        legend = chromium.evaluate(
-            "[...document.querySelectorAll('.plot')].map((p) => p.querySelector('.legend').textContent)"
-        )
+        curves = "[...document.querySelectorAll('#part-curves .plot')]"
+        legend = chromium.evaluate(f"{curves}.map((p) => p.querySelector('.legend').textContent)")
         assert legend == ["tiny/1tiny/2"] * 6

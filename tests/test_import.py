@@ -15,7 +15,7 @@ from kerasdl.export import operators
 from kerasdl.jobs.import_model import Wanted, import_model
 from kerasdl.network.imported import Imported
 from kerasdl.private.keras import all_parts_of
-from kerasdl.recipe import trust
+from kerasdl.recipe import keras_file, trust
 from kerasdl.runs.folder import Run
 from kerasdl.training.foreign import files, inputs, judging
 
@@ -324,7 +324,7 @@ def test_files_that_are_no_models_are_said(here, tmp_path):
         files._check_classes(tmp_path, [{"class_name": "TFOpLambda", "config": {}}], {})
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/saved_model.pb").write_bytes(b"")
-    assert files.is_model(tmp_path / "folder")
+    assert keras_file.is_model(tmp_path / "folder")
     with pytest.raises(kerasdl.UsageError, match="is a SavedModel"):
         files.open_model(tmp_path / "folder")
     assert "saved by Keras 99.1" in str(files._unreadable(tmp_path / "x", "99.1.0", ValueError("groups")))

@@ -188,8 +188,8 @@ def test_the_command_answers_and_writes_the_plot(tmp_path, monkeypatch, capsys):
     command = re.search(r"kerasdl train mlp --data digits --hidden-units 16 --learning-rate [\d.e-]+", out)
     assert command
     assert "<- steepest descent" in out
-    assert [path.name for path in tmp_path.iterdir()] == ["lr-find-mlp.html"]
-    page = (tmp_path / "lr-find-mlp.html").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    page = (tmp_path / "runs/lr-find/mlp.html").read_text()
     assert command[0] in page
     assert "Plotly" in page
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="http', page)

@@ -72,6 +72,7 @@ def here(tmp_path, monkeypatch):
     files = {"own-network": "my_recipe.py", "tuning": "my_space.py", "own-task": "my_task.py"}
     for page, name in ((f"docs/{page}.md", name) for page, name in files.items()):
         (tmp_path / name).write_text(python_block(page, f"# {name}"), encoding="utf-8")
+    (tmp_path / "photos.py").write_text((tmp_path / "my_recipe.py").read_text())  # of kerasdl init
     return tmp_path
 
 
@@ -170,7 +171,8 @@ def test_there_are_commands():
 @functools.cache
 def flags_of(*arguments):
     """Return the flags that the help of a command names."""
-    assert cli.main([*arguments, "--help"]) == 0
+    asked = "--help-all" if arguments[0] in ("train", "lr-find", "tune") else "--help"
+    assert cli.main([*arguments, asked]) == 0
     return set(re.findall(r"--[\w-]+", flags_of.capsys.readouterr().out))
 
 
@@ -179,14 +181,14 @@ def misunderstood(command):
     _, name, *arguments = shlex.split(command)
     if name not in cli._COMMANDS:
         return f"{command}: there is no such command"
-    if name == "train" and not {"--help", "--resume"} & set(arguments):
+    if name == "train" and not {"--help", "--help-all", "--resume"} & set(arguments):
         code = cli.main([name, *arguments, "--print-recipe"])
         return code and f"{command}: {flags_of.capsys.readouterr().err}"
     pipeline = []
     if name in ("train", "lr-find", "tune") and arguments[:1] not in ([], ["show"]):  # its recipe has flags
         pipeline = ["lenet5" if arguments[0] == "--resume" else arguments[0]]
     given = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
-    unknown = given - flags_of(name, *pipeline) - {"--help"}
+    unknown = given - flags_of(name, *pipeline) - {"--help", "--help-all"}
     return f"{command}: {unknown}" if unknown else None
 
 

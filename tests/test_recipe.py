@@ -114,6 +114,31 @@ def test_bad_fields_have_their_message(fields, words):
         recipe(**fields)
 
 
+@pytest.mark.parametrize(
+    ("own", "changes", "found"),
+    [
+        ({"nesterov": True, "optimizer": "sgd"}, {"optimizer": "adamw"}, {"nesterov": False}),
+        ({"epochs": 30, "warmup_epochs": 3.0}, {"epochs": 1}, {"warmup_epochs": 0.1}),
+        ({"epochs": 30, "warmup_epochs": 3.0}, {"epochs": 10}, {"warmup_epochs": 3.0}),
+        ({"epochs": 30, "warmup_epochs": 3.0}, {"schedule": "one_cycle"}, {"warmup_epochs": 0.0}),
+        ({"clip_norm": 1.0}, {"global_clip_norm": 2.0}, {"clip_norm": None, "global_clip_norm": 2.0}),
+    ],
+)
+def test_what_was_not_given_gives_way_with_a_note(caplog, own, changes, found):
+    caplog.set_level("INFO", "kerasdl")
+    changed = replace(recipe(**own), **changes)
+    assert {name: getattr(changed, name) for name in found} == found
+    given_way = [name for name in found if found[name] != own.get(name) and name not in changes]
+    assert [line.partition(" is ")[0] for line in caplog.messages] == given_way
+
+
+def test_what_was_given_does_not_give_way():
+    with pytest.raises(UsageError, match="only 1 epochs"):
+        replace(recipe(epochs=30, warmup_epochs=3.0), epochs=1, warmup_epochs=2.0)
+    with pytest.raises(UsageError, match="nesterov is for the sgd"):
+        replace(recipe(optimizer="sgd"), optimizer="adam", nesterov=True)
+
+
 def test_unknown_names_are_corrected():
     with pytest.raises(UsageError, match="Did you mean 'activation'"):
         Config(LeNet5, activaton="relu")

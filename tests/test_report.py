@@ -1,7 +1,9 @@
 """The page of a run: what is on it in every state of a run, and what a browser makes of it."""
 
 import base64
+import gzip
 import io
+import itertools
 import json
 import re
 import subprocess
@@ -18,7 +20,7 @@ from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.explain import sheet as explanation_sheet
 from kerasdl.jobs.report import write_report
-from kerasdl.report import curves, pictures, provenance
+from kerasdl.report import curves, live, pictures, provenance
 from kerasdl.report.blocks import Chart, Column, Table, label
 from kerasdl.runs import record
 from kerasdl.runs.folder import Run
@@ -41,7 +43,8 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.elements, self.texts, self._open = [], [], []
-        self.feed(Path(path).read_text(encoding="utf-8"))
+        self.source = Path(path).read_text(encoding="utf-8")
+        self.feed(self.source)
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
@@ -59,10 +62,12 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
     def figures(self):
-        start = next(
-            i for i, (tag, data) in enumerate(self.texts) if tag == "script" and data.startswith("[{")
-        )
-        return json.loads(self.texts[start][1], parse_constant=pytest.fail)
+        return json.loads(self.unpacked("plotly-figures"), parse_constant=pytest.fail)
+
+    def unpacked(self, name):
+        """Return the text of a packed script element; empty where there is none."""
+        found = re.search(rf'<script type="text/plain" id="{name}">([^<]*)</script>', self.source)
+        return gzip.decompress(base64.b64decode(found[1] if found else "")).decode()
 
 
 def page_of(run):
@@ -89,8 +94,8 @@ def test_says_what_was_trained_on_what_and_how_long(page):
 
 
 def test_has_every_section_and_the_navigation_leads_there(page):
-    titles = ["overview", "test-figures", "training", "confusion-matrix", "classes", "calibration",
-              "worst-mistakes", "exported-files", "recipe", "receipt"]  # fmt: skip
+    titles = ["hyperparameters", "overview", "test-figures", "training", "confusion-matrix", "classes",
+              "calibration", "worst-mistakes", "exported-files", "receipt"]  # fmt: skip
     assert [part["id"] for part in page.of("section")] == [f"part-{title}" for title in titles]
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -110,7 +115,7 @@ def test_shows_the_figures(page, finished):
 
 
 def test_is_one_file_that_asks_for_nothing(finished, page):
-    assert (finished.path / "report.html").stat().st_size < 5.5e6
+    assert (finished.path / "report.html").stat().st_size < 0.9e6
     for _, attributes in page.elements:
         for name in ("src", "href", "action", "poster", "srcset", "data"):
             assert attributes.get(name, "#").startswith(("#", "data:image/")), attributes
@@ -119,7 +124,7 @@ def test_is_one_file_that_asks_for_nothing(finished, page):
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:;"
     )
     assert "@import" not in (Path(report.__file__).parent / "page.css").read_text()
-    assert sum(data.count("* plotly.js v") for _, data in page.texts) == 1
+    assert page.unpacked("plotly").startswith("/**\n* plotly.js (cartesian")
 
 
 def test_can_be_read_without_seeing_the_charts(page):
@@ -192,6 +197,33 @@ def test_while_training_goes_on(tmp_path):
     assert len(page.figures()) == 4
 
 
+def test_reloads_itself_only_while_the_run_goes_on(tmp_path):
+    run = unfinished(tmp_path / "tiny/1")
+    with run.locked():
+        (going,) = page_of(run).of("body")
+    (stopped,) = page_of(run).of("body")
+    assert 50 <= float(going["data-every"]) <= 52  # as long as its last epoch took
+    assert int(going["data-written"]) > 1.7e9
+    assert stopped == {}
+
+
+def test_a_page_is_written_again_in_a_hundredth_of_the_time(monkeypatch):
+    now, written = [0.0], []
+
+    def write():
+        written.append(now[0])
+        now[0] += 0.3
+
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    page = live.LivePage(write)
+    while now[0] < 1000:
+        page.update()
+        now[0] += 1.0
+    assert 20 <= written[0] < 22  # 0.2 s were expected
+    assert 28 <= len(written) <= 33
+    assert min(b - a for a, b in itertools.pairwise(written)) > 5
+
+
 def test_after_a_crash(tmp_path):
     run = unfinished(tmp_path / "tiny/1")
     text = page_of(run).text
@@ -216,7 +248,7 @@ def test_before_the_first_epoch(tmp_path):
     page = page_of(unfinished(tmp_path / "tiny/1", epochs=0))
     assert "No epoch has ended yet" in page.text
     assert "before its first epoch ended" in page.text
-    assert "plotly.js" not in "".join(data for _, data in page.texts)
+    assert not page.unpacked("plotly")
 
 
 def test_a_stop_before_the_last_epoch_is_said(tmp_path):
@@ -251,7 +283,7 @@ def test_nothing_in_a_run_becomes_markup(tmp_path):
     )
     write_bundle(tmp_path / "exported/<u>/1", run)
     page = page_of(run)
-    assert [script.get("id") for script in page.of("script")] == [None, "plotly-figures", None]
+    assert [script.get("id") for script in page.of("script")] == ["plotly", "plotly-figures", None]
     assert not page.of("b") and not page.of("i") and not page.of("u")
     assert "<script>alert(1)</script>" in page.text
     names = page.figures()[4]["data"][0]["x"]
@@ -267,12 +299,12 @@ def test_values_that_are_not_finite_are_gaps(tmp_path):
     assert page_of(run).figures()[0]["data"][0]["y"][1] is None
 
 
-def test_large_runs_stay_below_six_megabytes(tmp_path):
+def test_large_runs_stay_small(tmp_path):
     names = [f"a class with quite a long name {index}" for index in range(200)]
     run = write_run(tmp_path / "tiny/1", num_classes=200, accuracy=0.5, names=names, image=(224, 224, 3))
     write_history(run, 10_000)
     page = write_report(run)
-    assert page.stat().st_size < 6e6
+    assert page.stat().st_size < 1.6e6
     loss = Page(page).figures()[0]
     assert loss["data"][0]["x"][-1] == 10_000
     assert len(loss["data"][0]["x"]) < 2_100
@@ -577,6 +609,9 @@ class TestInBrowser:
 
     def test_charts_tell_their_numbers_when_hovered(self, chromium, path):
         chromium.open(path)
+        chromium.evaluate(
+            "document.querySelector('.plot').scrollIntoView({block: 'center', behavior: 'instant'})"
+        )
         place = chromium.evaluate(
             "(() => { const box = document.querySelector('.plot .nsewdrag').getBoundingClientRect();"
             "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
@@ -629,6 +664,26 @@ class TestInBrowser:
             "[...document.querySelectorAll('.plot')].every((plot) =>"
             " plot.querySelector('.main-svg').clientWidth <= plot.clientWidth)"
         )
+
+    def test_reloads_itself_until_it_is_late(self, chromium, tmp_path):
+        run = unfinished(tmp_path / "tiny/1")
+        with run.locked():
+            page = write_report(run)
+        text = re.sub(r'data-every="[^"]*"', 'data-every="0.1"', page.read_text())
+        page.write_text(text)
+        chromium.open(page)
+        fold = "document.querySelectorAll('details')[1].open"
+        chromium.evaluate(f"{fold} = true")
+        page.write_text(text.replace("tiny/1</h1>", "later</h1>"))
+        chromium.settle(5)
+        assert chromium.evaluate("document.querySelector('h1').textContent") == "later"
+        assert chromium.evaluate(fold) and chromium.evaluate("document.getElementById('late').hidden")
+        page.write_text(re.sub(r'data-written="\d+"', 'data-written="1"', text))
+        chromium.settle(5)
+        assert not chromium.evaluate("document.getElementById('late').hidden")
+        chromium.requests.clear()
+        chromium.settle(5)
+        assert chromium.requests == []
 
     def test_prints_light_whole_and_unfolded(self, chromium, path):
         chromium.open(path, scheme="dark")

@@ -262,11 +262,12 @@ def test_lines_of_predict_fit_80_columns(run, capsys):
     )
     assert code == 2 and not out  # the other table has no such column
     code, out, _ = said(capsys, "predict", run, "r.csv", wide, "good\nfilm\x1b[31m", "")
-    lines = out.splitlines()
+    header, *lines = out.splitlines()
+    assert header.split()[:3] == ["file", "row", "text"]
     assert code == 0 and len(lines) == 5
     assert max(map(terminal.cells, lines)) <= 80
-    assert lines[1].startswith("r.csv  3  bad bad") and "...  " in lines[1] and "...  " in lines[2]
-    assert lines[3].startswith("good film\\x1b[31m  ") and lines[4].startswith('""  ')
+    assert lines[1].startswith("r.csv  3    bad bad") and "...  " in lines[1] and "...  " in lines[2]
+    assert lines[3].startswith("            good film\\x1b[31m  ") and lines[4].strip().startswith('""  ')
 
 
 @pytest.mark.parametrize("command", ["predict", "explain"])

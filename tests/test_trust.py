@@ -131,6 +131,7 @@ RUN, BUNDLE = "theirs", "bundle"
 )
 def test_their_code_does_not_run(theirs, mark, monkeypatch, capsys, arguments):
     monkeypatch.chdir(theirs.parent)
+    (theirs.parent / "x.png").touch()
     assert main(arguments) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("kerasdl: ")]
     file = "space.py" if "space.py" in arguments[1] else "recipe.py"

@@ -1,4 +1,4 @@
-"""Make the pictures of the README: docs/images/terminal.svg and report.png, from one real training run.
+"""Make the pictures of README and documentation in docs/images, from real runs and a real search.
 
     python docs/images/make.py
 
@@ -24,7 +24,18 @@ HERE = Path(__file__).parent
 COLUMNS, ROWS = 80, 40
 INSTALL, TRAIN = "pip install -e . && ", "kerasdl train lenet5 --data digits"
 EPOCHS_SHOWN = 3  # first and last epochs that the picture keeps of a hundred
-SIZE = 1200, 1110  # of the screenshot, in pixels
+MORE = (
+    "kerasdl train lenet5 --data digits --epochs 12 --min-steps 0 --learning-rate 0.01 --no-export",
+    "kerasdl compare runs/lenet5/1 runs/lenet5/2 --html compare.html",
+    "kerasdl tune lenet5 --data digits --max-trials 12 --epochs 6 --min-steps 0",
+)
+#: Picture -> page, part of it, and size of the window in pixels.
+PAGES = {
+    "report.png": ("runs/lenet5/1/report.html", "", (1200, 1110)),
+    "compare.png": ("compare.html", "", (1200, 1150)),
+    "search.png": ("searches/lenet5/1/report.html", "part-parallel-coordinates", (1200, 760)),
+    "phone.png": ("runs/lenet5/1/report.html", "part-confusion-matrix", (500, 800)),
+}
 
 
 def run(command: str, folder: Path) -> str:
@@ -76,15 +87,15 @@ def draw(lines: list[str], file: Path) -> None:
     file.write_text(console.export_svg(title="kerasdl", code_format=template), encoding="utf-8")
 
 
-def photograph(page: Path, file: Path) -> None:
-    """Write a screenshot of a page's upper part with few colours."""
+def photograph(page: Path, part: str, size: tuple[int, int], file: Path) -> None:
+    """Write a screenshot of a part of a page with few colours."""
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
                 "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
                 "--no-first-run", "--disable-background-networking", f"--user-data-dir={profile}",
-                "--virtual-time-budget=5000", f"--window-size={SIZE[0]},{SIZE[1]}", f"--screenshot={file}",
-                page.as_uri(),
+                "--virtual-time-budget=5000", f"--window-size={size[0]},{size[1]}", f"--screenshot={file}",
+                f"{page.as_uri()}#{part}",
             ],
             check=True,
             capture_output=True,
@@ -93,11 +104,14 @@ def photograph(page: Path, file: Path) -> None:
 
 
 def main() -> None:
-    """Train, then write both pictures."""
+    """Train, search and compare, then write all pictures."""
     with tempfile.TemporaryDirectory() as folder:
         lines = screen(run(TRAIN, Path(folder)))
         draw([f"$ {INSTALL}{TRAIN}", *shortened(lines)], HERE / "terminal.svg")
-        photograph(Path(folder) / "runs/lenet5/1/report.html", HERE / "report.png")
+        for command in MORE:
+            run(command, Path(folder))
+        for name, (page, part, size) in PAGES.items():
+            photograph(Path(folder) / page, part, size, HERE / name)
 
 
 if __name__ == "__main__":

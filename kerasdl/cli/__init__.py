@@ -3,11 +3,11 @@
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kerasdl import __version__
+from kerasdl import __version__, environment
 from kerasdl.cli import streams
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
@@ -90,11 +90,26 @@ def _run(arguments: list[str]) -> int:
                 f"There is no command {name!r}; there are {', '.join(_COMMANDS)}."
                 + did_you_mean(name, _COMMANDS)
             )
-        command = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
-        return command.run(Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
+        environment.on_loading = terminal.line_of_status.draw
+        with terminal.status(_doing):  # where nothing tells more
+            return _command(name, Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)
     parser.print_help()
     return 0
+
+
+def _command(name: str, parser: Parser, arguments: list[str]) -> int:
+    module = importlib.import_module(f"kerasdl.cli.commands.{name.replace('-', '_')}")
+    return module.run(parser, arguments)
+
+
+def commands_by_name() -> tuple[list[str], Callable[[str, Parser, list[str]], int]]:
+    """Return the names of all commands, and what runs one of a name with a parser and arguments."""
+    return list(_COMMANDS), _command
+
+
+def _doing() -> str:
+    return "Loading TensorFlow" if environment.loading else "Working"
 
 
 #: Command -> help text. The module of a command is `commands/<name>.py`, with _ for -.
@@ -111,12 +126,17 @@ _COMMANDS = {
     "explain": "explain answers: maps over images, scores of the words of texts",
     "export": "export a run, or any Keras model, to SavedModel, TFLite and ONNX, and verify each file",
     "import": "make a run of a Keras model that was not trained here, so that it can be fine-tuned",
+    "deploy": "write what a server needs around a bundle: TF Serving, Triton, KServe, Docker",
     "verify": "check that a bundle still is the network that was exported",
     "benchmark": "measure size, metrics, latency and throughput of a run or its exported files",
     "report": "write the report of a run: report.html, one file that opens anywhere",
     "compare": "compare runs: settings, curves, metrics, and whether they differ beyond chance",
     "reproduce": "train a run again from its receipt and show what agrees",
     "lr-find": "try learning rates on a few hundred batches and suggest one",
+    "runs": "list runs: what, when, on which data, how good, and where the bundle is",
+    "show": "show a run or a bundle: where it stands, its figures, and what belongs to it",
+    "clean": "list what can go of the runs, ask, and remove it",
+    "completion": "print the completion of commands, pipelines and flags for bash, zsh or fish",
     "list": "list the shipped pipelines",
     "doctor": "say what is in data, and what harms a training, before any",
     "init": "look at data and write a first recipe for it",

@@ -20,6 +20,11 @@ from kerasdl.recipe import Config, Recipe, replace, type_of, values
 from kerasdl.recipe.config import parameters
 
 _PARTS = ("model", "preprocessing", "augmentation", "data", "task")
+#: What the short help of a command shows: all of the network, and of the recipe what is changed most.
+_MAIN = (
+    "epochs", "batch_size", "learning_rate", "optimizer", "weights", "freeze", "early_stopping", "max_time",
+    "seed",
+)  # fmt: skip
 _SET_BY_DATA = ("name", "path")  # `--data` and the recipe's file give these
 
 
@@ -75,8 +80,14 @@ def of_recipe(recipe: Recipe) -> list[Flag]:
     return flags
 
 
-def add_to(parser: Parser, recipe: Recipe) -> None:
-    """Add every flag of a recipe to a parser, one group for each part."""
+def add_to(parser: Parser, recipe: Recipe, *, show_all: bool = True) -> None:
+    """Add every flag of a recipe to a parser, one group for each part.
+
+    Args:
+        parser: the parser.
+        recipe: the recipe.
+        show_all: show the help of all; else of those that are used most.
+    """
     for flag in of_recipe(recipe):
         if flag.option in parser.flags:
             raise UsageError(
@@ -86,12 +97,15 @@ def add_to(parser: Parser, recipe: Recipe) -> None:
         kind = {"action": argparse.BooleanOptionalAction} if flag.annotation is bool else {
             "type": _reader(flag), "metavar": values.describe(flag.annotation)
         }  # fmt: skip
+        shows = show_all or flag.part == "model" or (not flag.part and flag.name in _MAIN)
         has_default = flag.default is not inspect.Parameter.empty
         shown = f" (default: {values.written(flag.default)})" if has_default else ""
         parser.add_to_group(
             title, flag.option, dest=flag.key, default=argparse.SUPPRESS,
-            help=f"{flag.help}{shown}".replace("%", "%%"), **kind,
+            help=f"{flag.help}{shown}".replace("%", "%%") if shows else argparse.SUPPRESS, **kind,
         )  # fmt: skip
+    if not show_all:
+        parser.epilog = "--help-all shows every flag, those of the data, optimizer and task too."
 
 
 def apply(recipe: Recipe, given: dict[str, Any]) -> Recipe:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import trust
+from kerasdl.runs import places
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,6 +20,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any):
         self.flags: list[str] = []
         self._titled: dict[str, Any] = {}
+        self._takes_target = False
         super().__init__(allow_abbrev=False, **options)
         self.add_argument(
             "--trust", action=_Trust, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS,
@@ -47,6 +49,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             name = unknown[0].partition("=")[0]
             raise UsageError(f"There is no flag {name!r} here.{self._nearest(name)} See {self.prog} --help.")
+        if self._takes_target:
+            places.find(Path(values.target))  # before seconds of imports
         return values
 
     def _nearest(self, name: str) -> str:
@@ -56,7 +60,8 @@ class Parser(argparse.ArgumentParser):
         return begun or did_you_mean(name, self.flags, cutoff=0.8)  # dashes count as similar
 
     def add_target(self, what: str) -> None:
-        """Add the positional TARGET: a run, a bundle or an exported file."""
+        """Add the positional TARGET: a run, a bundle or an exported file, which has to be there."""
+        self._takes_target = True
         self.add_argument("target", metavar="TARGET", help=what)
 
     def add_data(self, help_text: str) -> None:

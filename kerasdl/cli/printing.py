@@ -1,11 +1,16 @@
 """Prints the results of commands: tables, figures or one JSON document."""
 
+import contextlib
+import csv
+import io
 import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kerasdl.errors import UsageError
 from kerasdl.report import terminal
 
 if TYPE_CHECKING:
@@ -45,13 +50,13 @@ def print_result(console: "Console", result: "Result", dry_run: bool) -> None:
     elif result.bundle is None:
         print_next(console, [["kerasdl", "export", str(result.run.path)], logs])
     else:
-        _print_bundle(console, result.bundle, result.recipe.task, logs)
+        _print_bundle(console, result.bundle, result.recipe.task, result.recipe.data.place, logs)
 
 
-def print_bundle(console: "Console", bundle: "Bundle", task: "Task") -> None:
-    """Print the files of an export and the commands to type next."""
+def print_bundle(console: "Console", bundle: "Bundle", task: "Task", place: str | None = None) -> None:
+    """Print the files of an export and the commands to type next; `place` is where the data lies."""
     print_rows(console, bundle.rows, task)
-    _print_bundle(console, bundle, task)
+    _print_bundle(console, bundle, task, place)
 
 
 def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
@@ -127,17 +132,20 @@ def _rate(cell: Mapping[str, Any]) -> str:
     return f"{cell['examples_per_second']:,.0f}{'*' if cell['one_by_one'] else ' '}"
 
 
-def _print_bundle(console: "Console", bundle: "Bundle", task: "Task", *more: Sequence[str]) -> None:
+def _print_bundle(
+    console: "Console", bundle: "Bundle", task: "Task", place: str | None, *more: Sequence[str]
+) -> None:
     from kerasdl.export.identity import identity
 
     console.print(f"Bundle  {bundle.path}")
     console.print(f"SHA-256 {identity(bundle.path)}  (whoever gets the bundle: kerasdl verify --expect)")
     path = bundle.path
+    example = _example(bundle.example, place)
     commands = [
         task.try_command(
             str(path if row["kind"] == "saved_model" else path / row["file"]),
             tuple(row.get("endpoints") or ()),
-            bundle.example,
+            example,
         )
         for row in bundle.rows
         if "error" not in row
@@ -145,17 +153,82 @@ def _print_bundle(console: "Console", bundle: "Bundle", task: "Task", *more: Seq
     print_next(console, [*list(filter(None, commands))[:1], ["kerasdl", "verify", str(path)], *more])
 
 
+def _example(example: str, place: str | None) -> str:
+    """Return an argument of `kerasdl predict` that works: of an image, one of the data; "" without one."""
+    from kerasdl.inference import given
+
+    if not example or not example.endswith(given.SUFFIXES):
+        return example
+    if place is None or not Path(place).expanduser().is_dir():
+        return ""
+    with contextlib.suppress(UsageError, OSError):
+        return given.expand([str(Path(place).expanduser())], ())[0]
+    return ""
+
+
 def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:
-    """Print one line for each answer of `predict`; texts are cut so that it fits the terminal."""
-    width = open_console().width if sys.stdout.isatty() else 80
+    """Print a table of the answers of `predict`; texts are cut so that it fits the terminal."""
+    rows = [{name: _said(name, value) for name, value in answer.items()} for answer in answers]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if not any(row.get("top") for row in rows):
+        names = [name for name in names if name != "top"]
+    widths = {name: max(terminal.cells(row.get(name, "")) for row in rows) for name in names}
+    widths = {name: max(width, len(_title(name))) for name, width in widths.items()}
+    total = open_console().width if sys.stdout.isatty() else 80
+    if "text" in widths:
+        others = sum(width + 2 for name, width in widths.items() if name != "text")
+        widths["text"] = min(widths["text"], max(20, total - others))
+    for row in [{name: _title(name) for name in names}, *rows]:
+        cells = {name: row.get(name, "") for name in names}
+        if "text" in cells:
+            cells["text"] = terminal.cut(cells["text"], widths["text"]) or ('""' if "text" in row else "")
+        padded = (cell + " " * (widths[name] - terminal.cells(cell)) for name, cell in cells.items())
+        terminal.say("  ".join(map(terminal.line, padded)).rstrip())
+
+
+def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Print answers of `predict` as a table with commas; further classes have columns of their own."""
+    rows = []
     for answer in answers:
-        words = {
-            name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in answer.items()
-        }
-        if "text" in words:
-            others = sum(terminal.cells(word) + 2 for name, word in words.items() if name != "text")
-            words["text"] = terminal.cut(words["text"], max(20, width - others)) or '""'
-        terminal.say("  ".join(words.values()))
+        row = {name: value for name, value in answer.items() if name != "top"}
+        for place, one in enumerate(answer.get("top", ())[1:], 2):
+            row |= {f"{name}_{place}": value for name, value in one.items()}
+        rows.append(row)
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    terminal.say(text.getvalue(), end="")
+
+
+def _title(name: str) -> str:
+    return "then" if name == "top" else name
+
+
+def _said(name: str, value: Any) -> str:
+    if name == "top":  # the first one has columns of its own
+        return ", ".join(f"{one['class']} {_percent(one['probability'])}" for one in value[1:])
+    if name == "probability":
+        return _percent(value)
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, keep: Sequence[int] = ()) -> None:
+    """Print a table of texts as wide as the terminal; columns numbered in `keep` are not broken."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, title in enumerate(titles):
+        table.add_column(title, no_wrap=number in keep, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    open_console().print(table)
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:

@@ -1,6 +1,7 @@
 """The pipeline and the flags of its recipe, with which every command that trains begins."""
 
 import argparse
+import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kerasdl import environment
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
-from kerasdl.recipe import catalog
+from kerasdl.recipe import catalog, sketch
+from kerasdl.report import terminal
 
 if TYPE_CHECKING:
     from kerasdl.recipe import Recipe
@@ -56,7 +58,38 @@ def parse(
     first = first or ahead(parser, arguments)
     if first.resume is None:
         _expect_pipeline(parser, arguments, first)
-    environment.import_tensorflow()  # only now: --help alone answers without it
+    file = _file_of(first)
+    if file is not None:  # mistakes and --help end here, in a fraction of the time of TensorFlow's import
+        sketch.without_keras(file, lambda: _check(copy.deepcopy(parser), arguments, first, load))
+    environment.import_tensorflow()
+    recipe, source, values = _read(parser, arguments, first, load)
+    own = {name: value for name, value in values.items() if "." not in name and name not in vars(first)}
+    return recipe, source, own
+
+
+def _file_of(first: argparse.Namespace) -> Path | None:
+    """Return the file of the recipe; None where it has to be looked for in a search."""
+    if first.resume is not None:
+        from kerasdl.runs.folder import open_run
+
+        return open_run(first.resume).recipe_file
+    file = catalog.find(first.pipeline)
+    return None if getattr(first, "from_trial", None) else file
+
+
+def _check(parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load") -> None:
+    """Raise the UsageError that `_read` would raise; or that of data in a file that is not there."""
+    with terminal.without_notes():
+        recipe, _, _ = _read(parser, arguments, first, load)
+    place = recipe.data.place
+    if place and ("/" in place or "." in place) and not Path(place).expanduser().exists():
+        recipe.data.load()  # says what there should be
+
+
+def _read(
+    parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load"
+) -> tuple["Recipe", Path | None, dict[str, Any]]:
+    """Load the recipe and apply the flags; return it, its file, and the values of all flags."""
     from kerasdl.cli import flags
 
     recipe, source = load(first)
@@ -66,22 +99,22 @@ def parse(
         given = from_text(first.data, recipe.data)
         data = given if first.resume is None else recipe.data.moved_to(given)
         recipe = dataclasses.replace(recipe, data=data)
-    flags.add_to(parser, recipe)
+    flags.add_to(parser, recipe, show_all="--help-all" in arguments)
     values = vars(parser.parse(arguments))
-    own = {name: value for name, value in values.items() if "." not in name and name not in vars(first)}
-    return flags.apply(recipe, values), source, own
+    return flags.apply(recipe, values), source, values
 
 
 def _expect_pipeline(parser: Parser, arguments: list[str], first: argparse.Namespace) -> None:
     """Add PIPELINE and --data; without a pipeline print the help that there is, or raise a UsageError."""
     parser.usage = f"{parser.prog} PIPELINE [--data DATA] [flags]"
     parser.add_argument("pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a run")
+    parser.add_argument("--help-all", action="help", help="show every flag of the recipe")
     parser.add_data(
         "digits, phrases, a tensorflow-datasets name, a folder, or a .npz, .csv, .tsv, .jsonl or .txt file"
     )
     if first.pipeline is None:
         parser.epilog = f"{parser.prog} PIPELINE --help shows the flags of that pipeline's recipe too."
-        if "--help" not in arguments and "-h" not in arguments:
+        if not {"-h", "--help", "--help-all"} & set(arguments):
             raise UsageError(f"The pipeline comes first, as in {parser.prog} lenet5 --data digits.")
         parser.parse(arguments)
     parser.prog = f"{parser.prog} {first.pipeline}"  # whose --help shows its flags

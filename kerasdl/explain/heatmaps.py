@@ -1,7 +1,5 @@
 """Maps over images as colours, and the kernels of a convolution as a grid of pictures."""
 
-import functools
-
 import numpy as np
 
 from kerasdl.report import pictures
@@ -11,6 +9,10 @@ SIGNED = ("integrated-gradients", "occlusion")
 #: For and against: Okabe and Ito, "Color universal design", 2008, vermillion and blue.
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)
 _MOST_FILTERS = 64
+#: viridis at ten even places; N. Smith and S. van der Walt, 2015, CC0.
+_VIRIDIS = np.frombuffer(
+    bytes.fromhex("440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725"), np.uint8
+).reshape(-1, 3)
 _MOST_CHANNELS = 16  # of kernels that are drawn channel by channel
 
 
@@ -49,16 +51,8 @@ def scaled(values: np.ndarray) -> np.ndarray:
 
 def viridis(values: np.ndarray) -> np.ndarray:
     """Return the colours (..., 3), float 0..255, of values 0..1: evenly spaced to the eye, also in grey."""
-    colors = _viridis()
-    places = np.linspace(0, 1, len(colors))
-    return np.stack([np.interp(values, places, channel) for channel in colors.T], axis=-1)
-
-
-@functools.cache
-def _viridis() -> np.ndarray:
-    from plotly.colors import hex_to_rgb, sequential
-
-    return np.array([hex_to_rgb(color) for color in sequential.Viridis], np.float32)
+    places = np.linspace(0, 1, len(_VIRIDIS))
+    return np.stack([np.interp(values, places, channel) for channel in _VIRIDIS.T], axis=-1)
 
 
 def filters(kernel: np.ndarray) -> tuple[np.ndarray, str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import destination, operators, verify
+from kerasdl.export import destination, operators, verify, warm_up
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
+from kerasdl.export.modes import DEFAULT_MODES, INTEGER, MODES
 from kerasdl.export.plan import failed_rows, plan_files, planned_formats, write_files
 from kerasdl.export.readme.text import readme_text
 from kerasdl.export.recheck import (
@@ -22,13 +23,14 @@ from kerasdl.export.recheck import (
     unlisted_files,
     verify_bundle,
 )
-from kerasdl.export.spec import INTEGER, ExportSpec
-from kerasdl.export.tflite import DEFAULT_MODES, MODES, Converter, TFLiteWriter
+from kerasdl.export.spec import ExportSpec
+from kerasdl.export.tflite import Converter, TFLiteWriter
 from kerasdl.export.verify import References
 from kerasdl.files import hash_files, naming_full_disks
 from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
+from kerasdl.report import terminal
 
 __all__ = [
     "Bundle", "Files", "NotTheSameError", "check_destination", "damaged_files", "read_card", "unlisted_files",
@@ -155,6 +157,8 @@ def write_bundle(
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
+        if any(artefact.kind == "saved_model" for artefact in written):
+            signature |= warm_up.write_warm_up(spec, folder, references, signature["endpoints"])
         rows, others = _verify_artefacts(written, folder, references, fresh, files, spec.expendable)
         errors |= others
         _check_whole(plan, errors, files)
@@ -214,7 +218,7 @@ def _verify_artefacts(
     network, and returned by name, with the reason.
     """
     rows, problems, refused, hashes = [], [], {}, hash_files(folder)
-    for artefact in artefacts:
+    for artefact in terminal.each("Verifying", artefacts, lambda one: one.file):
         row = {
             "file": artefact.file,
             "kind": artefact.kind,
@@ -226,6 +230,8 @@ def _verify_artefacts(
             predictor = artefact.open(folder, worker)
             verify.check_interface(predictor, artefact, references.endpoints)
             figures, wrong = verify.compare(predictor, artefact, references)
+            if artefact.kind == "saved_model":
+                warm_up.replay(folder, predictor, largest=1)
             row |= figures
             if predictor.kind == "tflite":
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)

@@ -15,6 +15,7 @@ from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import TFLiteWriter
 from kerasdl.inference.endpoint import ALL_FORMATS
+from kerasdl.report import terminal
 
 _log = logging.getLogger(__name__)
 
@@ -80,9 +81,9 @@ def write_files(plan: Mapping[Artefact, Callable[[], None]]) -> dict[str, str]:
     A full disk is not a reason to leave a file out: such an error is raised.
     """
     errors = {}
-    for artefact, write in plan.items():
+    for artefact in terminal.each("Exporting", plan, lambda one: one.file):
         try:
-            write()
+            plan[artefact]()
         except RunFailedError as error:
             if machine.full_disk(error):
                 raise

@@ -10,7 +10,7 @@ from kerasdl.data.dataset import Tree
 from kerasdl.data.passes import Batches
 from kerasdl.data.trees import map_leaves
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export import verify
+from kerasdl.export import verify, warm_up
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import FILE_NAME, REPAIR, decode_array, encode_array, read_card
 from kerasdl.export.verify import References
@@ -19,6 +19,7 @@ from kerasdl.inference.answers import caller, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.worker.client import Worker
+from kerasdl.report import terminal
 
 # How far figures of the same file may lie from those of the export: processors round differently.
 _FIGURE_TOLERANCE = 0.005
@@ -110,11 +111,14 @@ def verify_bundle(
     problems += [f"{FILE_NAME} lists no endpoint of {one.file}." for one in artefacts if not one.endpoints]
     rows = []
     with Worker() as worker:
-        for recorded, artefact in zip(recorded_rows, artefacts, strict=True):
+        for artefact in terminal.each("Verifying", artefacts, lambda one: one.file):
+            recorded = recorded_rows[artefacts.index(artefact)]
             if any(artefact.owns(file) for file in damaged):
                 continue
             try:
                 predictor = artefact.open(path, worker)
+                if artefact.kind == "saved_model":
+                    warm_up.replay(path, predictor)
                 with parsing(path / FILE_NAME, REPAIR):
                     repeat = _repeat(artefact, predictor, recorded, card["samples"], endpoints)
                     again = run_again(artefact, predictor, recorded, endpoints, batches) if batches else {}

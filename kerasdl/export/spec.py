@@ -7,10 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasdl.export.modes import INTEGER
 from kerasdl.inference.endpoint import Endpoint
-
-#: Modes of TFLite files that compute with whole numbers.
-INTEGER = ("int8", "int16x8")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,19 +11,13 @@ import tensorflow as tf
 
 from kerasdl.errors import RunFailedError
 from kerasdl.export import operators, representative
+from kerasdl.export.modes import INTEGER
 from kerasdl.export.saved_model import write_saved_model
-from kerasdl.export.spec import INTEGER, ExportSpec
+from kerasdl.export.spec import ExportSpec
 from kerasdl.inference import tflite_file
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.worker.client import Worker
 from kerasdl.layers import export_mode
-
-MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
-DEFAULT_MODES = MODES[:4]
-#: Other names of modes: weights of 8 bits, activations of 32.
-ALIASES = {"w8a32": "dynamic"}
-#: What int8 files take and give: real numbers, or the whole numbers that microcontrollers and NPUs want.
-IO_TYPES = ("float32", "uint8", "int8")
 
 
 class Converter(Worker):

@@ -39,6 +39,11 @@ class Difference:
         return None if self.tested is None else self.tested.p_value
 
     @property
+    def gain(self) -> float | None:
+        """How much better than the first it is; below 0 where it is worse, None where nobody knows."""
+        return None if self.tested is None else self.tested.gain
+
+    @property
     def is_beyond_chance(self) -> bool | None:
         """Whether so large a difference would be rare if both were equally good; None if not compared."""
         return None if self.p_adjusted is None else self.p_adjusted < _SIGNIFICANT
@@ -56,6 +61,7 @@ class Difference:
         return {
             "run": self.run,
             **({} if self.tested is None else self.tested.figures),
+            "gain": self.gain,
             "p_value": self.p_value,
             "p_adjusted": self.p_adjusted,
             "reason": self.reason,

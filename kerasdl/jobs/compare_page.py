@@ -1,10 +1,14 @@
 """The page of a comparison of runs."""
 
+from collections.abc import Sequence
+
 from kerasdl.jobs.compare import Comparison, Difference
-from kerasdl.report import curves
-from kerasdl.report.blocks import Block, Chart, Column, Notice, Section, Table, Text
+from kerasdl.report import charts, curves, index, metrics
+from kerasdl.report.blocks import Block, Chart, Column, Notice, Section, Table, Text, label, turned
 from kerasdl.report.render import render
 
+_MOST_COLUMNS = 3  # runs that have a column each; more have a row each
+_BETTER = {"max": "higher is better", "min": "lower is better"}
 #: What McNemar's test says, and what it does not.
 MEANING = (
     "McNemar's test on the same test examples says whether these two trained networks differ, not whether "
@@ -14,31 +18,91 @@ MEANING = (
 
 def page(comparison: Comparison) -> str:
     """Return the HTML of a comparison."""
-    sections = [
-        Section("Figures", [figures_table(comparison)]),
-        Section("Beyond chance", verdicts(comparison)),
-        Section("Curves", _curves(comparison)),
-        Section("Recipes", [recipes_table(comparison)]),
-        Section("Versions, hardware and data", [surroundings_table(comparison)]),
-    ]
+
+    def fitted(block: Block) -> Block:
+        too_wide = isinstance(block, Table) and len(comparison.names) > _MOST_COLUMNS
+        return turned(block) if too_wide else block
+
     return render(
         title=" and ".join(comparison.names)
         if len(comparison.names) == 2
         else f"{len(comparison.names)} runs",
-        subtitle="Comparison of training runs",
-        notices=[],
-        sections=sections,
+        subtitle=index.COMPARISON,
+        notices=verdicts(comparison),
+        sections=[
+            Section("Settings that differ", [fitted(recipes_table(comparison))]),
+            Section("Figures", [fitted(figures_table(comparison)), *_intervals(comparison)]),
+            Section("Curves", _curves(comparison)),
+            Section("Versions, hardware and data", [fitted(surroundings_table(comparison))]),
+        ],
     )
 
 
-def figures_table(comparison: Comparison) -> Table:
-    """Return the figures of each run, with intervals where there are any."""
-    rows = []
+def figures_table(comparison: Comparison, *, brief: bool = False) -> Table:
+    """Return the figures of each run, with their difference from the first one's and which is better.
+
+    Args:
+        comparison: the runs.
+        brief: leave out the differences of more than two runs, and mark the best value by a star.
+    """
+    names, rows = comparison.names, []
     for name, values in comparison.figures.items():
         intervals = comparison.intervals.get(name, [None] * len(values))
-        rows.append([name, *map(_figure, values, intervals)])
-    columns = [Column("figure"), *(Column(name, "") for name in comparison.names)]
-    return Table("Figures, with 95 % intervals", columns, rows)
+        direction = None if name.startswith("baselines") else metrics.direction(name)
+        title, changes = metrics.words(name), [_change(values[0], value, direction) for value in values[1:]]
+        if len(names) == 2:
+            rows.append([title, *map(_figure, values, intervals), *changes])
+            continue
+        best, cells = _best(values, direction), []
+        for value, change in zip(values, ["", *changes], strict=True):
+            marks = ([] if brief else change.split()[:1]) + (["best"] if value == best is not None else [])
+            star, said = "*" * (brief and "best" in marks), ", ".join(marks)
+            cells.append(_figure(value, None) + (star if brief or not said else f" ({said})"))
+        rows.append([title + (f" ({_BETTER[direction]})" if direction and not brief else ""), *cells])
+    last = [Column(f"{names[1]} against {names[0]}", "")] if len(names) == 2 else []
+    columns = [Column("figure"), *(Column(name, "") for name in names), *last]
+    shown = "* is the best" if brief else f"differences from {names[0]} in brackets"
+    return Table(f"Figures, {'with 95 % intervals' if last else shown}", columns, rows)
+
+
+def _best(values: Sequence[float | None], direction: str | None) -> float | None:
+    """Return the best of some values; None where none is better than all the others."""
+    known = [value for value in values if value is not None]
+    if direction is None or len(set(known)) < 2:
+        return None
+    return max(known) if direction == "max" else min(known)
+
+
+def _change(before: float | None, after: float | None, direction: str | None) -> str:
+    """Return how far a figure is from that of the first run: "+0.0120 better"."""
+    if before is None or after is None or before == after:
+        return ""
+    change = after - before
+    form = "+,d" if isinstance(change, int) else "+.4f" if abs(before) < 100 else "+,.0f"
+    word = {None: ""}.get(direction, "better" if (change > 0) == (direction == "max") else "worse")
+    return f"{change:{form}} {word}".strip()
+
+
+def _intervals(comparison: Comparison) -> list[Block]:
+    """Return a chart for each figure that has intervals: its value for each run."""
+    found = []
+    for name, intervals in comparison.intervals.items():
+        values = comparison.figures.get(name, [None] * len(intervals))
+        rows = [row for row in zip(comparison.names, values, intervals, strict=True) if None not in row]
+        if not rows:
+            continue
+        places, texts = list(range(len(rows))), [label(run) for run, *_ in rows]
+        below, above = ([abs(ends[side] - value) for _, value, ends in rows] for side in (0, 1))
+        error = {"symmetric": False, "arrayminus": below, "array": above, "color": "--muted"}
+        trace = charts.points(
+            name, [value for _, value, _ in rows], places, {"color": "--chart-1", "size": 9},
+            "%{text}: %{x:.4f}<extra></extra>", text=texts, error_x=error,
+        )  # fmt: skip
+        yaxis = {"tickvals": places, "ticktext": texts, "range": [len(rows) - 0.5, -0.5], "zeroline": False}
+        drawn = charts.layout(90 + 28 * len(rows), charts.axis(metrics.words(name)), yaxis, legend=False)
+        title = f"{charts.capital(metrics.words(name))} with 95 % intervals"
+        found.append(Chart(title, charts.figure([trace], drawn), f"{title}: the numbers are in the table."))
+    return found
 
 
 def recipes_table(comparison: Comparison) -> Block:
@@ -56,7 +120,7 @@ def verdicts(comparison: Comparison) -> list[Block]:
     """Return the verdict on each run against the first."""
     first = comparison.names[0]
     blocks: list[Block] = [
-        Text(f"{difference.run} against {first}{_signed(difference)}: {difference.sentence()}")
+        Text(f"{difference.run} {_against(difference)} {first}: {difference.sentence()}")
         for difference in comparison.differences
     ]
     tested = [difference for difference in comparison.differences if difference.tested is not None]
@@ -65,9 +129,9 @@ def verdicts(comparison: Comparison) -> list[Block]:
     return [*blocks, Notice(MEANING)] if tested else blocks
 
 
-def _signed(difference: Difference) -> str:
-    points = None if difference.tested is None else difference.tested.figures.get("points")
-    return "" if points is None else f" ({points:+.2f} points)"
+def _against(difference: Difference) -> str:
+    gain = difference.gain
+    return f"is {'better' if gain > 0 else 'worse'} than" if gain else "against"
 
 
 def correction(count: int) -> str:

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from kerasdl.inference.answers import Answers, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.runtimes import EndpointPredictor
+from kerasdl.report import terminal
 from kerasdl.runs.documents import GALLERY
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Evaluation, Task
@@ -67,13 +68,23 @@ def _judged(
     if not task.judges_answers:
         count = sum(len(leaves(targets)[0]) for _, targets, _ in batches())
         return Evaluation(figures={"examples": count})
-    answers = answers_of(predictor, {endpoint.name: endpoint for endpoint in endpoints}, batches)
+    by_name = {endpoint.name: endpoint for endpoint in endpoints}
+    answers = answers_of(predictor, by_name, functools.partial(_telling, batches))
     for name in _constant(answers):
         _log.warning(
             f"{predictor.path} gives the same {name} for all {answers.num_examples:,} examples: it does not "
             "look at them, or they are all the same."
         )
     return task.evaluate(answers, spec, fitted)
+
+
+def _telling(batches: Batches) -> Iterator[Any]:
+    """Yield batches, while the terminal tells how many examples have been answered."""
+    done = 0
+    with terminal.line_of_status.showing(lambda: f"Evaluating ... {done:,} examples"):
+        for batch in batches():
+            yield batch
+            done += len(leaves(batch[1])[0])
 
 
 def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches: Batches) -> Answers:

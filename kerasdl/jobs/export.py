@@ -11,8 +11,9 @@ import numpy as np
 from kerasdl.data import batches, passes
 from kerasdl.data.dataset import Dataset, Split, Tree
 from kerasdl.export import bundle
+from kerasdl.export.modes import MODES
 from kerasdl.export.spec import ExportSpec
-from kerasdl.export.tflite import MODES, Converter
+from kerasdl.export.tflite import Converter
 from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.jobs.evaluate import evaluate_network, fitted_of
@@ -111,6 +112,7 @@ def export_run(
         info={
             "recipe": encoded,
             "data": dataset.describe(),
+            "run": "/".join(run.path.resolve().parts[-2:]),
             "metrics": _without_tables(run.read_json("metrics.json")),
             **({"calibration": fitted} if fitted else {}),
         },

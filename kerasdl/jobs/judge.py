@@ -30,8 +30,8 @@ def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Reci
     found = _find(wanted, data.fingerprint, runs_dir / wanted.name)
     if found is None:
         _log.info(
-            f"First a judge is trained ({wanted.model.target.__name__} on the same data), which results are "
-            "measured with; later runs find it again. (Another one: --judge RUN, none: --judge none.)"
+            f"First a judge is trained, {wanted.model.target.__name__} on the same data. Another one: "
+            "--judge RUN, none: --judge none."
         )
         found = train(wanted)
     else:

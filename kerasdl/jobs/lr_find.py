@@ -17,6 +17,7 @@ import numpy as np
 from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.recipe import Recipe
+from kerasdl.report import terminal
 from kerasdl.training import build, devices
 from kerasdl.training.contract import check_network
 from kerasdl.training.fit import training_blocks
@@ -113,17 +114,19 @@ def _losses(plan: Plan, learning_rates: list[float]) -> tuple[list[float], list[
     loop = Loop(network, training_blocks(plan))
     losses: list[float] = []
     stopped = None
-    while stopped is None and len(losses) < len(learning_rates):
-        for optimizer in network.optimizers.values():
-            optimizer.learning_rate = learning_rates[len(losses)]
-        network.reset_metrics()  # the loss is then that of one batch, and not a running mean
-        _, logs = loop.run(1)
-        if "loss" not in logs:
-            raise UsageError(
-                f"{type(network).__name__} reports no `loss` but {', '.join(logs)}: a range test needs it."
-            )
-        losses.append(float(logs["loss"]))
-        stopped = _reason_to_stop(network, losses, len(learning_rates))
+    with terminal.line_of_status.showing(lambda: f"Update {len(losses)} of {len(learning_rates)} ..."):
+        while stopped is None and len(losses) < len(learning_rates):
+            for optimizer in network.optimizers.values():
+                optimizer.learning_rate = learning_rates[len(losses)]
+            network.reset_metrics()  # the loss is then that of one batch, and not a running mean
+            _, logs = loop.run(1)
+            if "loss" not in logs:
+                raise UsageError(
+                    f"{type(network).__name__} reports no `loss` but {', '.join(logs)}: a range test needs "
+                    "it."
+                )
+            losses.append(float(logs["loss"]))
+            stopped = _reason_to_stop(network, losses, len(learning_rates))
     if stopped is None:
         return learning_rates, losses, f"after all {len(losses)} updates"
     stopped = f"at update {len(losses)} of {len(learning_rates)}, where {stopped}"

@@ -71,21 +71,8 @@ def chart(test: RangeTest) -> Chart:
     if test.suggestion is not None:
         traces.append(_marker("suggestion", test, test.suggestion, "circle", "--chart-2"))
         traces.append(_marker("minimum / 10", test, test.tenth_of_minimum, "diamond", "--chart-3"))
-    figure = {
-        "data": traces,
-        "layout": {
-            "height": 440,
-            "hovermode": "closest",
-            "xaxis": {
-                "title": {"text": "learning rate"},
-                "type": "log",
-                "exponentformat": "power",
-                "dtick": 1,
-            },
-            "yaxis": {"title": {"text": "loss"}, "range": _range(test)},
-            "legend": {"orientation": "h", "y": 1.1},
-        },
-    }
+    axes = (charts.axis("learning rate", log=True, tickformat=".0e"), charts.axis("loss", range=_range(test)))
+    figure = charts.figure(traces, charts.layout(440, *axes))
     return Chart("Loss of each batch, and smoothed", figure, _summary(test), _table(test))
 
 
@@ -97,10 +84,7 @@ def _line(name, rates, losses, style, **more) -> dict:
 def _marker(name: str, test: RangeTest, rate: float, symbol: str, color: str) -> dict:
     nearest = min(range(len(test.learning_rates)), key=lambda i: abs(math.log(test.learning_rates[i] / rate)))
     marker = {"symbol": symbol, "size": 13, "color": color}
-    return charts.points(
-        name, [rate], [test.smoothed[nearest]], marker, _HOVER, mode="markers+text",
-        text=[f"{name}: {rate:.2g}"], textposition="top right" if symbol == "circle" else "bottom left",
-    )  # fmt: skip
+    return charts.points(f"{name}: {rate:.2g}", [rate], [test.smoothed[nearest]], marker, _HOVER)
 
 
 def _range(test: RangeTest) -> list[float]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasdl.data import from_text
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.source import Source
@@ -15,9 +17,11 @@ from kerasdl.files import hash_file, parsing
 from kerasdl.inference import reading, runtimes
 from kerasdl.inference.endpoint import Arrays, Endpoint, Example
 from kerasdl.inference.predictor import Predictor
-from kerasdl.jobs import verify
+from kerasdl.jobs import unlike, verify
 from kerasdl.jobs.evaluate import fitted_of
 from kerasdl.recipe import trust as trusting
+from kerasdl.report import terminal
+from kerasdl.runs import places
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
 from kerasdl.training import reference
@@ -101,13 +105,14 @@ class Target:
         return self.predictor.call(name, inputs_of(features, 0))
 
     def predict_files(
-        self, files: Sequence[str | Path], *, text_column: str | None = None
+        self, files: Sequence[str | Path], *, text_column: str | None = None, top: int = 0
     ) -> list[dict[str, Any]]:
         """Return the task's answer for each file or text, in order; of a table for each of its rows.
 
         Args:
             files: what `kerasdl predict` takes: image files; or texts, and files and tables of them.
             text_column: column of the texts in tables. Defaults to one of a usual name, such as "text".
+            top: number of the most probable classes to list under `top`, where there are classes.
 
         Raises:
             UsageError: when one is missing or cannot be read, or the task reads none.
@@ -116,12 +121,27 @@ class Target:
         if endpoint.describe is None:
             raise self._cannot_read()
         examples, answers = self.read(files, text_column), []
+        self._warn(examples)
         for start in range(0, len(examples), _BATCH):
             features = [example.features for example in examples[start : start + _BATCH]]
             outputs = self.predict(reading.stack(features))
             with parsing(self._described_in, "Restore it."):
                 answers += endpoint.describe(outputs)
+            if top and self.labels and "probabilities" in outputs:
+                for answer, row in zip(answers[start:], outputs["probabilities"], strict=True):
+                    best = np.argsort(-row, kind="stable")[:top]
+                    answer["top"] = [
+                        {"class": self.labels[index], "probability": float(row[index])} for index in best
+                    ]
         return [{**example.about, **answer} for example, answer in zip(examples, answers, strict=True)]
+
+    def _warn(self, examples: Sequence[Example]) -> None:
+        files = [example.about["file"] for example in examples if "file" in example.about]
+        if len(files) == len(examples):
+            images = [example.features for example in examples]
+            endpoint = self._default_endpoint.name
+            for note in unlike.notes(self.path, self.kind, self.spec, endpoint, files, images):
+                _log.warning(f"{note} Its answer may mean little.")
 
     def read(self, files: Sequence[str | Path], text_column: str | None = None) -> list[Example]:
         """Return the raw examples that files and texts of a command line hold; see `predict_files`."""
@@ -153,7 +173,8 @@ class Target:
                 f"{self.path} was trained on {self.data.place!r}, but an exported file does not record where "
                 "that is. Give the place with --data."
             )
-        dataset = self.source(text).load()
+        with terminal.status("Loading the data"):
+            dataset = self.source(text).load()
         for note in dataset.notes if text is not None else ():
             _log.warning(note)
         self._check_spec(dataset.spec)
@@ -208,17 +229,8 @@ def find(path: Path) -> Run | Path:
     Raises:
         UsageError: when it is neither.
     """
-    if not path.exists():
-        raise UsageError(f"There is no {path}. Give a run, a bundle or an exported file.")
-    if path.is_dir() and (path / "recipe.json").is_file():
-        return Run(path)
-    bundle = path if path.is_dir() else path.parent
-    if not (bundle / "card.json").is_file():
-        raise UsageError(
-            f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
-            "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."
-        )
-    return bundle
+    kind, folder = places.find(path)
+    return Run(folder) if kind == "run" else folder
 
 
 def _load_run(run: Run) -> Target:

@@ -43,13 +43,13 @@ def write_report(run: Run) -> Path:
     read = record.read(run.path)
     task, problem = _task(read) if read.test else (None, "")
     with parsing(run.path / "receipt.json"):
-        found: list[Section | None] = [provenance.overview(read)]
+        found: list[Section | None] = [provenance.hyperparameters(read), provenance.overview(read)]
     tested = _test_sections(read, task)
     charts = Section("Training", _training(read))
     found += [*tested[:1], charts, *tested[1:]]
     found += [_samples(read), _explanations(read), _augmentation(read)]
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
-    found += [provenance.recipe(read), provenance.receipt(read)]
+    found.append(provenance.receipt(read))
     sections = [section for section in found if section is not None]
     with parsing(run.path / "metrics.json"):  # charts cannot draw what is not finite
         page = render(
@@ -57,6 +57,7 @@ def write_report(run: Run) -> Path:
             subtitle="Report of a training run",
             notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
             sections=sections,
+            every=_seconds_between(read),
         )
     path = run.path / FILE_NAME
     with writing(path, "The report lies in the folder of its run: make that writable."):
@@ -72,10 +73,18 @@ def _notices(read: Record) -> list[Block]:
         now = datetime.now().astimezone()
         again = f"kerasdl report {shlex.quote(str(read.run.path))}"
         said = (
-            f"{where.text} This page shows what was there at {now:%H:%M} ({now:%Y-%m-%d}); to write it again:"
+            f"{where.text} This page shows what was there at {now:%H:%M} ({now:%Y-%m-%d}). It is written "
+            "again while the run goes on, and reloads itself; to write it now:"
         )
         return [Notice(said, command=again)]
     return [Notice(where.text, "error" if where.name == "failed" else "warning", where.command)]
+
+
+def _seconds_between(read: Record) -> float | None:
+    """Return the seconds after which the page of a run under way will be written again, about."""
+    if state.of(read).name != "active":
+        return None
+    return max([5.0, *(row.get("seconds") or 0.0 for row in read.history[-1:])])
 
 
 def _verdicts(read: Record) -> list[Block]:
@@ -91,7 +100,8 @@ def _training(read: Record) -> list[Block]:
 def _samples(read: Record) -> Section | None:
     """Return what the network made after each epoch: texts, the last one first, or some pictures."""
     rows = read.run.read_json(SAMPLES).get("samples", [])
-    texts = [Code(f"epoch {row['epoch']}", row["text"]) for row in reversed(rows) if "text" in row]
+    told = [row for row in reversed(rows) if "text" in row]
+    texts = [Code(f"epoch {row['epoch']}", row["text"], open=row is told[0]) for row in told]
     drawn = [row["epoch"] for row in rows if (read.run.path / sample_picture(row["epoch"])).is_file()]
     blocks = [*texts, *(_film(read, drawn) if drawn else [])]
     return Section("Samples by epoch", blocks) if blocks else None

@@ -23,10 +23,12 @@ from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
 from kerasdl.jobs.trial import Trial
 from kerasdl.preprocessing.image import ImagePreprocessing
-from kerasdl.recipe import Recipe
+from kerasdl.recipe import Recipe, catalog
 from kerasdl.recipe import trust as trusting
 from kerasdl.report import terminal
+from kerasdl.report.live import LivePage
 from kerasdl.runs import folder as runs
+from kerasdl.runs import record
 from kerasdl.training import build, devices
 from kerasdl.training import resume as resuming
 from kerasdl.training.checkpoint import Checkpoint
@@ -126,8 +128,9 @@ def train(
         )
 
         def start(resolved: Recipe, fingerprint: str):
-            run = runs.create(Path(runs_dir), resolved, recipe_source, **options.status())
-            stack.enter_context(run.locked())
+            status = options.status() | _changes(recipe, recipe_source)
+            run = runs.create(Path(runs_dir), resolved, recipe_source, **status)
+            stack.enter_context(_working_on(run))
             return run, None
 
         console = console or terminal.open_console(soft_wrap=True)
@@ -176,7 +179,7 @@ def resume(
         Interrupted: as `train` does.
     """
     run = runs.open_run(path)
-    with trusting.accepting(trust), run.locked():
+    with trusting.accepting(trust), _working_on(run):
         before = run.recipe()
         recipe = before if recipe is None else recipe
         if run.is_finished() and resuming.same_work(before, recipe):
@@ -196,6 +199,8 @@ def resume(
 
         if "exported_dir" in options:
             options["exported_dir"] = str(options["exported_dir"])
+        if (changed := run.read_json("status.json").get("changed")) is not None:
+            run.update_status(changed={**record.changed(before, recipe), **changed})
         recorded = run.data() if run.read_json("receipt.json").get("data") else None
         same_data = recipe.data.moved_to(before.data) == before.data
         return _Stages(
@@ -256,10 +261,11 @@ class _Stages:
                         _train_judge, dataset, self.runs_dir, self.console, self.dry_run
                     )
                     self.recipe = judge.settled(self.recipe, dataset, self.runs_dir, train)
-                plan, run, checkpoint, pair = self._prepare(dataset, used)
+                with terminal.status("Building and checking the network"):
+                    plan, run, checkpoint, pair = self._prepare(dataset, used)
                 working.on(run)
                 run.update_status(**self.options.status(), error=None)
-                with interruptions.deferred(), self._hooks(run, converter) as hooks:
+                with interruptions.deferred(), self._hooks(run, converter, used) as hooks:
                     network = fit(plan, run, checkpoint, pair, interruptions, self.console, hooks)
                 del pair
                 gc.collect()  # the memory of the trained network is free from here on
@@ -300,14 +306,18 @@ class _Stages:
         return plan, run, checkpoint, pair
 
     @contextlib.contextmanager
-    def _hooks(self, run: runs.Run, converter: Converter | None):
-        """Yield callbacks that record steps and start the converter during training."""
+    def _hooks(self, run: runs.Run, converter: Converter | None, used: devices.Devices):
+        """Yield callbacks that record steps, start the converter and write the page during training."""
         with contextlib.ExitStack() as stack:
             hooks = [stack.enter_context(Profile(run, self.console))] if self.profile else []
             if converter is not None and not self.profile:
                 # Its imports take seconds. They pass while the network trains, but not before its first
                 # steps, nor during steps that are recorded.
                 hooks.append(LambdaCallback(on_train_batch_end=lambda batch, logs: converter.start()))
+            if self.trial is None and used.is_chief:
+                # At the begin of an epoch, since the history is written after these callbacks.
+                page = LivePage(functools.partial(_write_report, run))
+                hooks.append(LambdaCallback(on_epoch_begin=page.update))
             yield hooks
 
     def _finish(
@@ -320,19 +330,22 @@ class _Stages:
     ) -> Result:
         """Evaluate, export and report."""
         run.update_status(stage="evaluating")
-        metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
-        self.console.print(verdicts.kept_epoch(run, recipe), highlight=False)
-        self.console.print(recipe.task.summary(metrics), highlight=False)
+        with terminal.status("Evaluating"):
+            metrics = evaluate_network(run, network, recipe.task, dataset, self._limit())
+        # A file or a pipe has no width at which to begin a new line.
+        shown: dict[str, Any] = {"highlight": False, "soft_wrap": not self.console.is_terminal}
+        for text in (verdicts.kept_epoch(run, recipe), recipe.task.summary(metrics)):
+            self.console.print(text, **shown)
         for verdict in verdicts.judge(run, recipe, metrics):
-            self.console.print(
-                f"{verdict['text']} Try: {verdict['command']}", style="yellow", highlight=False
-            )
+            self.console.print(f"{verdict['text']} Try: {verdict['command']}", style="yellow", **shown)
         bundle = None
         if converter is not None:
             run.update_status(stage="exporting")
-            bundle = export.export_run(run, dataset, converter, self._export_settings(), network)
+            with terminal.status("Exporting"):
+                bundle = export.export_run(run, dataset, converter, self._export_settings(), network)
         run.update_status(stage="finished")
-        _write_report(run)
+        with terminal.status("Writing the report"):
+            _write_report(run)
         return Result(run, recipe, metrics, bundle)
 
     def _export_settings(self) -> export.Settings:
@@ -381,11 +394,23 @@ def _train_judge(
             options=options,
             runs_dir=runs_dir,
             start=start,
-            console=console,
+            console=terminal.open_console(quiet=True),
             dry_run=dry_run,
             loaded=dataset,
         )
-        return stages.work().run
+        found = stages.work()
+        said = found.recipe.task.summary(found.metrics) if found.metrics else ""
+        console.print(f"Judge   {found.run.path}  {said}".rstrip(), highlight=False)
+        return found.run
+
+
+def _changes(recipe: Recipe, source: Path | None) -> dict[str, Any]:
+    """Return as a field of the status what a recipe changes of its pipeline's; nothing where it has none."""
+    try:
+        pipeline, _ = catalog.load(recipe.name if source is None else str(source))
+    except UsageError:
+        return {}
+    return {"changed": record.changed(pipeline, recipe)}
 
 
 def sized(recipe: Recipe) -> Recipe:
@@ -402,10 +427,24 @@ def sized(recipe: Recipe) -> Recipe:
 def load_data(recipe: Recipe) -> Dataset:
     """Load a recipe's data, and log its notes."""
     _log.info(f"Loading the data ({type(recipe.data).__name__}) ...")
-    splits = recipe.data.load()
+    with terminal.status("Loading the data"):
+        splits = recipe.data.load()
     for note in splits.notes:
         _log.warning(note)
     return splits
+
+
+@contextlib.contextmanager
+def _working_on(run: runs.Run):
+    """Lock a run. A page of it that says that work goes on is written again when it has ended."""
+    locked = False
+    try:
+        with run.locked():
+            locked = True
+            yield
+    finally:
+        if locked and (run.path / report.FILE_NAME).is_file() and not run.is_finished():
+            _write_report(run)
 
 
 def _write_report(run: runs.Run) -> None:

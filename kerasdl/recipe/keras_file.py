@@ -8,6 +8,18 @@ from kerasdl.files import hash_file
 from kerasdl.private import keras_config
 from kerasdl.recipe import trust
 
+_ENDINGS = (".keras", ".h5", ".hdf5")
+
+
+def is_model(path: Path) -> bool:
+    """Tell whether a path is a model to import: by its name, or as a SavedModel that no bundle holds."""
+    return path.suffix.lower() in _ENDINGS or is_saved_model(path)
+
+
+def is_saved_model(path: Path) -> bool:
+    """Tell whether a path is a SavedModel of others: one beside no card."""
+    return (path / "saved_model.pb").is_file() and not (path / "card.json").is_file()
+
 
 def check(file: Path, document: Any, own: Collection[str] = ()) -> bool:
     """Refuse a file of a network with parts that would run code, unless its functions are trusted.

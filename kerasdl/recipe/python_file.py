@@ -1,9 +1,10 @@
 """Python files of the user, imported by path."""
 
 import ast
+import contextlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -12,6 +13,7 @@ from kerasdl.errors import UsageError
 from kerasdl.recipe import own_files, trust
 from kerasdl.recipe.own_files import OwnFiles
 
+_NAME = "kerasdl_recipe_"
 #: Copies of recipe files, and what only a run, a bundle or a search holds beside them.
 _COPIES, _OF_FOLDERS = ("recipe.py", "space.py"), ("status.json", "card.json", "search.json")
 
@@ -42,7 +44,7 @@ def load_received(path: Path) -> ModuleType:
 
 def _import(own: OwnFiles) -> ModuleType:
     path = own.path
-    name = f"kerasdl_recipe_{own.digest[:12]}"
+    name = f"{_NAME}{own.digest[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -60,6 +62,18 @@ def _import(own: OwnFiles) -> ModuleType:
             raise UsageError(f"{path} was written for an earlier kerasdl ({error}). {advice}") from error
         raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+@contextlib.contextmanager
+def forgetting() -> Iterator[None]:
+    """Forget at the end which files were imported inside: the next import runs them again."""
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name.startswith(_NAME) and name not in before]:
+            sys.modules.pop(name, None)
+            own_files.forget(name)
 
 
 def _new_import(source: bytes, error: Exception) -> str | None:

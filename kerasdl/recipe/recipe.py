@@ -1,6 +1,7 @@
 """The settings of a training run: a frozen value that can be compared, changed, written and read again."""
 
 import dataclasses
+import logging
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,9 @@ from kerasdl.recipe.values import check_value
 if TYPE_CHECKING:
     from kerasdl.data.source import Augmentation, Source
     from kerasdl.tasks.task import Task
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,7 +191,9 @@ def replace(recipe: Recipe, **changes: Any) -> Recipe:
     """Return the recipe with some fields changed.
 
     What is given is kept: with `epochs`, `min_steps` becomes 0, and with `batch_size` or `learning_rate`,
-    `min_steps_per_epoch` does, unless they are given too.
+    `min_steps_per_epoch` does, unless they are given too. What is not given gives way to it, with a note:
+    Nesterov momentum to another optimizer, warm-up to fewer epochs or a schedule without one, one kind of
+    clipping to the other.
 
     Raises:
         UsageError: for a field that recipes do not have; fields of the network or the task are changed
@@ -201,4 +207,33 @@ def replace(recipe: Recipe, **changes: Any) -> Recipe:
         changes.setdefault("min_steps", 0)
     if "batch_size" in changes or "learning_rate" in changes:
         changes.setdefault("min_steps_per_epoch", 0)
-    return dataclasses.replace(recipe, **changes)
+    return dataclasses.replace(recipe, **_giving_way(recipe, changes), **changes)
+
+
+def _giving_way(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a recipe that would contradict changes to others, as they have to be."""
+    now = {name: changes.get(name, getattr(recipe, name)) for name in ("optimizer", "schedule", "epochs")}
+    found: dict[str, Any] = {}
+    if recipe.nesterov and now["optimizer"] != "sgd":
+        found["nesterov"] = False
+    if recipe.warmup_epochs and now["schedule"] in ("plateau", "one_cycle"):
+        found["warmup_epochs"] = 0.0
+    elif recipe.warmup_epochs >= now["epochs"]:  # the same share of the run
+        found["warmup_epochs"] = round(recipe.warmup_epochs * now["epochs"] / recipe.epochs, 4)
+    for name, other in (("clip_norm", "global_clip_norm"), ("global_clip_norm", "clip_norm")):
+        if getattr(recipe, name) is not None and changes.get(other) is not None:
+            found[name] = None
+    found = {name: value for name, value in found.items() if name not in changes}
+    for name, value in found.items():
+        given = ", ".join(one for one in changes if one in _GIVING_WAY[name])
+        _log.info(f"{name} is {value} instead of {getattr(recipe, name)}, because of the {given} given.")
+    return found
+
+
+#: Fields that give way -> the fields whose change they give way to.
+_GIVING_WAY = {
+    "nesterov": ("optimizer",),
+    "warmup_epochs": ("epochs", "schedule"),
+    "clip_norm": ("global_clip_norm",),
+    "global_clip_norm": ("clip_norm",),
+}

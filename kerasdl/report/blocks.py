@@ -39,10 +39,11 @@ class Notice:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """The text of a file, collapsed under its title."""
+    """The text of a file, collapsed under its title unless it is `open`."""
 
     title: str
     text: str
+    open: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,10 @@ class Column:
         if self.form is None or isinstance(value, str):
             return str(value)
         try:
+            if self.form.endswith("g") and abs(value) >= 1000 and value == int(value):
+                return f"{value:,.0f}"  # a count: ".4g" would round it
             return format(value, self.form).replace("%", " %")
-        except (TypeError, ValueError):  # of a document that holds something else: it is shown as it is
+        except (TypeError, ValueError, OverflowError):  # of a document that holds something else
             return str(value)
 
 
@@ -84,6 +87,8 @@ class Table:
         rows: values of the cells; None for an empty one.
         sortable: whether readers can sort it by each column.
         half: whether it is half as wide as the page.
+        links: address that the first cell of each row leads to, "" for none. Defaults to no links.
+        folded: whether it is shown when its caption is clicked.
     """
 
     caption: str
@@ -91,6 +96,17 @@ class Table:
     rows: Sequence[Sequence[Any]]
     sortable: bool = False
     half: bool = False
+    links: Sequence[str] = ()
+    folded: bool = False
+
+
+def turned(table: Table, name: str = "{}") -> Table:
+    """Return a table with its rows as columns; `name` is the title of the column of a row's first cell."""
+    first, *rest = table.columns
+    columns = [Column(""), *(Column(name.format(first.text(row[0])), "") for row in table.rows)]
+    texts = [[column.text(cell) for column, cell in zip(rest, row[1:], strict=True)] for row in table.rows]
+    rows = [[column.title, *cells] for column, *cells in zip(rest, *texts, strict=True)]
+    return Table(table.caption, columns, rows, half=table.half, folded=table.folded)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +147,7 @@ class Pictures:
     Attributes:
         items: the pictures.
         large: whether each has its own size, one below the other.
-        strip: whether each has its own size, all in a line that can be scrolled.
+        strip: whether each has its own size, beside each other.
     """
 
     items: Sequence[Picture]

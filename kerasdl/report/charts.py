@@ -9,11 +9,6 @@ from kerasdl.report.blocks import label
 OWN_TEXT = "%{text}<extra></extra>"
 
 
-def words(name: str) -> str:
-    """Return the name of a metric or hyperparameter in words: "val_loss" is "validation loss"."""
-    return ("validation " + name[4:] if name.startswith("val_") else name).replace("_", " ")
-
-
 def capital(text: str) -> str:
     """Return a text with its first letter as a capital."""
     return text[:1].upper() + text[1:]
@@ -62,6 +57,12 @@ def points(
 ) -> dict[str, Any]:
     """Return a trace of points; `marker` holds their symbol, colour and size."""
     return _trace("markers", name, x, y, hover) | {"marker": marker} | more
+
+
+def bars(names: Iterable[Any], values: Iterable[Any], hover: str, **more: Any) -> dict[str, Any]:
+    """Return a trace of bars of one colour."""
+    trace = {"type": "bar", "x": list(names), "y": list(values), "marker": {"color": "--chart-1"}}
+    return trace | {"hovertemplate": f"{hover}<extra></extra>", "showlegend": False} | more
 
 
 def _trace(mode: str, name: str, x: Iterable[Any], y: Iterable[Any], hover: str | None) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from typing import Any
 
 from kerasdl.report import charts
 from kerasdl.report.blocks import Chart, Column, Table
-from kerasdl.report.charts import capital, words
+from kerasdl.report.charts import capital
+from kerasdl.report.metrics import words
 
 _MOST_POINTS = 2000  # of a line; a page of 10,000 epochs would be megabytes of numbers
+_MOST_NAMES = 8  # lines that a legend names; more are named when they are pointed at
 _MOST_ROWS = 400  # of a line's table
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # told apart without colours
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
@@ -50,8 +52,8 @@ def lines(
         300,
         charts.counting_axis("epoch", 1, last, 0.03 * last),
         charts.axis(y_title, log=log),
-        legend=len(series) > 1,
-        **{"hovermode": "x unified"} | _mark(best, last),
+        legend=1 < len(series) <= _MOST_NAMES,
+        **{"hovermode": "x unified" if len(series) <= _MOST_NAMES else "closest"} | _mark(best, last),
     )
     figure = {"data": [_trace(line, index) for index, line in enumerate(series)], "layout": drawn}
     table = _table(title, [_thinned(line, best, _MOST_ROWS) for line in series])
@@ -143,6 +145,8 @@ def _mark(best: int | None, last: float) -> dict[str, Any]:
 
 
 def _summary(series: Sequence[Series], best: int | None) -> str:
+    if len(series) > _MOST_NAMES:
+        return f"{len(series)} lines; each has its name where it is pointed at, and all are in the table."
     parts = []
     for line in series:
         known = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None]

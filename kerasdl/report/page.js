@@ -1,10 +1,15 @@
 "use strict";
 (() => {
   const root = document.documentElement;
-  const plots = [...document.querySelectorAll(".plot")];
-  const source = document.getElementById("plotly-figures");
-  const figures = source ? JSON.parse(source.textContent) : [];
+  const all = (selector, part = document) => [...part.querySelectorAll(selector)];
+  const plots = all(".plot");
   const coarse = matchMedia("(pointer: coarse)").matches;
+  let figures = [];
+
+  const unpacked = (id) => {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
 
   // Figures name the page's colours ("--text"); only values under a key that says colour are names.
   const resolve = (value, style, isColor) => {
@@ -17,34 +22,29 @@
       ? style.getPropertyValue(value).trim() : value;
   };
 
-  const axis = (given, narrow) => ({
-    gridcolor: "--grid", linecolor: "--line", zerolinecolor: "--line", tickcolor: "--line",
-    ...given, title: { ...given.title, standoff: narrow ? 6 : 10, font: { size: 13, color: "--muted" } },
-  });
-
-  const draw = (plot, figure) => {
-    const printing = root.classList.contains("printing");
-    const narrow = plot.clientWidth < 480;
-    // A chart that cannot be narrower than this is scrolled sideways instead, as wide tables are.
-    const least = figure.layout.meta?.least_width;
-    const scrolled = !printing && least > plot.clientWidth;
-    plot.classList.toggle("scrolled", scrolled);
-    if (scrolled) plot.tabIndex = 0; else plot.removeAttribute("tabindex");
-    const layout = {
-      autosize: !printing && !scrolled,
-      width: printing ? (plot.closest(".half") ? 320 : 670) : scrolled ? least : undefined,
-      height: figure.layout.height, paper_bgcolor: "--surface", plot_bgcolor: "--surface",
+  const template = (layout, narrow) => {
+    const axis = {
+      gridcolor: "--grid", linecolor: "--line", zerolinecolor: "--line", tickcolor: "--line",
+      title: { standoff: narrow ? 6 : 10, font: { size: 13, color: "--muted" } },
+    };
+    return { layout: {
+      autosize: true, paper_bgcolor: "--surface", plot_bgcolor: "--surface", hovermode: "closest",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: "--text" },
-      margin: { l: 48, r: 12, t: (figure.layout.showlegend === false ? 0 : 22) + (figure.layout.annotations ? 22 : 8), b: 50 },
+      margin: { l: 48, r: 12, t: (layout.showlegend === false ? 0 : 22) + (layout.annotations ? 22 : 8), b: 50 },
       legend: { orientation: "h", x: 0, xanchor: "left", yref: "container", y: 1, yanchor: "top", bgcolor: "--surface" },
       hoverlabel: { bgcolor: "--raised", bordercolor: "--line", font: { color: "--text" }, align: "left" },
       modebar: { bgcolor: "--surface", color: "--muted", activecolor: "--link" },
-      dragmode: coarse ? false : "zoom",
-      ...figure.layout,
-    };
-    for (const name of Object.keys(layout)) {
-      if (/^[xy]axis\d*$/.test(name)) layout[name] = axis(layout[name], narrow);
-      if (/^yaxis\d*$/.test(name)) layout[name] = { automargin: true, ...layout[name] };
+      dragmode: coarse ? false : "zoom", xaxis: axis, yaxis: { automargin: true, ...axis },
+    } };
+  };
+
+  const draw = (plot, figure) => {
+    const printing = root.classList.contains("printing");
+    const layout = { ...figure.layout, template: template(figure.layout, plot.clientWidth < 480) };
+    if (printing) Object.assign(layout, { autosize: false, width: plot.closest(".half") ? 320 : 670 });
+    if (layout.meta?.crowded && plot.clientWidth < 480) {  // names would leave no room for the cells
+      for (const name of ["xaxis", "yaxis"]) layout[name] = { ...layout[name], showticklabels: false };
+      layout.margin = { l: 30, r: 8, t: 8, b: 30 };
     }
     if (layout.yaxis.scaleanchor) {  // square cells: no taller than the width allows
       const { l, r, t, b } = layout.margin;
@@ -57,18 +57,27 @@
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
     });
     // Said in the caption and the table; read out letter by letter it would be noise.
-    document.querySelectorAll(".main-svg, .modebar svg, #js-plotly-tester").forEach(
+    all(".main-svg, .modebar svg, #js-plotly-tester").forEach(
       (drawing) => drawing.setAttribute("aria-hidden", "true"));
   };
-  const drawAll = () => plots.forEach((plot, index) => draw(plot, figures[index]));
-  drawAll();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  const drawAll = () => figures.forEach((figure, index) => draw(plots[index], figure));
+  const begin = async () => {
+    const script = document.createElement("script");
+    script.textContent = await unpacked("plotly");
+    document.head.append(script);
+    figures = JSON.parse(await unpacked("plotly-figures"));
+    drawAll();
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  };
+  (plots.length ? begin() : Promise.resolve())
+    .catch((error) => { document.getElementById("undrawn").hidden = false; console.error(error); })
+    .finally(() => { root.dataset.drawn = "yes"; });
 
   // Paper is white, and nobody can open what is folded on it.
   let opened = [];
   addEventListener("beforeprint", () => {
     root.classList.add("printing");
-    opened = [...document.querySelectorAll("details:not([open])")];
+    opened = all("details:not([open])");
     opened.forEach((part) => { part.open = true; });
     drawAll();
   });
@@ -76,6 +85,33 @@
     root.classList.remove("printing");
     opened.forEach((part) => { part.open = false; });
     drawAll();
+  });
+
+  // A page about work that goes on is written again; what a reader has unfolded stays so.
+  const { every, written } = document.body.dataset;
+  const folds = all("details");
+  if (every) {
+    (history.state?.opened ?? []).forEach((index) => { if (folds[index]) folds[index].open = true; });
+    if (Date.now() / 1000 - written > 300 + 5 * every) document.getElementById("late").hidden = false;
+    else setTimeout(() => {
+      history.replaceState({ opened: [...folds.keys()].filter((index) => folds[index].open) }, "");
+      location.reload();
+    }, 1000 * Math.min(Math.max(every, 3), 60));
+  }
+
+  const button = (text, act) => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.append(...text);
+    made.addEventListener("click", () => act(made));
+    return made;
+  };
+  all("table.tall").forEach((table) => {
+    table.classList.add("cut");
+    table.after(button([`Show all ${table.tBodies[0].rows.length} rows`], (made) => {
+      table.classList.remove("cut");
+      made.remove();
+    }));
   });
 
   const compare = (a, b) => {
@@ -96,13 +132,9 @@
     rows.sort((a, b) => sign * compare(a.cells[column], b.cells[column]));
     table.tBodies[0].append(...rows);
   };
-  document.querySelectorAll("table.sortable").forEach((table) => {
+  all("table.sortable").forEach((table) => {
     [...table.tHead.rows[0].cells].forEach((heading, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.append(...heading.childNodes);
-      heading.append(button);
-      button.addEventListener("click", () => sort(table, column));
+      heading.append(button([...heading.childNodes], () => sort(table, column)));
     });
   });
 })();

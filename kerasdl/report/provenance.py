@@ -17,18 +17,50 @@ from kerasdl.runs.cards import ShownCard
 from kerasdl.runs.record import Record, flat
 from kerasdl.runs.state import num_epochs
 
+#: Settings that are always in sight: name -> title.
+_MAIN = {
+    "epochs": "Epochs", "batch_size": "Batch size", "optimizer": "Optimizer",
+    "learning_rate": "Learning rate", "schedule": "Schedule", "precision": "Precision", "seed": "Seed",
+}  # fmt: skip
+
+
+def hyperparameters(record: Record) -> Section:
+    """Return the section on settings: those that differ from the pipeline's in sight, the rest folded."""
+    settings = dict(flat(record.recipe))
+    main = [Figure(title, settings[name]) for name, title in _MAIN.items() if name in settings]
+    changed = record.status.get("changed")
+    shown = {name: [settings.get(name), before] for name, before in (changed or {}).items()}
+    rows = [[name, *map(public_text, values)] for name, values in shown.items()]
+    columns = [Column("setting"), Column("this run"), Column("the pipeline")]
+    of_pipeline = Text("Every setting is the pipeline's own.") if changed is not None else None
+    differing = Table("Changed from the pipeline", columns, rows) if rows else of_pipeline
+    rest = [
+        Table(
+            "Every setting, defaults resolved",
+            columns[:1] + [Column("value")],
+            [*settings.items()],
+            folded=True,
+        ),
+        Code("recipe.json", json.dumps(record.recipe, indent=2)),
+    ]
+    own = record.run.path / "recipe.py"
+    if own.is_file():
+        rest.append(Code("recipe.py", own.read_text(encoding="utf-8", errors="replace")))
+    return Section("Hyperparameters", [Figures(main), *([differing] if differing else []), *rest])
+
 
 def overview(record: Record) -> Section:
     """Return the section on network, data and training time."""
     data = record.receipt.get("data", {})
     items = [Figure("Network", short_type(record.recipe.get("model")), _weights(record))]
-    items.append(Figure("Data", short_type(record.recipe.get("data"), "path", "name"), _shape(data)))
+    source = short_type(record.recipe.get("data"), "path", "name")
+    items.append(Figure("Data", source, _shape(data)))
     if counts := data.get("examples"):
         rest = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "train")
         items.append(Figure("Training examples", f"{counts.get('train', 0):,}", rest))
     best = record.metrics.get("best_epoch")
     of_all = f"{record.num_epochs} of {num_epochs(record)}"
-    items.append(Figure("Epochs", of_all, f"best by validation: {best}" if best else ""))
+    items.append(Figure("Epochs trained", of_all, f"best by validation: {best}" if best else ""))
     if record.seconds is not None:
         items.append(Figure("Training time", duration(record.seconds), _devices(record.receipt)))
     return Section("Overview", [Figures(items)])
@@ -94,17 +126,6 @@ def _card(record: Record, name: str) -> dict[str, Any] | None:
     return None
 
 
-def recipe(record: Record) -> Section:
-    """Return the resolved recipe, as a table and as a file."""
-    rows = [[name, value] for name, value in flat(record.recipe)]
-    table = Table("Every setting, defaults resolved", [Column("setting"), Column("value")], rows)
-    blocks: list[Block] = [table, Code("recipe.json", json.dumps(record.recipe, indent=2))]
-    own = record.run.path / "recipe.py"
-    if own.is_file():
-        blocks.append(Code("recipe.py", own.read_text(encoding="utf-8", errors="replace")))
-    return Section("Recipe", blocks)
-
-
 def receipt(record: Record) -> Section | None:
     """Return the section on versions, hardware and data; None without a receipt."""
     if not record.receipt:
@@ -112,11 +133,17 @@ def receipt(record: Record) -> Section | None:
     left_out = ("artefacts", "command", "data")
     kept = {name: value for name, value in record.receipt.items() if name not in left_out}
     kept["data"] = {"fingerprint": record.fingerprint, "classes": len(record.labels)}
-    rows = [[name, value] for name, value in flat(kept)]
-    blocks: list[Block] = [Table("Where and with what it ran", [Column("what"), Column("value")], rows)]
-    if command := record.receipt.get("command"):
-        blocks.insert(0, Notice("The command that started this run:", command=shlex.join(map(str, command))))
+    columns = [Column("what"), Column("value")]
+    blocks: list[Block] = [Table("Where and with what it ran", columns, [*flat(kept)], folded=True)]
+    if command := list(map(str, record.receipt.get("command", ()))):
+        command[0] = command[0].replace("__main__.py", "kerasdl")
+        blocks.insert(0, Notice("The command that started this run:", command=shlex.join(command)))
     return Section("Receipt", [*blocks, Code("receipt.json", json.dumps(record.receipt, indent=2))])
+
+
+def public_text(value: str | None) -> str:
+    """Return a setting as it is shown: classes of kerasdl by their names alone."""
+    return "not set" if value is None else value.removeprefix("kerasdl>")
 
 
 def short_type(part: Any, *fields: str) -> str:
@@ -125,7 +152,7 @@ def short_type(part: Any, *fields: str) -> str:
         return "unknown"
     name = re.split(r"[.:>]", str(part.get("type", "unknown")))[-1]
     own = [str(part.get("fields", {})[field]) for field in fields if part.get("fields", {}).get(field)]
-    return f"{name} {own[0]}" if own else name
+    return f"{name} {own[0].rstrip('/').rpartition('/')[2]}" if own else name
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,8 @@
 """Renders blocks as one HTML file that holds style, script and plotly and fetches nothing."""
 
+import base64
 import functools
+import gzip
 import json
 import re
 from collections.abc import Sequence
@@ -17,7 +19,14 @@ from kerasdl.report.blocks import Block, Chart, Section
 _FOLDER = Path(__file__).parent
 
 
-def render(*, title: str, subtitle: str, notices: Sequence[Block], sections: Sequence[Section]) -> str:
+def render(
+    *,
+    title: str,
+    subtitle: str,
+    notices: Sequence[Block],
+    sections: Sequence[Section],
+    every: float | None = None,
+) -> str:
     """Return a page.
 
     Args:
@@ -25,33 +34,34 @@ def render(*, title: str, subtitle: str, notices: Sequence[Block], sections: Seq
         subtitle: kind of the page.
         notices: notices above the sections.
         sections: sections, listed in the navigation.
+        every: seconds after which the page is expected to be written again; it reloads itself. None: never.
     """
+    now = datetime.now().astimezone()
     charts = [block for section in sections for block in section.blocks if isinstance(block, Chart)]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
-        title=title,
-        subtitle=subtitle,
-        notices=[_described(block) for block in notices],
-        sections=[
-            {
-                "title": part.title,
-                "id": anchor(part.title),
-                "blocks": [_described(block) for block in part.blocks],
-            }
-            for part in sections
-        ],
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
-        plotly=_plotly() if charts else "",
-        figures=_embedded([chart.figure for chart in charts]),
-        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        version=__version__,
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            subtitle=subtitle,
+            notices=[_described(block) for block in notices],
+            sections=[
+                {
+                    "title": part.title,
+                    "id": anchor(part.title),
+                    "blocks": [_described(block) for block in part.blocks],
+                }
+                for part in sections
+            ],
+            style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+            script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
+            plotly=_plotly() if charts else "",
+            figures=_packed([chart.figure for chart in charts]),
+            written=now.strftime("%Y-%m-%d %H:%M %Z"),
+            now=int(now.timestamp()),
+            every=every,
+            version=__version__,
+        )
     )
 
 
@@ -70,15 +80,23 @@ def _described(block: Block) -> dict[str, Any]:
 
 
 @functools.cache
-def _plotly() -> Markup:
-    from plotly.offline import get_plotlyjs
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
-    return Markup(re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE))
+
+@functools.cache
+def _plotly() -> str:
+    """Return plotly.js (npm's plotly.js-cartesian-dist-min, packed by zopfli) as base64."""
+    return base64.b64encode((_FOLDER / "plotly-cartesian-4.1.1.min.js.gz").read_bytes()).decode()
 
 
-def _embedded(figures: Sequence[Any]) -> Markup:
-    """Return figures as JSON that is safe inside a <script> element."""
+def _packed(figures: Sequence[Any]) -> str:
+    """Return figures as JSON, gzip and base64, which nothing in a name of the user's can leave."""
     text = json.dumps(figures, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()

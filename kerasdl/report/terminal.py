@@ -1,12 +1,20 @@
 """The one place that writes to a terminal: no name or message in a file of somebody else's may steer it."""
 
+import contextlib
 import logging
+import os
 import re
-from typing import TYPE_CHECKING, Any
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_Item = TypeVar("_Item")
 # Control characters but for new lines and tabs, what turns the direction of text, and halves of characters.
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -40,6 +48,7 @@ def cut(text: str, width: int) -> str:
 
 def say(text: object = "", **options: Any) -> None:
     """Print a text; takes `end`, `file` and `flush` as `print` does."""
+    line_of_status.wipe()
     print(clean(str(text)), **options)
 
 
@@ -47,6 +56,7 @@ class Formatter(logging.Formatter):
     """Formats log records for a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
+        line_of_status.wipe()
         return clean(super().format(record))
 
 
@@ -56,6 +66,18 @@ def begin_logging() -> None:
     handler.setFormatter(Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("kerasdl").setLevel(logging.INFO)
+
+
+@contextlib.contextmanager
+def without_notes() -> Iterator[None]:
+    """Log nothing of this package inside, since it is done again."""
+    logger = logging.getLogger("kerasdl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def open_console(**options: Any) -> "Console":
@@ -81,6 +103,122 @@ def _hook():
 
     class Hook(RenderHook):
         def process_renderables(self, renderables):
+            line_of_status.wipe()
             return [Cleaned(renderable) for renderable in renderables]
 
     return Hook()
+
+
+class StatusLine:
+    """The last line of a terminal: it says what goes on, and is wiped before anything else is printed.
+
+    It is drawn on standard error, again every second; without a terminal there it is not drawn.
+    """
+
+    _EVERY = 1.0  # seconds
+    _REST = 0.2  # seconds in which it lets others print
+
+    def __init__(self):
+        self._lock = threading.RLock()
+        self._texts: list[Callable[[], str]] = []
+        self._drawn = self._wiped = 0.0
+        self._width = 0  # of what stands there
+        self._stream: TextIO | None = None
+        self._ends = threading.Event()
+
+    @contextlib.contextmanager
+    def showing(self, text: Callable[[], str]) -> Iterator[None]:
+        """Show what a function returns while the block runs; of nested ones the inner one shows."""
+        if not self._texts:
+            self._begin()
+        self._texts.append(text)
+        self.draw()
+        try:
+            yield
+        finally:
+            if text in self._texts:  # those that began inside end with it
+                del self._texts[self._texts.index(text) :]
+            if self._texts:
+                self.draw()
+            else:
+                self._end()
+
+    def draw(self, *, at_most_every: float = 0.0) -> None:
+        """Draw the line as it is now."""
+        now = time.monotonic()
+        with self._lock:
+            if self._stream is None or not self._texts or now - self._drawn < at_most_every:
+                return
+            width = shutil.get_terminal_size().columns - 1
+            if not (text := self._texts[-1]()):  # somebody else draws here
+                return
+            shown = cut(text, width)
+            with contextlib.suppress(OSError, UnicodeError):
+                self._stream.write("\r" + shown + " " * (self._width - cells(shown)))
+                self._stream.flush()
+            self._drawn, self._width = now, cells(shown)
+
+    def wipe(self) -> None:
+        """Take the line off the screen; it comes back with the next second."""
+        if not self._width or self._stream is None:
+            return
+        with self._lock, contextlib.suppress(OSError):
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+            self._width, self._wiped = 0, time.monotonic()
+
+    def _begin(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+                return
+            # A stream of its own: while C++ code is kept quiet, file descriptor 2 leads elsewhere.
+            encoding = sys.stderr.encoding
+            number = os.dup(sys.stderr.fileno())
+            self._stream = open(number, "w", encoding=encoding, errors="replace")  # noqa: SIM115, PTH123
+            self._ends.clear()
+            threading.Thread(target=self._tick, args=(self._ends,), daemon=True).start()
+
+    def _tick(self, ends: threading.Event) -> None:
+        while not ends.wait(self._EVERY):
+            if time.monotonic() - self._wiped > self._REST:
+                self.draw(at_most_every=self._EVERY / 2)
+
+    def _end(self) -> None:
+        self._ends.set()
+        self._ends = threading.Event()
+        self.wipe()
+        with self._lock:
+            if self._stream is not None:
+                self._stream.close()
+            self._stream = None
+
+
+line_of_status = StatusLine()
+
+
+@contextlib.contextmanager
+def status(text: str | Callable[[], str]) -> Iterator[None]:
+    """Show on the last line of the terminal what goes on inside, and for how many seconds."""
+    begun = time.monotonic()
+
+    def shown() -> str:
+        seconds = int(time.monotonic() - begun)
+        return f"{text if isinstance(text, str) else text()} ..." + (f" {seconds} s" if seconds else "")
+
+    with line_of_status.showing(shown):
+        yield
+
+
+def each(doing: str, items: Collection[_Item], name: Callable[[_Item], str] = str) -> Iterator[_Item]:
+    """Yield items while the last line of the terminal tells which one it is: `Exporting 3/6: x.tflite`."""
+    for number, item in enumerate(items, 1):
+        with status(f"{doing} {number}/{len(items)}: {name(item)}"):
+            yield item
+
+
+@contextlib.contextmanager
+def without_status() -> Iterator[None]:
+    """Leave the last line to somebody else inside: a live table, or an answer that is typed."""
+    with line_of_status.showing(str):
+        line_of_status.wipe()
+        yield

@@ -52,6 +52,8 @@ class ShownCard(TypedDict):
     artefacts: list[Shown]
     files: dict[str, File]
     examples: int
+    run: NotRequired[str]
+    created: NotRequired[str]
 
 
 class Array(TypedDict):
@@ -100,6 +102,28 @@ class Card(TypedDict):
     calibration: NotRequired[dict[str, Any]]
     endpoints: NotRequired[list[Described]]
     assets: NotRequired[list[str]]
+
+
+class Callable(TypedDict):
+    """An endpoint as it was exported, all of it; earlier versions wrote less."""
+
+    name: str
+    formats: NotRequired[list[str]]
+    inputs: dict[str, Input]
+    outputs: NotRequired[dict[str, Input]]
+    derived: NotRequired[list[str]]
+    phone_length: NotRequired[int]
+
+
+class DeployedCard(TypedDict):
+    """`card.json` of a bundle, as far as what is generated from it needs it."""
+
+    name: str
+    artefacts: list[Made | Failed]
+    files: dict[str, File]
+    labels: NotRequired[list[str] | None]
+    endpoints: NotRequired[list[Callable]]
+    batch_sizes: NotRequired[list[int]]
 
 
 class Judged(TypedDict):

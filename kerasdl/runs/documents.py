@@ -117,6 +117,7 @@ class Status(TypedDict, total=False):
     started: str
     updated: str
     options: Options
+    changed: dict[str, str | None]  # setting -> what the pipeline has in place of the run's value
     epoch: int | None
     epochs: int | None
     step: int | None

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from kerasdl.files import TRAIN_AGAIN, damaged, parsing, read_arrays
-from kerasdl.recipe.document import leaves
+from kerasdl.recipe import Recipe
+from kerasdl.recipe.document import encode, leaves
 from kerasdl.runs.folder import Run, open_run
 
 
@@ -103,6 +104,19 @@ def read(path: str | Path) -> Record:
 def flat(document: Any) -> Iterator[tuple[str, str]]:
     """Give the values in a JSON document as texts, by their path: ("model.dropout", "0.2")."""
     return ((name, _text(value)) for name, value in leaves(document))
+
+
+def changed(before: Recipe, after: Recipe) -> dict[str, str | None]:
+    """Return the settings in which a recipe differs from another: name -> its value there; None for none.
+
+    Of a part that is of another class, the class alone.
+    """
+    old, new = (dict(flat(encode(recipe))) for recipe in (before, after))
+    found: dict[str, str | None] = {}
+    for name in dict.fromkeys((*new, *old)):
+        if old.get(name) != new.get(name) and name.partition(".")[0] not in found and name != "name":
+            found[name] = old.get(name)
+    return found
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.report import metrics
 
 #: Kinds of exported files that have metrics: name -> (format, TFLite mode) to export.
 ARTEFACTS = {
@@ -23,11 +24,6 @@ ARTEFACTS = {
 SHORT = {"tflite_kb": "int8_kb", "latency_ms": "int8_latency_ms"}
 #: Metrics of a run that are known only at its end.
 LAST = ("weights", "trial_seconds")
-_MAXIMISED = ("accuracy", "acc", "auc", "precision", "recall", "f1", "r2", "agreement")
-_MINIMISED = (
-    "loss", "error", "mae", "mse", "rmse", "fid", "kid", "kb", "latency_ms", "weights", "seconds",
-    "difference",
-)  # fmt: skip
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -83,13 +79,12 @@ def parse_objective(text: str) -> Objective:
         if direction not in ("min", "max") or not name:
             raise UsageError(f"--objective is {text!r}; give NAME, min:NAME or max:NAME.")
         return Objective(name, direction)
-    for found, words in (("max", _MAXIMISED), ("min", _MINIMISED)):
-        if any(name == word or name.endswith(f"_{word}") for word in words):
-            return Objective(name, found)
+    if known := metrics.direction(name):
+        return Objective(name, known)
     raise UsageError(
         f"--objective {name!r}: whether to maximise or minimise it is not known. "
         f"Give max:{name} or min:{name}."
-        + did_you_mean(name, [*(f"val_{word}" for word in (*_MAXIMISED, *_MINIMISED)), *SHORT])
+        + did_you_mean(name, [*(f"val_{word}" for word in (*metrics.MAXIMISED, *metrics.MINIMISED)), *SHORT])
     )
 
 

@@ -33,15 +33,21 @@ def write(folder: Run) -> SearchRecord:
         ]
         directions = {aim.name: aim.direction for aim in found.objectives}
         folder.write(PARETO, {"directions": directions, "front": front})
+    write_page(found)
+    return found
+
+
+def write_page(found: SearchRecord, *, live: bool = False) -> None:
+    """Write the page and, when the search has ended, TensorBoard's HParams."""
     try:
         from kerasdl.search.show import tensorboard
 
-        tensorboard.write(found)
-        page.write(found)
+        page.write(found, live=live)
+        if not live:
+            tensorboard.write(found)
     except Exception as error:  # a page that fails must not fail the search
         known = isinstance(error, (UsageError, RunFailedError, OSError))
         _log.warning(f"No report was written: {error}", exc_info=not known)
-    return found
 
 
 def write_best(folder: Run, found: SearchRecord) -> None:

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from kerasdl.errors import UsageError
 from kerasdl.report import terminal
+from kerasdl.report.live import LivePage
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
 from kerasdl.search import results
@@ -76,13 +77,17 @@ def tune(
         stack.callback(shutil.rmtree, folder.path / DATA, ignore_errors=True)
         with interruptions.deferred(), crew(plan, slots, view.changed) as workers:
             view.workers = workers
-            asked_to_stop = False
+            asked_to_stop, known = False, view.known
+            live = LivePage(lambda: results.write_page(view.known, live=True))
             while workers.are_working():
                 if interruptions.signum is not None and not asked_to_stop:
                     workers.stop()
                     asked_to_stop = True
                 if view.refresh():
                     results.write_best(folder, view.known)
+                if view.known is not known:
+                    known = view.known
+                    live.update()
                 time.sleep(_POLL)
             view.refresh()
             signum, interruptions.signum = interruptions.signum, None

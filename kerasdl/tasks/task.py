@@ -57,11 +57,13 @@ class RunDifference:
     Attributes:
         p_value: probability of so large a difference if both were equally good, 0 to 1.
         amount: the difference in words: "0.28 points (12 against 11 test examples)".
+        gain: how much better the second run is; below 0 where it is worse, None where that is not said.
         figures: what the test was made from, by name.
     """
 
     p_value: float
     amount: str
+    gain: float | None = None
     figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

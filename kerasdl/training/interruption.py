@@ -76,4 +76,6 @@ class Interruptions:
             raise Interrupted("Stopped at once.", signum)
         self.signum = signum
         with contextlib.suppress(OSError):
+            if os.isatty(2):  # where a bar stands, and the ^C
+                os.write(2, b"\n")
             os.write(2, b"Finishing the step and writing a checkpoint; once more stops at once.\n")

@@ -163,6 +163,10 @@ def _overfitting(recipe: Recipe, data: Dataset) -> tuple[Recipe, Dataset]:
     """Return a recipe and data that show whether a network can learn: a few batches, never changed."""
     dataset = batches.training_batches(data.train, batch_size=recipe.batch_size, seed=recipe.seed)
     parts = dataset.take(recipe.overfit_batches).as_numpy_iterator()
+    if recipe.epochs < _OVERFITTING_EPOCHS:
+        _log.info(
+            f"--overfit-batches trains {_OVERFITTING_EPOCHS} epochs, or until they are learned by heart."
+        )
     few = ArraySplit(*tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts))
     recipe = dataclasses.replace(
         recipe,

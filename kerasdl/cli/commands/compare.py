@@ -44,7 +44,7 @@ def _print(comparison) -> None:
     for block in (
         pages.recipes_table(comparison),
         pages.surroundings_table(comparison),
-        pages.figures_table(comparison),
+        pages.figures_table(comparison, brief=True),
         *pages.verdicts(comparison),
     ):
         if isinstance(block, Table):

@@ -46,7 +46,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
         temperature=target.fitted.get("temperature", 1.0),
     )
     examples = explain.examples_of(target, explainer, values.examples, values.text_column)
-    arrays = explainer.explain(reference.open_network(found), target.spec, examples, asked)
+    with terminal.status("Explaining"):
+        arrays = explainer.explain(reference.open_network(found), target.spec, examples, asked)
     own = found.path / FOLDER
     folder = values.out or own
     if values.out is None:

@@ -8,6 +8,8 @@ from kerasdl import environment
 from kerasdl.cli import import_arguments
 from kerasdl.cli.parser import Parser, check_words
 from kerasdl.errors import UsageError
+from kerasdl.recipe import keras_file
+from kerasdl.runs import places
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    parser.add_target("a run folder; or a .keras or .h5 file of any Keras model, with --data")
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        help="a run folder; or a .keras or .h5 file of any Keras model, with --data",
+    )
     parser.add_words("--formats", "some of saved_model,tflite,onnx (default: all)")
     parser.add_words(
         "--tflite-modes",
@@ -53,20 +59,25 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_new_signature()
     parser.add_folders("runs", "exported")
     values = parser.parse(arguments)
-    environment.import_tensorflow()
-    from kerasdl.cli import printing
-    from kerasdl.export.tflite import ALIASES, MODES, Converter
+    if not keras_file.is_model(Path(values.target)):
+        import_arguments.refuse(values)
+        places.find(Path(values.target))
+    from kerasdl.export.modes import ALIASES, MODES
     from kerasdl.inference.endpoint import ALL_FORMATS
-    from kerasdl.jobs import export
 
     check_words("--formats", values.formats, ALL_FORMATS)
     check_words("--tflite-modes", values.tflite_modes, (*MODES, *ALIASES))
     modes = values.tflite_modes and [ALIASES.get(mode, mode) for mode in values.tflite_modes]
     if values.tflite_io != "float32" and modes and "int8" not in modes:
         raise UsageError(f"--tflite-io {values.tflite_io} is about int8 files. Add int8 to --tflite-modes.")
+    environment.import_tensorflow()
+    from kerasdl.cli import printing
+    from kerasdl.export.tflite import Converter
+    from kerasdl.jobs import export
+
     console = printing.open_console(soft_wrap=True)
     with Converter() as converter:
-        run, splits, task, network = _opened(values, console, converter)
+        run, splits, task, network, place = _opened(values, console, converter)
         with run.locked():
             if values.calibrate:
                 console.print(task.summary(export.calibrate_run(run, splits)))
@@ -81,31 +92,29 @@ def run(parser: Parser, arguments: list[str]) -> int:
                 new_signature=values.new_signature,
             )
             bundle = export.export_run(run, splits, converter, settings, network)
-    printing.print_bundle(console, bundle, task)
+    printing.print_bundle(console, bundle, task, place)
     return 1 if bundle.failures else 0
 
 
 def _opened(
     values: argparse.Namespace, console: "Console", converter: "Converter"
-) -> tuple["Run", "Dataset", "Task", "Network | None"]:
-    """Return the run to export, its data and task, and its network where it was made of a model just now."""
+) -> tuple["Run", "Dataset", "Task", "Network | None", str | None]:
+    """Return the run to export, its data and task, its network if new, and where the data lies."""
     from kerasdl.jobs import import_model
     from kerasdl.jobs import open as loading
     from kerasdl.runs.folder import Run
-    from kerasdl.training.foreign.files import is_model
 
     file = Path(values.target)
-    if is_model(file):
+    if keras_file.is_model(file):
         wanted = import_arguments.wanted(values, file)
         converter.start()
         made = import_model.import_model(wanted, runs_dir=values.runs_dir)
         console.print(made.recipe.task.summary(made.metrics), highlight=False)
         console.print(f"Run     {made.run.path}", highlight=False)
-        return made.run, made.dataset, made.recipe.task, made.network
-    import_arguments.refuse(values)
+        return made.run, made.dataset, made.recipe.task, made.network, made.recipe.data.place
     target = loading.load(values.target)
     if target.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
     splits = target.load_data(values.data, same=True)
     converter.start()
-    return Run(target.path), splits, target.task, None
+    return Run(target.path), splits, target.task, None, target.source(values.data).place

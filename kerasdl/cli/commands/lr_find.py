@@ -19,13 +19,18 @@ def run(parser: Parser, arguments: list[str]) -> int:
         "--steps", type=int, default=200, metavar="INT", help="number of updates (default: 200)"
     )
     parser.add_argument("--html", type=Path, metavar="FILE",
-                        help="file of the plot (default: lr-find-PIPELINE.html)")  # fmt: skip
+                        help="file of the plot (default: RUNS/lr-find/PIPELINE.html)")  # fmt: skip
     parser.add_json()
+    parser.add_folders("runs")
     recipe, _, values = recipe_arguments.parse(parser, arguments)
+    from kerasdl.files import writing
     from kerasdl.jobs import lr_find
     from kerasdl.jobs import lr_find_page as page
 
-    path = values["html"] or Path(f"lr-find-{recipe.name}.html")
+    path = values["html"] or values["runs_dir"] / "lr-find" / f"{recipe.name}.html"
+    if values["html"] is None:  # beside the runs: a folder that a clone ignores
+        with writing(path.parent, "Give a file with --html."):
+            path.parent.mkdir(parents=True, exist_ok=True)
     page.check_writable(path)
     found = lr_find.range_test(
         recipe,
@@ -50,7 +55,14 @@ def train_command(arguments: list[str], suggestion: float | None) -> str | None:
     if suggestion is None:
         return None
     own = Parser(add_help=False)
-    for option in ("--min-learning-rate", "--max-learning-rate", "--steps", "--html", "--learning-rate"):
+    for option in (
+        "--min-learning-rate",
+        "--max-learning-rate",
+        "--steps",
+        "--html",
+        "--learning-rate",
+        "--runs-dir",
+    ):
         own.add_argument(option)
     own.add_argument("--json", action="store_true")
     _, rest = own.parse_known_args(arguments)

@@ -1,6 +1,7 @@
 """`kerasdl train`: train a pipeline, evaluate, export and verify it; or resume a run."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.cli import printing
     from kerasdl.jobs import train
 
+    settled = {"--batch-size", "--learning-rate", "--min-steps-per-epoch"}
+    given = {argument.partition("=")[0] for argument in arguments}
+    if not resumes and recipe.min_steps_per_epoch == 0 and not settled & given:
+        # Fewer examples than a batch are no mistake of who did not say how large that is.
+        recipe = dataclasses.replace(recipe, min_steps_per_epoch=1)
     if resumes:
         result = train.resume(first.resume, recipe=recipe, **options)
     else:

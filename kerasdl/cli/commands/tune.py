@@ -1,11 +1,12 @@
 """`kerasdl tune`: search the hyperparameters of a pipeline, or show a search."""
 
+import argparse
 import sys
 from pathlib import Path
 
 from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
-from kerasdl.errors import UsageError
+from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import catalog
 from kerasdl.report import terminal
 
@@ -86,7 +87,7 @@ def _work(search, address: str, slots) -> int:
 
 def _add_options(parser: Parser) -> None:
     parser.add_argument(
-        "--tuner", default="bayesian", metavar="|".join(_TUNERS),
+        "--tuner", default="bayesian", type=_tuner, metavar="|".join(_TUNERS),
         help="search algorithm (default: bayesian)",
     )  # fmt: skip
     parser.add_argument(
@@ -126,6 +127,14 @@ def _add_options(parser: Parser) -> None:
         "--new", action="store_true", help="begin a new search, even if an unfinished one could be resumed"
     )
     parser.add_folders("searches")
+
+
+def _tuner(text: str) -> str:
+    if text not in _TUNERS:
+        raise argparse.ArgumentTypeError(
+            f"there is no tuner {text!r}; there are {', '.join(_TUNERS)}.{did_you_mean(text, _TUNERS)}"
+        )
+    return text
 
 
 def _max_trials(values) -> int | None:

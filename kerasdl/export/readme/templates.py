@@ -35,11 +35,13 @@ print({{key: value.numpy() for key, value in outputs.items()}})
 
 ## TF Serving
 
-It serves the newest version in the folder above this one:
+It serves the newest version in the folder above this one, and answers the requests in `assets.extra/` first,
+which warm it up. `kerasdl deploy exported/{name} --to tf-serving` (or `docker`, `kserve`, `triton`) writes
+labels for versions, batching, metrics, compose files, manifests, and a client that tries the server.
 
 ```sh
-docker run --rm -p 8501:8501 -e MODEL_NAME={name} \\
-  -v "$(dirname "$PWD")":/models/{name} tensorflow/serving
+docker run --rm -p 127.0.0.1:8501:8501 -e MODEL_NAME={name} \\
+  -v "$(dirname "$PWD")":/models/{name}:ro tensorflow/serving:2.21.0
 python -c 'import json, numpy as np
 print(json.dumps({{"signature_name": "{endpoint}", "inputs": {{{inputs}}}}}))' \\
   | curl -d @- http://localhost:8501/v1/models/{name}:predict

@@ -5,7 +5,8 @@ from typing import Any
 
 from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Column, Table, Text
-from kerasdl.report.charts import capital, words
+from kerasdl.report.charts import capital
+from kerasdl.report.metrics import words
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show.marks import INFEASIBLE, MARKS, counted, hover, kind, value_axis
 

@@ -2,7 +2,7 @@
 
 from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Column, Notice, Table, Text, label
-from kerasdl.report.charts import words
+from kerasdl.report.metrics import words
 from kerasdl.search.importance import METHOD, Importances
 
 

@@ -1,15 +1,19 @@
 """The display of a running search."""
 
+import contextlib
 import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 
+from kerasdl.report import terminal
 from kerasdl.search import record
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show import table
 from kerasdl.search.trials.workers import Workers
+
+_MOST_OF_A_TRIAL = 0.95  # after the last epoch it is evaluated, and perhaps exported
 
 
 class View:
@@ -21,21 +25,23 @@ class View:
         self.console = console
         self.workers: Workers | None = None
         self.known = record.read(path)
-        self._begun = self._last_end = time.monotonic()
+        self._begun = time.monotonic()
         self._before = self._num_ended()
         self._changed = False
         self._drawn = 0.0
         self._live: Live | None = None
+        self._shown = contextlib.ExitStack()
 
     def __enter__(self):
         if self.console.is_terminal:
+            self.console.soft_wrap = False  # what is live is broken between words, and not cut
+            self._shown.enter_context(terminal.without_status())
             self._live = Live(console=self.console, transient=True, auto_refresh=False)
-            self._live.start()
+            self._shown.enter_context(self._live)
         return self
 
     def __exit__(self, *_):
-        if self._live is not None:
-            self._live.stop()
+        self._shown.close()
 
     def changed(self) -> None:
         """Note that a trial started, reported or ended."""
@@ -66,21 +72,22 @@ class View:
             trial for trial in self.known.trials if trial.status != "running" and trial.number not in before
         ]
         for trial in ended:
-            self.console.print(_line(self.known, trial), highlight=False, markup=False)
-        if ended:
-            self._last_end = time.monotonic()
+            self.console.print(_line(self.known, trial), highlight=False, markup=False, soft_wrap=True)
         return bool(ended)
 
     def _num_ended(self) -> int:
         return sum(trial.status != "running" for trial in self.known.trials)
 
     def _seconds_left(self) -> float | None:
-        done = self._num_ended() - self._before
+        """Return how long the search goes on at its pace so far; trials that run count by their epochs."""
+        running = sum(
+            min(one.epoch / one.epochs, _MOST_OF_A_TRIAL) for one in self.workers.running_now() if one.epochs
+        )
+        done = self._num_ended() - self._before + running
         if self.max_trials is None or done == 0:
             return None
-        each = (self._last_end - self._begun) / done
-        left = self.max_trials - self._num_ended()
-        return max(left * each - (time.monotonic() - self._last_end), 0.0)
+        left = max(self.max_trials - self._num_ended() - running, 0.0)
+        return left * (time.monotonic() - self._begun) / done
 
 
 def _line(known: SearchRecord, trial: TrialRecord) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kerasdl.report import charts
 from kerasdl.report.blocks import label
-from kerasdl.report.charts import words
+from kerasdl.report.metrics import words
 from kerasdl.search.dimensions import spelled
 from kerasdl.search.record import TrialRecord
 

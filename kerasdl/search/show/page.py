@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasdl.files import replacing
 from kerasdl.report.blocks import Block, Figure, Figures, Notice, Section, Text
-from kerasdl.report.charts import words
+from kerasdl.report.metrics import words
 from kerasdl.report.provenance import duration
 from kerasdl.report.render import render
 from kerasdl.search.importance import importances
@@ -18,16 +18,21 @@ from kerasdl.search.show import importance as search_importance
 FILE_NAME = "report.html"
 
 
-def write(record: SearchRecord) -> Path:
-    """Write the page into the folder of the search, atomically; return its path."""
+def write(record: SearchRecord, *, live: bool = False) -> Path:
+    """Write the page into the folder of the search, atomically; return its path.
+
+    Args:
+        record: the search.
+        live: whether the search goes on, so that the page will be written again and reloads itself.
+    """
     path = record.path / FILE_NAME
-    text = page(record)
+    text = page(record, live=live)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
 
-def page(record: SearchRecord) -> str:
+def page(record: SearchRecord, *, live: bool = False) -> str:
     """Return the page of a search in any state, as one HTML file."""
     record = _finite(record)
     found: list[Section | None] = [Section("Overview", _overview(record))]
@@ -38,6 +43,7 @@ def page(record: SearchRecord) -> str:
         subtitle="Report of a hyperparameter search",
         notices=_notices(record),
         sections=[section for section in found if section is not None],
+        every=max([30.0, *(trial.seconds or 0.0 for trial in record.trials)]) if live else None,
     )
 
 

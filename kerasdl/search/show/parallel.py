@@ -1,7 +1,7 @@
-"""Parallel coordinates: each trial a line through its hyperparameters to its objectives.
+"""Parallel coordinates: each trial a line through its objectives and hyperparameters.
 
-Drawn as lines and not as plotly's `parcoords`: that needs WebGL and compiles its shaders with `new Function`,
-which the page's Content-Security-Policy forbids, and says nothing of a line when it is hovered.
+The axes lie below each other, the objectives first, so that they fit a phone however many there are. Drawn as
+lines and not as plotly's `parcoords`: that compiles code, which the page's security policy forbids.
 """
 
 import dataclasses
@@ -11,17 +11,19 @@ from typing import Any
 
 from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Text, label
-from kerasdl.report.charts import words
+from kerasdl.report.metrics import words
 from kerasdl.search import dimensions
+from kerasdl.search.objectives import Objective
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show.marks import counted
 from kerasdl.search.show.tables import trial_table
 from kerasdl.search.space import Parameter
 
-_ABSENT = -0.16  # place of a missing value, below the axis, which goes from 0 to 1
-_ROOM = 92  # pixels between two axes
+_ABSENT = 1.14  # place of a missing value, behind the axis, which goes from 0 to 1
+_ROOM = 58  # pixels between two axes
 _MANY = 100  # number of trials above which lines are thin and pale
 _SPREAD = 0.05  # spread of the lines through one choice
+_LETTERS = 60  # of all choices on an axis, so that a phone shows them
 #: Lines are told apart by how the trial ranks: name, part of the trials, line, opacity; drawn in this order.
 _GROUPS = (
     ("worse half", 1.0, {"color": "--muted", "width": 1, "dash": "dot"}, 0.45),
@@ -33,13 +35,14 @@ _GROUPS = (
 
 @dataclasses.dataclass(frozen=True)
 class _Axis:
-    """A vertical axis: place (None: missing) and text of each trial, and the ticks."""
+    """An axis: place (None: missing) and text of each trial, and its ticks."""
 
     title: str
     places: Sequence[float | None]
     texts: Sequence[str]
     ticks: Sequence[tuple[float, str]]
     absent: str
+    note: str = ""
 
 
 def parallel_coordinates(record: SearchRecord) -> Block:
@@ -48,22 +51,27 @@ def parallel_coordinates(record: SearchRecord) -> Block:
     trials = [t for t in record.trials if name in t.figures and t.status in ("completed", "pruned")]
     if not trials:
         return Text("No trial has a figure of the objective yet.")
-    axes = [
+    axes = [_objective_axis(objective, trials) for objective in record.objectives]
+    axes += [
         _axis(parameter, trials)
         for parameter in dimensions.by_name(record.space)
         if len(parameter.choices) != 1 and any(parameter.name in trial.values for trial in trials)
     ]
-    axes += [_objective_axis(objective.name, trials) for objective in record.objectives]
     groups = _grouped(record, trials)
+    hidden = {"visible": False, "fixedrange": True}
+    end = _ABSENT + 0.1 if any(None in axis.places for axis in axes) else 1.03
     layout = charts.layout(
-        460,
-        _titles(axes),
-        {"visible": False, "range": [_ABSENT - 0.06, 1.05], "fixedrange": True},
-        margin={"l": 12, "r": 40, "t": 74, "b": 16},
-        meta={"least_width": _ROOM * len(axes)},
-        shapes=[_drawn_axis(index) for index in range(len(axes))],
-        annotations=[tick for index, axis in enumerate(axes) for tick in _drawn_ticks(index, axis)],
-    )
+        60 + _ROOM * len(axes),
+        hidden | {"range": [-0.03, end]},
+        hidden | {"range": [len(axes) - 0.6, -0.5]},
+        margin={"l": 4, "r": 4, "t": 40, "b": 4},
+        shapes=[
+            {"type": "line", "x0": 0, "x1": 1, "y0": row, "y1": row, "layer": "below",
+             "line": {"color": "--muted", "width": 1}}
+            for row in range(len(axes))
+        ],
+        annotations=[text for row, axis in enumerate(axes) for text in _texts(row, axis)],
+    )  # fmt: skip
     data = [_lines(group, trials, axes, groups[group[0]]) for group in _GROUPS if groups[group[0]]]
     best = record.best()
     said = f"A line for each of {counted(trials)}, by how it ranks in {words(name)}"
@@ -92,57 +100,48 @@ def _lines(group: tuple, trials: Sequence[TrialRecord], axes: Sequence[_Axis], s
     text: list[str] = []
     for index in shown:
         nudge = _SPREAD * ((trials[index].number * 0.618034) % 1 - 0.5)
-        for position, axis in enumerate(axes):
-            place = axis.places[index]
-            at = _ABSENT + nudge if place is None else place
-            x.append(position)
-            y.append(round(at, 4))
-            text.append(f"trial {trials[index].number}<br>{label(axis.title)} {axis.texts[index]}")
-        x, y, text = [*x, None], [*y, None], [*text, ""]
+        places = [axis.places[index] for axis in axes]
+        x += [*(round(_ABSENT + nudge if place is None else place, 4) for place in places), None]
+        y += [*range(len(axes)), None]
+        said = (f"{label(axis.title)} {axis.texts[index]}" for axis in axes)
+        text += [*(f"trial {trials[index].number}<br>{part}" for part in said), ""]
     if name != "best" and len(trials) > _MANY:
         line, opacity = line | {"width": 1}, opacity / 2
     rank = len(_GROUPS) - _GROUPS.index(group)
     return charts.line(name, x, y, line, text=text, opacity=opacity, legendrank=rank)
 
 
-def _titles(axes: Sequence[_Axis]) -> dict[str, Any]:
-    return {
-        "side": "top", "tickvals": list(range(len(axes))), "ticks": "", "tickangle": 0,
-        "ticktext": ["<br>".join(label(axis.title, 24).split(" ", 1)) for axis in axes],
-        "range": [-0.75, len(axes) - 0.8], "showgrid": False, "zeroline": False, "showline": False,
-        "fixedrange": True,
-    }  # fmt: skip
-
-
-def _drawn_axis(index: int) -> dict[str, Any]:
-    return {
-        "type": "line", "x0": index, "x1": index, "y0": 0, "y1": 1, "layer": "below",
-        "line": {"color": "--muted", "width": 1},
-    }  # fmt: skip
-
-
-def _drawn_ticks(index: int, axis: _Axis) -> list[dict[str, Any]]:
-    ticks = [(_ABSENT, axis.absent), *axis.ticks] if None in axis.places else axis.ticks
-    return [
-        {
-            "x": index, "y": place, "text": text, "xanchor": "right", "xshift": -3, "showarrow": False,
-            "font": {"size": 11, "color": "--text"}, "bgcolor": "--surface", "opacity": 0.85, "borderpad": 1,
-        }
+def _texts(row: int, axis: _Axis) -> list[dict[str, Any]]:
+    """Return the title of an axis, above it, and its ticks, below it."""
+    ticks = [*axis.ticks, (_ABSENT, axis.absent)] if None in axis.places else axis.ticks
+    shared = {"y": row, "showarrow": False, "bgcolor": "--surface", "opacity": 0.85, "borderpad": 1}
+    title = {
+        "x": 0,
+        "text": f"<b>{label(axis.title, 40)}</b> {axis.note}".strip(),
+        "xanchor": "left",
+        "yshift": 12,
+    }
+    small = {"font": {"size": 11, "color": "--text"}, "yshift": -10}
+    return [shared | title] + [
+        shared
+        | small
+        | {"x": place, "text": text, "xanchor": {0.0: "left", 1.0: "right"}.get(place, "center")}
         for place, text in ticks
-    ]  # fmt: skip
+    ]
 
 
 def _axis(parameter: Parameter, trials: Sequence[TrialRecord]) -> _Axis:
     found = [trial.values.get(parameter.name) for trial in trials]
     active = [trial.values[parameter.name] for trial in trials if parameter.name in trial.values]
     texts = [
-        label(dimensions.spelled(t.values[parameter.name])) if parameter.name in t.values else "(inactive)"
+        label(dimensions.spelled(t.values[parameter.name])) if parameter.name in t.values else "inactive"
         for t in trials
     ]
     if parameter.kind == "choice":
         known = dimensions.categories(parameter, active)
         gap = 1 / max(len(known) - 1, 1)
-        ticks = [(index * gap, label(str(value), 14)) for index, value in enumerate(known)]
+        letters = max(_LETTERS // len(known), 5)
+        ticks = [(index * gap, label(str(value), letters)) for index, value in enumerate(known)]
         spread = min(_SPREAD, gap / 2)
         at = [
             known.index(trial.values[parameter.name]) * gap + spread * ((trial.number * 0.618034) % 1 - 0.5)
@@ -155,16 +154,18 @@ def _axis(parameter: Parameter, trials: Sequence[TrialRecord]) -> _Axis:
         log = dimensions.is_log(parameter)
         ticks = _ticks(low, high, log)
         at = [None if value is None else _part(value, low, high, log) for value in found]
-    return _Axis(words(parameter.name), at, texts, ticks, "(inactive)")
+    return _Axis(words(parameter.name), at, texts, ticks, "inactive")
 
 
-def _objective_axis(name: str, trials: Sequence[TrialRecord]) -> _Axis:
+def _objective_axis(objective: Objective, trials: Sequence[TrialRecord]) -> _Axis:
+    name = objective.name
     found = [trial.figures.get(name) for trial in trials]
     known = [value for value in found if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     at = [None if value is None else _part(value, low, high, False) for value in found]
-    texts = ["(none)" if value is None else f"{value:.4g}" for value in found]
-    return _Axis(words(name), at, texts, _ticks(low, high, False), "(none)")
+    texts = ["none" if value is None else f"{value:.4g}" for value in found]
+    better = "lower is better" if objective.direction == "min" else "higher is better"
+    return _Axis(words(name), at, texts, _ticks(low, high, False), "none", better)
 
 
 def _part(value: float, low: float, high: float, log: bool) -> float:

@@ -6,7 +6,8 @@ from typing import Any
 
 from kerasdl.report import charts as drawing
 from kerasdl.report.blocks import Block, Chart, Text
-from kerasdl.report.charts import capital, words
+from kerasdl.report.charts import capital
+from kerasdl.report.metrics import words
 from kerasdl.search.objectives import Objective, is_dominated
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show.marks import INFEASIBLE, MARKS, hover, kind, value_axis

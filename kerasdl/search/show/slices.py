@@ -7,7 +7,8 @@ from typing import Any
 
 from kerasdl.report import charts
 from kerasdl.report.blocks import Block, Chart, Column, Table, Text, label
-from kerasdl.report.charts import capital, words
+from kerasdl.report.charts import capital
+from kerasdl.report.metrics import words
 from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show.marks import INFEASIBLE, MARKS, hover, kind, value_axis
@@ -44,7 +45,7 @@ def _slice(record: SearchRecord, parameter: Parameter, trials: Sequence[TrialRec
         opacity = 1 if shown == "best" else 0.8
         traces.append(charts.points(shown, x, y, MARKS[shown], text=text, opacity=opacity))
     values = value_axis([trial.figures[name] for trial in trials], words(name))
-    figure = charts.figure(traces, charts.layout(280, _axis(parameter, known), values, legend=False))
+    figure = charts.figure(traces, charts.layout(280, _axis(parameter, known, trials), values, legend=False))
     title = f"{capital(words(name))} against {words(parameter.name)}"
     table, groups = _table(parameter, known, trials, record)
     absent = sum(name in trial.figures for trial in record.trials) - len(trials)
@@ -60,17 +61,21 @@ def _place(parameter: Parameter, known: Sequence[Any], trial: TrialRecord) -> fl
     return known.index(value) + 0.5 * ((trial.number * 0.618034) % 1 - 0.5)
 
 
-def _axis(parameter: Parameter, known: Sequence[Any]) -> dict[str, Any]:
+def _axis(parameter: Parameter, known: Sequence[Any], trials: Sequence[TrialRecord]) -> dict[str, Any]:
     title = words(parameter.name)
     if parameter.kind == "choice":
         ticks = {"tickvals": list(range(len(known))), "ticktext": [label(str(v), 14) for v in known]}
         shown = {"range": [-0.5, len(known) - 0.5], "zeroline": False, "showgrid": False}
         return {"title": {"text": label(title)}} | ticks | shown
-    if not dimensions.is_log(parameter):
-        return charts.axis(title, limit=28, zeroline=False)
-    if parameter.high < 1000 * parameter.low:  # 1, 2 and 5 of each decade, or there might be one tick
-        return charts.axis(title, log=True, limit=28, dtick="D2")
-    return charts.axis(title, log=True, limit=28, tickformat=None, exponentformat="power")
+    tried = (trial.values[parameter.name] for trial in trials)  # the recipe's own may lie outside
+    places = [dimensions.number(parameter, value) for value in (parameter.low, parameter.high, *tried)]
+    low, high = min(places), max(places)
+    margin = 0.05 * ((high - low) or 1)
+    shown = {"limit": 28, "zeroline": False, "range": [low - margin, high + margin]}
+    if dimensions.is_log(parameter):  # 1, 2 and 5 of each of two decades, or there might be one tick
+        return charts.axis(title, log=True, **shown | ({"dtick": "D2"} if high - low < 2 else {}))
+    whole = parameter.kind == "int" and high - low <= 10
+    return charts.axis(title, **shown | ({"dtick": 1, "tickformat": "d"} if whole else {}))
 
 
 def _table(

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerasdl.report.blocks import Column, Table
-from kerasdl.report.charts import words
+from kerasdl.report.blocks import Column, Table, turned
+from kerasdl.report.metrics import words
 from kerasdl.search import dimensions
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show.marks import counted, kind
@@ -20,7 +20,7 @@ def best_table(record: SearchRecord) -> Table:
         front = record.pareto_front()
         return trial_table(f"Pareto front: {counted(front)} that no other one beats", record, front)
     ranked = [trial for trial in record.ranked() if trial.status == "completed"][:_MOST_BEST]
-    return trial_table("Best completed trials", record, ranked)
+    return turned(trial_table("Best completed trials", record, ranked), "trial {}")
 
 
 def failed_table(record: SearchRecord, trials: Sequence[TrialRecord]) -> Table:

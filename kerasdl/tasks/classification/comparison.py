@@ -23,6 +23,7 @@ def compare(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -
     return RunDifference(
         p_value=mcnemar(first_only, second_only),
         amount=f"{abs(points):.2f} points ({more:,} against {fewer:,} test examples)",
+        gain=points,
         figures={
             "first_only": first_only,
             "second_only": second_only,

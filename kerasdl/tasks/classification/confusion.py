@@ -82,6 +82,7 @@ def _heat_map(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
         ],
         "layout": {
             "showlegend": False,
+            "meta": {"crowded": len(names) > _NUMBERED},
             "height": 460 if len(matrix) <= _WIDE else 900,
             "margin": {"l": room, "r": 8, "t": 30, "b": room},
             "xaxis": {
@@ -123,8 +124,8 @@ def _cells(matrix, part, shown, names: list[str], kind: str, highest: float) -> 
         "colorscale": [[0, f"--{kind}-low"], [1, high]],
         "showscale": False,
         "hoverongaps": False,
-        "xgap": 1,
-        "ygap": 1,
+        "xgap": int(numbered),
+        "ygap": int(numbered),
         "hovertemplate": "true: %{y}<br>predicted: %{x}<br>%{text} examples, %{z:.1%} of the class"
         "<extra></extra>",
         **({"texttemplate": "%{text}", "textfont": {"color": "--text"}} if numbered else {}),

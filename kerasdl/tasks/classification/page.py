@@ -128,10 +128,8 @@ def _reliability(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             charts.line("calibrated", [0, 1], [0, 1], diagonal, hover=None),
             charts.line("this network", confidence, accuracy, {"color": "--chart-1", "width": 2}, hover,
                         mode="lines+markers", customdata=counts, marker={"color": "--chart-1", "size": 8}),
-            {"type": "bar", "name": "examples", "showlegend": False, "yaxis": "y2", "y": counts,
-             "x": [(bin_["low"] + bin_["high"]) / 2 for bin_ in bins],
-             "width": [0.9 * (bin_["high"] - bin_["low"]) for bin_ in bins],
-             "hovertemplate": "%{y:,} examples<extra></extra>", "marker": {"color": "--chart-1"}},
+            charts.bars([(bin_["low"] + bin_["high"]) / 2 for bin_ in bins], counts, "%{y:,} examples",
+                        yaxis="y2", width=[0.9 * (bin_["high"] - bin_["low"]) for bin_ in bins]),
         ],
         "layout": {
             "height": 440,

@@ -43,5 +43,6 @@ def compare(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -
     return RunDifference(
         p_value=p_value,
         amount=f"{abs(change.mean()):.4g} in the mean squared error",
+        gain=-float(change.mean()),
         figures={"examples": count, "mse_change": float(change.mean())},
     )

@@ -3,17 +3,16 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError
-from kerasdl.network.features import features_and_logits
 from kerasdl.runs.folder import Run, open_run
-from kerasdl.runs.receipt import hash_weights
+
+if TYPE_CHECKING:
+    import keras
 
 _BATCH = 500
 
@@ -58,6 +57,8 @@ class Judge:
                 "of kerasdl train lenet5 on the same data."
             )
         self.image_shape = tuple(spec.inputs.shape)
+        from kerasdl.runs.receipt import hash_weights
+
         network = run.network()
         self.sha256 = hash_weights(network)
         self._look = _looking(network, self.image_shape)
@@ -75,6 +76,8 @@ class Judge:
                 f"The judge {self.path} takes images of {wanted}, but these are {given}. Give --judge a run "
                 "on images of their size, or leave it out."
             )
+        import tensorflow as tf
+
         found = [
             self._look(tf.constant(images[start : start + _BATCH])) for start in range(0, len(images), _BATCH)
         ]
@@ -125,8 +128,11 @@ def _opened(path: Path, place: str, changed: int) -> Judge:
     return Judge(open_run(path))
 
 
-def _looking(network: keras.Model, shape: tuple[int, ...]):
+def _looking(network: "keras.Model", shape: tuple[int, ...]):
     """Return a TensorFlow function from raw images to features and classes."""
+    import tensorflow as tf
+
+    from kerasdl.network.features import features_and_logits
 
     @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.uint8)], autograph=False)
     def look(images):

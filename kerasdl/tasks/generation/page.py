@@ -79,8 +79,7 @@ def _balance(figures: Mapping[str, Any]) -> list[Block]:
     if not shares:
         return []
     names, values = list(shares), list(shares.values())
-    bars = {"type": "bar", "x": names, "y": values, "marker": {"color": "--chart-1"},
-            "hovertemplate": "%{x}: %{y:.1%}<extra></extra>"}  # fmt: skip
+    bars = charts.bars(names, values, "%{x}: %{y:.1%}")
     xaxis = {"title": {"text": "class that the judge sees"}, "type": "category"}
     drawn = charts.layout(300, xaxis, charts.axis("samples", tickformat=".0%"), legend=False)
     least, most = (pick(range(len(values)), key=values.__getitem__) for pick in (min, max))
@@ -165,9 +164,8 @@ def _rates(arrays: Mapping[str, np.ndarray]) -> list[Block]:
     variances = arrays["means"].var(axis=0)
     active = int((variances > _ACTIVE).sum())
     order = np.argsort(-rates, kind="stable")
-    bars = {"type": "bar", "x": [str(unit) for unit in order], "y": np.round(rates[order], 4).tolist(),
-            "marker": {"color": "--chart-1"},
-            "hovertemplate": "latent %{x}: %{y:.3f} nats<extra></extra>"}  # fmt: skip
+    units, nats = map(str, order), np.round(rates[order], 4).tolist()
+    bars = charts.bars(units, nats, "latent %{x}: %{y:.3f} nats")
     xaxis = {"title": {"text": "latent"}, "type": "category"}
     drawn = charts.layout(480, xaxis, charts.axis("nats an image"), legend=False)
     said = (

@@ -27,5 +27,8 @@ def compare(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -
     p_value = 1.0 if same or len(before) < 2 else float(ttest_rel(after, before).pvalue)
     mean = float(difference.mean())
     return RunDifference(
-        p_value=p_value, amount=f"{abs(mean):.4f} nats a character", figures={"nats_rise": mean}
+        p_value=p_value,
+        amount=f"{abs(mean):.4f} nats a character",
+        gain=-mean,
+        figures={"nats_rise": mean},
     )

@@ -29,5 +29,6 @@ def compare(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -
     return RunDifference(
         p_value=p_value,
         amount=f"{abs(change):.4g} in the mean absolute error",
+        gain=-change,
         figures={"examples": len(errors[0]), "mae_change": change},
     )

@@ -49,7 +49,14 @@ class CallbackAssembly:
         self.samples = Samples(run, recipe.task, plan.data.spec)
         self.board = history.TensorBoard(run, self.history, self.samples)
         self.status = history.Status(run, self.position, recipe.total_epochs)
-        self.bar = ProgressBar(console, recipe.batch_size, self.position, recipe.total_epochs)
+        self.bar = ProgressBar(
+            console,
+            self.position,
+            self.best,
+            epochs=recipe.total_epochs,
+            names=recipe.task.objectives,
+            max_seconds=None if recipe.max_time is None else time_spans.to_seconds(recipe.max_time),
+        )
         self.writer = CheckpointWriter(
             run, self.position, recipe.checkpoint_every, self.state, interruptions, self.divergence.check
         )

@@ -19,8 +19,6 @@ from kerasdl.private.keras_config import objects, without_training
 from kerasdl.recipe import keras_file, python_file
 from kerasdl.training.weights.storage import check_storage
 
-#: Endings of files of Keras.
-ENDINGS = (".keras", ".h5", ".hdf5")
 _OLD = ".h5"
 _LOWER = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 #: Layers that Keras 2 made of functions of TensorFlow.
@@ -46,11 +44,6 @@ class Opened:
     custom: Path | None = None
 
 
-def is_model(path: Path) -> bool:
-    """Tell whether a path is a model to import: by its name, or as a SavedModel that no bundle holds."""
-    return path.suffix.lower() in ENDINGS or _is_saved_model(path)
-
-
 def open_model(path: Path, custom: Path | None = None) -> Opened:
     """Open a file of a model with plain Keras, without what it was compiled with.
 
@@ -62,7 +55,7 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
         UsageError: when it cannot be read, names unknown classes, or holds code that is not trusted.
         RunFailedError: when it is damaged.
     """
-    if _is_saved_model(path):
+    if keras_file.is_saved_model(path):
         raise UsageError(
             f"{path} is a SavedModel: a graph without its layers, which is not imported. Open the model in "
             "the Keras that made it and save it as a file: model.save('my_model.keras')."
@@ -87,10 +80,6 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
         )
     precision = next((name for name in ("float16", "bfloat16") if name in dtypes), "float32")
     return Opened(path, model, precision, custom)
-
-
-def _is_saved_model(path: Path) -> bool:
-    return (path / "saved_model.pb").is_file() and not (path / "card.json").is_file()
 
 
 def in_float32(opened: Opened) -> keras.Model:

@@ -1,0 +1,12 @@
+#compdef kerasdl
+# kerasdl completion zsh > a folder of $fpath, as _kerasdl
+_kerasdl() {
+    local -a found
+    found=("${(@f)$(kerasdl completion --words "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [[ -n "${found[1]}" ]]; then
+        compadd -a found
+    else
+        _files
+    fi
+}
+compdef _kerasdl kerasdl

@@ -1,0 +1,25 @@
+"""Tells runs and bundles apart by their files, without reading any."""
+
+from pathlib import Path
+from typing import Literal
+
+from kerasdl.errors import UsageError
+
+
+def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
+    """Find the run at a path, or the bundle that it is or lies in.
+
+    Raises:
+        UsageError: when it is neither.
+    """
+    if not path.exists():
+        raise UsageError(f"There is no {path}. Give a run, a bundle or an exported file.")
+    if path.is_dir() and (path / "recipe.json").is_file():
+        return "run", path
+    bundle = path if path.is_dir() else path.parent
+    if not (bundle / "card.json").is_file():
+        raise UsageError(
+            f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
+            "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."
+        )
+    return "bundle", bundle

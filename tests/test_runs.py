@@ -1,0 +1,90 @@
+"""`kerasdl runs`, `show` and `clean` over run folders of every state."""
+
+import json
+
+import pytest
+
+from kerasdl.cli import main
+from tests.run_folders import write_run, write_status
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a finished run, a better one, an interrupted one, and one that came to nothing."""
+    monkeypatch.chdir(tmp_path)
+    for number, accuracy in ((2, 0.9), (10, 0.97)):
+        run = write_run(tmp_path / f"runs/lenet5/{number}", accuracy=accuracy)
+        (run.checkpoints / "00000010").mkdir(parents=True)
+        (run.checkpoints / "00000010/state.json").write_text("{}")
+    write_status(run, stage="finished", started="2026-11-22T00:00:00+00:00")
+    (tmp_path / "exported/lenet5/1").mkdir(parents=True)
+    receipt = run.read_json("receipt.json")
+    run.write("receipt.json", {**receipt, "artefacts": {"exported/lenet5/1": {}, "exported/lenet5/9": {}}})
+    stopped = write_run(tmp_path / "runs/mlp/1")
+    write_status(stopped)
+    stopped.model_file.write_bytes(b"x")
+    write_status(write_run(tmp_path / "runs/mlp/2"), error="out of memory")
+    (tmp_path / "runs/mlp/3").mkdir()
+    (tmp_path / "runs/mlp/3/recipe.json").write_text("{")
+    return tmp_path
+
+
+def told(capsys, *arguments):
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_runs_are_listed_sorted_and_filtered(place, capsys):
+    rows = {row["run"]: row for row in told(capsys, "runs")}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "runs/lenet5/2": "finished", "runs/lenet5/10": "finished", "runs/mlp/1": "interrupted",
+        "runs/mlp/2": "failed", "runs/mlp/3": "damaged",
+    }  # fmt: skip
+    best = rows["runs/lenet5/10"]
+    assert (best["metric"], best["bundles"]) == ("accuracy", ["exported/lenet5/1", "exported/lenet5/9"])
+    assert best["value"] == pytest.approx(0.97, abs=0.02)
+    assert next(iter(rows)) == "runs/lenet5/10"  # the newest
+    ranked = [row["run"] for row in told(capsys, "runs", "finished", "--sort", "metric")]
+    assert ranked == ["runs/lenet5/10", "runs/lenet5/2"]
+    assert [row["run"] for row in told(capsys, "runs", "runs/lenet5", "--sort", "run")] == ranked[::-1]
+    assert main(["runs", "nothing of that name"]) == 0
+    assert "No run in runs" in capsys.readouterr().out
+    assert main(["runs", "--runs-dir", "nowhere"]) == 2
+
+
+def test_index_page_links_the_reports_that_are_there(place, capsys):
+    (place / "runs/lenet5/10/report.html").touch()
+    (place / "pages").mkdir()
+    assert main(["runs", "--html", "pages/index.html"]) == 0
+    page = (place / "pages/index.html").read_text()
+    assert '<a href="../runs/lenet5/10/report.html">runs/lenet5/10</a>' in page
+    assert page.count("<a href=") - page.count('<a href="#') == 1
+    assert "runs/lenet5/10" in capsys.readouterr().out
+
+
+def test_show_tells_what_belongs_to_a_run(place, capsys):
+    shown = told(capsys, "show", "runs/lenet5/10")
+    assert shown["bundles"] == ["exported/lenet5/1", "exported/lenet5/9 (no longer there)"]
+    assert shown["epoch kept"] == "12 of 15"
+    assert any(text.startswith("accuracy 0.9") for text in shown["test"])
+    assert main(["show", "runs/mlp/1"]) == 0
+    out = capsys.readouterr().out
+    assert "interrupted" in out
+    assert "kerasdl train --resume runs/mlp/1" in out
+
+
+def test_clean_asks_and_takes_what_nobody_needs_alone(place, capsys):
+    assert main(["clean"]) == 1  # there is no terminal to ask at
+    assert "kerasdl clean --yes" in capsys.readouterr().out
+    found = told(capsys, "clean")
+    assert [one["path"] for one in found["found"]] == [
+        "runs/lenet5/10/checkpoints", "runs/lenet5/2/checkpoints", "runs/mlp/2",
+    ]  # fmt: skip
+    assert not found["removed"]
+    assert (place / "runs/mlp/2").is_dir()
+    assert main(["clean", "--yes"]) == 0
+    assert "Removed 3 folders" in capsys.readouterr().out
+    left = sorted(str(path.relative_to(place)) for path in (place / "runs").glob("*/*"))
+    assert left == ["runs/lenet5/10", "runs/lenet5/2", "runs/mlp/1", "runs/mlp/3"]
+    assert (place / "runs/lenet5/10/metrics.json").is_file()
+    assert told(capsys, "clean")["found"] == []
