@@ -26,6 +26,7 @@ _MODULES = {
     "kerasdl.preprocessing.sequence": ("SequencePreprocessing",),
     "kerasdl.preprocessing.series": ("SeriesPreprocessing",),
     "kerasdl.preprocessing.standardization": ("Standardization",),
+    "kerasdl.network.imported": ("Imported",),
     "kerasdl.network.network": ("Network",),
     "kerasdl.network.generative": ("GenerativeNetwork",),
     "kerasdl.models.alexnet": ("AlexNet",),
@@ -50,6 +51,7 @@ _MODULES = {
     "kerasdl.data.images.digits": ("Digits",),
     "kerasdl.data.images.folder": ("ImageFolder",),
     "kerasdl.data.npz.source": ("Npz",),
+    "kerasdl.data.table.source": ("Table",),
     "kerasdl.data.text.corpus": ("Corpus",),
     "kerasdl.data.text.folder": ("TextFolder",),
     "kerasdl.data.text.phrases": ("Phrases",),
@@ -113,7 +115,7 @@ def name_of(target: type) -> str | None:
 
 
 #: Where the classes are that a `.keras` file may hold.
-_IN_FILES = ("kerasdl.layers", "kerasdl.preprocessing.", "kerasdl.models.")
+_IN_FILES = ("kerasdl.layers", "kerasdl.preprocessing.", "kerasdl.network.imported", "kerasdl.models.")
 
 
 def register_with_keras() -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 import keras
 import pytest
 
+import kerasdl
 from kerasdl import cli
 from kerasdl.recipe import catalog
+from kerasdl.recipe.document import to_json
 from kerasdl.search import record, results, session
 from kerasdl.search.definition import Search
 from kerasdl.search.keras_tuner.tuner import RecipeTuner
@@ -61,8 +63,12 @@ def _loaded_once():
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder but for the recipe and the space of the documentation."""
+    """An empty folder but for the recipe and the space of the documentation, and the run of an import."""
     monkeypatch.chdir(tmp_path)
+    parts = {"data": kerasdl.Npz(path="mine.npz"), "task": kerasdl.Classification()}
+    imported = kerasdl.Recipe(name="my_model", model=kerasdl.Config(kerasdl.Imported), **parts)
+    (tmp_path / "runs/my_model/1").mkdir(parents=True)
+    (tmp_path / "runs/my_model/1/recipe.json").write_text(to_json(imported), encoding="utf-8")
     files = {"own-network": "my_recipe.py", "tuning": "my_space.py", "own-task": "my_task.py"}
     for page, name in ((f"docs/{page}.md", name) for page, name in files.items()):
         (tmp_path / name).write_text(python_block(page, f"# {name}"), encoding="utf-8")

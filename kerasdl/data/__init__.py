@@ -8,6 +8,7 @@ from kerasdl.data.images.folder import ImageFolder
 from kerasdl.data.npz.source import Npz
 from kerasdl.data.series.source import Series
 from kerasdl.data.source import Source
+from kerasdl.data.table.source import Table
 from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.folder import TextFolder
 from kerasdl.data.text.phrases import Phrases
@@ -19,7 +20,7 @@ from kerasdl.errors import UsageError, did_you_mean
 #: In the order in which they are asked for a word on the command line.
 SOURCES: dict[str, type[Source]] = {
     "digits": Digits, "phrases": Phrases, "npz": Npz, "corpus": Corpus, "texts": TextTable, "series": Series,
-    "text_folder": TextFolder, "folder": ImageFolder, "tfds": Tfds,
+    "text_folder": TextFolder, "folder": ImageFolder, "tfds": Tfds, "table": Table,
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import destination, verify, warm_up
+from kerasdl.export import destination, operators, verify, warm_up
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
@@ -152,12 +152,14 @@ def write_bundle(
         if any(artefact.kind == "saved_model" for artefact in plan):
             fresh.start()
         errors = write_files(plan)
+        if errors and spec.expendable != INTEGER:
+            errors = {file: operators.located(text, spec.endpoints[:1]) for file, text in errors.items()}
         _check_whole(plan, errors, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
         if any(artefact.kind == "saved_model" for artefact in written):
             signature |= warm_up.write_warm_up(spec, folder, references, signature["endpoints"])
-        rows, others = _verify_artefacts(written, folder, references, fresh, files)
+        rows, others = _verify_artefacts(written, folder, references, fresh, files, spec.expendable)
         errors |= others
         _check_whole(plan, errors, files)
         written = [artefact for artefact in written if artefact.file not in others]
@@ -203,12 +205,17 @@ def _check_words(files: Files) -> None:
 
 
 def _verify_artefacts(
-    artefacts: Sequence[Artefact], folder: Path, references: References, worker: Worker, asked: Files
+    artefacts: Sequence[Artefact],
+    folder: Path,
+    references: References,
+    worker: Worker,
+    asked: Files,
+    expendable: Sequence[str],
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Compare every artefact with Keras; return a row for each, or raise with all that is wrong.
 
-    An integer file that was not asked for by name is deleted where it is too far from the network, and
-    returned by name, with the reason.
+    A file of an expendable kind that was not asked for by name is deleted where it is too far from the
+    network, and returned by name, with the reason.
     """
     rows, problems, refused, hashes = [], [], {}, hash_files(folder)
     for artefact in terminal.each("Verifying", artefacts, lambda one: one.file):
@@ -230,7 +237,7 @@ def _verify_artefacts(
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)
         except RunFailedError as error:
             wrong = [str(error)]
-        if wrong and artefact.kind in INTEGER and not asked.names(artefact):
+        if wrong and artefact.kind in expendable and not asked.names(artefact):
             refused[artefact.file] = f"it is not the same network: {'; '.join(wrong)}"
             (folder / artefact.file).unlink()
             continue

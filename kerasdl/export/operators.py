@@ -1,5 +1,6 @@
 """Finds operators of a network that exported files cannot have, before it is trained."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
@@ -8,6 +9,9 @@ from kerasdl.inference.endpoint import Endpoint, signature
 
 #: Operators that call back into Python, which runs in no exported file.
 PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+
+_WORD = re.compile(r"[A-Z][A-Za-z0-9]+")
+_COMMON = ("Const", "Identity", "Placeholder", "StatefulPartitionedCall")
 
 #: Loops, as over the steps of a sequence.
 LOOPS = frozenset({"While", "StatelessWhile"})
@@ -45,6 +49,23 @@ def operators_of(endpoints: Iterable[Endpoint]) -> set[str]:
         for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
             found |= {node.op for node in nodes}
     return found
+
+
+def located(reason: str, endpoints: Iterable[Endpoint]) -> str:
+    """Add to the reason of a failed conversion which layers hold the operators that it names.
+
+    Args:
+        reason: what a converter said.
+        endpoints: what was converted.
+    """
+    words, places = set(_WORD.findall(reason)), {}
+    for endpoint in endpoints:
+        traced = tf.function(endpoint.function, input_signature=signature(endpoint), autograph=False)
+        for node in traced.get_concrete_function().graph.as_graph_def().node:
+            if node.op in words and not node.op.startswith(_COMMON):
+                places.setdefault(node.op, node.name.rpartition("/")[0])
+    held = [f"{name} is in {place}" for name, place in places.items() if place]
+    return f"{reason} ({'; '.join(held)})" if held else reason
 
 
 def missing_forms(used: set[str], formats: Sequence[str]) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasdl.export.modes import INTEGER
 from kerasdl.inference.endpoint import Endpoint
 
 
@@ -23,6 +24,8 @@ class ExportSpec:
             files have: endpoint name -> input name -> (N, ...).
         assets: content of the text files that belong to the network (`labels.txt`, a vocabulary), by name.
         resources: parts of the network with tables that are not weights.
+        expendable: kinds of files that are left out where they come by default and are too far from the
+            network; others stop the export.
     """
 
     name: str
@@ -32,3 +35,4 @@ class ExportSpec:
     representative: Mapping[str, Mapping[str, np.ndarray]]
     assets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     resources: tuple[Any, ...] = ()
+    expendable: tuple[str, ...] = INTEGER

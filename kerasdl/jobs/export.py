@@ -11,13 +11,16 @@ import numpy as np
 from kerasdl.data import batches, passes
 from kerasdl.data.dataset import Dataset, Split, Tree
 from kerasdl.export import bundle
+from kerasdl.export.modes import MODES
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import Converter
 from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.jobs.evaluate import evaluate_network, fitted_of
+from kerasdl.network.imported import Imported
 from kerasdl.network.network import Network
 from kerasdl.preprocessing.preprocessing import Preprocessing
+from kerasdl.recipe import Recipe
 from kerasdl.recipe.document import encode
 from kerasdl.runs import folder as runs
 from kerasdl.training import reference
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     import keras
 
 _NUM_REPRESENTATIVE = 256
+#: Of networks that were not made for it, any file but the SavedModel may be too far from the network.
+_EXPENDABLE = (*MODES, "onnx")
 _NUM_EMBEDDED = 8
 
 
@@ -88,11 +93,10 @@ def export_run(
         labels=dataset.spec.class_names,
         representative=representative(endpoints, dataset),
         assets=assets(dataset, network),
-        resources=tuple(layer.resources()) if isinstance(layer, Preprocessing) else (),
+        **({"expendable": _EXPENDABLE} if isinstance(network, Imported) else {}),
+        resources=tuple(part for owner in (layer, network) for part in _resources(owner)),
     )
-    encoded = encode(
-        dataclasses.replace(recipe, data=recipe.data.without_machine(), task=recipe.task.without_machine())
-    )
+    encoded = encode(_without_machine(recipe))
     written = bundle.write_bundle(
         spec,
         root=Path(settings.exported_dir),
@@ -158,6 +162,20 @@ def representative(endpoints: Sequence[Endpoint], dataset: Dataset) -> dict[str,
         for endpoint in endpoints
         if "tflite" in endpoint.formats
     }
+
+
+def _resources(owner: "keras.Layer | None") -> list[Any]:
+    """Return the parts with tables that are not weights."""
+    return owner.resources() if isinstance(owner, Preprocessing | Imported) else []
+
+
+def _without_machine(recipe: Recipe) -> Recipe:
+    """Return a recipe without what belongs to one machine."""
+    parts = {"data": recipe.data.without_machine(), "task": recipe.task.without_machine()}
+    if recipe.model.target is Imported:  # its own run, which the card names already
+        parts |= {"model": recipe.model.replace(file=""), "weights": None, "freeze": "none"}
+        parts |= {"fine_tune_epochs": 0, "fine_tune_learning_rate": None}
+    return dataclasses.replace(recipe, **parts)
 
 
 def _without_tables(metrics: Mapping[str, Any]) -> dict[str, Any]:

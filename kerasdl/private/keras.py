@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.saving import serialization_lib
 
 from kerasdl.errors import RunFailedError
 from kerasdl.private.tensorflow import maybe_merge_call
@@ -146,3 +147,8 @@ class OneSharedValue:
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         super()._backend_update_step(grads, trainable_variables, self.shared(learning_rate))
+
+
+def in_safe_mode() -> bool:
+    """Tell whether Keras refuses to build functions from the code in the file that it is reading."""
+    return serialization_lib.in_safe_mode() is not False

@@ -26,6 +26,12 @@ _REACHING = frozenset({
 _VALUES = frozenset({"__tensor__", "__numpy__", "__keras_tensor__", "__ellipsis__", "__slice__", "__bytes__"})
 
 
+#: Those of them that hold functions of the file's own, which run only where it is trusted.
+CODE = frozenset({"Lambda", "__lambda__"})
+#: Classes that Keras 2 named without their module.
+_MODELS = frozenset({"Functional", "Model", "Sequential", "__tuple__", "TensorShape"})
+
+
 def check(document: Any, where: str, own: Collection[str] = ()) -> None:
     """Refuse a configuration with parts that are not plain layers and their settings.
 
@@ -65,18 +71,39 @@ def _is_plain(part: Mapping[str, Any], own: Collection[str]) -> bool:
 
     name, module, given = part["class_name"], part.get("module") or "", part.get("config")
     registered = part.get("registered_name") or name
-    if not all(isinstance(text, str) for text in (name, module, registered)) or name in _REACHING:
+    if not all(isinstance(text, str) for text in (name, module, registered)):
         return False
+    if name in _REACHING:
+        return name in CODE and name in own
     if name in _VALUES:
         return True
     if name == "function":
         return isinstance(given, str) and (given in own or _is_registered(given) or _is_activation(given))
     if registered in own or _is_registered(registered):  # which Keras takes before it looks at the module
         return True
+    if not module:
+        return _is_of_keras_2(name)
     found = vars(sys.modules[module]).get(name) if module in sys.modules else None
     if not isinstance(found, type):  # a function, or a path to something else: "utils.get_file"
         return False
     return module in _MODULES or (module.startswith(_OPERATIONS) and issubclass(found, keras.Operation))
+
+
+def _is_of_keras_2(name: str) -> bool:
+    """Tell whether a class that is named without a module is one of Keras's own."""
+    import keras
+
+    modules = (keras.layers, keras.initializers, keras.regularizers, keras.constraints)
+    found = [vars(module).get(name) for module in modules]
+    return name in _MODELS or any(isinstance(kind, type) for kind in found)
+
+
+def without_training(document: Any) -> Any:
+    """Return a configuration without what its models were compiled with, at any depth."""
+    if isinstance(document, Mapping):
+        kept = {name: part for name, part in document.items() if name != "compile_config"}
+        return {name: without_training(part) for name, part in kept.items()}
+    return [without_training(part) for part in document] if isinstance(document, list) else document
 
 
 def _is_registered(name: str) -> bool:

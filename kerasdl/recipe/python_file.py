@@ -4,9 +4,9 @@ import ast
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from kerasdl import public
 from kerasdl.errors import UsageError
@@ -132,10 +132,15 @@ def classes_beside(target: type) -> list[type]:
     """Return every class of the recipe file that defines `target`; none for an installed package."""
     if files_of(target) is None:
         return []
-    name = own_files.owner(target.__module__)
-    return [
-        kind
-        for module in (*own_files.modules(name).values(), sys.modules[name])
-        for kind in vars(module).values()
-        if isinstance(kind, type) and kind.__module__ == module.__name__
-    ]
+    found = objects_in(sys.modules[own_files.owner(target.__module__)])
+    return [kind for kind in found.values() if isinstance(kind, type)]
+
+
+def objects_in(module: ModuleType) -> dict[str, type | Callable]:
+    """Return every class and function that a loaded file, or one beside it, defines, by module and name."""
+    return {
+        f"{place.__name__}.{name}": found
+        for place in (*own_files.modules(module.__name__).values(), module)
+        for name, found in vars(place).items()
+        if isinstance(found, type | FunctionType) and found.__module__ == place.__name__
+    }

@@ -74,6 +74,13 @@ class Resumed(TypedDict):
     changes: list[str]
 
 
+class Origin(TypedDict):
+    """The file of a model that was imported."""
+
+    path: str
+    sha256: str
+
+
 class Receipt(TypedDict, total=False):
     """`receipt.json`: `runs.receipt.make`."""
 
@@ -89,6 +96,7 @@ class Receipt(TypedDict, total=False):
     data: Data
     parameters: int
     weights_sha256: str
+    imported: Origin
     artefacts: dict[str, dict[str, str]]
     resumed: list[Resumed]
 

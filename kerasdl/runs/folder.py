@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError
 from kerasdl.files import UNFINISHED, damaged, next_version, parsing, read_json, replacing, writing
-from kerasdl.recipe import Config, Recipe, python_file, type_of
+from kerasdl.recipe import Config, Recipe, keras_file, python_file, type_of
 from kerasdl.recipe.document import from_file, to_json
 from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.runs import documents, links
@@ -187,17 +187,19 @@ def load_network(file: Path, model: Config) -> "keras.Model":
     """Load a network, with the classes of the recipe file that defines it."""
     import keras
 
-    from kerasdl.private import keras_config
+    from kerasdl.network import imported
 
     names = {
         keras.saving.get_registered_name(kind): kind for kind in python_file.classes_beside(type_of(model))
     }
     names |= {keras.saving.get_registered_name(type_of(model)): type_of(model)}
+    if type_of(model) is imported.Imported:
+        names |= imported.own_objects(file.parent)
     with zipfile.ZipFile(file) as archive, parsing(file):
         document = json.loads(archive.read("config.json"))
-    keras_config.check(document, str(file), names)
+    safe_mode = keras_file.check(file, document, names)
     with keras.saving.custom_object_scope(names):
-        return keras.saving.load_model(file, compile=False)
+        return keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
 
 
 def open_run(path: str | Path) -> Run:

@@ -1,13 +1,33 @@
-"""`kerasdl export`: export a run to SavedModel, TFLite and ONNX, and verify each file."""
+"""`kerasdl export`: export a run or any Keras model to SavedModel, TFLite and ONNX, verifying each file."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasdl import environment
+from kerasdl.cli import import_arguments
 from kerasdl.cli.parser import Parser, check_words
 from kerasdl.errors import UsageError
+from kerasdl.recipe import keras_file
+from kerasdl.runs import places
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kerasdl.data.dataset import Dataset
+    from kerasdl.export.tflite import Converter
+    from kerasdl.network.network import Network
+    from kerasdl.runs.folder import Run
+    from kerasdl.tasks.task import Task
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    parser.add_target("a run folder")
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        help="a run folder; or a .keras or .h5 file of a Keras model, with --data",
+    )
     parser.add_words("--formats", "some of saved_model,tflite,onnx (default: all)")
     parser.add_words(
         "--tflite-modes",
@@ -33,11 +53,15 @@ def run(parser: Parser, arguments: list[str]) -> int:
         help="first calibrate the run's probabilities on the validation split, for a run trained without "
         "--calibrate; the run keeps the result",
     )  # fmt: skip
-    parser.add_data("where the data is now, if it has moved")
+    parser.add_data("where the data is now, if it has moved; for a model of a file: examples")
+    import_arguments.add_to(parser)
     parser.add_no_samples()
     parser.add_new_signature()
-    parser.add_folders("exported")
+    parser.add_folders("runs", "exported")
     values = parser.parse(arguments)
+    if not keras_file.is_model(Path(values.target)):
+        import_arguments.refuse(values)
+        places.find(Path(values.target))
     from kerasdl.export.modes import ALIASES, MODES
     from kerasdl.inference.endpoint import ALL_FORMATS
 
@@ -50,29 +74,47 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.cli import printing
     from kerasdl.export.tflite import Converter
     from kerasdl.jobs import export
+
+    console = printing.open_console(soft_wrap=True)
+    with Converter() as converter:
+        run, splits, task, network, place = _opened(values, console, converter)
+        with run.locked():
+            if values.calibrate:
+                console.print(task.summary(export.calibrate_run(run, splits)))
+            settings = export.Settings(
+                exported_dir=values.exported_dir,
+                formats=values.formats,
+                tflite_modes=modes,
+                dynamic_batch=values.dynamic_batch,
+                tflite_io=values.tflite_io,
+                tflite_unroll=values.tflite_unroll,
+                embed_samples=values.embed_samples,
+                new_signature=values.new_signature,
+            )
+            bundle = export.export_run(run, splits, converter, settings, network)
+    printing.print_bundle(console, bundle, task, place)
+    return 1 if bundle.failures else 0
+
+
+def _opened(
+    values: argparse.Namespace, console: "Console", converter: "Converter"
+) -> tuple["Run", "Dataset", "Task", "Network | None", str | None]:
+    """Return the run to export, its data and task, its network if new, and where the data lies."""
+    from kerasdl.jobs import import_model
     from kerasdl.jobs import open as loading
     from kerasdl.runs.folder import Run
 
+    file = Path(values.target)
+    if keras_file.is_model(file):
+        wanted = import_arguments.wanted(values, file)
+        converter.start()
+        made = import_model.import_model(wanted, runs_dir=values.runs_dir)
+        console.print(made.recipe.task.summary(made.metrics), highlight=False)
+        console.print(f"Run     {made.run.path}", highlight=False)
+        return made.run, made.dataset, made.recipe.task, made.network, made.recipe.data.place
     target = loading.load(values.target)
     if target.kind != "keras":
         raise UsageError(f"{values.target} is already exported. Give a run, such as runs/lenet5/1.")
-    run, splits = Run(target.path), target.load_data(values.data, same=True)
-    console = printing.open_console(soft_wrap=True)
-    with run.locked(), Converter() as converter:
-        converter.start()
-        if values.calibrate:
-            figures = export.calibrate_run(run, splits)
-            console.print(target.task.summary(figures))
-        settings = export.Settings(
-            exported_dir=values.exported_dir,
-            formats=values.formats,
-            tflite_modes=modes,
-            dynamic_batch=values.dynamic_batch,
-            tflite_io=values.tflite_io,
-            tflite_unroll=values.tflite_unroll,
-            embed_samples=values.embed_samples,
-            new_signature=values.new_signature,
-        )
-        bundle = export.export_run(run, splits, converter, settings)
-    printing.print_bundle(console, bundle, target.task, target.source(values.data).place)
-    return 1 if bundle.failures else 0
+    splits = target.load_data(values.data, same=True)
+    converter.start()
+    return Run(target.path), splits, target.task, None, target.source(values.data).place

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 
 from kerasdl.data import memory
+from kerasdl.data.npz import inputs
 from kerasdl.errors import UsageError, did_you_mean
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -52,6 +53,12 @@ def _call() -> str:
 
 def _present(path: Path, found: list[str]) -> list[str]:
     """Return the keys to read."""
+    if several := inputs.names_in(found):
+        splits = ["train", "test", *(["val"] if "y_val" in found else [])]
+        needed = [key for part in splits for key in (*(f"x_{part}_{name}" for name in several), f"y_{part}")]
+        if lacking := [key for key in needed if key not in found]:
+            raise UsageError(f"{path} has no array {' and no '.join(lacking)}; it has {', '.join(found)}.")
+        return needed
     missing = [key for key in _KEYS if key not in found]
     if missing:
         raise UsageError(

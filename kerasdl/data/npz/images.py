@@ -25,7 +25,7 @@ def convert(arrays: dict[str, np.ndarray], white: float | None) -> tuple[DataSpe
         UsageError: when they are no images and class numbers.
     """
     for key in arrays:
-        arrays[key] = _shaped(key, arrays[key]) if key.startswith("x") else _class_numbers(key, arrays[key])
+        arrays[key] = _shaped(key, arrays[key]) if key.startswith("x") else class_numbers(key, arrays[key])
     shape = arrays["x_train"].shape[1:]
     images = {key: array for key, array in arrays.items() if key.startswith("x")}
     for key, array in images.items():
@@ -35,7 +35,7 @@ def convert(arrays: dict[str, np.ndarray], white: float | None) -> tuple[DataSpe
                 f"{array.shape[1:]}. All images have to have one shape."
             )
     white, notes = ranges.find_white(images, white)
-    count = _num_classes({key: array for key, array in arrays.items() if key.startswith("y")})
+    count = num_classes({key: array for key, array in arrays.items() if key.startswith("y")})
     names = tuple(images)
     del images, array
     for key in names:
@@ -78,7 +78,12 @@ def _flat_advice(shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _class_numbers(key: str, array: np.ndarray) -> np.ndarray:
+def class_numbers(key: str, array: np.ndarray) -> np.ndarray:
+    """Return labels as int32 (N,).
+
+    Raises:
+        UsageError: when they are no whole numbers from 0 on.
+    """
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -100,7 +105,12 @@ def _class_numbers(key: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.int32)
 
 
-def _num_classes(labels: dict[str, np.ndarray]) -> int:
+def num_classes(labels: dict[str, np.ndarray]) -> int:
+    """Return the number of classes.
+
+    Raises:
+        UsageError: when there is one only, a gap, or a label that training does not have.
+    """
     classes = np.unique(labels["y_train"])
     if len(classes) == 1:
         raise UsageError(f"y_train has one class only ({classes[0]}); there is nothing to tell apart.")

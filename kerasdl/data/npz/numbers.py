@@ -1,11 +1,13 @@
 """Any features with targets that are numbers, from the arrays of an `.npz` file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from kerasdl.data import memory
 from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.data.npz import inputs
+from kerasdl.data.trees import map_leaves
 from kerasdl.errors import UsageError
 
 
@@ -20,28 +22,32 @@ def are_targets(arrays: Mapping[str, np.ndarray]) -> bool:
     return not (train == np.round(train)).all()
 
 
-def convert(arrays: dict[str, np.ndarray]) -> DataSpec:
+def convert(
+    arrays: dict[str, np.ndarray], labels: Callable[[str, np.ndarray], np.ndarray] | None = None
+) -> DataSpec:
     """Turn targets and float features into float32; other features keep their dtype.
 
     Args:
         arrays: arrays by name, x_train and y_train among them; they are replaced one by one, so that a large
             one is never held twice.
+        labels: converts targets that are numbers of classes. Defaults to None: they are to be predicted.
 
     Raises:
         UsageError: when features or targets are of different shapes or dtypes, or not finite.
     """
     for key in arrays:
-        arrays[key] = _targets(key, arrays[key]) if key.startswith("y") else _features(key, arrays[key])
+        converted = (labels or _targets) if key.startswith("y") else _features
+        arrays[key] = converted(key, arrays[key])
     for key, array in arrays.items():
-        reference = f"{key[0]}_train"
+        reference = "_".join([key[0], "train", *key.split("_", 2)[2:]])
         if array.shape[1:] != arrays[reference].shape[1:] or array.dtype.kind != arrays[reference].dtype.kind:
             raise UsageError(
                 f"{reference} has examples {arrays[reference].shape[1:]} of {arrays[reference].dtype}, {key} "
                 f"{array.shape[1:]} of {array.dtype}. All examples have to have one shape and dtype."
             )
-    features, targets = arrays["x_train"], arrays["y_train"]
-    dtype = "string" if features.dtype.kind in "US" else features.dtype.name
-    return DataSpec(Spec(features.shape[1:], dtype), Spec(targets.shape[1:], "float32"))
+    targets = arrays["y_train"]
+    specs = map_leaves(inputs.spec_of, inputs.joined(arrays, "train"))
+    return DataSpec(specs, Spec(targets.shape[1:], targets.dtype.name))
 
 
 def _targets(key: str, array: np.ndarray) -> np.ndarray:

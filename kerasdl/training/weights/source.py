@@ -28,7 +28,9 @@ _log = logging.getLogger(__name__)
 
 _MEMBER = "model.weights.h5"  # of a .keras file
 _ADVICE = "Give a run, a .keras, .weights.h5 or published .h5 file, or imagenet."
-_FREE_ARGUMENTS = ("num_classes", "dropout", "preprocessing", "name", "dtype", "trainable")
+_FREE_ARGUMENTS = (
+    "num_classes", "dropout", "preprocessing", "name", "dtype", "trainable", "file", "parts",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

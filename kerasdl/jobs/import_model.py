@@ -1,0 +1,231 @@
+"""Makes a run of a Keras model of anybody, as if it had been trained here; the proof begins at its file."""
+
+import dataclasses
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasdl.data.dataset import Dataset, Spec
+from kerasdl.data.trees import map_leaves
+from kerasdl.errors import UsageError
+from kerasdl.files import hash_file
+from kerasdl.inference import labels as label_files
+from kerasdl.jobs import report
+from kerasdl.jobs.evaluate import evaluate_network
+from kerasdl.network.imported import Imported
+from kerasdl.recipe import Config, Recipe
+from kerasdl.recipe import trust as trusting
+from kerasdl.recipe.document import to_json
+from kerasdl.runs import folder as runs
+from kerasdl.runs import receipt
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.regression.task import Regression
+from kerasdl.tasks.task import Task
+from kerasdl.training import reference
+from kerasdl.training.foreign import files, inputs, judging, outputs, proof
+
+_log = logging.getLogger(__name__)
+
+#: Words of `--task`.
+TASKS: dict[str, Callable[[], Task]] = {"classification": Classification, "regression": Regression}
+#: Of a run that is trained from here: small steps, since the weights are good already.
+_FINE_TUNING = {"epochs": 5, "learning_rate": 1e-4}
+_BATCH = 32  # examples of an update; fewer where there are not so many
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A model to import.
+
+    Attributes:
+        file: the model: a `.keras` or `.h5` file.
+        data: what `--data` takes.
+        task: one of `TASKS`. Defaults to "classification".
+        scaling: how images are scaled, one of `inputs.SCALINGS`; None where the model scales them itself, or
+            takes no images.
+        custom: Python file with the classes of the model. Defaults to None.
+        labels: file with the names of the outputs in their order. Defaults to None: that of the data.
+        size: height and width of images, for a model that takes any. Defaults to None: that of the data.
+        name: name of the run. Defaults to "": that of the file.
+    """
+
+    file: Path
+    data: str
+    task: str = "classification"
+    scaling: inputs.Scaling | None = None
+    custom: Path | None = None
+    labels: Path | None = None
+    size: tuple[int, int] | None = None
+    name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A run that was made, its recipe, data, network in memory and test figures."""
+
+    run: runs.Run
+    recipe: Recipe
+    dataset: Dataset
+    network: Imported
+    metrics: dict[str, Any]
+
+
+def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool = False) -> Result:
+    """Make a run of a model: its network, receipt, reference answers, and metrics on the test split.
+
+    Args:
+        wanted: the model and its data.
+        runs_dir: where `<name>/<n>/` is made.
+        trust: run the code of Lambda layers in the file, and remember that.
+
+    Raises:
+        UsageError: when the model, the data or both together are not as needed.
+        RunFailedError: when the network of the run does not answer as the model in the file.
+    """
+    with trusting.accepting(trust):
+        opened = files.open_model(wanted.file, wanted.custom)
+    taken = inputs.of_model(opened.model)
+    if wanted.size is not None:
+        taken = tuple(one.of_size(wanted.size) for one in taken)
+    source = inputs.source_of(wanted.data, taken, wanted.task, _names(wanted.labels))
+    dataset = source.load()
+    for note in dataset.notes:
+        _log.warning(note)
+    task = TASKS[wanted.task]().resolve(dataset)
+    layouts = inputs.arranged(taken, dataset.spec)
+    features, _ = proof.examples_of(dataset)
+    scaling = _scaling(wanted, opened.model, dataset, layouts)
+    asked = proof.Asked(features, scaling, layouts)
+    network, said = _network(opened, task, dataset, asked)
+    _log.info(said)
+    recipe = Recipe(
+        name=wanted.name or _name_of(wanted.file), model=Config(Imported, file=wanted.file.name),
+        preprocessing=inputs.preprocessing(scaling, dataset.spec.inputs),
+        data=source, task=task, batch_size=min(_BATCH, len(dataset.train)),
+        **_FINE_TUNING,
+    )  # fmt: skip
+    run = runs.create(Path(runs_dir), recipe, wanted.custom, stage="importing")
+    with run.locked():
+        recipe = _keep(run, recipe, network, dataset, opened)
+        metrics = evaluate_network(run, network, recipe.task, dataset)
+        run.write("metrics.json", {**run.read_json("metrics.json"), "best_epoch": 0, "epochs": 0})
+        run.update_status(stage="finished", epochs=0)
+        for doubt in _doubts(run, dataset, scaling):
+            _log.warning(doubt)
+        report.write_report(run)
+    return Result(run, recipe, dataset, network, metrics)
+
+
+def _names(file: Path | None) -> tuple[str, ...]:
+    if file is None:
+        return ()
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}. Give a text file with a name in each line.")
+    return tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+
+
+def _name_of(file: Path) -> str:
+    name = re.sub(r"[^\w.-]+", "_", file.stem).strip("._-")
+    return name if name and name[0].isalnum() else f"model_{name}"
+
+
+def _scaling(
+    wanted: Wanted, model: keras.Model, data: Dataset, layouts: tuple[tuple[str, str, str], ...]
+) -> inputs.Scaling:
+    """Return how images are scaled; where nobody says so and the model does not, ask with what each gives.
+
+    Raises:
+        UsageError: when it has to be said.
+    """
+    spec = data.spec.inputs
+    if not (isinstance(spec, Spec) and spec.is_image):
+        if wanted.scaling not in (None, "none"):
+            raise UsageError("--preprocess is for images: others are given as they are. Leave it out.")
+        return "none"
+    words = [word for word in inputs.SCALINGS if spec.shape[-1] == 3 or word not in inputs.COLOURED]
+    if wanted.scaling is not None:
+        inputs.preprocessing(wanted.scaling, spec)  # checks it
+        if wanted.scaling == "none" and not inputs.scales_itself(model):
+            _log.warning(
+                "The network gets pixels 0..255 and has no layer that scales them, as few networks are "
+                "trained. If its answers are bad, try another --preprocess."
+            )
+        if wanted.scaling != "none" and inputs.scales_itself(model):
+            _log.warning(
+                f"The model scales pixels itself and gets those of --preprocess {wanted.scaling}: twice is "
+                "right only if it was trained so."
+            )
+        return wanted.scaling
+    if inputs.scales_itself(model):
+        return "none"
+    features, labels = proof.examples_of(data)
+    found = {word: proof.Asked(features, word, layouts).answers(model) for word in words}
+    tried = ""
+    if isinstance(data.spec.class_names, tuple) and data.spec.class_names:
+        shown = [f"{word} {judging.accuracy(answers, labels):.0%}" for word, answers in found.items()]
+        tried = f" Accuracy on {len(labels)} examples with each: {', '.join(shown)}."
+    raise UsageError(
+        "Say how pixels are scaled before the model gets them: --preprocess tf (-1..1), caffe, torch, unit "
+        f"(0..1) or none (0..255); it has no layer that does it.{tried}"
+    )
+
+
+def _network(opened: files.Opened, task: Task, data: Dataset, asked: proof.Asked) -> tuple[Imported, str]:
+    """Return the network of a model, proved to answer as the model does, and what was recognised."""
+    original = asked.answers(opened.model)
+    if not np.isfinite(original).all():
+        raise UsageError("The model answers with NaN or infinite numbers on these examples.")
+    copy = files.in_float32(opened)
+    tolerance = proof.TOLERANCES[opened.precision]
+    arguments = task.network_arguments(data.spec)
+    if (count := arguments.get("num_classes")) is not None:
+        head = outputs.of_classifier(copy, original, asked.answers, count, tolerance)
+        scale = {}
+    else:
+        head = outputs.of_numbers(copy, original, arguments["num_outputs"])
+        std = [value or 1.0 for value in data.spec.targets.std]
+        scale = {"mean": tuple(data.spec.targets.mean), "std": tuple(std)}
+    layer = inputs.preprocessing(asked.scaling, data.spec.inputs)
+    network = Imported(
+        parts=dataclasses.replace(head.parts, inputs=asked.layouts, **scale),
+        preprocessing=None if layer is None else layer.build(),
+        **arguments,
+    )
+    network.create_weights(
+        map_leaves(lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs)
+    )
+    difference = proof.check(network, asked, original, opened.precision, head.ends)
+    lower = f" It computes in {opened.precision}; here it is float32." * (opened.precision != "float32")
+    proved = f"On {len(original)} raw examples the network answers as the file does (up to {difference:.1g})."
+    return network, f"{head.said}{lower} {proved}"
+
+
+def _keep(run: runs.Run, recipe: Recipe, network: Imported, data: Dataset, opened: files.Opened) -> Recipe:
+    """Write the network, its answers and the receipt; return the recipe that trains on from here."""
+    network.file = str(run.model_file.absolute())
+    weights = str(run.path.absolute())
+    recipe = dataclasses.replace(recipe, model=recipe.model.replace(file=network.file), weights=weights)
+    run.write("recipe.json", to_json(recipe))
+    run.write(label_files.FILE_NAME, label_files.to_text(data.spec.class_names))
+    network.save(run.model_file)
+    answers = reference.Reference.of(data)
+    reference.keep(run.path / reference.FILE_NAME, answers, network)
+    made = receipt.make(recipe, data.describe(), "", network.count_params())
+    origin = {"path": str(opened.path), "sha256": hash_file(opened.path)}
+    run.write("receipt.json", {**made, "imported": origin, "weights_sha256": receipt.hash_weights(network)})
+    reference.open_network(run)  # what was written is the network
+    return recipe
+
+
+def _doubts(run: runs.Run, data: Dataset, scaling: str) -> list[str]:
+    if not data.spec.class_names:
+        return []
+    found = np.load(run.path / "predictions.npz")
+    is_image = isinstance(data.spec.inputs, Spec) and data.spec.inputs.is_image
+    about = f" (--preprocess {scaling})" if is_image else ""
+    return judging.doubts(found["class_ids"], found["labels"], data.spec.class_names, about)

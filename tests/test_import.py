@@ -1,0 +1,455 @@
+"""Keras models that were not trained here: each answers here as plain Keras does with its file."""
+
+import json
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kerasdl
+from kerasdl.cli import main
+from kerasdl.export import operators
+from kerasdl.jobs.import_model import Wanted, import_model
+from kerasdl.network.imported import Imported
+from kerasdl.private.keras import all_parts_of
+from kerasdl.recipe import keras_file, trust
+from kerasdl.runs.folder import Run
+from kerasdl.training.foreign import files, inputs, judging
+
+CODE = """
+import keras
+
+class Scale(keras.layers.Layer):
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Net(keras.Model):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.scale = Scale(1 / 255)
+        self.flatten = keras.layers.Flatten()
+        self.out = keras.layers.Dense(units, activation="softmax")
+
+    def call(self, x, training=False):
+        return self.out(self.flatten(self.scale(x)))
+
+    def get_config(self):
+        return {"units": self.units}
+"""
+
+
+def pixels(count, channels=1):
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, channels), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A folder with data of every kind: three classes of grey and of colour images, two of other examples."""
+    folder = tmp_path_factory.mktemp("models")
+    random, labels = np.random.default_rng(0), np.arange(40, dtype=np.int32)
+
+    def store(name, features, classes, **more):
+        numbers = (labels % classes).astype(np.int32)
+        named = features if isinstance(features, dict) else {"": features}
+        arrays = {
+            f"x_{split}{'_' * bool(key)}{key}": value[part]
+            for key, value in named.items()
+            for split, part in (("train", slice(24)), ("test", slice(24, None)))
+        }
+        np.savez(folder / name, y_train=numbers[:24], y_test=numbers[24:], **arrays)
+
+    store("grey.npz", pixels(40), 3)
+    store("two.npz", pixels(40), 2)
+    store("colour.npz", pixels(40, 3), 3)
+    store("series.npz", random.normal(0, 1, (40, 5, 2)).astype(np.float32), 2)
+    both = {"a": random.normal(0, 1, (40, 4)), "b": random.integers(0, 9, (40, 3))}
+    store("both.npz", both, 2)
+    rows = [f"{a},{b},{200_000 + 50_000 * a}" for a, b in random.normal(0, 1, (40, 2))]
+    (folder / "houses.csv").write_text("\n".join(["rooms,age,price", *rows]))
+    (folder / "texts.csv").write_text("text,label\n" + "a good film,pos\na bad film,neg\n" * 20)
+    (folder / "my_code.py").write_text(CODE)
+    return folder
+
+
+def sequential(shape, *parts):
+    """Return a model with weights that make its answers differ."""
+    model = keras.Sequential([keras.Input(shape), *parts])
+    for weight in model.trainable_weights:
+        weight.assign(np.random.default_rng(1).normal(0, 0.3, weight.shape))
+    return model
+
+
+def two_inputs():
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    shared = layers.Dense(4, "relu")
+    joined = layers.Concatenate()([shared(a), shared(layers.Dense(4)(b))])
+    return keras.Model([a, b], layers.Dense(2, activation="softmax")(joined))
+
+
+def bring(here, model, data, tmp_path, **options):
+    """Save a model, import it, and return the run."""
+    file = tmp_path / "model.keras"
+    model.save(file)
+    return import_model(Wanted(file=file, data=str(here / data), **options), runs_dir=tmp_path / "runs")
+
+
+def answers_of(made):
+    """Return what the run answers to its test examples, opened anew, and these examples."""
+    features = made.dataset.test.features
+    return kerasdl.load(made.run.path).predict(features), features
+
+
+def applied(mode):
+    """Return the function of `keras.applications` that a word of `--preprocess` stands for."""
+    module = {"tf": "mobilenet_v2", "caffe": "resnet50", "torch": "densenet"}[mode]
+    return getattr(keras.applications, module).preprocess_input
+
+
+@pytest.mark.by_default(lambda mode: mode == "caffe")
+@pytest.mark.parametrize("mode", ["tf", "caffe", "torch"])
+def test_the_proof_begins_at_the_file_and_the_function_of_keras_applications(here, tmp_path, mode):
+    model = sequential(
+        (8, 8, 3), layers.Conv2D(3, 3, activation="relu"), layers.BatchNormalization(), layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    )  # fmt: skip
+    made = bring(here, model, "colour.npz", tmp_path, scaling=mode)
+    found, features = answers_of(made)
+    original = keras.saving.load_model(tmp_path / "model.keras")
+    wanted = original(applied(mode)(features.astype(np.float32)), training=False).numpy()
+    np.testing.assert_allclose(found["probabilities"], wanted, atol=2e-5)
+    assert wanted.std(0).max() > 0.05  # they differ, so that agreeing means something
+    assert isinstance(made.network.head, layers.Dense)
+
+
+def grey(*parts):
+    return sequential((8, 8, 1), layers.Rescaling(1 / 255), layers.Flatten(), *parts)
+
+
+MODELS = {
+    "logits": (lambda: grey(layers.Dense(3)), "grey.npz", "logits"),
+    "a layer of softmax": (lambda: grey(layers.Dense(3), layers.Softmax()), "grey.npz", "logits"),
+    "an activation": (lambda: grey(layers.Dense(3), layers.Activation("softmax")), "grey.npz", "logits"),
+    "a sigmoid": (lambda: grey(layers.Dense(1, activation="sigmoid")), "two.npz", "logit"),
+    "one logit": (lambda: grey(layers.Dense(1)), "two.npz", "logit"),
+    "no channels": (
+        lambda: sequential((8, 8), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3)), "grey.npz",
+        "logits",
+    ),
+    "channels first": (
+        lambda: sequential((3, 8, 8), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3)),
+        "colour.npz", "logits",
+    ),
+    "flat": (lambda: sequential((64,), layers.Rescaling(1 / 255), layers.Dense(3)), "grey.npz", "logits"),
+    "two inputs": (two_inputs, "both.npz", "logits"),
+    "a recurrent one": (
+        lambda: sequential((5, 2), layers.GRU(3), layers.Dense(2, activation="softmax")), "series.npz",
+        "logits",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.by_default(lambda name: name in ("a layer of softmax", "a sigmoid", "no channels", "two inputs"))
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_model_answers_with_and_takes_is_recognised(here, tmp_path, name):
+    make, data, outputs = MODELS[name]
+    model = make()
+    made = bring(here, model, data, tmp_path)
+    assert made.network.outputs_are == outputs
+    found, features = answers_of(made)
+    if name == "two inputs":
+        given = [features["a"], features["b"]]
+    elif name == "channels first":
+        given = features.transpose(0, 3, 1, 2)
+    else:
+        given = features.reshape(-1, *model.input_shape[1:])
+    answers = model(given, training=False).numpy().astype(np.float64)
+    if answers.shape[1] == 1:
+        answers = answers if name == "a sigmoid" else 1 / (1 + np.exp(-answers))
+        answers = np.concatenate([1 - answers, answers], axis=1)
+    elif outputs == "logits" and np.abs(answers.sum(1) - 1).max() > 1e-4:
+        answers = np.exp(answers) / np.exp(answers).sum(1, keepdims=True)
+    np.testing.assert_allclose(found["probabilities"], answers, atol=2e-5)
+
+
+def test_numbers_of_a_table_are_in_their_own_units(here, tmp_path):
+    scale = layers.Normalization(mean=[0.0, 1.0], variance=[1.0, 2.0])
+    model = sequential((2,), scale, layers.Dense(1), layers.Rescaling(50_000, 200_000))
+    made = bring(here, model, "houses.csv", tmp_path, task="regression")
+    found, features = answers_of(made)
+    np.testing.assert_allclose(found["values"], model(features).numpy(), rtol=1e-5)
+    assert made.dataset.spec.inputs.columns == ("rooms", "age")
+
+
+@pytest.mark.slow
+def test_texts_go_through_the_layer_of_the_model(here, tmp_path):
+    words = layers.TextVectorization(output_sequence_length=4, vocabulary=["good", "bad", "film"])
+    model = keras.Sequential([
+        keras.Input((), dtype="string"), words, layers.Embedding(8, 3), layers.GlobalAveragePooling1D(),
+        layers.Dense(2, activation="softmax"),
+    ])  # fmt: skip
+    found, features = answers_of(bring(here, model, "texts.csv", tmp_path))
+    np.testing.assert_allclose(found["probabilities"], model(np.array(features, str)).numpy(), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_lower_precision_becomes_float32(here, tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    model = grey(layers.Dense(3), layers.Activation("softmax", dtype="float32"))
+    keras.config.set_dtype_policy("float32")
+    made = bring(here, model, "grey.npz", tmp_path)
+    assert {layer.compute_dtype for layer in all_parts_of(made.network)} == {"float32"}
+    found, features = answers_of(made)
+    np.testing.assert_allclose(found["probabilities"], model(features).numpy(), atol=0.01)
+
+
+def test_classes_of_its_own_come_from_a_file_that_is_named_and_kept(here, tmp_path):
+    spec = {}
+    exec(CODE, spec)
+    model = spec["Net"](3)
+    model(pixels(1).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    wanted = Wanted(file=tmp_path / "model.keras", data=str(here / "grey.npz"), scaling="none")
+    with pytest.raises(kerasdl.UsageError, match=r"uses Net.*--custom my_code\.py"):
+        import_model(wanted, runs_dir=tmp_path / "runs")
+    made = bring(here, model, "grey.npz", tmp_path, scaling="none", custom=here / "my_code.py")
+    assert (made.run.path / "recipe.py").read_text() == CODE
+    assert made.network.left_out is not None  # the softmax lies within a class that makes it anew
+    found, features = answers_of(made)
+    wanted = model(features.astype(np.float32)).numpy()
+    np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
+
+
+def test_a_lambda_layer_is_run_for_who_trusts_it_alone(here, tmp_path, monkeypatch):
+    model = sequential((8, 8, 1), layers.Lambda(lambda x: x / 255), layers.Flatten(), layers.Dense(3))
+    model.save(tmp_path / "model.keras")
+    wanted = Wanted(file=tmp_path / "model.keras", data=str(here / "grey.npz"), scaling="none")
+    with pytest.raises(kerasdl.UsageError, match=r"Lambda layer \('lambda.*--trust"):
+        import_model(wanted, runs_dir=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+    made = import_model(wanted, runs_dir=tmp_path / "runs", trust=True)
+    assert answers_of(made)[0]["probabilities"].shape == (16, 3)  # its own file is trusted with it
+    monkeypatch.setattr(trust, "_known", set())
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "of somebody else"))
+    with pytest.raises(kerasdl.UsageError, match="Lambda layer"):
+        answers_of(made)
+    with pytest.raises(kerasdl.UsageError, match="does not let Keras build"):
+        keras_config_of(here, tmp_path, "TFSMLayer")
+
+
+def keras_config_of(here, tmp_path, kind):
+    """Import a model whose file names another class."""
+    file = tmp_path / "evil.keras"
+    grey(layers.Dense(3)).save(tmp_path / "good.keras")
+    with zipfile.ZipFile(tmp_path / "good.keras") as source, zipfile.ZipFile(file, "w") as copy:
+        for name in source.namelist():
+            content = source.read(name)
+            copy.writestr(name, content.replace(b'"Rescaling"', f'"{kind}"'.encode()))
+    return import_model(Wanted(file=file, data=str(here / "grey.npz")), runs_dir=tmp_path / "runs")
+
+
+def test_a_file_of_keras_2_is_read(here, tmp_path):
+    model = grey(layers.Dense(3, activation="softmax", name="top"))
+    file = tmp_path / "old.h5"
+    model.save(file)
+    config = {
+        "class_name": "Sequential",
+        "config": {"name": "old", "layers": [
+            {"class_name": "InputLayer", "config": {
+                "batch_input_shape": [None, 8, 8, 1], "dtype": "float32", "sparse": False, "ragged": False,
+                "name": "input_1"}},
+            {"class_name": "Rescaling", "config": {
+                "name": "rescaling", "trainable": True, "dtype": "float32", "scale": 1 / 255, "offset": 0.0}},
+            {"class_name": "Flatten", "config": {
+                "name": "flatten", "trainable": True, "dtype": "float32", "data_format": "channels_last"}},
+            {"class_name": "Dense", "config": {
+                "name": "top", "trainable": True, "dtype": "float32", "units": 3, "activation": "softmax",
+                "use_bias": True, "kernel_initializer": {
+                    "class_name": "GlorotUniform", "config": {"seed": None}},
+                "bias_initializer": {"class_name": "Zeros", "config": {}}, "kernel_regularizer": None,
+                "bias_regularizer": None, "activity_regularizer": None, "kernel_constraint": None,
+                "bias_constraint": None}},
+        ]},
+    }  # fmt: skip
+    with h5py.File(file, "r+") as opened:
+        opened.attrs["model_config"] = json.dumps(config)
+        opened.attrs["keras_version"] = "2.11.0"
+    made = import_model(Wanted(file=file, data=str(here / "grey.npz")), runs_dir=tmp_path / "runs")
+    found, features = answers_of(made)
+    np.testing.assert_allclose(found["probabilities"], model(features).numpy(), atol=1e-5)
+
+
+def test_what_does_not_fit_is_said(here, tmp_path):
+    runs = tmp_path / "runs"
+
+    def said(model, data, **options):
+        with pytest.raises(kerasdl.UsageError) as raised:
+            bring(here, model, data, tmp_path, **options)
+        assert not runs.exists()  # nothing half-written
+        return str(raised.value)
+
+    assert "has 4 outputs, but the data has 3 classes" in said(grey(layers.Dense(4)), "grey.npz")
+    assert "sigmoid for each class" in said(grey(layers.Dense(3, activation="sigmoid")), "grey.npz")
+    plain = sequential((8, 8, 3), layers.Flatten(), layers.Dense(3))
+    assert "--preprocess tf (-1..1)" in said(plain, "colour.npz")
+    wrong = sequential((4, 4, 3), layers.Rescaling(1), layers.Flatten(), layers.Dense(3))
+    assert "takes float32 of shape (4, 4, 3), but the data has uint8" in said(wrong, "colour.npz")
+    assert "x_train_a, x_train_b" in said(two_inputs(), "series.npz")
+    coloured = sequential((8, 8, 1), layers.Flatten(), layers.Dense(3))
+    assert "is for colour images" in said(coloured, "grey.npz", scaling="torch")
+
+
+def test_files_that_are_no_models_are_said(here, tmp_path):
+    model = grey(layers.Dense(3))
+    model.save_weights(tmp_path / "only.weights.h5")
+    model.save(tmp_path / "cut.keras")
+    (tmp_path / "cut.keras").write_bytes((tmp_path / "cut.keras").read_bytes()[:500])
+    for name, words in {
+        "only.weights.h5": "weights alone", "cut.keras": "cut short", "none.keras": "There is no file"
+    }.items():  # fmt: skip
+        with pytest.raises(kerasdl.UsageError, match=words):
+            files.open_model(tmp_path / name)
+    with pytest.raises(kerasdl.UsageError, match=r"functions of TensorFlow.*TFOpLambda"):
+        files._check_classes(tmp_path, [{"class_name": "TFOpLambda", "config": {}}], {})
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/saved_model.pb").write_bytes(b"")
+    assert keras_file.is_model(tmp_path / "folder")
+    with pytest.raises(kerasdl.UsageError, match="is a SavedModel"):
+        files.open_model(tmp_path / "folder")
+    assert "saved by Keras 99.1" in str(files._unreadable(tmp_path / "x", "99.1.0", ValueError("groups")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["export", "m.keras"], "needs examples"),
+        (["import", "m.keras", "--data", "x", "--preprocess", "pytorch"], "'pytorch'"),
+        (["export", "runs/m/1", "--preprocess", "tf"], "not trained here"),
+        (["import", "m.keras", "--data", "x", "--size", "224"], "--size 224,224"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence(arguments, words, capsys):
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_classes_in_another_order_are_noticed():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 200)
+    order = np.array([2, 0, 3, 1])
+    said = judging.doubts(order[labels], labels, ("a", "b", "c", "d"), "")
+    assert "100.0% would be if the outputs were b, d, a, c" in said[0]
+    assert judging.doubts(labels, labels, ("a", "b", "c", "d"), "") == []
+    assert "no better than chance" in judging.doubts(random.integers(0, 4, 200), labels, tuple("abcd"), "")[0]
+    assert "Only 5 examples" in judging.doubts(labels[:5], labels[:5], tuple("abcd"), "")[0]
+
+
+def test_labels_give_the_order_of_the_outputs(here, tmp_path):
+    (tmp_path / "labels.txt").write_text("2\n0\n1\n")
+    made = bring(here, grey(layers.Dense(3)), "grey.npz", tmp_path, labels=tmp_path / "labels.txt")
+    assert made.dataset.spec.class_names == Run(made.run.path).labels() == ("2", "0", "1")
+    assert made.dataset.test.targets[0] == 1  # example 24 is of class "0"
+
+
+def test_layers_of_operators_that_no_file_can_hold_are_named(here, tmp_path):
+    given = keras.Input((8, 8, 1))
+    x = layers.Resizing(6, 6, interpolation="bicubic", name="enlarge")(layers.Rescaling(1 / 255)(given))
+    made = bring(here, keras.Model(given, layers.Dense(3)(layers.Flatten()(x))), "grey.npz", tmp_path)
+    endpoints = made.recipe.task.endpoints(made.network, made.dataset.spec, {})
+    said = operators.located("no ResizeBicubic there", endpoints[:1])
+    assert "ResizeBicubic is in " in said
+    assert "enlarge" in said
+
+
+def test_scalings_are_those_of_keras(here):
+    images = pixels(2, 3)
+    for mode in ("tf", "caffe", "torch"):
+        layer = kerasdl.ImagePreprocessing(**inputs.SCALINGS[mode])
+        wanted = applied(mode)(images.astype(np.float32))
+        np.testing.assert_allclose(layer(images).numpy(), wanted, atol=2e-4)
+        np.testing.assert_array_equal(inputs.as_keras_does(mode, images), wanted)
+
+
+@pytest.mark.slow
+def test_a_model_is_exported_evaluated_and_trained_on(here, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    grey(layers.Dense(3, activation="softmax")).save("mine.keras")
+    data = ["--data", str(here / "grey.npz")]
+    assert main(["export", "mine.keras", *data]) == 0
+    assert main(["verify", "exported/mine/1", *data]) == 0
+    for target in ("exported/mine/1", "exported/mine/1/mine.int8.tflite", "runs/mine/1"):
+        assert main(["evaluate", target, *data]) == 0
+    assert main(["train", "runs/mine/1", "--epochs", "2", "--freeze", "backbone", "--no-export"]) == 0
+    tuned = kerasdl.load("runs/mine/2").predictor
+    assert tuned is not None
+    assert main(["train", "runs/mine/1", *["--data", str(here / "two.npz")], "--no-export"]) == 0
+    assert kerasdl.load("runs/mine/3").labels == ("0", "1")
+    assert main(["export", "runs/mine/2", "--formats", "onnx"]) == 0
+    card = json.loads((tmp_path / "exported/mine/1/card.json").read_text())
+    assert str(tmp_path) not in json.dumps(card)
+
+
+ZOO = {
+    "MobileNetV2": "tf", "MobileNetV3Small": "none", "EfficientNetB0": "none", "DenseNet121": "torch",
+    "ResNet50V2": "tf", "InceptionV3": "tf", "Xception": "tf", "NASNetMobile": "tf", "ConvNeXtTiny": "none",
+}  # fmt: skip
+
+
+def photographs(file, side):
+    """Write 15 images of three classes, with patches of one colour, into an `.npz` file."""
+    images, labels = patches(15, side), np.arange(15, dtype=np.int32) % 3
+    parts = {"train": slice(12), "test": slice(12, None)}
+    np.savez(file, **{f"x_{split}": images[part] for split, part in parts.items()},
+             **{f"y_{split}": labels[part] for split, part in parts.items()})  # fmt: skip
+
+
+def patches(count, side):
+    small = np.random.default_rng(0).integers(0, 256, (count, 6, 6, 3), np.uint8)
+    return small.repeat(side // 6 + 1, 1).repeat(side // 6 + 1, 2)[:, :side, :side]
+
+
+def network_of(name):
+    """Return a network of `keras.applications` in random weights whose answers differ, and its size."""
+    model = getattr(keras.applications, name)(weights=None, classes=3)
+    side = model.input_shape[1] or 224
+    given = inputs.as_keras_does(ZOO[name], patches(6, side))
+    norms = [part for part in all_parts_of(model) if isinstance(part, layers.BatchNormalization)]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(given, training=True)  # with statistics of other examples, random networks answer all alike
+    last = [layer for layer in model.layers if layer.weights][-1]
+    spread = keras.Model(model.inputs, last.input)(given, training=False)
+    last.kernel.assign(last.kernel * (3 / np.std(np.asarray(spread), axis=0).mean()) ** 0.5)
+    return model, side
+
+
+@pytest.mark.slow
+@pytest.mark.large
+@pytest.mark.parametrize("name", ZOO)
+def test_networks_of_keras_applications_are_exported(name, tmp_path):
+    from kerasdl.export.tflite import Converter
+    from kerasdl.jobs import export
+
+    model, side = network_of(name)
+    photographs(tmp_path / "photos.npz", side)
+    model.save(tmp_path / "model.keras")
+    wanted = Wanted(
+        file=tmp_path / "model.keras", data=str(tmp_path / "photos.npz"), scaling=ZOO[name], size=(side, side)
+    )
+    made = import_model(wanted, runs_dir=tmp_path / "runs")
+    assert isinstance(made.network, Imported)
+    settings = export.Settings(exported_dir=tmp_path / "exported")
+    with Converter() as converter:
+        bundle = export.export_run(made.run, made.dataset, converter, settings, made.network)
+    assert not bundle.failures
