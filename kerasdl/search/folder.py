@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from kerasdl.files import next_version, read_json, writing
-from kerasdl.public import current_name
-from kerasdl.recipe import Recipe
+from kerasdl.public import PLACES, current_name, find
+from kerasdl.recipe import Config, Recipe
 from kerasdl.recipe.document import defaults, encode, leaves, to_json
 from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.runs import folder as runs
@@ -110,14 +110,20 @@ def open_search(
 def _is_same(folder: Run, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a search has the identity `now`.
 
-    Earlier versions named classes by their modules, had fewer fields of recipe, data and task, and hashed
-    the bytes of the space's file.
+    Earlier versions named classes by their modules, had fewer fields of recipe, data and task and fewer
+    arguments of networks, and hashed the bytes of the space's file.
     """
     known = {name: current_name(value) if isinstance(value, str) else value for name, value in then.items()}
     added = {
         f"{part}.{name}": value
         for part in ("data", "task")
         for name, value in defaults(known.get(part) or "").items()
+    }
+    added |= {
+        f"{part}.{name}": encode(value)
+        for part in ("model", "preprocessing")
+        if (target := str(known.get(part)).removeprefix("kerasdl>")) in PLACES
+        for name, value in Config(find(target)).values.items()
     }
     plain = (bool, int, float, str, type(None))
     added |= {

@@ -10,7 +10,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     from kerasdl.deploy.targets import TARGETS
 
-    parser.add_target("a bundle, or a folder of versions such as exported/lenet5, of which the newest counts")
+    parser.add_argument(
+        "target", metavar="BUNDLE",
+        help="a bundle, or a folder of versions such as exported/lenet5, of which the newest counts",
+    )  # fmt: skip
     parser.add_argument("--to", metavar="TARGET", required=True, help=", ".join(TARGETS))
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="(default: deploy/NAME-TARGET)")
     parser.add_argument(
