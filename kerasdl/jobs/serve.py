@@ -10,10 +10,9 @@ from pathlib import Path
 
 from kerasdl.errors import UsageError
 from kerasdl.serving.engine import check_engine
-from kerasdl.serving.models import ModelConfig
-from kerasdl.serving.server import Place, Ports, serve
-from kerasdl.serving.service import Service
+from kerasdl.serving.server import Place, Running, serve
 from kerasdl.serving.settings import Settings
+from kerasdl.serving.versions import ModelConfig
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def run(
     except ImportError:  # there is none for Windows
         runner = asyncio.Runner()
     with runner:
-        runner.run(serve(configs, settings, place, lambda ports, service: _tell(place, ports, service)))
+        runner.run(serve(configs, settings, place, lambda running: _tell(place.host, running)))
     _log.info("Stopped: every request that had come was answered.")
 
 
@@ -143,13 +142,14 @@ def _with_labels(configs: list[ModelConfig], texts: Sequence[str]) -> list[Model
     return list(by_name.values())
 
 
-def _tell(place: Place, ports: Ports, service: Service) -> None:
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    where = f"http://{host}:{ports.http}"
+def _tell(host: str, running: Running) -> None:
+    host = f"[{host}]" if ":" in host else host
+    where = f"http://{host}:{running.port}"
     _log.info(
-        f"Serving on {where} (try it there)" + (f", gRPC on {host}:{ports.grpc}." if ports.grpc else ".")
+        f"Serving on {where} (try it there)"
+        + (f", gRPC on {host}:{running.grpc_port}." if running.grpc_port else ".")
     )
-    for name, model in service.repository.models.items():
+    for name, model in running.service.repository.models.items():
         if model.available():
             _log.info(f"  {where}/v1/models/{name}:predict")
         else:

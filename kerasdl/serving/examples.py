@@ -6,11 +6,10 @@ import numpy as np
 from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from kerasdl.serving import tensors
 from kerasdl.serving.engine import Signature
+from kerasdl.serving.json_tensors import Json, array_of_json, is_base64, kind_of, shown, write
 from kerasdl.serving.service import Answer, Asked, Service
 from kerasdl.serving.status import ServingError, invalid
-from kerasdl.serving.tensors import Json
 
 _KINDS = {bool: "int64_list", int: "int64_list", float: "float_list", str: "bytes_list", dict: "bytes_list"}
 _TYPES = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
@@ -21,13 +20,13 @@ async def answer_json(service: Service, asked: Asked, method: str, document: Map
     given = document.get("examples")
     if "examples" not in document:
         raise invalid(
-            f"JSON Value: {tensors.shown(document)} When method is classify, key 'examples' is expected and "
+            f"JSON Value: {shown(document)} When method is classify, key 'examples' is expected and "
             "was not found"
         )
     if not isinstance(given, list):
-        raise invalid(f"JSON Value: {tensors.shown(document)} Expecting 'examples' value to be an list/array")
+        raise invalid(f"JSON Value: {shown(document)} Expecting 'examples' value to be an list/array")
     if not given:
-        raise invalid(f"JSON Value: {tensors.shown(document)} 'examples' value is an empty array")
+        raise invalid(f"JSON Value: {shown(document)} 'examples' value is an empty array")
     request = input_pb2.Input()
     if "context" in document:
         request.example_list_with_context.context.CopyFrom(_example(document["context"]))
@@ -42,7 +41,7 @@ async def answer_json(service: Service, asked: Asked, method: str, document: Map
     else:
         _, result = await regress(service, asked, request)
         found = [np.float32(one.value) for one in result.regressions]
-    return tensors.write({"results": found})
+    return write({"results": found})
 
 
 async def classify(
@@ -146,7 +145,7 @@ def _serialized(request: input_pb2.Input) -> np.ndarray:
 
 def _example(value: Json) -> example_pb2.Example:
     if not isinstance(value, dict):
-        raise invalid(f"Example must be JSON object but got JSON {tensors.kind_of(value)}")
+        raise invalid(f"Example must be JSON object but got JSON {kind_of(value)}")
     features = {name: _feature(name, content) for name, content in value.items()}
     return example_pb2.Example(features=feature_pb2.Features(feature=features))
 
@@ -156,13 +155,13 @@ def _feature(name: str, content: Json) -> feature_pb2.Feature:
     feature, kind = feature_pb2.Feature(), ""
     for value in values:
         found = _KINDS.get(type(value), "")
-        if not found or (isinstance(value, dict) and not tensors.is_base64(value)):
-            raise invalid(f"Feature: {name} has element with unexpected JSON type: {tensors.kind_of(value)}")
+        if not found or (isinstance(value, dict) and not is_base64(value)):
+            raise invalid(f"Feature: {name} has element with unexpected JSON type: {kind_of(value)}")
         if kind not in ("", found):
             raise invalid(f"Unexpected element type in feature: {name} expecting type: {_TYPES[kind]}")
         kind = found
         if kind == "bytes_list":
-            value = tensors.array_of_json(value, "string")[()]
+            value = array_of_json(value, "string")[()]
         try:
             getattr(feature, kind).value.append(value)
         except ValueError:

@@ -23,9 +23,9 @@ from tensorflow_serving.apis import (
 
 from kerasdl.errors import UsageError
 from kerasdl.serving import examples, tensors
-from kerasdl.serving.models import ModelConfig
 from kerasdl.serving.service import Answer, Asked, Service
 from kerasdl.serving.status import Code, ServingError, invalid
+from kerasdl.serving.versions import ModelConfig
 
 _log = logging.getLogger(__name__)
 _SIGNATURES = "signature_def"

@@ -11,12 +11,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kerasdl.serving import page, protocol_v2, rest, tensors
+from kerasdl.serving import page, protocol_v2, rest
+from kerasdl.serving.json_tensors import write
 from kerasdl.serving.service import Service
 from kerasdl.serving.status import Code, ServingError, invalid
 
 _log = logging.getLogger(__name__)
 _METRICS = "/monitoring/prometheus/metrics"
+_LARGEST_HEAD = 2**16  # bytes
 #: Tells of a request: method, path, status, model, seconds.
 LogRequest = Callable[[Mapping[str, object]], None]
 _JSON = {"content-type": "application/json"}
@@ -93,7 +95,7 @@ class App:
             if path == "/":
                 return HTMLResponse(page.html(), headers=page.HEADERS)
             if path == "/page/models":
-                return Response(tensors.write(page.models(service)), headers=_JSON)
+                return Response(write(page.models(service)), headers=_JSON)
         raise ServingError(Code.NOT_FOUND, f"Not found: {verb} {path}")
 
     async def _body(self, asked: "_Request", receive: Receive) -> bytes:
@@ -155,9 +157,7 @@ def _unpacked(body: bytes, most: int) -> bytes:
 
 
 def _error(message: str, status: int) -> Response:
-    return Response(
-        tensors.write({"error": message.encode("utf-8", "replace").decode()}), status, headers=_JSON
-    )
+    return Response(write({"error": message.encode("utf-8", "replace").decode()}), status, headers=_JSON)
 
 
 def patient(limit: float) -> type[HttpToolsProtocol]:
@@ -169,6 +169,7 @@ def patient(limit: float) -> type[HttpToolsProtocol]:
     """
 
     class Patient(HttpToolsProtocol):
+        _head = 0  # bytes of the head of a request so far
         _waiting: asyncio.TimerHandle | None = None
         _stuck: asyncio.TimerHandle | None = None
 
@@ -180,9 +181,17 @@ def patient(limit: float) -> type[HttpToolsProtocol]:
             if self._waiting is None and (self.cycle is None or self.cycle.response_complete):
                 self._wait()
             super().data_received(data)
+            if self._waiting is not None:
+                self._head += len(data)
+                if self._head > _LARGEST_HEAD:
+                    self.transport.abort()
+
+        def eof_received(self):
+            # A client that has said all it wants to say may still listen.
+            return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
 
         def on_headers_complete(self):
-            self._waiting = _cancelled(self._waiting)
+            self._waiting, self._head = _cancelled(self._waiting), 0
             super().on_headers_complete()
 
         def connection_lost(self, exc):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from kerasdl.inference.predictor import InputSpec
 from kerasdl.serving.engine import Signature
-from kerasdl.serving.models import Version
+from kerasdl.serving.json_tensors import Json
 from kerasdl.serving.service import Service
-from kerasdl.serving.tensors import Json
+from kerasdl.serving.versions import Version
 
 #: What the page may do: run what it holds, ask this server, show pictures of the user.
 HEADERS = {

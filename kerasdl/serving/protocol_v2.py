@@ -10,12 +10,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasdl import __version__
-from kerasdl.serving import tensors
 from kerasdl.serving.engine import Signature
+from kerasdl.serving.json_tensors import Json, array_of_json, json_of_array, write
 from kerasdl.serving.rest import read_json
 from kerasdl.serving.service import Answer, Asked, Service, signature_of
 from kerasdl.serving.status import Code, ServingError, invalid
-from kerasdl.serving.tensors import Json
 
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/(\d{1,18}))?(?:/(ready|infer))?")
 _TYPES = {
@@ -37,24 +36,28 @@ async def answer(
     """
     if verb == "GET" and path == "/v2":
         extensions = ["binary_tensor_data"]
-        return 200, {}, tensors.write({"name": "kerasdl", "version": __version__, "extensions": extensions})
+        return (
+            200,
+            {},
+            write({"name": "kerasdl", "version": __version__, "extensions": extensions}),
+        )
     if verb == "GET" and path == "/v2/health/live":
-        return 200, {}, tensors.write({"live": True})
+        return 200, {}, write({"live": True})
     if verb == "GET" and path == "/v2/health/ready":
-        return (200 if service.ready else 503), {}, tensors.write({"ready": service.ready})
+        return (200 if service.ready else 503), {}, write({"ready": service.ready})
     found = _PATH.fullmatch(path)
     if not found or (found[3] == "infer") != (verb == "POST"):
         raise ServingError(Code.NOT_FOUND, f"There is no {verb} {path}.")
     asked = Asked(urllib.parse.unquote(found[1]), int(found[2]) if found[2] else None)
     with _known_here(service, asked) as version:
         if found[3] == "ready":
-            return 200, {}, tensors.write({"name": asked.name, "ready": True})
+            return 200, {}, write({"name": asked.name, "ready": True})
         if found[3] is None:
             signature = signature_of(version, _default(version.engine.signatures))
             numbers = [str(one.number) for one in service.model(asked.name).available()]
             about = {"name": asked.name, "versions": numbers, "platform": _PLATFORMS[version.engine.kind]}
             about |= {"inputs": _described(signature.inputs), "outputs": _described(signature.outputs)}
-            return 200, {}, tensors.write(about)
+            return 200, {}, write(about)
         default = _default(version.engine.signatures)
     return await _infer(service, asked, default, headers, body)
 
@@ -147,7 +150,7 @@ def _inputs(given: list[Json], binary: bytes, most: int, signature: Signature) -
 def _array(name: str, data: Json, dtype: str) -> np.ndarray:
     if not isinstance(data, list):
         raise invalid(f"Input {name} has no list 'data'.")
-    return tensors.array_of_json(data, dtype)
+    return array_of_json(data, dtype)
 
 
 def _from_bytes(name: str, data: bytes, dtype: str) -> np.ndarray:
@@ -179,12 +182,12 @@ def _written(
             binary.append(_bytes_of(array, dtype))
             one["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
-            one["data"] = tensors.json_of_array(array.ravel(), name)
+            one["data"] = json_of_array(array.ravel(), name)
         outputs.append(one)
     document = {"model_name": asked.name, "model_version": str(found.version), "outputs": outputs}
     if isinstance(identity, str):
         document["id"] = identity
-    head = tensors.write(document)
+    head = write(document)
     if not binary:
         return 200, {}, head
     headers = {HEADER: str(len(head)), "content-type": "application/octet-stream"}

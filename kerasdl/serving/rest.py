@@ -13,12 +13,12 @@ import orjson
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from kerasdl.serving import examples, tensors
+from kerasdl.serving import examples
 from kerasdl.serving.engine import Signature
-from kerasdl.serving.models import Version
+from kerasdl.serving.json_tensors import Json, array_of_json, is_base64, json_of_array, shown, write
 from kerasdl.serving.service import Answer, Asked, Service
 from kerasdl.serving.status import Code, ServingError, invalid
-from kerasdl.serving.tensors import Json
+from kerasdl.serving.versions import Version
 
 _PLACE = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?"
 _CALL = re.compile(rf"(?i)/v1/models/([^/:]+){_PLACE}:(classify|regress|predict)")
@@ -75,11 +75,11 @@ async def answer(service: Service, call: Call, body: bytes) -> bytes:
         pass  # that there is no such model is said before what else is wrong
     document = await service.read(read_json, body, size=len(body))
     if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {tensors.shown(document)} Is not object")
+        raise invalid(f"JSON Value: {shown(document)} Is not object")
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid(
-            f"JSON Value: {tensors.shown(document)} not formatted correctly. 'signature_name' key must be a "
+            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key must be a "
             "string value."
         )
     asked = dataclasses.replace(call.asked, signature=name)
@@ -126,30 +126,30 @@ def inputs_of(document: Mapping[str, Json], signature: Signature) -> dict[str, n
     if "instances" in document:
         instances = document["instances"]
         if "inputs" in document:
-            raise invalid(f"JSON Value: {tensors.shown(document)} {_ONE}")
+            raise invalid(f"JSON Value: {shown(document)} {_ONE}")
         if not isinstance(instances, list):
-            raise invalid(f"JSON Value: {tensors.shown(document)} Expecting 'instances' to be an list/array")
+            raise invalid(f"JSON Value: {shown(document)} Expecting 'instances' to be an list/array")
         if not instances:
-            raise invalid(f"JSON Value: {tensors.shown(document)} No values in 'instances' array")
+            raise invalid(f"JSON Value: {shown(document)} No values in 'instances' array")
         return _from_rows(instances, specs)
     if "inputs" not in document:
         raise invalid("Missing 'inputs' or 'instances' key")
     value = document["inputs"]
-    if not isinstance(value, dict) or tensors.is_base64(value):
+    if not isinstance(value, dict) or is_base64(value):
         if len(specs) > 1:
             raise invalid(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors required as "
                 "per tensorinfo_map"
             )
-        return {name: tensors.array_of_json(value, dtype) for name, (_, dtype) in specs.items()}
+        return {name: array_of_json(value, dtype) for name, (_, dtype) in specs.items()}
     for name in sorted(specs):
         if name not in value:
             raise invalid(f"Missing named input: {name} in 'inputs' object.")
-    return {name: tensors.array_of_json(value[name], dtype) for name, (_, dtype) in specs.items()}
+    return {name: array_of_json(value[name], dtype) for name, (_, dtype) in specs.items()}
 
 
 def _from_rows(instances: list[Json], specs: Mapping) -> dict[str, np.ndarray]:
-    objects = [isinstance(one, dict) and not tensors.is_base64(one) for one in instances]
+    objects = [isinstance(one, dict) and not is_base64(one) for one in instances]
     if not isinstance(instances[0], dict) and len(specs) > 1:
         raise invalid(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as "
@@ -172,7 +172,7 @@ def _from_rows(instances: list[Json], specs: Mapping) -> dict[str, np.ndarray]:
         if one.keys() != specs.keys():
             raise invalid(
                 f"Failed to process element: {index} of 'instances' list. JSON object: "
-                f"{tensors.shown(one)} keys must be equal to: {','.join(sorted(specs))}"
+                f"{shown(one)} keys must be equal to: {','.join(sorted(specs))}"
             )
     return {
         name: _column([one[name] for one in instances], dtype, f" key: {name}")
@@ -183,13 +183,13 @@ def _from_rows(instances: list[Json], specs: Mapping) -> dict[str, np.ndarray]:
 def _column(values: list[Json], dtype: str, key: str) -> np.ndarray:
     """Return the values of all instances as one array; where that fails say which one is wrong."""
     try:
-        return tensors.array_of_json(values, dtype)
+        return array_of_json(values, dtype)
     except ServingError as error:
         together = error
     sizes = None
     for index, value in enumerate(values):
         try:
-            array = tensors.array_of_json(value, dtype)
+            array = array_of_json(value, dtype)
             problem = ""
         except ServingError as error:
             problem = error.message
@@ -221,17 +221,17 @@ def rows(found: Answer) -> bytes:
         if size not in (None, len(array)):
             raise invalid(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {size}")
         size = len(array)
-    values = {name: tensors.json_of_array(array, name) for name, array in found.outputs.items()}
+    values = {name: json_of_array(array, name) for name, array in found.outputs.items()}
     if len(values) == 1:
-        return tensors.write({"predictions": next(iter(values.values()))})
+        return write({"predictions": next(iter(values.values()))})
     named = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return tensors.write({"predictions": named})
+    return write({"predictions": named})
 
 
 def columns(found: Answer) -> bytes:
     """Write an answer as one list for each output."""
-    values = {name: tensors.json_of_array(array, name) for name, array in found.outputs.items()}
-    return tensors.write({"outputs": values if len(values) > 1 else next(iter(values.values()))})
+    values = {name: json_of_array(array, name) for name, array in found.outputs.items()}
+    return write({"outputs": values if len(values) > 1 else next(iter(values.values()))})
 
 
 def _status(version: Version) -> dict[str, Json]:

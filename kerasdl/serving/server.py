@@ -17,9 +17,9 @@ from kerasdl.errors import UsageError
 from kerasdl.serving.grpc_api import GrpcServer
 from kerasdl.serving.http import App, patient
 from kerasdl.serving.metrics import Metrics
-from kerasdl.serving.models import ModelConfig
 from kerasdl.serving.service import Service
 from kerasdl.serving.settings import Settings
+from kerasdl.serving.versions import ModelConfig
 
 _log = logging.getLogger(__name__)
 _LOG_BYTES = 64 * 2**20  # of a file of requests, before the next is begun
@@ -44,11 +44,20 @@ class Place:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ports:
-    """The ports that a server has got."""
+class Running:
+    """A server that answers.
 
-    http: int
-    grpc: int | None
+    Attributes:
+        port: of HTTP.
+        grpc_port: of gRPC; None where there is none.
+        service: what answers.
+        stop: lets the server end as a signal does; to be called in its event loop.
+    """
+
+    port: int
+    grpc_port: int | None
+    service: Service
+    stop: Callable[[], None]
 
 
 class _Http(uvicorn.Server):
@@ -60,7 +69,7 @@ class _Http(uvicorn.Server):
 
 
 async def serve(
-    configs: list[ModelConfig], settings: Settings, place: Place, started: Callable[[Ports, Service], None]
+    configs: list[ModelConfig], settings: Settings, place: Place, started: Callable[[Running], None]
 ) -> None:
     """Serve models until SIGINT or SIGTERM; the requests that are being answered then are finished.
 
@@ -88,7 +97,7 @@ async def serve(
             access_log=False, limit_concurrency=limits.connections, server_header=False, ws="none",
             timeout_graceful_shutdown=int(settings.grace), backlog=2048,
         ))  # fmt: skip
-        _on_signals(http)
+        stop = _stopping(http)
         await service.repository.configure(configs)
         service.ready = True
         watching = asyncio.create_task(service.repository.watch())
@@ -98,7 +107,8 @@ async def serve(
                 await grpc_server.start()
             while not http.started and not running.done():
                 await asyncio.sleep(0.01)
-            started(Ports(listening.getsockname()[1], grpc_server and grpc_server.port), service)
+            ports = listening.getsockname()[1], grpc_server and grpc_server.port
+            started(Running(*ports, service, stop))
             while not http.should_exit and not running.done():
                 await asyncio.sleep(0.05)
         finally:
@@ -121,7 +131,9 @@ def _listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"Cannot listen on port {port} of {host}: {reason}. Give another --port.") from None
 
 
-def _on_signals(http: uvicorn.Server) -> None:
+def _stopping(http: uvicorn.Server) -> Callable[[], None]:
+    """Return what ends the server; signals do so too, where this thread may catch them."""
+
     def stop() -> None:
         http.force_exit = http.should_exit  # the second time it does not wait
         http.should_exit = True
@@ -130,6 +142,7 @@ def _on_signals(http: uvicorn.Server) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; another thread
             loop.add_signal_handler(signum, stop)
+    return stop
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ import numpy as np
 from kerasdl.serving import tensors
 from kerasdl.serving.engine import Signature
 from kerasdl.serving.metrics import Metrics
-from kerasdl.serving.models import Model, Repository, Version
+from kerasdl.serving.models import Repository
 from kerasdl.serving.settings import Settings
 from kerasdl.serving.status import Code, ServingError, invalid
+from kerasdl.serving.versions import Model, Version
 
 _DEFAULT = "serving_default"
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
@@ -180,7 +181,7 @@ class Service:
             if array.dtype.kind == "O":
                 found += sum(_pixels_of(value) for value in array.ravel() if isinstance(value, bytes))
         if found > most:
-            raise invalid(f"The pictures of the request have {found} pixels; at most {most} are allowed.")
+            raise invalid(f"The pictures of the request are too large: at most {most} pixels are allowed.")
         return found
 
 
@@ -218,6 +219,6 @@ def _pixels_of(value: bytes) -> int:
         with Image.open(io.BytesIO(value)) as picture:  # reads its head alone
             return picture.width * picture.height
     except Image.DecompressionBombError:
-        return 2**40
+        return 2**40  # so many that they are not even counted
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return 0  # what decodes it says so
