@@ -145,10 +145,8 @@ def _with_labels(configs: list[ModelConfig], texts: Sequence[str]) -> list[Model
 def _tell(host: str, running: Running) -> None:
     host = f"[{host}]" if ":" in host else host
     where = f"http://{host}:{running.port}"
-    _log.info(
-        f"Serving on {where} (try it there)"
-        + (f", gRPC on {host}:{running.grpc_port}." if running.grpc_port else ".")
-    )
+    grpc = f", gRPC on {host}:{running.grpc_port}" if running.grpc_port else ""
+    _log.info(f"Serving on {where} (try it there){grpc}.")
     for name, model in running.service.repository.models.items():
         if model.available():
             _log.info(f"  {where}/v1/models/{name}:predict")
