@@ -1,7 +1,10 @@
 """`kerasdl serve` answers as TensorFlow Serving does, to clients that we did not write."""
 
+# ruff: noqa: E402
+
 import base64
 import concurrent.futures
+import contextlib
 import gzip
 import json
 import shutil
@@ -157,8 +160,7 @@ def test_wrong_paths(server, verb, path, status, error):
         ('{"instances": [1], "inputs": [1]}', "Not formatted correctly expecting only one of"),
         ('{"signature_name": 1}', "'signature_name' key must be a string value."),
         ('{"signature_name": "no", "inputs": 1}', 'Serving signature name: "no" not found in signature def'),
-        ('{"instances": [{"y": 1}]}', "key: y of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not "
-         "have named input: y"),
+        ('{"instances": [{"y": 1}]}', "Error: INVALID_ARGUMENT: JSON object: does not have named input: y"),
         ('{"inputs": {"y": 1}}', "Missing named input: x in 'inputs' object."),
         ('{"instances": [[1, 2, 3], [1, 2]]}', "Failed to process element: 1 of 'instances' list. Error: "
          "INVALID_ARGUMENT: Expecting tensor size: 3 but got: 2"),
@@ -168,12 +170,12 @@ def test_wrong_paths(server, verb, path, status, error):
         ('{"instances": [[[1], 2, 3]]}', "found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
         ('{"instances": [[1, 2]]}', "Input x has shape [-1, 3], but was given [1, 2]."),
         ('{"instances": [[1, 1e39, 2]]}', "out of the range of type: float"),
-        ('{"signature_name": "two", "inputs": {"a": [256], "b": [[1, 2]]}}', "out of the range of type: uint8"),
+        ('{"signature_name": "two", "inputs": {"a": [256], "b": [[1, 2]]}}', "the range of type: uint8"),
         ('{"signature_name": "two", "inputs": {"a": [1.0], "b": [[1, 2]]}}', "not of expected type: uint8"),
-        ('{"signature_name": "two", "inputs": {"a": [1], "b": [[1, 2], [3, 4]]}}', "equal 0th-dimension size"),
-        ('{"signature_name": "two", "instances": [1]}', "instances is a plain list, but expecting list of objects"),
+        ('{"signature_name": "two", "inputs": {"a": [1], "b": [[1, 2], [3, 4]]}}', "0th-dimension size"),
+        ('{"signature_name": "two", "instances": [1]}', "instances is a plain list, but expecting list"),
         ('{"signature_name": "two", "instances": [{"a": 1}]}', "keys must be equal to: a,b"),
-        ('{"signature_name": "mean", "instances": [[1, 2, 3]]}', "Tensor name: mean has no shape information"),
+        ('{"signature_name": "mean", "instances": [[1, 2, 3]]}', "Tensor name: mean has no shape"),
         ('{"signature_name": "texts", "instances": [{"b64": "?"}]}', "Unable to base64 decode"),
         ('{"instances": ' + 5000 * "[" + 5000 * "]" + "}", "JSON Parse error: "),
         ('{"instances": [NaN, ' + 5000 * "[" + 5000 * "]" + "]}", "JSON Parse error: "),
@@ -353,7 +355,8 @@ def test_protocol_v2(server):
         200, {"model_name": "tiny", "model_version": "2", "id": "7", "outputs": [output]},
     )  # fmt: skip
     for change in (
-        {"shape": [1, 4]}, {"shape": [-1, 3]}, {"shape": [2**40, 2**40]}, {"shape": None}, {"datatype": "FP64"},
+        {"shape": [1, 4]}, {"shape": [-1, 3]}, {"shape": [2**40, 2**40]}, {"shape": None},
+        {"datatype": "FP64"},
         {"data": ["a", 1, 2]}, {"data": None}, {"name": "y"}, {"parameters": {"binary_data_size": 12}},
     ):  # fmt: skip
         status, found = post(server, "/v2/models/tiny/infer", {"inputs": [given | change]})
@@ -421,10 +424,9 @@ def test_bodies_are_limited_whatever_they_say(server):
     assert predict(server, 2**21 * " ")[0] == 413
     chunks = (2**16 * b" " for _ in range(32))
     with requests.Session() as session:
-        try:
+        # It may be closed while it is still sending.
+        with contextlib.suppress(requests.ConnectionError):
             assert session.post(f"{server.url}/v1/models/tiny:predict", data=chunks).status_code == 413
-        except requests.ConnectionError:
-            pass  # closed while it was still sending
     packed = {"headers": {"Content-Encoding": "gzip"}}
     assert post(server, "/v1/models/tiny:predict", gzip.compress(2**26 * b" "), **packed)[0] == 413
     body = gzip.compress(json.dumps({"instances": [ROW]}).encode())
