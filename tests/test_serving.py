@@ -638,6 +638,15 @@ def test_wrong_options(models, options, message):
         job.run([str(models)], Settings(), Place(port=0, grpc_port=0), **options)
 
 
+def test_nothing_to_serve(models):
+    from kerasdl.serving.server import Place
+
+    with pytest.raises(
+        UsageError, match=r"nothing that can be served.*\n.*has to hold one file for --engine onnx"
+    ):
+        job.run([str(models)], Settings(engine="onnx"), Place(port=0, grpc_port=0))
+
+
 def test_a_taken_port(models, server):
     from kerasdl.serving.server import Place
 

@@ -22,6 +22,32 @@ _LEAVES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
 _JSON_TYPES = {bool: "True", int: "Number", float: "Number", str: "String", list: "Array", dict: "Object"}
 
 
+def read_json(body: bytes) -> Json:
+    """Read a JSON document, with NaN and Infinity as TensorFlow Serving takes them.
+
+    Raises:
+        ServingError: when it is none.
+    """
+    if not body.strip():
+        raise invalid("JSON Parse error: The document is empty")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        first = error
+    if b"NaN" not in body and b"Infinity" not in body:
+        raise invalid(f"JSON Parse error: {first.msg} at offset: {first.pos}")
+    try:
+        return json.loads(body, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"JSON Parse error: {error}") from None
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError("Number too big to be stored in double.")
+    return value
+
+
 def array_of_json(value: Json, dtype: str) -> np.ndarray:
     """Return nested lists of numbers, truth values, texts or {"b64": ...} as an array.
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from kerasdl import __version__
 from kerasdl.serving.engine import Signature
-from kerasdl.serving.json_tensors import Json, array_of_json, json_of_array, write
-from kerasdl.serving.rest import read_json
+from kerasdl.serving.json_tensors import Json, array_of_json, json_of_array, read_json, write
 from kerasdl.serving.service import Answer, Asked, Service, signature_of
 from kerasdl.serving.status import Code, ServingError, invalid
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import math
 import re
 import urllib.parse
@@ -15,7 +14,15 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasdl.serving import examples
 from kerasdl.serving.engine import Signature
-from kerasdl.serving.json_tensors import Json, array_of_json, is_base64, json_of_array, shown, write
+from kerasdl.serving.json_tensors import (
+    Json,
+    array_of_json,
+    is_base64,
+    json_of_array,
+    read_json,
+    shown,
+    write,
+)
 from kerasdl.serving.service import Answer, Asked, Service
 from kerasdl.serving.status import Code, ServingError, invalid
 from kerasdl.serving.versions import Version
@@ -88,32 +95,6 @@ async def answer(service: Service, call: Call, body: bytes) -> bytes:
     read = functools.partial(inputs_of, document)
     found = await service.predict(asked, read, size=len(body))
     return rows(found) if "instances" in document else columns(found)
-
-
-def read_json(body: bytes) -> Json:
-    """Read a JSON document, with NaN and Infinity as TensorFlow Serving takes them.
-
-    Raises:
-        ServingError: when it is none.
-    """
-    if not body.strip():
-        raise invalid("JSON Parse error: The document is empty")
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        first = error
-    if b"NaN" not in body and b"Infinity" not in body:
-        raise invalid(f"JSON Parse error: {first.msg} at offset: {first.pos}")
-    try:
-        return json.loads(body, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"JSON Parse error: {error}") from None
-
-
-def _finite(text: str) -> float:
-    if math.isinf(value := float(text)):
-        raise ValueError("Number too big to be stored in double.")
-    return value
 
 
 def inputs_of(document: Mapping[str, Json], signature: Signature) -> dict[str, np.ndarray]:

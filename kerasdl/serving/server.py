@@ -80,7 +80,7 @@ async def serve(
         started: is called once, when both ports answer.
 
     Raises:
-        UsageError: when a port is taken.
+        UsageError: when a port is taken, or nothing can be served.
     """
     service = Service(settings, Metrics())
     listening = _listen(place.host, place.port)
@@ -99,6 +99,7 @@ async def serve(
         ))  # fmt: skip
         stop = _stopping(http)
         await service.repository.configure(configs)
+        _check_something(service)
         service.ready = True
         watching = asyncio.create_task(service.repository.watch())
         running = asyncio.create_task(http.serve(sockets=[listening]))
@@ -120,6 +121,15 @@ async def serve(
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(settings.grace):
                     await service.repository.close()
+
+
+def _check_something(service: Service) -> None:
+    """Raise a UsageError with the reasons where no model has a version that answers."""
+    models = service.repository.models.values()
+    if any(model.available() for model in models):
+        return
+    errors = [one.error.message for model in models for one in model.versions.values() if one.error]
+    raise UsageError("\n".join(["There is nothing that can be served.", *errors]))
 
 
 def _listen(host: str, port: int) -> socket.socket:
