@@ -76,9 +76,10 @@ class _Predictions(_Servicer, prediction_service_pb2_grpc.PredictionServiceServi
             def read(signature):
                 return {name: tensors.array_of_proto(proto, most) for name, proto in request.inputs.items()}
 
-            with self._service.room_for(request.ByteSize()):
+            size, only = request.ByteSize(), tuple(request.output_filter)
+            with self._service.room_for(size):
                 found = await self._service.predict(
-                    asked, read, only=tuple(request.output_filter), timeout=context.time_remaining()
+                    asked, read, only=only, timeout=context.time_remaining(), size=size
                 )
             outputs = {
                 name: tensors.proto_of_array(array, found.signature.outputs[name][1])

@@ -1,7 +1,6 @@
 """TensorFlow Serving's REST calls: paths, requests, answers."""
 
 import dataclasses
-import functools
 import math
 import re
 import urllib.parse
@@ -92,9 +91,15 @@ async def answer(service: Service, call: Call, body: bytes) -> bytes:
     asked = dataclasses.replace(call.asked, signature=name)
     if call.method != "predict":
         return await examples.answer_json(service, asked, call.method, document)
-    read = functools.partial(inputs_of, document)
+    by_rows = "instances" in document
+
+    def read(signature: Signature) -> dict[str, np.ndarray]:
+        inputs = inputs_of(document, signature)
+        document.clear()  # lists take many times the memory of the arrays, and the queue may be long
+        return inputs
+
     found = await service.predict(asked, read, size=len(body))
-    return rows(found) if "instances" in document else columns(found)
+    return rows(found) if by_rows else columns(found)
 
 
 def inputs_of(document: Mapping[str, Json], signature: Signature) -> dict[str, np.ndarray]:

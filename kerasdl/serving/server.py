@@ -112,6 +112,8 @@ async def serve(
             started(Running(*ports, service, stop))
             while not http.should_exit and not running.done():
                 await asyncio.sleep(0.05)
+            if running.done():
+                running.result()  # raises what ended it
         finally:
             service.ready = False
             watching.cancel()
