@@ -489,6 +489,7 @@ def test_concurrent_requests_share_calls_and_get_their_own_rows(models):
                            for what in ("count", "sum"))  # fmt: skip
         assert calls < 0.6 * (39 + 3 + 1)  # requests that could share a call
         assert examples > calls
+        assert float(figures[':kerasdl:serving:batch_size_bucket{le="8.0",model_name="tiny"}']) == calls
 
 
 def test_a_full_queue_refuses_and_loses_nothing(models):
