@@ -653,3 +653,30 @@ def test_a_taken_port(models, server):
 
     with pytest.raises(UsageError, match=f"Cannot listen on port {server.port}"):
         job.run([str(models)], Settings(), Place(port=server.port, grpc_port=None))
+
+
+def test_warm_up_requests_of_a_bundle_are_called(models, tmp_path):
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    from kerasdl.serving.engine import open_engine
+    from kerasdl.serving.warm_up import warm_up
+
+    file = tmp_path / "assets.extra/tf_serving_warmup_requests"
+    file.parent.mkdir()
+    engine, called = open_engine(models / "1"), []
+    call = engine.call
+    engine.call = lambda name, inputs: called.append((name, inputs)) or call(name, inputs)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for size in (1, 4):
+            log = prediction_log_pb2.PredictionLog()
+            log.predict_log.request.CopyFrom(
+                request_of("tiny", "serving_default", x=np.zeros((size, 3), "f"))
+            )
+            writer.write(log.SerializeToString())
+    warm_up(engine, tmp_path, (1,))
+    assert [(name, inputs["x"].shape) for name, inputs in called] == [
+        ("serving_default", (1, 3)), ("serving_default", (4, 3)),
+    ]  # fmt: skip
+    file.write_bytes(b"damaged")
+    warm_up(engine, tmp_path, (1,))  # what cannot warm up may well answer
+    assert len(called) == 2
