@@ -113,6 +113,10 @@ class Browser:
 
     def open(self, path, *, scheme="light", width=1200, height=900):
         """Load a file and wait until its scripts are done."""
+        self.visit(Path(path).resolve().as_uri(), scheme=scheme, width=width, height=height)
+
+    def visit(self, url, *, scheme="light", width=1200, height=900):
+        """Load a page of a server and wait until its scripts are done."""
         self.requests.clear()
         self.logged.clear()
         self._loaded = False
@@ -124,7 +128,7 @@ class Browser:
             deviceScaleFactor=1,
             mobile=False,
         )
-        self.call("Page.navigate", url=Path(path).resolve().as_uri())
+        self.call("Page.navigate", url=url)
         while not self._loaded:
             self._receive()
         for _ in range(100):

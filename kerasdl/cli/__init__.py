@@ -128,6 +128,7 @@ _COMMANDS = {
     "import": "make a run of a Keras model that was not trained here, so that it can be fine-tuned",
     "deploy": "write what a server needs around a bundle: TF Serving, Triton, KServe, Docker",
     "verify": "check that a bundle still is the network that was exported",
+    "serve": "serve exported models over HTTP and gRPC, as TensorFlow Serving does",
     "benchmark": "measure size, metrics, latency and throughput of a run or its exported files",
     "report": "write the report of a run: report.html, one file that opens anywhere",
     "compare": "compare runs: settings, curves, metrics, and whether they differ beyond chance",

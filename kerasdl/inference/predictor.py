@@ -25,6 +25,7 @@ class Predictor:
         path: what was opened.
         labels: class names, from inside the file (for a SavedModel from `labels.txt` beside it).
         inputs: shape and dtype by endpoint and input name.
+        outputs: likewise of outputs, of a file that was opened in this process; else empty.
         network: the float32 network over raw examples that is called; None for a file.
     """
 
@@ -35,6 +36,7 @@ class Predictor:
         self.path = path
         self.labels = labels
         self.inputs = inputs
+        self.outputs: dict[str, Mapping[str, InputSpec]] = {}
 
     @property
     def default_endpoint(self) -> str:

@@ -16,6 +16,7 @@ from kerasdl.inference.worker.script import signature_inputs
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 class EndpointPredictor(Predictor):
@@ -79,6 +80,10 @@ class SavedModelPredictor(Predictor):
             label_text.from_text(labels.read_text(encoding="utf-8")) if labels.is_file() else (),
             {name: signature_inputs(function) for name, function in self._signatures.items()},
         )
+        self.outputs = {
+            name: {output: _spec_of(spec) for output, spec in function.structured_outputs.items()}
+            for name, function in self._signatures.items()
+        }
 
     def _run(self, endpoint, inputs):
         import tensorflow as tf
@@ -112,6 +117,7 @@ class TFLitePredictor(Predictor):
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
         inputs = {name: _tflite_inputs(runner) for name, runner in self._runners.items()}
         super().__init__(path, tflite_file.read_labels(path), inputs)
+        self.outputs = {name: _tflite_outputs(runner) for name, runner in self._runners.items()}
 
     def _run(self, endpoint, inputs):
         runner = self._runners[endpoint]
@@ -144,13 +150,15 @@ class OnnxPredictor(Predictor):
         options.intra_op_num_threads = num_threads or 0
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         properties = self._session.get_modelmeta().custom_metadata_map
-        inputs = {value.name: _onnx_input(value) for value in self._session.get_inputs()}
+        inputs = {value.name: _onnx_spec(value) for value in self._session.get_inputs()}
         labels = label_text.from_text(properties.get("labels", ""))
-        super().__init__(path, labels, {properties.get("endpoint", "serving_default"): inputs})
-        self._outputs = [value.name for value in self._session.get_outputs()]
+        endpoint = properties.get("endpoint", "serving_default")
+        super().__init__(path, labels, {endpoint: inputs})
+        self.outputs = {endpoint: {value.name: _onnx_spec(value) for value in self._session.get_outputs()}}
 
     def _run(self, endpoint, inputs):
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        names = list(self.outputs[endpoint])
+        return dict(zip(names, self._session.run(names, inputs), strict=True))
 
 
 _SUFFIXES = {".tflite": TFLitePredictor, ".onnx": OnnxPredictor}
@@ -194,14 +202,24 @@ def open_artifact(path: str | Path, *, num_threads: int | None = None) -> Predic
         ) from error
 
 
+def _spec_of(spec: "tf.TensorSpec") -> InputSpec:
+    return tuple(spec.shape.as_list()) if spec.shape.rank is not None else (None,), spec.dtype.name
+
+
 def _tflite_inputs(runner: Any) -> dict[str, InputSpec]:
-    return {
-        name: (
-            tuple(None if size == -1 else int(size) for size in details["shape_signature"]),
-            "float32" if _is_quantized(details) else np.dtype(details["dtype"]).name,
-        )
-        for name, details in runner.get_input_details().items()
-    }
+    return {name: _tflite_spec(details) for name, details in runner.get_input_details().items()}
+
+
+def _tflite_outputs(runner: Any) -> dict[str, InputSpec]:
+    found = {name: _tflite_spec(details) for name, details in runner.get_output_details().items()}
+    if "probabilities" in found and "class_ids" not in found:
+        found["class_ids"] = found["probabilities"][0][:-1], "int32"
+    return found
+
+
+def _tflite_spec(details: Mapping[str, Any]) -> InputSpec:
+    shape = tuple(None if size == -1 else int(size) for size in details["shape_signature"])
+    return shape, "float32" if _is_quantized(details) else np.dtype(details["dtype"]).name
 
 
 def _is_quantized(details: Mapping[str, Any]) -> bool:
@@ -223,7 +241,7 @@ def _dequantized(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
     return ((value.astype(np.float32) - zero_point) * scale).astype(np.float32)
 
 
-def _onnx_input(value: Any) -> InputSpec:
+def _onnx_spec(value: Any) -> InputSpec:
     dtype = value.type.removeprefix("tensor(").removesuffix(")")
     shape = tuple(size if isinstance(size, int) else None for size in value.shape)
     return shape, {"float": "float32", "double": "float64"}.get(dtype, dtype)

@@ -1,0 +1,237 @@
+"""JSON to arrays and back, as TensorFlow Serving reads and writes it."""
+
+import base64
+import binascii
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import orjson
+
+from kerasdl.serving.engine import enum_of, name_of
+from kerasdl.serving.status import ServingError, invalid
+
+#: A value of JSON.
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+_MOST_AXES = 32
+_SHOWN = 256  # characters of a value in a message
+_LEAVES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
+_JSON_TYPES = {bool: "True", int: "Number", float: "Number", str: "String", list: "Array", dict: "Object"}
+
+
+def read_json(body: bytes) -> Json:
+    """Read a JSON document, with NaN and Infinity as TensorFlow Serving takes them.
+
+    Raises:
+        ServingError: when it is none.
+    """
+    if not body.strip():
+        raise invalid("JSON Parse error: The document is empty")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        first = error
+    if b"NaN" not in body and b"Infinity" not in body:
+        raise invalid(f"JSON Parse error: {first.msg} at offset: {first.pos}")
+    try:
+        return json.loads(body, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"JSON Parse error: {error}") from None
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError("Number too big to be stored in double.")
+    return value
+
+
+def array_of_json(value: Json, dtype: str) -> np.ndarray:
+    """Return nested lists of numbers, truth values, texts or {"b64": ...} as an array.
+
+    Args:
+        value: the lists, or one value.
+        dtype: dtype of the array; "string" gives bytes.
+
+    Raises:
+        ServingError: in TensorFlow Serving's words, when it holds something else or is ragged.
+    """
+    shape, flat = [], [value]
+    while isinstance(flat[0], list) and len(shape) < _MOST_AXES:
+        if set(map(type, flat)) != {list} or len(set(map(len, flat))) != 1:
+            raise _fault(value, dtype)
+        shape.append(len(flat[0]))
+        flat = list(itertools.chain.from_iterable(flat))
+        if not flat:
+            break
+    if dtype == "string":
+        return _strings(value, flat, shape)
+    if not set(map(type, flat)) <= _LEAVES.get(np.dtype(dtype).kind, set()):
+        raise _fault(value, dtype)
+    return _numbers(flat, dtype).reshape(shape)
+
+
+def _numbers(flat: list[int | float | bool], dtype: str) -> np.ndarray:
+    wanted = np.dtype(dtype)
+    try:
+        wide = np.array(
+            flat, np.uint64 if dtype == "uint64" else {"f": "f8", "b": "?"}.get(wanted.kind, "i8")
+        )
+    except OverflowError:
+        raise _out_of_range(max(flat, key=abs), dtype) from None
+    if wanted.kind == "f":
+        with np.errstate(over="ignore"):
+            array = wide.astype(wanted)
+        if not np.array_equal(np.isinf(array), np.isinf(wide)):
+            raise _out_of_range(flat[int(np.flatnonzero(np.isinf(array) & ~np.isinf(wide))[0])], dtype)
+        return array
+    array = wide.astype(wanted)
+    if wanted.kind in "iu" and (wrong := np.flatnonzero(array != wide)).size:
+        raise _out_of_range(flat[int(wrong[0])], dtype)
+    return array
+
+
+def _out_of_range(value: int | float, dtype: str) -> ServingError:
+    return invalid(f"JSON Value: {shown(value)} Type: Number is out of the range of type: {_name(dtype)}")
+
+
+def _strings(value: Json, flat: list[Json], shape: list[int]) -> np.ndarray:
+    array = np.empty(len(flat), object)
+    for index, one in enumerate(flat):
+        if isinstance(one, str):
+            array[index] = one.encode("utf-8", "surrogatepass")
+        elif is_base64(one):
+            array[index] = _decoded(one["b64"])
+        else:
+            raise _fault(value, "string")
+    return array.reshape(shape)
+
+
+def is_base64(value: Json) -> bool:
+    """Tell whether a JSON value stands for bytes: {"b64": "..."}."""
+    return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid("Unable to base64 decode") from None
+
+
+def _fault(value: Json, dtype: str) -> ServingError:
+    """Find what is wrong with a value, in the order in which TensorFlow Serving reads it."""
+    sizes, first = [], value
+    while isinstance(first, list) and len(sizes) <= _MOST_AXES:
+        sizes.append(len(first))
+        if not first:
+            break
+        first = first[0]
+    if len(sizes) > _MOST_AXES:
+        return invalid(f"Encountered list at unexpected level: {_MOST_AXES} expected < {_MOST_AXES}")
+    return _fault_at(value, 0, sizes, dtype) or invalid(
+        f"JSON Value: {shown(value)} is not of expected type: {_name(dtype)}"
+    )
+
+
+def _fault_at(value: Json, level: int, sizes: Sequence[int], dtype: str) -> ServingError | None:
+    rank = len(sizes)
+    if not isinstance(value, list):
+        if level != rank:
+            return invalid(
+                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {rank}"
+            )
+        if dtype == "string" and isinstance(value, dict):
+            wrong = not is_base64(value)
+            return (
+                invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+                if wrong
+                else None
+            )
+        allowed = {str} if dtype == "string" else _LEAVES.get(np.dtype(dtype).kind, set())
+        return None if type(value) in allowed else _type_error(value, dtype)
+    if level >= rank:
+        return invalid(f"Encountered list at unexpected level: {level} expected < {rank}")
+    if len(value) != sizes[level]:
+        return invalid(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: "
+            f"{sizes[level]}"
+        )
+    return next(filter(None, (_fault_at(one, level + 1, sizes, dtype) for one in value)), None)
+
+
+def _type_error(value: Json, dtype: str) -> ServingError:
+    return invalid(
+        f"JSON Value: {shown(value)} Type: {kind_of(value)} is not of expected type: {_name(dtype)}"
+    )
+
+
+def kind_of(value: Json) -> str:
+    """Return the name of the type of a JSON value, as TensorFlow Serving says it."""
+    return "False" if value is False else _JSON_TYPES.get(type(value), "Null")
+
+
+def shown(value: Json) -> str:
+    """Return the beginning of a value as JSON; of a long one no more is written than is shown."""
+    if isinstance(value, str):
+        value = value[:_SHOWN]
+    elif isinstance(value, list):
+        value = [_short(one) for one in value[:20]]
+    elif isinstance(value, dict):
+        value = {key[:_SHOWN]: _short(one) for key, one in itertools.islice(value.items(), 20)}
+    return json.dumps(value)[:_SHOWN]
+
+
+def _short(value: Json) -> Json:
+    if isinstance(value, str):
+        return value[:_SHOWN]
+    return "..." if isinstance(value, (list, dict)) else value
+
+
+def _name(dtype: str) -> str:
+    return name_of(enum_of(dtype))
+
+
+def json_of_array(array: np.ndarray, name: str) -> Json | np.ndarray:
+    """Return an array as what `write` takes; texts of an output `..._bytes` become {"b64": ...}."""
+    if array.dtype.kind in "OSU":
+        texts = [_text(value, name.endswith("_bytes")) for value in array.ravel()]
+        return _nested(texts, array.shape)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return _nested([_number(value) for value in array.ravel().tolist()], array.shape)
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)
+    return np.ascontiguousarray(array) if array.ndim else array[()]
+
+
+def write(document: Mapping[str, object]) -> bytes:
+    """Write a JSON document that may hold arrays; numbers of 32 bits are written as short as they can be."""
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _number(value: float) -> object:
+    """Return a number as JSON; what JSON has no number for is written as TensorFlow Serving does."""
+    if math.isfinite(value):
+        return value
+    return orjson.Fragment("NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity")
+
+
+def _text(value: bytes | str, as_bytes: bool) -> Json:
+    encoded = value if isinstance(value, bytes) else str(value).encode()
+    if not as_bytes:
+        try:
+            return encoded.decode()
+        except UnicodeDecodeError:
+            pass
+    return {"b64": base64.b64encode(encoded).decode()}
+
+
+def _nested(flat: list[object], shape: Sequence[int]) -> object:
+    if not shape:
+        return flat[0]
+    for size in reversed(shape[1:]):
+        flat = [flat[start : start + size] for start in range(0, len(flat), size)] if size else flat
+    return flat
