@@ -957,6 +957,9 @@ def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     assert np.ptp(expected, axis=0).max() > 0.05  # answers differ from example to example
     for row in written.rows:
         endpoint = row["endpoint"]
+        in_compiled_model = row.get("compiled_model", {}).values()
+        assert bool(in_compiled_model) == row["file"].endswith(".tflite")
+        assert [figures["error"] for figures in in_compiled_model if "error" in figures] == []
         if endpoint != first:
             continue
         actual = opened(written, row["file"]).call(endpoint, inputs)[name]

@@ -22,6 +22,7 @@ class Made(TypedDict):
     sha256: str
     latency_ms: NotRequired[float]
     evaluation: NotRequired[dict[str, Any]]
+    compiled_model: NotRequired[dict[str, dict[str, Any]]]
 
 
 class Failed(TypedDict):
