@@ -11,10 +11,18 @@ LABELS = ["ant's", 'b "quoted" $name', "c\\d <e> \u00e9"]
 
 
 def write(
-    folder, *, kind="picture", channels=1, modes=("float32", "int8"), onnx=True, picture=PICTURE, io="float32"
+    folder,
+    *,
+    name="x",
+    kind="picture",
+    channels=1,
+    modes=("float32", "int8"),
+    onnx=True,
+    picture=PICTURE,
+    io="float32",
 ):
-    """Write a bundle `folder/x/1` whose files take pictures of 5 x 4, words, or two vectors; return it."""
-    path = folder / "x" / "1"
+    """Write a bundle `folder/NAME/1` whose files take pictures of 5 x 4, words, or two vectors; return it."""
+    path = folder / name / "1"
     path.mkdir(parents=True)
     shapes = {
         "picture": {"images": {"shape": [None, 5, 4, channels], "dtype": "uint8"}},
@@ -41,7 +49,7 @@ def write(
     }
     kinds = {name: "onnx" if name.endswith("onnx") else name.split(".")[1] for name in contents}
     card = {
-        "name": "x",
+        "name": name,
         "labels": LABELS,
         "endpoints": [endpoint],
         "tflite_io": io,

@@ -144,7 +144,7 @@ def test_the_page_of_texts_is_whole(tmp_path, npm):
         ({"kind": "vectors"}, 2, "takes a float32 [None, 3], b float32 [None, 3]"),
         ({"modes": (), "onnx": False}, 2, "no TFLite and no ONNX file"),
         ("changed", 1, "not what was exported"),
-        ("mode", 2, "'float16'; it has float32, int8"),
+        ("mode", 2, "'float16' that takes real numbers; it has float32, int8"),
         ("foreign", 2, "kerasdl did not make it"),
         ("inside", 2, "lies in the bundle"),
         ("none", 2, "npm install --ignore-scripts @litertjs/core@2.5.3"),

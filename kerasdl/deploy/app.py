@@ -44,25 +44,30 @@ class App:
     onnx: str | None
 
     @property
-    def assets(self) -> dict[str, Path]:
-        """Text files that the app reads, by name."""
-        names = [LABELS] * bool(self.bundle.labels) + [VOCABULARY] * (self.words is not None)
-        return {name: self.bundle.folder / name for name in names}
+    def given(self) -> tuple[Tensor, ...]:
+        """Outputs that TFLite files have."""
+        return tuple(one for one in self.endpoint.outputs if one.name not in self.endpoint.derived)
 
-    def mode(self, asked: str | None) -> str:
-        """Return the TFLite mode that is asked for, or that is closest to Keras.
+    @property
+    def assets(self) -> list[str]:
+        """Names of the text files that the app reads."""
+        return [LABELS] * bool(self.bundle.labels) + [VOCABULARY] * (self.words is not None)
+
+    def tflite_file(self, mode: str | None) -> str:
+        """Return the TFLite file of a mode; None stands for the one that is closest to Keras.
 
         Raises:
-            UsageError: when there is no such file, or it takes whole numbers.
+            UsageError: when there is none, or it takes whole numbers.
         """
-        if asked is None:
-            return next(iter(self.tflite))
-        if asked not in self.tflite:
+        if mode is None and self.tflite:
+            return next(iter(self.tflite.values()))
+        if mode not in self.tflite:
+            asked = "no TFLite file" if mode is None else f"no TFLite file of the mode {mode!r}"
             raise UsageError(
-                f"{self.bundle.folder} has no TFLite file of the mode {asked!r}; it has "
-                f"{', '.join(self.tflite) or 'none'}."
+                f"{self.bundle.folder} has {asked} that takes real numbers; it has "
+                f"{', '.join(self.tflite) or 'none'}. Export the run again, with --formats tflite."
             )
-        return asked
+        return self.tflite[mode]
 
     def checked(self, file: str) -> Path:
         """Return the path of a file of the bundle whose hash is that of the export.

@@ -37,7 +37,10 @@ def generate(
         RunFailedError: when a file of it has changed since the export.
     """
     app = app_of(bundle, "The demo")
-    files = {"LiteRT.js": app.tflite and app.tflite[app.mode(mode)], "ONNX Runtime Web": app.onnx}
+    files = {
+        "LiteRT.js": app.tflite_file(mode) if mode or app.tflite else None,
+        "ONNX Runtime Web": app.onnx,
+    }
     files = {engine: file for engine, file in files.items() if file}
     settings = _settings(app, files, examples)
     pages = [path for path in sorted(_PAGE.iterdir()) if path.suffix in (".js", ".css")]

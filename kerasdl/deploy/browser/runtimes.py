@@ -131,7 +131,7 @@ def _from_npm(folder: Path) -> dict[str, Path]:
         version = json.loads(about.read_text(encoding="utf-8"))["version"] if about.is_file() else "unknown"
         if version != package.version:
             _log.warning(
-                f"{package.name} in {folder} is version {version}; the page was tested with {package.version}."
+                f"{package.name} in {folder} is {version}; the page was tested with {package.version}."
             )
     return found
 

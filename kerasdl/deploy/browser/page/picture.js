@@ -16,7 +16,7 @@ export function toInput(rgba, width, height, input) {
 
 function onBackground(rgba, background) {
   const behind = background === 'white' ? 255 : 0;
-  const values = new Float32Array((rgba.length / 4) * 3);
+  const values = new Uint8Array((rgba.length / 4) * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4) {
     const alpha = background === 'ignored' ? 1 : rgba[from + 3] / 255;
     for (let channel = 0; channel < 3; channel++, to++) {
@@ -31,7 +31,7 @@ function cropped({values, width, height}, input) {
   const rows = clip(halfToEven(input.height * scale), 1, height);
   const columns = clip(halfToEven(input.width * scale), 1, width);
   const top = (height - rows) >> 1, left = (width - columns) >> 1;
-  const part = new Float32Array(rows * columns * 3);
+  const part = new Uint8Array(rows * columns * 3);
   for (let row = 0; row < rows; row++) {
     const start = ((top + row) * width + left) * 3;
     part.set(values.subarray(start, start + columns * 3), row * columns * 3);
