@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -321,6 +322,40 @@ def test_texts_get_keras_answers_in_the_browser(packages, here):
                 box.dispatchEvent(new Event('input'));}}""",
             )
             np.testing.assert_allclose(found, [one, one], atol=1e-5)
+        server.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@needs_browser
+def test_the_javascript_of_the_readme_runs_in_the_browser(packages, here):
+    flags = ["--data", "digits", "--epochs", "1", "--hidden-units", "4"]
+    assert cli.main(["train", "mlp", *flags]) == 0
+    bundle = here / "exported/mlp/1"
+    blocks = re.findall(r"```js\n(.*?)```", (bundle / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    shutil.copytree(bundle, here / "site")
+    for name, path in runtimes.find(None, download=False).items():
+        for to in (here / "site" / name, here / "site/wasm" / path.name):
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, to)
+    imports = {
+        "@litertjs/core": "/runtimes/litert/index.js",
+        "@litertjs/wasm-utils": "/runtimes/litert/wasm-utils.js",
+        "onnxruntime-web": "/runtimes/onnxruntime/ort.wasm.min.mjs",
+    }
+    head = f"<body><script type=importmap>{json.dumps({'imports': imports})}</script><script type=module>"
+    with demo.server(here / "site", 0) as server, browser.Browser() as page:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for number, block in enumerate(blocks):
+            (here / f"site/{number}.html").write_text(f"{head}{block}</script>")
+            page.open(f"http://127.0.0.1:{server.server_address[1]}/{number}.html")
+            for _ in range(100):
+                if any("Float32Array(10)" in line for line in page.logged):
+                    break
+                page.settle(0.1)
+            else:
+                raise AssertionError(page.logged)
         server.shutdown()
 
 

@@ -43,7 +43,9 @@ def compare(
         try:
             found[name] = _figures(predictor, name, few, worker)
         except RunFailedError as error:
-            _log.warning(f"{artefact.file}: LiteRT's CompiledModel cannot run {name} ({error}).")
+            _log.info(
+                f"{artefact.file}: LiteRT's CompiledModel cannot run {name} ({error}); its Interpreter does."
+            )
             found[name] = {"error": str(error)}
             continue
         problems += [

@@ -96,6 +96,10 @@ def compiled(path: str, endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict
     from ai_edge_litert.compiled_model import CompiledModel
 
     model = CompiledModel.from_file(path)
+    sizes = model.get_input_tensor_details(endpoint)
+    for name, value in inputs.items():
+        if [1, *value.shape[1:]] != list(sizes[name]["shape"]):  # an open length
+            model.resize_input_tensor_by_name(endpoint, name, [1, *value.shape[1:]])
     details = model.get_output_tensor_details(endpoint)
     given = {name: model.create_input_buffer_by_name(endpoint, name) for name in inputs}
     taken = {name: model.create_output_buffer_by_name(endpoint, name) for name in details}
