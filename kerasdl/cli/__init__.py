@@ -126,7 +126,7 @@ _COMMANDS = {
     "explain": "explain answers: maps over images, scores of the words of texts",
     "export": "export a run, or any Keras model, to SavedModel, TFLite and ONNX, and verify each file",
     "import": "make a run of a Keras model that was not trained here, so that it can be fine-tuned",
-    "deploy": "write what a server needs around a bundle: TF Serving, Triton, KServe, Docker",
+    "deploy": "write what a server or an app needs around a bundle: TF Serving, Triton, Android, iOS",
     "demo": "write a page that runs a bundle in the browser: camera, pictures, drawing, texts",
     "verify": "check that a bundle still is the network that was exported",
     "serve": "serve exported models over HTTP and gRPC, as TensorFlow Serving does",
