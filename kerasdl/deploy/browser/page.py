@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from markupsafe import Markup
 
 from kerasdl.deploy.app import VOCABULARY, App, app_of
 from kerasdl.deploy.description import Content, Described
+
+_log = logging.getLogger(__name__)
 
 _PAGE = Path(__file__).parent / "page"
 _EXAMPLES = 20
@@ -37,11 +40,7 @@ def generate(
         RunFailedError: when a file of it has changed since the export.
     """
     app = app_of(bundle, "The demo")
-    files = {
-        "LiteRT.js": app.tflite_file(mode) if mode or app.tflite else None,
-        "ONNX Runtime Web": app.onnx,
-    }
-    files = {engine: file for engine, file in files.items() if file}
+    files = _files(app, mode)
     settings = _settings(app, files, examples)
     pages = [path for path in sorted(_PAGE.iterdir()) if path.suffix in (".js", ".css")]
     if app.words is not None:
@@ -55,6 +54,24 @@ def generate(
         **({VOCABULARY: app.checked(VOCABULARY)} if app.words is not None else {}),
         **runtimes,
     }
+
+
+def _files(app: App, mode: str | None) -> dict[str, str]:
+    """Return the file that each runtime opens, by the runtime's name.
+
+    Raises:
+        UsageError: when there is no such mode, or the only file is one that LiteRT.js does not take.
+    """
+    tflite = app.tflite_file(mode) if mode or app.tflite else None
+    if tflite and app.bundle.card.get("dynamic_batch"):
+        said = f"LiteRT.js takes no file with an open batch, as {tflite} has"
+        advice = "export the run again without --dynamic-batch, and recurrent networks with --tflite-unroll"
+        if app.onnx is None or mode:
+            raise UsageError(f"{said}: {advice}.")
+        _log.warning(f"{said}, so that the page has the ONNX file alone. For both, {advice}.")
+        tflite = None
+    files = {"LiteRT.js": tflite, "ONNX Runtime Web": app.onnx}
+    return {engine: file for engine, file in files.items() if file}
 
 
 def _index(app: App, *, draws: bool) -> str:
