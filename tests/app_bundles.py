@@ -20,6 +20,7 @@ def write(
     onnx=True,
     picture=PICTURE,
     io="float32",
+    dynamic_batch=False,
 ):
     """Write a bundle `folder/NAME/1` whose files take pictures of 5 x 4, words, or two vectors; return it."""
     path = folder / name / "1"
@@ -53,6 +54,7 @@ def write(
         "labels": LABELS,
         "endpoints": [endpoint],
         "tflite_io": io,
+        "dynamic_batch": dynamic_batch,
         "data": {"features": {"shape": [5, 4, channels], "dtype": "uint8", "picture": picture}},
         "artefacts": [
             {"file": name, "kind": kind, "endpoint": endpoint["name"], "endpoints": {endpoint["name"]: {}},

@@ -130,6 +130,14 @@ def test_the_page_of_pictures_is_whole(tmp_path, npm, capsys):
     assert list(kinds.values())[:2] == ["text/javascript"] * 2
 
 
+def test_files_with_an_open_batch_are_left_to_onnx(tmp_path, npm, caplog):
+    bundle = app_bundles.write(tmp_path, kind="text", dynamic_batch=True)
+    out = demo.write_demo(bundle, tmp_path / "out", runtimes_folder=npm)
+    settings = json.loads((out / "settings.json").read_text())
+    assert [one["engine"] for one in settings["files"]] == ["ONNX Runtime Web"]
+    assert caplog.text.count("the ONNX file alone. For both, export the run again") == 1
+
+
 def test_the_page_of_texts_is_whole(tmp_path, npm):
     bundle = app_bundles.write(tmp_path, kind="text", onnx=False)
     out = demo.write_demo(bundle, tmp_path / "out", runtimes_folder=npm)
@@ -144,6 +152,7 @@ def test_the_page_of_texts_is_whole(tmp_path, npm):
     [
         ({"kind": "vectors"}, 2, "takes a float32 [None, 3], b float32 [None, 3]"),
         ({"modes": (), "onnx": False}, 2, "no TFLite and no ONNX file"),
+        ({"dynamic_batch": True, "onnx": False}, 2, "LiteRT.js takes no file with an open batch"),
         ("changed", 1, "not what was exported"),
         ("mode", 2, "'float16' that takes real numbers; it has float32, int8"),
         ("foreign", 2, "kerasdl did not make it"),
@@ -308,7 +317,7 @@ def test_texts_get_keras_answers_in_the_browser(packages, here):
     (here / "x.csv").write_text("\n".join(["text,label", *lines]))
     flags = ["--epochs", "2", "--units", "8", "--embedding-size", "8", "--max-length", "12"]
     assert cli.main(["train", "lstm", "--data", "x.csv", "--no-export", *flags]) == 0
-    files = ["--formats", "tflite,onnx", "--tflite-modes", "float32"]
+    files = ["--formats", "tflite,onnx", "--tflite-modes", "float32", "--tflite-unroll"]
     assert cli.main(["export", "runs/lstm/1", *files]) == 0
     (bundle,) = (here / "exported").iterdir()
     assert cli.main(["demo", str(bundle), "--out", "page"]) == 0

@@ -43,9 +43,9 @@ def write_demo(
     out = Path("demo", described.name) if out is None else out
     if described.folder in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"{out} lies in the bundle, which never changes. Give another folder with --out.")
-    page.generate(described, {}, mode=mode)  # what cannot be shown is said before anything is downloaded
-    found = runtimes.find(runtimes_folder, download=download)
-    folder.write(out, page.generate(described, found, mode=mode, examples=examples), target="demo")
+    files = page.generate(described, mode=mode, examples=examples)  # it refuses before anything is downloaded
+    files |= runtimes.find(runtimes_folder, download=download)
+    folder.write(out, files, target="demo")
     return out
 
 

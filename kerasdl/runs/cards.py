@@ -125,6 +125,10 @@ class DeployedCard(TypedDict):
     labels: NotRequired[list[str] | None]
     endpoints: NotRequired[list[Callable]]
     batch_sizes: NotRequired[list[int]]
+    data: NotRequired[dict[str, Any]]
+    samples: NotRequired[Samples | None]
+    dynamic_batch: NotRequired[bool]
+    tflite_io: NotRequired[str]
 
 
 class Judged(TypedDict):

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from kerasdl.deploy.app import VOCABULARY, App, app_of
 from kerasdl.deploy.description import Content, Described
+from kerasdl.errors import UsageError
 
 _log = logging.getLogger(__name__)
 
@@ -24,14 +25,11 @@ _EXAMPLES = 20
 _IMPORTS = {"@litertjs/core": "litert/index.js", "@litertjs/wasm-utils": "litert/wasm-utils.js"}
 
 
-def generate(
-    bundle: Described, runtimes: Mapping[str, Path], *, mode: str | None = None, examples: bool = True
-) -> dict[str, Content]:
-    """Return the files of the page by relative path.
+def generate(bundle: Described, *, mode: str | None = None, examples: bool = True) -> dict[str, Content]:
+    """Return the files of the page, but for the runtimes, by relative path.
 
     Args:
         bundle: the bundle.
-        runtimes: files of `runtimes.find`.
         mode: mode of the TFLite file. Defaults to the one that is closest to Keras.
         examples: show the test examples that the bundle holds, if it does. Defaults to True.
 
@@ -52,7 +50,6 @@ def generate(
         **{path.name: path for path in pages},
         **{file: app.checked(file) for file in files.values()},
         **({VOCABULARY: app.checked(VOCABULARY)} if app.words is not None else {}),
-        **runtimes,
     }
 
 
