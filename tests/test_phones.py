@@ -19,6 +19,7 @@ from kerasdl.export import bundle, verify
 from kerasdl.export import compiled as compiled_model
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.readme.text import readme_text
+from kerasdl.export.tflite import INTEGER
 from kerasdl.inference import tflite_file
 from kerasdl.preprocessing import spellings, words
 from kerasdl.preprocessing.words import Tokenizer
@@ -178,7 +179,7 @@ def test_integer_files_that_nobody_asked_for_are_left_out(tmp_path, monkeypatch,
     def run():
         files = bundle.Files(tflite_modes=modes)
         written = [Artefact("x", kind, ("run",)), Artefact("y", "onnx", ("run",))]
-        return bundle._verify_artefacts(written, tmp_path, references, (None, None), files)
+        return bundle._verify_artefacts(written, tmp_path, references, (None, None), files, INTEGER)
 
     if kind == "int8" and modes is None:
         rows, refused = run()

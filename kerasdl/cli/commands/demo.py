@@ -9,7 +9,8 @@ from kerasdl.report import terminal
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    parser.add_target("a bundle, or a folder of versions such as exported/lenet5, of which the newest counts")
+    about = "a bundle, or a folder of versions such as exported/lenet5, of which the newest counts"
+    parser.add_argument("target", metavar="BUNDLE", help=about)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the page (default: demo/NAME)")
     parser.add_argument(
         "--download", action="store_true",
