@@ -7,6 +7,7 @@ import string
 import subprocess
 import types
 import zipfile
+from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -15,8 +16,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from kerasdl.errors import RunFailedError
 from kerasdl.export import bundle, verify
+from kerasdl.export import compiled as compiled_model
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.readme.text import readme_text
+from kerasdl.export.tflite import INTEGER
 from kerasdl.inference import tflite_file
 from kerasdl.preprocessing import spellings, words
 from kerasdl.preprocessing.words import Tokenizer
@@ -176,7 +179,7 @@ def test_integer_files_that_nobody_asked_for_are_left_out(tmp_path, monkeypatch,
     def run():
         files = bundle.Files(tflite_modes=modes)
         written = [Artefact("x", kind, ("run",)), Artefact("y", "onnx", ("run",))]
-        return bundle._verify_artefacts(written, tmp_path, references, None, files)
+        return bundle._verify_artefacts(written, tmp_path, references, (None, None), files, INTEGER)
 
     if kind == "int8" and modes is None:
         rows, refused = run()
@@ -188,3 +191,51 @@ def test_integer_files_that_nobody_asked_for_are_left_out(tmp_path, monkeypatch,
     else:
         with pytest.raises(RunFailedError, match="drop is 1"):
             run()
+
+
+class InInterpreter:
+    """An opened file that answers 0.25 and 0.75, in whole numbers of a tenth inside."""
+
+    path = Path("x.int8.tflite")
+
+    def as_stored(self, endpoint, inputs):
+        return {name: (value * 10).astype(np.int8) for name, value in inputs.items()}
+
+    def as_real(self, endpoint, outputs):
+        return {name: value / 100 for name, value in outputs.items()}
+
+    def call(self, endpoint, inputs):
+        return {"probabilities": np.tile([0.25, 0.75], (len(inputs["x"]), 1)), "class_ids": np.ones(4)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "found", "wrong"),
+    [
+        ([25, 75], {"max_difference": 0, "examples": 4}, 0),
+        ([29, 71], {"max_difference": 0.04, "examples": 4}, 1),
+        (None, {"error": "it crashed"}, 0),
+    ],
+)
+def test_files_are_compared_in_compiled_model(caplog, answer, found, wrong):
+    asked = {}
+
+    def ask(command, *, path, endpoint, inputs):
+        asked.update(inputs, command=command, endpoint=endpoint)
+        if answer is None:
+            raise RunFailedError("it crashed")
+        return {"probabilities": np.tile(answer, (4, 1))}
+
+    caplog.set_level("INFO")
+    artefact = Artefact("x.int8.tflite", "int8", ("run",))
+    given = {"x": np.linspace(0, 1, 9)[:, None]}
+    figures, problems = compiled_model.compare(
+        InInterpreter(), artefact, lambda name: given, types.SimpleNamespace(ask=ask)
+    )
+    assert asked["x"].dtype == np.int8 and len(asked["x"]) == 4 and asked["endpoint"] == "run"
+    assert {name: figures["run"][name] for name in found} == pytest.approx(found)
+    assert len(problems) == wrong
+    assert (
+        not wrong
+        or "run in LiteRT's CompiledModel: mean_difference from the interpreter is 0.04" in problems[0]
+    )
+    assert (answer is None) == ("CompiledModel cannot run run (it crashed)" in caplog.text)

@@ -89,6 +89,26 @@ def _figure(row: Mapping[str, Any], name: str, form: str) -> str:
         return str(value)
 
 
+def print_phone(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+    """Print one line for each file and number of threads that was measured on a phone.
+
+    Args:
+        rows: rows of `kerasdl.deploy.phones.adb.measure`.
+        columns: title by figure.
+    """
+    from rich.table import Table
+
+    shown = {name: title for name, title in columns.items() if any(name in row for row in rows)}
+    table = Table("artefact", box=None, header_style="bold", pad_edge=False)
+    for title in ("size", "threads", *shown.values()):
+        table.add_column(title, justify="right")
+    for row in rows:
+        figures = [f"{row[name]:,.2f}" if name in row else "" for name in shown]
+        failed = ["failed"] if "error" in row else []
+        table.add_row(row["file"], f"{row['bytes'] / 1e3:,.0f} kB", str(row["threads"]), *(failed or figures))
+    open_console().print(table)
+
+
 def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
     """Print one line for each artefact and number of threads.
 

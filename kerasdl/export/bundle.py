@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import destination, operators, verify, warm_up
+from kerasdl.export import compiled, destination, operators, verify, warm_up
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
@@ -159,7 +159,9 @@ def write_bundle(
         references = References(spec.endpoints, batches)
         if any(artefact.kind == "saved_model" for artefact in written):
             signature |= warm_up.write_warm_up(spec, folder, references, signature["endpoints"])
-        rows, others = _verify_artefacts(written, folder, references, fresh, files, spec.expendable)
+        rows, others = _verify_artefacts(
+            written, folder, references, (fresh, converter), files, spec.expendable
+        )
         errors |= others
         _check_whole(plan, errors, files)
         written = [artefact for artefact in written if artefact.file not in others]
@@ -208,7 +210,7 @@ def _verify_artefacts(
     artefacts: Sequence[Artefact],
     folder: Path,
     references: References,
-    worker: Worker,
+    workers: tuple[Worker, Worker],
     asked: Files,
     expendable: Sequence[str],
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -227,7 +229,7 @@ def _verify_artefacts(
             "sha256": hashes[artefact.file]["sha256"],
         }
         try:
-            predictor = artefact.open(folder, worker)
+            predictor = artefact.open(folder, workers[0])
             verify.check_interface(predictor, artefact, references.endpoints)
             figures, wrong = verify.compare(predictor, artefact, references)
             if artefact.kind == "saved_model":
@@ -235,6 +237,9 @@ def _verify_artefacts(
             row |= figures
             if predictor.kind == "tflite":
                 row["flex_operators"] = verify.flex_operators(folder / artefact.file)
+                inputs_of = references.first_inputs
+                row[compiled.KEY], others = compiled.compare(predictor, artefact, inputs_of, workers[1])
+                wrong += others
         except RunFailedError as error:
             wrong = [str(error)]
         if wrong and artefact.kind in expendable and not asked.names(artefact):

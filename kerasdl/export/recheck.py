@@ -1,5 +1,6 @@
 """Verifies a bundle later, with its data or with its embedded samples."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from kerasdl.data.dataset import Tree
 from kerasdl.data.passes import Batches
 from kerasdl.data.trees import map_leaves
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export import verify, warm_up
+from kerasdl.export import compiled, verify, warm_up
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import FILE_NAME, REPAIR, decode_array, encode_array, read_card
 from kerasdl.export.verify import References
@@ -122,6 +123,11 @@ def verify_bundle(
                 with parsing(path / FILE_NAME, REPAIR):
                     repeat = _repeat(artefact, predictor, recorded, card["samples"], endpoints)
                     again = run_again(artefact, predictor, recorded, endpoints, batches) if batches else {}
+                    if artefact.format == "tflite" and card["samples"] is not None:
+                        repeat[compiled.KEY], wrong = compiled.compare(
+                            predictor, artefact, functools.partial(sample_inputs, card), worker
+                        )
+                        problems += [f"{artefact.file}: {problem}" for problem in wrong]
                 rows.append({**recorded, **repeat, **again})
             except RunFailedError as error:
                 problems.append(f"{artefact.file}: {error}")

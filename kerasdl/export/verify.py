@@ -74,6 +74,11 @@ class References:
         with tf.device("CPU:0"):
             return self._predictor.call(endpoint, inputs)
 
+    def first_inputs(self, endpoint: str) -> Arrays:
+        """Return the first batch as inputs of an endpoint."""
+        features, *_ = next(iter(self.batches()))
+        return self.endpoints[endpoint].inputs_of(features, 0)
+
 
 def batches_of(artefact: Artefact, endpoint: Endpoint, batches: Batches) -> Batches:
     """Return the batches to compare an endpoint on: all for an artefact's first one that takes examples.

@@ -119,9 +119,20 @@ class TFLitePredictor(Predictor):
         super().__init__(path, tflite_file.read_labels(path), inputs)
         self.outputs = {name: _tflite_outputs(runner) for name, runner in self._runners.items()}
 
+    def as_stored(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Check inputs, and return them as the tensors of the file: whole numbers where it is quantized."""
+        details = self._runners[endpoint].get_input_details()
+        prepared = self._prepare(endpoint, inputs)
+        return {name: _quantized(value, details[name]) for name, value in prepared.items()}
+
+    def as_real(self, endpoint: str, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return outputs as real numbers where the file stores whole ones for them."""
+        details = self._runners[endpoint].get_output_details()
+        return {name: _dequantized(value, details[name]) for name, value in outputs.items()}
+
     def _run(self, endpoint, inputs):
         runner = self._runners[endpoint]
-        given, told = runner.get_input_details(), runner.get_output_details()
+        given = runner.get_input_details()
         inputs = {name: _quantized(value, given[name]) for name, value in inputs.items()}
         batch_size = len(next(iter(inputs.values())))
         if batch_size == 1 or not self.one_by_one(endpoint):
@@ -132,7 +143,7 @@ class TFLitePredictor(Predictor):
                 for index in range(batch_size)
             ]
             outputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-        outputs = {name: _dequantized(value, told[name]) for name, value in outputs.items()}
+        outputs = self.as_real(endpoint, outputs)
         if "probabilities" in outputs and "class_ids" not in outputs:
             outputs["class_ids"] = outputs["probabilities"].argmax(-1).astype(np.int32)
         return outputs

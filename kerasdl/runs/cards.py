@@ -22,6 +22,7 @@ class Made(TypedDict):
     sha256: str
     latency_ms: NotRequired[float]
     evaluation: NotRequired[dict[str, Any]]
+    compiled_model: NotRequired[dict[str, dict[str, Any]]]
 
 
 class Failed(TypedDict):
@@ -124,6 +125,10 @@ class DeployedCard(TypedDict):
     labels: NotRequired[list[str] | None]
     endpoints: NotRequired[list[Callable]]
     batch_sizes: NotRequired[list[int]]
+    data: NotRequired[dict[str, Any]]
+    samples: NotRequired[Samples | None]
+    dynamic_batch: NotRequired[bool]
+    tflite_io: NotRequired[str]
 
 
 class Judged(TypedDict):

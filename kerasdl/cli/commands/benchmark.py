@@ -5,9 +5,12 @@ from pathlib import Path
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser
-from kerasdl.errors import RunFailedError
+from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.report import terminal
 
+_PHONE_THREADS = (1, 4)
+_PHONE_COLUMNS = {"init_ms": "open ms", "first_ms": "first ms", "average_ms": "mean ms", "p50_ms": "p50 ms",
+                  "p95_ms": "p95 ms", "memory_mb": "MB"}  # fmt: skip
 _MOST = 2**16  # threads, and examples in a call
 _LONGEST = 3600  # seconds
 
@@ -22,8 +25,21 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=_seconds, default=1.0, metavar="NUMBER",
                         help="seconds of measuring per number in the table (default: 1)")  # fmt: skip
     parser.add_data("where the data is now, if it has moved")
+    parser.add_argument("--adb", action="store_true",
+                        help="measure the TFLite files on an Android phone on the cable")  # fmt: skip
+    parser.add_argument("--adb-tool", type=Path, metavar="FILE",
+                        help="with --adb: Google's benchmark_model for the phone "
+                        "(default: the one in the phone's /data/local/tmp)")  # fmt: skip
+    parser.add_argument(
+        "--adb-serial", metavar="SERIAL", help="with --adb: which phone, where there are several"
+    )
+    parser.add_argument("--adb-gpu", action="store_true", help="with --adb: compute on the phone's GPU")
     parser.add_json()
     values = parser.parse(arguments)
+    if values.adb:
+        return _on_phone(values)
+    if values.adb_tool or values.adb_serial or values.adb_gpu:
+        raise UsageError("--adb-tool, --adb-serial and --adb-gpu are about phones. Add --adb.")
     environment.import_tensorflow()
     from kerasdl import machine
     from kerasdl.cli import printing
@@ -44,6 +60,33 @@ def run(parser: Parser, arguments: list[str]) -> int:
         )
     if found.failures:
         raise RunFailedError("\n".join(found.failures))
+    return 0
+
+
+def _on_phone(values: argparse.Namespace) -> int:
+    """Measure on a phone; returns the exit code."""
+    from kerasdl.cli import printing
+    from kerasdl.deploy.description import describe
+    from kerasdl.deploy.phones import adb
+
+    target = Path(values.target)
+    bundle = describe(target)
+    files = adb.files_of(bundle, target.name if target.is_file() else None)
+    phone = adb.find(values.adb_serial)
+    about = phone.describe()
+    threads = values.threads or _PHONE_THREADS
+    rows = adb.measure(phone, bundle.folder, files, tool=values.adb_tool, threads=threads, gpu=values.adb_gpu)
+    if values.json:
+        printing.print_document({"target": values.target, "phone": about, "artefacts": rows}, as_json=True)
+    else:
+        printing.print_phone(rows, _PHONE_COLUMNS)
+        terminal.say(
+            f"On {about['model']} ({about['chip']}), Android {about['android']}, by benchmark_model."
+        )
+    if failures := [
+        f"{row['file']}, threads: {row['threads']}: {row['error']}" for row in rows if "error" in row
+    ]:
+        raise RunFailedError("\n".join(failures))
     return 0
 
 

@@ -39,17 +39,23 @@ print("".join(text))
 Kotlin (not run where this was exported):
 
 ```kotlin
+import com.google.ai.edge.litert.Accelerator
+import com.google.ai.edge.litert.CompiledModel
+import kotlin.math.exp
+import kotlin.random.Random
+import org.json.JSONTokener
+
 val vocabulary = context.assets.open("vocab.txt").bufferedReader().readLines()
     .map {{ JSONTokener(it).nextValue() as String }}
 val model = CompiledModel.create(context.assets, "{file}", CompiledModel.Options(Accelerator.CPU))
 val states = mutableMapOf({kotlin_zeros})
 val text = mutableListOf("\\n")  // your own
 for (place in 0 until text.size + 500) {{
-    val inputs = (states.keys + "ids").associateWith {{ model.createInputBuffer(it) }}
+    val inputs = (states.keys + "ids").associateWith {{ model.createInputBuffer(it, "{endpoint}") }}
     inputs.getValue("ids").writeInt(intArrayOf(vocabulary.indexOf(text[place])))
     for ((name, value) in states) inputs.getValue(name).writeFloat(value)
     val names = states.keys.map {{ "next_$it" }} + "logits"
-    val outputs = names.associateWith {{ model.createOutputBuffer(it) }}
+    val outputs = names.associateWith {{ model.createOutputBuffer(it, "{endpoint}") }}
     model.run(inputs, outputs, "{endpoint}")
     for (name in states.keys) states[name] = outputs.getValue("next_$name").readFloat()
     val logits = outputs.getValue("logits").readFloat()
@@ -60,9 +66,12 @@ for (place in 0 until text.size + 500) {{
 }}
 ```
 
-Swift (not run where this was exported):
+Swift (neither compiled nor run where this was exported):
 
 ```swift
+import Foundation
+import TensorFlowLite
+
 let file = Bundle.main.url(forResource: "vocab", withExtension: "txt")!
 let vocabulary = try String(contentsOf: file).split(separator: "\\n").map {{
   try JSONSerialization.jsonObject(with: Data($0.utf8), options: .fragmentsAllowed) as! String

@@ -69,9 +69,13 @@ run = Interpreter("{file}").get_signature_runner("{endpoint}")
 print(run({keywords}))
 ```
 
-Kotlin (`com.google.ai.edge.litert:litert:2.1.0`, file in `assets/`):
+Kotlin (`com.google.ai.edge.litert:litert:2.1.5`, file in `assets/`; not run where this was exported):
 
 ```kotlin
+import com.google.ai.edge.litert.Accelerator
+import com.google.ai.edge.litert.CompiledModel
+import com.google.ai.edge.litert.TensorBuffer
+
 val options = CompiledModel.Options(Accelerator.CPU)
 val model = CompiledModel.create(context.assets, "{file}", options)
 val inputs = mutableMapOf<String, TensorBuffer>()
@@ -83,9 +87,12 @@ model.run(inputs, outputs, "{endpoint}")
 val {output} = outputs.getValue("{output}").readFloat()
 ```
 
-Swift (`TensorFlowLiteSwift`):
+Swift (`TensorFlowLiteSwift`; neither compiled nor run where this was exported):
 
 ```swift
+import Foundation
+import TensorFlowLite
+
 let path = Bundle.main.path(forResource: "{stem}", ofType: "tflite")!
 let runner = try Interpreter(modelPath: path).signatureRunner(with: "{endpoint}")
 {swift_inputs}
@@ -106,10 +113,15 @@ const outputs = await model.run('{endpoint}', {{
 }});
 console.log(outputs['{output}'].toTypedArray());
 ```
+{apps}"""
+
+APPS = """
+Whole projects around these files: `kerasdl deploy . --to android`, `kerasdl deploy . --to ios`, and a page
+for browsers: `kerasdl demo .`
 """
 
 KOTLIN_INPUT = """\
-inputs["{name}"] = model.createInputBuffer("{name}")
+inputs["{name}"] = model.createInputBuffer("{name}", "{endpoint}")
 inputs.getValue("{name}").write{type}({value})"""
 
 SWIFT_INPUT = """\

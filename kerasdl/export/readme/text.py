@@ -135,7 +135,7 @@ def _tflite(card: Fields, file: str, endpoint: Fields, own: Fields) -> str:
         keywords=", ".join(f"{key}={key}" for key in inputs),
         kotlin_inputs=_lines(templates.KOTLIN_INPUT, endpoint, "kotlin", own),
         kotlin_outputs="\n".join(
-            f'    "{key}" to model.createOutputBuffer("{key}"),'
+            f'    "{key}" to model.createOutputBuffer("{key}", "{endpoint["name"]}"),'
             for key in endpoint["outputs"]
             if key not in endpoint.get("derived", ())
         ),
@@ -143,7 +143,15 @@ def _tflite(card: Fields, file: str, endpoint: Fields, own: Fields) -> str:
         swift_map=", ".join(f'"{key}": {key}' for key in inputs),
         js_inputs=_lines(templates.LITERT_JS_INPUT, endpoint, "javascript", own),
         output=_main_output(endpoint),
+        apps=templates.APPS * _is_for_apps(endpoint, own),
     )
+
+
+def _is_for_apps(endpoint: Fields, own: Fields) -> bool:
+    """Tell whether `kerasdl demo` and `kerasdl deploy --to android` take it: one picture, or words."""
+    shapes = {name: spec["shape"] for name, spec in endpoint["inputs"].items()}
+    is_picture = list(shapes) == ["images"] and len(shapes["images"]) == 4 and shapes["images"][-1] in (1, 3)
+    return is_picture or (list(shapes) == [INPUT] and INPUT in own)
 
 
 def _whole(io: str) -> str:
@@ -180,7 +188,14 @@ def _lines(template: str, endpoint: Fields, language: str, own: Fields) -> str:
         value = own.get(key, {}).get(language)
         comment = "" if value else "  // your own"
         lines.append(
-            template.format(name=key, dtype=spec["dtype"], type=kind, shape=shape, value=value or zeros)
+            template.format(
+                name=key,
+                endpoint=endpoint["name"],
+                dtype=spec["dtype"],
+                type=kind,
+                shape=shape,
+                value=value or zeros,
+            )
             + comment
         )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A process with TensorFlow but neither Keras nor kerasdl: converts to TFLite and runs SavedModels.
+"""A process with TensorFlow but neither Keras nor kerasdl: converts to TFLite, runs files.
 
 `kerasdl.inference.worker.client.Worker` starts this file as a script and talks to it over its pipes. A
 crash here ends no training run, and what runs here needs no line of this package.
@@ -85,6 +85,40 @@ def durations(
     return time_calls(lambda: call(endpoint, inputs), seconds, calls)
 
 
+def compiled(path: str, endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run a signature of a .tflite file in LiteRT's CompiledModel, example by example.
+
+    Args:
+        path: the file.
+        endpoint: the signature.
+        inputs: an array (N, ...) for each input name, of the dtype that the file stores.
+    """
+    from ai_edge_litert.compiled_model import CompiledModel
+
+    model = CompiledModel.from_file(path)
+    sizes = model.get_input_tensor_details(endpoint)
+    for name, value in inputs.items():
+        if [1, *value.shape[1:]] != list(sizes[name]["shape"]):  # an open length
+            model.resize_input_tensor_by_name(endpoint, name, [1, *value.shape[1:]])
+    details = model.get_output_tensor_details(endpoint)
+    given = {name: model.create_input_buffer_by_name(endpoint, name) for name in inputs}
+    taken = {name: model.create_output_buffer_by_name(endpoint, name) for name in details}
+    rows = []
+    for index in range(len(next(iter(inputs.values())))):
+        for name, value in inputs.items():
+            given[name].write(np.ascontiguousarray(value[index : index + 1]))
+        model.run_by_name(endpoint, given, taken)
+        rows.append(
+            {
+                name: taken[name]
+                .read(int(np.prod(one["shape"])), np.dtype(one["dtype"]))
+                .reshape(one["shape"])
+                for name, one in details.items()
+            }
+        )
+    return {name: np.concatenate([row[name] for row in rows]) for name in details}
+
+
 def signature_inputs(function) -> dict[str, tuple[tuple, str]]:
     """Return the shape (None where open) and the dtype of each input of a SavedModel's signature."""
     specs = function.structured_input_signature[1]
@@ -148,7 +182,7 @@ def _main() -> None:
     if len(sys.argv) > 1:  # its pools are made with the first operation, and stay as they are
         tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
         tf.config.threading.set_inter_op_parallelism_threads(int(sys.argv[1]))
-    commands = {function.__name__: function for function in (convert, load, call, durations)}
+    commands = {function.__name__: function for function in (convert, load, call, durations, compiled)}
     while True:
         try:
             command, arguments = pickle.load(sys.stdin.buffer)

@@ -1,0 +1,1 @@
+"""A static page that runs a bundle's files in the browser."""

@@ -1,0 +1,1 @@
+"""Sample apps for Android and iOS, and measuring on a phone."""
