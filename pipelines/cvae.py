@@ -1,8 +1,14 @@
 """A convolutional VAE of MNIST's digits that is told the class: it makes the digit that is asked for.
 
-kerasdl train cvae
-kerasdl train cvae --data digits
-kerasdl generate runs/cvae/1 --class 7 --out sevens.png
+    kerasdl train cvae
+    kerasdl train cvae --data digits
+    kerasdl generate runs/cvae/1 --class 7 --out sevens.png
+
+Measured on MNIST, seed 0, on 2 cores of an AMD EPYC beside other work, TensorFlow 2.21.0, Keras 3.15.1: 8
+CPU-minutes without the export; negative log likelihood 85.88 +- 0.75 nats of the first 1,000 test images, 500
+draws each, the class known, grey pixels drawn black or white; ELBO -90.40; 18 of 20 latents active. FID 7.80
+(10,000 samples against the test images, in the features of the LeNet-5 that is trained as the judge; 10,000
+training images in place of the samples: 0.27); 88.9 % of the samples are of the class that was asked for.
 """
 
 from kerasdl import VAE, Config, Generation, Recipe, Tfds
