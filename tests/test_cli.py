@@ -221,6 +221,10 @@ def test_list(capsys):
         (["train", "--epochs", "3"], "pipeline comes first"),
         (["evaluate", "nowhere"], "There is no nowhere"),
         (["evaluate", "."], "neither a run"),
+        (
+            ["evaluate", "exported/lenet5"],
+            "Give one of them, such as exported/lenet5/[0-9]",
+        ),
         (["predict", "runs/lenet5/1"], "FILE"),
         (["predict", "runs/lenet5/1", "nowhere.png"], "no image nowhere.png"),
         (["predict", "runs/lenet5/1", "runs/lenet5/1/recipe.json"], "not a readable image"),

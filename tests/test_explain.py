@@ -322,7 +322,8 @@ def runs(tmp_path_factory):
     (folder / "no.png").write_bytes(b"not a picture")
     bundle = folder / "bundle"
     bundle.mkdir()
-    (bundle / "card.json").write_text("{}")
+    card = {"artefacts": [], "files": {}, "examples": 0, "run": "lenet/1"}
+    (bundle / "card.json").write_text(json.dumps(card))
     return folder
 
 
@@ -400,7 +401,10 @@ def test_a_network_without_convolutions(copied, capsys):
         (["lenet/1", "a.png", "--class", "10"], "an index from 0"),
         (["lenet/1", "a.png", "--methods", "gradcam"], "Did you mean 'grad-cam'?"),
         (["lenet/1", "a.png", "--steps", "0"], "--steps is 0"),
-        (["bundle", "a.png"], "an exported file gives no gradients"),
+        (
+            ["bundle", "a.png"],
+            "no gradients. Give the run that it came from, such as runs/lenet/1",
+        ),
         (["lenet", "a.png"], "is neither a run"),
         (["nowhere", "a.png"], "There is no"),
         (["lenet/1", "a.png", "--out", "a.png"], "cannot be written to"),

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from rich.console import Console
 
 from kerasdl.cli import main
 from tests.run_folders import write_run, write_status
@@ -50,6 +51,18 @@ def test_runs_are_listed_sorted_and_filtered(place, capsys):
     assert main(["runs", "nothing of that name"]) == 0
     assert "No run in runs" in capsys.readouterr().out
     assert main(["runs", "--runs-dir", "nowhere"]) == 2
+
+
+def test_a_narrow_terminal_shows_whole_words(place, capsys, monkeypatch):
+    monkeypatch.setattr("kerasdl.cli.printing.open_console", lambda: Console(width=72))
+    assert main(["runs", "finished"]) == 0
+    told = capsys.readouterr().out
+    assert "No room for: bundle." in told and "exported/lenet5" not in told
+    assert {"runs/lenet5/10", "2026-11-22", "finished", "accuracy"} <= set(told.split())
+    monkeypatch.setattr("kerasdl.cli.printing.open_console", lambda: Console(width=200))
+    assert main(["runs", "finished"]) == 0
+    told = capsys.readouterr().out
+    assert "No room" not in told and "exported/lenet5/9" in told
 
 
 def test_index_page_links_the_reports_that_are_there(place, capsys):

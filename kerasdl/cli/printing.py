@@ -238,17 +238,42 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, keep: Sequence[int] = ()) -> None:
-    """Print a table of texts as wide as the terminal; columns numbered in `keep` are not broken."""
+def print_table(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    keep: Sequence[int] = (),
+    spare: int | None = None,
+) -> None:
+    """Print a table of texts as wide as the terminal.
+
+    Args:
+        titles: titles of the columns.
+        rows: cells of each row.
+        keep: numbers of the columns that are not broken. Defaults to none.
+        spare: number of the column that is left out, and named, where not every word has room. Defaults to
+            none.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    console = open_console()
+    columns = list(zip(titles, *rows, strict=True))
+    parts = [
+        cells if number in keep else [word for cell in cells for word in cell.split()]
+        for number, cells in enumerate(columns)
+    ]
+    least = sum(max(map(len, cells), default=0) + 2 for cells in parts) - 2
+    left_out = spare if least > console.width else None
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, title in enumerate(titles):
-        table.add_column(title, no_wrap=number in keep, overflow="fold")
+        if number != left_out:
+            table.add_column(title, no_wrap=number in keep, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
-    open_console().print(table)
+        table.add_row(*(Text(cell) for number, cell in enumerate(row) if number != left_out))
+    console.print(table)
+    if left_out is not None:
+        terminal.say(f"No room for: {titles[left_out]}. A wider terminal shows it, and so does --json.")
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:

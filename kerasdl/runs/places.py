@@ -18,6 +18,11 @@ def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
         return "run", path
     bundle = path if path.is_dir() else path.parent
     if not (bundle / "card.json").is_file():
+        inside = [int(each.parent.name) for each in path.glob("*/card.json") if each.parent.name.isdecimal()]
+        if inside:
+            raise UsageError(
+                f"{path} is a folder of versions. Give one of them, such as {path / str(max(inside))}."
+            )
         raise UsageError(
             f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
             "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."

@@ -18,6 +18,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     values = parser.parse(arguments)
     if not 1 <= values.steps <= _MOST_STEPS:
         raise UsageError(f"--steps is {values.steps}; it takes a whole number from 1 to {_MOST_STEPS:,}.")
+    _check_run(Path(values.run))
     environment.import_tensorflow()
     from kerasdl.cli import printing
     from kerasdl.explain.explainer import Question
@@ -29,12 +30,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.runs.folder import Run
     from kerasdl.training import reference
 
-    found = loading.find(Path(values.run))
-    if not isinstance(found, Run):
-        raise UsageError(
-            f"{values.run} is exported, and an exported file gives no gradients. Give the run that it came "
-            "from, such as runs/lenet5/1."
-        )
+    found = Run(Path(values.run))
     target = loading.load(found.path)
     explainer = explain.explainer_of(target)
     check_words("--methods", values.methods, explainer.methods)
@@ -63,6 +59,21 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if report is not None:
         terminal.say(f"Report  {report}")
     return 0
+
+
+def _check_run(path: Path) -> None:
+    """Raise a UsageError for a bundle, before TensorFlow is imported."""
+    from kerasdl.files import read_json
+    from kerasdl.runs import places
+    from kerasdl.runs.cards import ShownCard
+
+    kind, folder = places.find(path)
+    if kind == "bundle":
+        card = read_json(folder / "card.json", "Export the bundle again.", shape=ShownCard)
+        raise UsageError(
+            f"{path} is exported, and an exported file gives no gradients. Give the run that it came from, "
+            f"such as runs/{card.get('run', 'lenet5/1')}."
+        )
 
 
 def _add_options(parser: Parser) -> None:

@@ -37,7 +37,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         printing.print_document([dataclasses.asdict(row) for row in rows], as_json=True)
         return 0
     if rows:
-        printing.print_table(runs.TITLES, [row.shown for row in rows], keep=(0, 1, 3, 6))
+        printing.print_table(runs.TITLES, [row.shown for row in rows], keep=(0, 4, 5, 6), spare=6)
     else:
         terminal.say(f"No run in {values.runs_dir}" + (" has all of these words." if values.words else "."))
     if values.html is not None:

@@ -50,7 +50,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
     )
     values = parser.parse(arguments)
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise UsageError(f'kerasdl serve needs {", ".join(missing)}: pip install "kerasdl[serve]".')
+        raise UsageError(
+            f'kerasdl serve needs {", ".join(missing)}. In the clone of kerasdl: pip install -e ".[serve]".'
+        )
     environment.import_tensorflow()
     from kerasdl.jobs import serve
     from kerasdl.serving.server import Place

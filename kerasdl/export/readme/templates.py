@@ -116,8 +116,8 @@ console.log(outputs['{output}'].toTypedArray());
 {apps}"""
 
 APPS = """
-Whole projects around these files: `kerasdl deploy . --to android`, `kerasdl deploy . --to ios`, and a page
-for browsers: `kerasdl demo .`
+Whole projects around these files, written outside this folder: `kerasdl deploy . --to android --out
+../../../android`, the same with `ios`, and a page for browsers: `kerasdl demo . --out ../../../demo`.
 """
 
 KOTLIN_INPUT = """\

@@ -54,10 +54,12 @@ async function show({values, expected}) {
   const name = settings.output.name, first = rows[0].outputs[name];
   const against = expected ?? first;
   rows.forEach((row) => { row.apart = difference(against, row.outputs[name]); });
-  element('apart').textContent = expected ? 'Difference from Keras' : `Difference from ${rows[0].engine.name}`;
+  element('apart').textContent = expected ? 'Difference from Keras'
+    : rows.length > 1 ? `Difference from ${rows[0].engine.name}` : '';
   element('engines').replaceChildren(...rows.map(({engine, ms, apart}) => {
     const row = line('tr', 'td', [
-      engine.name, `${engine.ready.toFixed(0)} ms`, `${ms.toFixed(1)} ms`, apart.toExponential(1),
+      engine.name, `${engine.ready.toFixed(0)} ms`, `${ms.toFixed(1)} ms`,
+      expected || rows.length > 1 ? apart.toExponential(1) : '',
     ]);
     row.firstChild.appendChild(document.createElement('small')).textContent = engine.file;
     return row;

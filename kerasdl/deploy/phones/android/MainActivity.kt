@@ -57,7 +57,7 @@ class MainActivity : Activity() {
         shown = ImageView(this).apply { adjustViewBounds = true }
         column.addView(button("Choose a picture") { choose() })
         column.addView(button("Camera") { takePhoto() })
-        column.addView(shown, LinearLayout.LayoutParams(LinearLayout.LayoutParams.MATCH_PARENT, 900))
+        column.addView(shown, LinearLayout.LayoutParams(LinearLayout.LayoutParams.MATCH_PARENT, SHOWN))
 [% else %]
         val text = EditText(this).apply { hint = "A text" }
         text.addTextChangedListener(object : TextWatcher {
@@ -154,7 +154,9 @@ class MainActivity : Activity() {
             ?: throw IllegalArgumentException("this is not a picture")
 [% endif %]
         if (isOurs) contentResolver.delete(picture, null, null)
-        runOnUiThread { shown.setImageBitmap(bitmap) }
+        // A screen draws no picture of more than 100 MB.
+        val small = Bitmap.createScaledBitmap(bitmap, maxOf(1, SHOWN * bitmap.width / bitmap.height), SHOWN, true)
+        runOnUiThread { shown.setImageBitmap(small) }
         return pixels(bitmap)
     }
 
@@ -167,6 +169,7 @@ class MainActivity : Activity() {
     private companion object {
         const val CHOSEN = 1
         const val TAKEN = 2
+        const val SHOWN = 900 // pixels, the height of the picture on the screen
     }
 [% endif %]
 }
