@@ -103,6 +103,10 @@ def test_bytes_go_in_and_out_as_base64(server):
     assert base64.b64decode(found["predictions"][1]["upper_bytes"]["b64"]) == b"\xff\x00A"
 
 
+def test_whole_numbers_that_float_holds_are_taken(server):
+    assert predict(server, {"instances": [[2**24, 2**25, -(10**9)]]})[0] == 200
+
+
 def test_numbers_are_written_as_short_as_they_are_and_nan_as_tensorflow_serving_does(server):
     body = '{"signature_name": "mean", "inputs": [[0.2, 0.2, 0.2]]}'
     assert requests.post(f"{server.url}/v1/models/tiny:predict", data=body).text == '{"outputs":0.2}'
@@ -169,7 +173,9 @@ def test_wrong_paths(server, verb, path, status, error):
         ('{"instances": [[1, [2], 3]]}', "Encountered list at unexpected level: 1 expected < 1"),
         ('{"instances": [[[1], 2, 3]]}', "found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
         ('{"instances": [[1, 2]]}', "Input x has shape [-1, 3], but was given [1, 2]."),
-        ('{"instances": [[1, 1e39, 2]]}', "out of the range of type: float"),
+        ('{"instances": [[1, 1e39, 2]]}', "Cannot convert JSON value: 1e+39 to float without loss"),
+        ('{"instances": [[1, 16777217, 2]]}', "Cannot convert JSON value: 16777217 to float without loss"),
+        ('{"instances": [[NaN, 1, -16777217]]}', "Cannot convert JSON value: -16777217 to float without"),
         ('{"signature_name": "two", "inputs": {"a": [256], "b": [[1, 2]]}}', "the range of type: uint8"),
         ('{"signature_name": "two", "inputs": {"a": [1.0], "b": [[1, 2]]}}', "not of expected type: uint8"),
         ('{"signature_name": "two", "inputs": {"a": [1], "b": [[1, 2], [3, 4]]}}', "0th-dimension size"),
@@ -358,6 +364,7 @@ def test_protocol_v2(server):
         {"shape": [1, 4]}, {"shape": [-1, 3]}, {"shape": [2**40, 2**40]}, {"shape": None},
         {"datatype": "FP64"},
         {"data": ["a", 1, 2]}, {"data": None}, {"name": "y"}, {"parameters": {"binary_data_size": 12}},
+        {"data": [[1], [2], [3]]}, {"data": [2**24 + 1, 0, 0]},
     ):  # fmt: skip
         status, found = post(server, "/v2/models/tiny/infer", {"inputs": [given | change]})
         assert (status, set(found)) == (400, {"error"}), change
@@ -382,6 +389,11 @@ def test_binary_tensors_of_protocol_v2(server):
     assert [one["name"] for one in told["outputs"]] == ["lengths", "upper_bytes"]
     assert data == struct.pack("<iiI", 1, 2, 1) + b"A" + struct.pack("<I", 2) + b"BC"
     assert requests.post(url, data=body[:-1], headers={header: str(len(text))}).status_code == 400
+    assert requests.post(url, data=body + b"more", headers={header: str(len(text))}).status_code == 400
+    head["inputs"][0]["data"] = ["x", "y"]  # besides the bytes
+    text = json.dumps(head).encode()
+    reply = requests.post(url, data=text + body[-11:], headers={header: str(len(text))})
+    assert "both" in reply.json()["error"]
     assert requests.post(url, data=body, headers={header: "99999"}).status_code == 400
 
 
