@@ -301,6 +301,8 @@ def test_what_does_not_fit_is_said(here, tmp_path):
 
     assert "has 4 outputs, but the data has 3 classes" in said(grey(layers.Dense(4)), "grey.npz")
     assert "sigmoid for each class" in said(grey(layers.Dense(3, activation="sigmoid")), "grey.npz")
+    percent = grey(layers.Dense(3, activation="softmax"), layers.Rescaling(100.0))
+    assert "add up to 100 for every example" in said(percent, "grey.npz")
     plain = sequential((8, 8, 3), layers.Flatten(), layers.Dense(3))
     assert "--preprocess tf (-1..1)" in said(plain, "colour.npz")
     wrong = sequential((4, 4, 3), layers.Rescaling(1), layers.Flatten(), layers.Dense(3))
@@ -308,6 +310,13 @@ def test_what_does_not_fit_is_said(here, tmp_path):
     assert "x_train_a, x_train_b" in said(two_inputs(), "series.npz")
     coloured = sequential((8, 8, 1), layers.Flatten(), layers.Dense(3))
     assert "is for colour images" in said(coloured, "grey.npz", scaling="torch")
+
+
+def test_answers_that_depend_on_the_batch_are_no_answers(here, tmp_path):
+    model = grey(layers.Dense(4), layers.UnitNormalization(axis=0), layers.Dense(3))
+    with pytest.raises(kerasdl.RunFailedError, match="other examples of the batch"):
+        bring(here, model, "grey.npz", tmp_path)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_files_that_are_no_models_are_said(here, tmp_path):
