@@ -504,6 +504,35 @@ def test_concurrent_requests_share_calls_and_get_their_own_rows(models):
         assert float(figures[':kerasdl:serving:batch_size_bucket{le="8.0",model_name="tiny"}']) == calls
 
 
+class Neighbours(tf.Module):
+    """Answers that depend on the batch, beside some that do not."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def centred(self, x):
+        return {"y": x - tf.reduce_mean(x, 0)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def doubled(self, x):
+        return {"y": 2 * x}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
+    def padded(self, texts):
+        found = tf.strings.split(texts).to_tensor("-")
+        return {"y": tf.strings.length(tf.strings.reduce_join(found, 1))}
+
+
+def test_requests_are_put_together_where_no_answer_depends_on_others(tmp_path, caplog):
+    model, folder = Neighbours(), tmp_path / "neighbours/1"
+    names = ("centred", "doubled", "padded")
+    tf.saved_model.save(model, str(folder), signatures={name: getattr(model, name) for name in names})
+    with running(job.config_of(str(folder.parent))) as server:
+        signatures = server.service.repository.models["neighbours"].find(None, "").engine.signatures
+    assert {name: signatures[name].merges for name in names} == {
+        "centred": False, "doubled": True, "padded": False,
+    }  # fmt: skip
+    assert caplog.text.count("each request gets a call of its own") == 2
+
+
 def test_a_full_queue_refuses_and_loses_nothing(models):
     batching = Batching(max_batch_size=2, max_enqueued=2, timeout_micros=300_000)
     with running(ModelConfig(name="tiny", path=models), settings=Settings(batching=batching)) as server:
@@ -627,7 +656,11 @@ def test_targets(models, tmp_path):
     file.write_bytes(b"")
     found = job.config_of(str(file))
     assert (found.name, found.version, found.path) == ("lenet5", 3, file)
+    for number in ("1", "001"):
+        (tmp_path / "twice" / number).mkdir(parents=True)
+    assert ModelConfig(name="x", path=tmp_path / "twice").found() == {1: tmp_path / "twice/1"}
     for target, message in (
+        (str(tmp_path / "twice"), "two folders of one version: 001, 1"),
         (str(tmp_path / "nothing"), "There is no"), (str(tmp_path), "holds no versions"),
         (f"a/b={models}", "cannot be the name"), (str(models / "2/card.json"), "is not an exported model"),
     ):  # fmt: skip
@@ -651,9 +684,12 @@ def test_wrong_options(models, options, message):
         job.run([str(models)], Settings(), Place(port=0, grpc_port=0), **options)
 
 
-def test_nothing_to_serve(models):
+def test_nothing_to_serve(models, caplog):
     from kerasdl.serving.server import Place
 
+    with pytest.raises(UsageError, match="nothing that can be served"):
+        job.run([str(models)], Settings(), Place(port=0, grpc_port=0), versions="9")
+    assert "has no version 9" in caplog.text
     with pytest.raises(
         UsageError, match=r"nothing that can be served.*\n.*has to hold one file for --engine onnx"
     ):
