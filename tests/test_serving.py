@@ -440,6 +440,8 @@ def test_bodies_are_limited_whatever_they_say(server):
     packed = {"headers": {"Content-Encoding": "gzip"}}
     assert post(server, "/v1/models/tiny:predict", gzip.compress(2**26 * b" "), **packed)[0] == 413
     body = gzip.compress(json.dumps({"instances": [ROW]}).encode())
+    status, found = post(server, "/v1/models/tiny:predict", body + gzip.compress(b"more"), **packed)
+    assert status == 400 and "behind the end of the gzip body" in found["error"]
     assert post(server, "/v1/models/tiny:predict", body, **packed)[0] == 200
     assert post(server, "/v1/models/tiny:predict", body[:-9], **packed)[0] == 400
     assert post(server, "/v1/models/tiny:predict", b"plain", **packed)[0] == 400
@@ -644,6 +646,11 @@ def test_the_page_asks_the_model(server, scheme, width):
         assert browser.logged == [] or all("400" in line for line in browser.logged)
         assert all(url.startswith(server.url) for url in browser.requests)
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        clear = "pixelsOf(document.createElement('canvas'), {shape: [null, 2, 2, 3]})[1][1].join()"
+        assert browser.evaluate(clear) == "255,255,255"  # transparent parts are white, as in kerasdl predict
+        browser.evaluate("void (picture = new Blob())")
+        image = "{inputs: [{shape: [null, 8, 9, 3], dtype: 'uint8'}]}"
+        assert "brought the picture to 8x9" in browser.evaluate(f"resized({image})")
 
 
 def test_targets(models, tmp_path):
