@@ -364,6 +364,21 @@ def test_classes_in_another_order_are_noticed():
     assert "Only 5 examples" in judging.doubts(labels[:5], labels[:5], tuple("abcd"), "")[0]
 
 
+def test_numbers_in_other_units_and_of_other_data_are_said(here, tmp_path, caplog):
+    random = np.random.default_rng(0)
+    wanted = random.normal(5, 2, (100, 1))
+    answers = {
+        "rise and fall together": (wanted - 5) / 2, "is this the data": random.normal(5, 4, (100, 1)),
+        "": wanted + random.normal(0, 1, (100, 1)),
+    }  # fmt: skip
+    for words, values in answers.items():
+        said = " ".join(judging.doubts_of_numbers(values, wanted)).lower()
+        assert words in said and bool(words) == bool(said)
+    model = sequential((2,), layers.Dense(1))
+    bring(here, model, "houses.csv", tmp_path, task="regression")
+    assert "examples judge the model: its errors are not worth much" in caplog.text
+
+
 def test_labels_give_the_order_of_the_outputs(here, tmp_path):
     (tmp_path / "labels.txt").write_text("2\n0\n1\n")
     made = bring(here, grey(layers.Dense(3)), "grey.npz", tmp_path, labels=tmp_path / "labels.txt")
