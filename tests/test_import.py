@@ -301,6 +301,8 @@ def test_what_does_not_fit_is_said(here, tmp_path):
 
     assert "has 4 outputs, but the data has 3 classes" in said(grey(layers.Dense(4)), "grey.npz")
     assert "sigmoid for each class" in said(grey(layers.Dense(3, activation="sigmoid")), "grey.npz")
+    percent = grey(layers.Dense(3, activation="softmax"), layers.Rescaling(100.0))
+    assert "add up to 100 for every example" in said(percent, "grey.npz")
     plain = sequential((8, 8, 3), layers.Flatten(), layers.Dense(3))
     assert "--preprocess tf (-1..1)" in said(plain, "colour.npz")
     wrong = sequential((4, 4, 3), layers.Rescaling(1), layers.Flatten(), layers.Dense(3))
@@ -308,6 +310,13 @@ def test_what_does_not_fit_is_said(here, tmp_path):
     assert "x_train_a, x_train_b" in said(two_inputs(), "series.npz")
     coloured = sequential((8, 8, 1), layers.Flatten(), layers.Dense(3))
     assert "is for colour images" in said(coloured, "grey.npz", scaling="torch")
+
+
+def test_answers_that_depend_on_the_batch_are_no_answers(here, tmp_path):
+    model = grey(layers.Dense(4), layers.UnitNormalization(axis=0), layers.Dense(3))
+    with pytest.raises(kerasdl.RunFailedError, match="other examples of the batch"):
+        bring(here, model, "grey.npz", tmp_path)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_files_that_are_no_models_are_said(here, tmp_path):
@@ -353,6 +362,21 @@ def test_classes_in_another_order_are_noticed():
     assert judging.doubts(labels, labels, ("a", "b", "c", "d"), "") == []
     assert "no better than chance" in judging.doubts(random.integers(0, 4, 200), labels, tuple("abcd"), "")[0]
     assert "Only 5 examples" in judging.doubts(labels[:5], labels[:5], tuple("abcd"), "")[0]
+
+
+def test_numbers_in_other_units_and_of_other_data_are_said(here, tmp_path, caplog):
+    random = np.random.default_rng(0)
+    wanted = random.normal(5, 2, (100, 1))
+    answers = {
+        "rise and fall together": (wanted - 5) / 2, "is this the data": random.normal(5, 4, (100, 1)),
+        "": wanted + random.normal(0, 1, (100, 1)),
+    }  # fmt: skip
+    for words, values in answers.items():
+        said = " ".join(judging.doubts_of_numbers(values, wanted)).lower()
+        assert words in said and bool(words) == bool(said)
+    model = sequential((2,), layers.Dense(1))
+    bring(here, model, "houses.csv", tmp_path, task="regression")
+    assert "examples judge the model: its errors are not worth much" in caplog.text
 
 
 def test_labels_give_the_order_of_the_outputs(here, tmp_path):

@@ -9,7 +9,7 @@ from PIL import Image
 from kerasdl.cli import printing
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
-from kerasdl.inference import given
+from kerasdl.inference import given, reading
 from kerasdl.jobs import unlike
 
 
@@ -80,3 +80,29 @@ def test_answers_are_a_table_with_a_header(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "file,class,probability,class_2,probability_2", "a.png,cat,0.9,dog,0.095", "long name.png,dog,0.5,,",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text", "words"),
+    [
+        ("float32", "nan,1", "nan is not a finite number"),
+        ("float32", "1,-inf", "-inf is not a finite number"),
+        ("float32", "1e39,1", "1e.39 is not a finite number"),
+        ("int32", "1.7,1", "1.7 is not a whole number"),
+        ("int32", "nan,1", "nan is not a whole number"),
+        ("uint8", "1,300", "300 is not a whole number that it can hold"),
+        ("uint8", "-1,0", "-1 is not a whole number"),
+    ],
+)
+def test_numbers_that_a_network_cannot_take_are_named(dtype, text, words):
+    with pytest.raises(UsageError, match=words):
+        reading.read_numbers(Spec((2,), dtype), text)
+    assert reading.read_numbers(Spec((2,), dtype), "1,2e0").tolist() == [1, 2]
+
+
+def test_gaps_in_arrays_are_said(caplog):
+    reading.warn_of_gaps({"inputs": np.array([[1, np.nan], [np.inf, 2], [3, 4]])})
+    assert "2 of 3 examples hold NaN or infinite numbers (inputs)" in caplog.text
+    caplog.clear()
+    reading.warn_of_gaps({"inputs": [[1.0, 2.0]], "texts": np.array(["a"], object)})
+    assert caplog.text == ""

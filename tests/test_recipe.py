@@ -151,6 +151,23 @@ def test_unknown_names_are_corrected():
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"momentum": 0.5},
+            "momentum has no effect: it is of the optimizer sgd or rmsprop, and this is adamw",
+        ),
+        ({"optimizer": "sgd", "beta_1": 0.5}, "beta_1 has no effect: it is of the optimizer adam or adamw"),
+        ({"schedule_factor": 0.5}, "schedule_factor has no effect: it is of the schedule step or plateau"),
+        ({"optimizer": "rmsprop", "momentum": 0.5, "schedule": "step", "schedule_epochs": 2}, ""),
+    ],
+)
+def test_what_is_given_and_not_used_is_said(changes, words, caplog):
+    replace(recipe(optimizer="adamw", schedule="cosine", momentum=0.8, epochs=5), **changes)
+    assert words in caplog.text and ("no effect" in caplog.text) == bool(words)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("{", "not a recipe"),

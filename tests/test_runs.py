@@ -6,6 +6,9 @@ import pytest
 from rich.console import Console
 
 from kerasdl.cli import main
+from kerasdl.errors import UsageError
+from kerasdl.jobs import clean
+from kerasdl.runs.folder import Run
 from tests.run_folders import write_run, write_status
 
 
@@ -84,6 +87,17 @@ def test_show_tells_what_belongs_to_a_run(place, capsys):
     out = capsys.readouterr().out
     assert "interrupted" in out
     assert "kerasdl train --resume runs/mlp/1" in out
+
+
+def test_clean_leaves_a_finished_run_that_a_process_works_on(place):
+    run = Run(place / "runs/lenet5/10")
+    (before,) = [one for one in clean.find(place / "runs") if one.run == run.path]
+    with run.locked():
+        (run.path / ".writing-now").mkdir()
+        assert [one for one in clean.find(place / "runs") if one.run == run.path] == []
+        with pytest.raises(UsageError, match="Another process works on"):
+            clean.remove(before)
+    assert before.path.is_dir()
 
 
 def test_clean_asks_and_takes_what_nobody_needs_alone(place, capsys):

@@ -103,6 +103,10 @@ def test_bytes_go_in_and_out_as_base64(server):
     assert base64.b64decode(found["predictions"][1]["upper_bytes"]["b64"]) == b"\xff\x00A"
 
 
+def test_whole_numbers_that_float_holds_are_taken(server):
+    assert predict(server, {"instances": [[2**24, 2**25, -(10**9)]]})[0] == 200
+
+
 def test_numbers_are_written_as_short_as_they_are_and_nan_as_tensorflow_serving_does(server):
     body = '{"signature_name": "mean", "inputs": [[0.2, 0.2, 0.2]]}'
     assert requests.post(f"{server.url}/v1/models/tiny:predict", data=body).text == '{"outputs":0.2}'
@@ -169,7 +173,9 @@ def test_wrong_paths(server, verb, path, status, error):
         ('{"instances": [[1, [2], 3]]}', "Encountered list at unexpected level: 1 expected < 1"),
         ('{"instances": [[[1], 2, 3]]}', "found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
         ('{"instances": [[1, 2]]}', "Input x has shape [-1, 3], but was given [1, 2]."),
-        ('{"instances": [[1, 1e39, 2]]}', "out of the range of type: float"),
+        ('{"instances": [[1, 1e39, 2]]}', "Cannot convert JSON value: 1e+39 to float without loss"),
+        ('{"instances": [[1, 16777217, 2]]}', "Cannot convert JSON value: 16777217 to float without loss"),
+        ('{"instances": [[NaN, 1, -16777217]]}', "Cannot convert JSON value: -16777217 to float without"),
         ('{"signature_name": "two", "inputs": {"a": [256], "b": [[1, 2]]}}', "the range of type: uint8"),
         ('{"signature_name": "two", "inputs": {"a": [1.0], "b": [[1, 2]]}}', "not of expected type: uint8"),
         ('{"signature_name": "two", "inputs": {"a": [1], "b": [[1, 2], [3, 4]]}}', "0th-dimension size"),
@@ -358,6 +364,7 @@ def test_protocol_v2(server):
         {"shape": [1, 4]}, {"shape": [-1, 3]}, {"shape": [2**40, 2**40]}, {"shape": None},
         {"datatype": "FP64"},
         {"data": ["a", 1, 2]}, {"data": None}, {"name": "y"}, {"parameters": {"binary_data_size": 12}},
+        {"data": [[1], [2], [3]]}, {"data": [2**24 + 1, 0, 0]},
     ):  # fmt: skip
         status, found = post(server, "/v2/models/tiny/infer", {"inputs": [given | change]})
         assert (status, set(found)) == (400, {"error"}), change
@@ -382,6 +389,11 @@ def test_binary_tensors_of_protocol_v2(server):
     assert [one["name"] for one in told["outputs"]] == ["lengths", "upper_bytes"]
     assert data == struct.pack("<iiI", 1, 2, 1) + b"A" + struct.pack("<I", 2) + b"BC"
     assert requests.post(url, data=body[:-1], headers={header: str(len(text))}).status_code == 400
+    assert requests.post(url, data=body + b"more", headers={header: str(len(text))}).status_code == 400
+    head["inputs"][0]["data"] = ["x", "y"]  # besides the bytes
+    text = json.dumps(head).encode()
+    reply = requests.post(url, data=text + body[-11:], headers={header: str(len(text))})
+    assert "both" in reply.json()["error"]
     assert requests.post(url, data=body, headers={header: "99999"}).status_code == 400
 
 
@@ -428,6 +440,8 @@ def test_bodies_are_limited_whatever_they_say(server):
     packed = {"headers": {"Content-Encoding": "gzip"}}
     assert post(server, "/v1/models/tiny:predict", gzip.compress(2**26 * b" "), **packed)[0] == 413
     body = gzip.compress(json.dumps({"instances": [ROW]}).encode())
+    status, found = post(server, "/v1/models/tiny:predict", body + gzip.compress(b"more"), **packed)
+    assert status == 400 and "behind the end of the gzip body" in found["error"]
     assert post(server, "/v1/models/tiny:predict", body, **packed)[0] == 200
     assert post(server, "/v1/models/tiny:predict", body[:-9], **packed)[0] == 400
     assert post(server, "/v1/models/tiny:predict", b"plain", **packed)[0] == 400
@@ -490,6 +504,35 @@ def test_concurrent_requests_share_calls_and_get_their_own_rows(models):
         assert calls < 0.6 * (39 + 3 + 1)  # requests that could share a call
         assert examples > calls
         assert float(figures[':kerasdl:serving:batch_size_bucket{le="8.0",model_name="tiny"}']) == calls
+
+
+class Neighbours(tf.Module):
+    """Answers that depend on the batch, beside some that do not."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def centred(self, x):
+        return {"y": x - tf.reduce_mean(x, 0)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def doubled(self, x):
+        return {"y": 2 * x}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
+    def padded(self, texts):
+        found = tf.strings.split(texts).to_tensor("-")
+        return {"y": tf.strings.length(tf.strings.reduce_join(found, 1))}
+
+
+def test_requests_are_put_together_where_no_answer_depends_on_others(tmp_path, caplog):
+    model, folder = Neighbours(), tmp_path / "neighbours/1"
+    names = ("centred", "doubled", "padded")
+    tf.saved_model.save(model, str(folder), signatures={name: getattr(model, name) for name in names})
+    with running(job.config_of(str(folder.parent))) as server:
+        signatures = server.service.repository.models["neighbours"].find(None, "").engine.signatures
+    assert {name: signatures[name].merges for name in names} == {
+        "centred": False, "doubled": True, "padded": False,
+    }  # fmt: skip
+    assert caplog.text.count("each request gets a call of its own") == 2
 
 
 def test_a_full_queue_refuses_and_loses_nothing(models):
@@ -603,6 +646,11 @@ def test_the_page_asks_the_model(server, scheme, width):
         assert browser.logged == [] or all("400" in line for line in browser.logged)
         assert all(url.startswith(server.url) for url in browser.requests)
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        clear = "pixelsOf(document.createElement('canvas'), {shape: [null, 2, 2, 3]})[1][1].join()"
+        assert browser.evaluate(clear) == "255,255,255"  # transparent parts are white, as in kerasdl predict
+        browser.evaluate("void (picture = new Blob())")
+        image = "{inputs: [{shape: [null, 8, 9, 3], dtype: 'uint8'}]}"
+        assert "brought the picture to 8x9" in browser.evaluate(f"resized({image})")
 
 
 def test_targets(models, tmp_path):
@@ -615,7 +663,11 @@ def test_targets(models, tmp_path):
     file.write_bytes(b"")
     found = job.config_of(str(file))
     assert (found.name, found.version, found.path) == ("lenet5", 3, file)
+    for number in ("1", "001"):
+        (tmp_path / "twice" / number).mkdir(parents=True)
+    assert ModelConfig(name="x", path=tmp_path / "twice").found() == {1: tmp_path / "twice/1"}
     for target, message in (
+        (str(tmp_path / "twice"), "two folders of one version: 001, 1"),
         (str(tmp_path / "nothing"), "There is no"), (str(tmp_path), "holds no versions"),
         (f"a/b={models}", "cannot be the name"), (str(models / "2/card.json"), "is not an exported model"),
     ):  # fmt: skip
@@ -639,9 +691,12 @@ def test_wrong_options(models, options, message):
         job.run([str(models)], Settings(), Place(port=0, grpc_port=0), **options)
 
 
-def test_nothing_to_serve(models):
+def test_nothing_to_serve(models, caplog):
     from kerasdl.serving.server import Place
 
+    with pytest.raises(UsageError, match="nothing that can be served"):
+        job.run([str(models)], Settings(), Place(port=0, grpc_port=0), versions="9")
+    assert "has no version 9" in caplog.text
     with pytest.raises(
         UsageError, match=r"nothing that can be served.*\n.*has to hold one file for --engine onnx"
     ):

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def read_numbers(inputs: Spec, text: str) -> np.ndarray:
     """Read numbers that are separated by commas.
 
     Raises:
-        UsageError: for what is not a number, and for more or fewer numbers than the network takes.
+        UsageError: for what is not a number that the network can take, and for more or fewer of them.
     """
     try:
         values = [float(part) for part in text.split(",")]
@@ -105,7 +105,25 @@ def read_numbers(inputs: Spec, text: str) -> np.ndarray:
         raise UsageError(f"{text!r} is not a list of numbers. Give numbers with commas: 0.1,2,3.5.") from None
     if len(values) != inputs.shape[0]:
         raise UsageError(f"{text!r} has {len(values)} numbers, but the network takes {inputs.shape[0]}.")
-    return np.array(values, inputs.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = np.array(values).astype(inputs.dtype)
+    whole = array.dtype.kind in "iub"
+    for value, kept in zip(values, array.tolist(), strict=True):
+        if not np.isfinite(kept) or (whole and kept != value):
+            kind = "a whole number that it can hold" if whole else "a finite number"
+            raise UsageError(f"{text!r}: the network takes {inputs.dtype}, and {value:g} is not {kind}.")
+    return array
+
+
+def warn_of_gaps(inputs: Mapping[str, np.ndarray]) -> None:
+    """Warn of examples with NaN or infinite numbers: some runtimes make sound-looking answers of them."""
+    for name, value in ((name, np.asarray(value)) for name, value in inputs.items()):
+        if value.dtype.kind == "f" and not (finite := np.isfinite(value)).all():
+            count = int((~finite.reshape(len(value), -1).all(axis=1)).sum())
+            _log.warning(
+                f"{count} of {len(value)} examples hold NaN or infinite numbers ({name}), which training "
+                "data never does: what is answered to them means nothing."
+            )
 
 
 def stack(examples: list[Tree]) -> Tree:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import UNFINISHED
+from kerasdl.runs import folder as runs
 from kerasdl.runs import record, state
 
 
@@ -16,11 +17,13 @@ class Removable:
 
     Attributes:
         path: the folder.
+        run: the run that it belongs to, or is.
         why: why nobody misses it.
         bytes: what it takes on the disk.
     """
 
     path: Path
+    run: Path
     why: str
     bytes: int
 
@@ -40,8 +43,10 @@ def remove(found: Removable) -> None:
     """Remove a folder that `find` named; a link in its place is removed itself, not what it leads to.
 
     Raises:
-        UsageError: when the system does not let it go.
+        UsageError: when the system does not let it go, or a process has begun to work on its run.
     """
+    if runs.Run(found.run).is_active():
+        raise UsageError(f"Another process works on {found.run} now: {found.path} stays.")
     try:
         found.path.unlink() if found.path.is_symlink() else shutil.rmtree(found.path)
     except OSError as error:
@@ -54,16 +59,16 @@ def _of_run(folder: Path) -> Iterator[Removable]:
         where = state.of(read).name
     except (UsageError, RunFailedError):  # somebody may still want to look at it
         return
-    if where == "active" or folder.is_symlink():
+    if folder.is_symlink() or read.run.is_active():  # a finished run may be trained on, or judged, just now
         return
     if where != "finished" and not read.run.model_file.exists() and not _has_checkpoint(folder):
-        yield Removable(folder, f"{where} before its first epoch ended", _size(folder))
+        yield Removable(folder, folder, f"{where} before its first epoch ended", _size(folder))
         return
     if where == "finished" and _has_checkpoint(folder):
         why = "checkpoints of a finished run; without them it cannot be trained on"
-        yield Removable(read.run.checkpoints, why, _size(read.run.checkpoints))
+        yield Removable(read.run.checkpoints, folder, why, _size(read.run.checkpoints))
     for left in sorted(folder.glob(f"{UNFINISHED}*")):
-        yield Removable(left, "left by a process that died", _size(left))
+        yield Removable(left, folder, "left by a process that died", _size(left))
 
 
 def _has_checkpoint(folder: Path) -> bool:

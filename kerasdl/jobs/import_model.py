@@ -223,9 +223,10 @@ def _keep(run: runs.Run, recipe: Recipe, network: Imported, data: Dataset, opene
 
 
 def _doubts(run: runs.Run, data: Dataset, scaling: str) -> list[str]:
-    if not data.spec.class_names:
-        return []
     found = np.load(run.path / "predictions.npz")
+    if not data.spec.class_names:
+        values, targets = (found[name].reshape(len(found["values"]), -1) for name in ("values", "targets"))
+        return judging.doubts_of_numbers(values, targets)
     is_image = isinstance(data.spec.inputs, Spec) and data.spec.inputs.is_image
     about = f" (--preprocess {scaling})" if is_image else ""
     return judging.doubts(found["class_ids"], found["labels"], data.spec.class_names, about)

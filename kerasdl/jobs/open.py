@@ -102,7 +102,9 @@ class Target:
         """
         name = self.predictor.default_endpoint
         inputs_of = self.endpoints[name].inputs_for(self.predictor.inputs[name])
-        return self.predictor.call(name, inputs_of(features, 0))
+        inputs = inputs_of(features, 0)
+        reading.warn_of_gaps(inputs)
+        return self.predictor.call(name, inputs)
 
     def predict_files(
         self, files: Sequence[str | Path], *, text_column: str | None = None, top: int = 0

@@ -47,6 +47,9 @@ def run(
     if double := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"Two models would be named {double}. Name one: NAME=PATH.")
     configs = _with_labels(configs, labels)
+    for config in configs:
+        for number in sorted(config.specific - (config.found() or {}).keys()):
+            _log.warning(f"{config.path} has no version {number}: it is served once it is there.")
     try:
         import uvloop
 
@@ -83,10 +86,15 @@ def config_of(target: str) -> ModelConfig:
     if (path / "card.json").is_file() or (path / "saved_model.pb").is_file():
         name = name or (path.parent.name if number is not None else _name_in(path) or path.name)
         return ModelConfig(name=_checked(name), path=path, version=1 if number is None else number)
-    if not any(one.name.isdecimal() for one in path.iterdir() if one.is_dir()):
+    numbers = [one.name for one in path.iterdir() if one.name.isdecimal() and one.is_dir()]
+    if not numbers:
         raise UsageError(
             f"{path} holds no versions (folders named 1, 2, ...) and is not a bundle. Give a folder like "
             "exported/lenet5."
+        )
+    if len(set(map(int, numbers))) < len(numbers):
+        raise UsageError(
+            f"{path} holds two folders of one version: {', '.join(sorted(numbers))}. Move one away."
         )
     return ModelConfig(name=_checked(name or path.name), path=path)
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from kerasdl.errors import UsageError, did_you_mean
-from kerasdl.recipe import time_spans
+from kerasdl.recipe import idle, time_spans
 from kerasdl.recipe.config import Config
 from kerasdl.recipe.values import check_value
 
@@ -207,7 +207,9 @@ def replace(recipe: Recipe, **changes: Any) -> Recipe:
         changes.setdefault("min_steps", 0)
     if "batch_size" in changes or "learning_rate" in changes:
         changes.setdefault("min_steps_per_epoch", 0)
-    return dataclasses.replace(recipe, **_giving_way(recipe, changes), **changes)
+    changed = dataclasses.replace(recipe, **_giving_way(recipe, changes), **changes)
+    idle.warn(changed, changes)
+    return changed
 
 
 def _giving_way(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:

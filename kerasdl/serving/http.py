@@ -153,6 +153,8 @@ def _unpacked(body: bytes, most: int) -> bytes:
         )
     if not stream.eof:
         raise invalid("The gzip body is not whole.")
+    if stream.unused_data:
+        raise invalid(f"{len(stream.unused_data)} bytes lie behind the end of the gzip body.")
     return unpacked
 
 

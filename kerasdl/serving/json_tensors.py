@@ -84,13 +84,23 @@ def _numbers(flat: list[int | float | bool], dtype: str) -> np.ndarray:
     if wanted.kind == "f":
         with np.errstate(over="ignore"):
             array = wide.astype(wanted)
-        if not np.array_equal(np.isinf(array), np.isinf(wide)):
-            raise _out_of_range(flat[int(np.flatnonzero(np.isinf(array) & ~np.isinf(wide))[0])], dtype)
+        _check_kept(flat, array, dtype)
         return array
     array = wide.astype(wanted)
     if wanted.kind in "iu" and (wrong := np.flatnonzero(array != wide)).size:
         raise _out_of_range(flat[int(wrong[0])], dtype)
     return array
+
+
+def _check_kept(flat: list[int | float], array: np.ndarray, dtype: str) -> None:
+    """Refuse what a dtype cannot hold: a number that became infinite, a whole one that became another."""
+    large = np.flatnonzero(np.abs(array) > 2.0 ** np.finfo(array.dtype).nmant)
+    for index in large.tolist():
+        value, kept = flat[index], float(array[index])
+        if (type(value) is int and value != kept) or (math.isinf(kept) and not math.isinf(value)):
+            raise invalid(
+                f"Cannot convert JSON value: {shown(value)} to {_name(dtype)} without loss of precision."
+            )
 
 
 def _out_of_range(value: int | float, dtype: str) -> ServingError:

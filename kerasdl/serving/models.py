@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.serving import readiness
+from kerasdl.serving import neighbours, readiness
 from kerasdl.serving.batching import Batcher
 from kerasdl.serving.engine import Engine, file_of, open_engine
 from kerasdl.serving.settings import Settings
@@ -162,6 +162,8 @@ class Repository:
         if problem := readiness.problem(path):
             raise RunFailedError(f"{folder}: {problem}.")
         engine = open_engine(path, self._settings.num_threads)
+        if self._settings.batching.on and not readiness.has_card(path):
+            neighbours.keep_apart(engine)
         warm_up(engine, folder, self._settings.batching.warm_sizes)
         return engine
 

@@ -133,9 +133,15 @@ def _inputs(given: list[Json], binary: bytes, most: int, signature: Signature) -
         size = _of(_of(one, "parameters"), "binary_data_size")
         if size is None:
             array = _array(name, _of(one, "data"), dtype)
+            if array.ndim > 1 and list(array.shape) != shape:
+                raise invalid(
+                    f"Input {name} has data of shape {list(array.shape)}, but its shape is {shape}."
+                )
         else:
             if type(size) is not int or not 0 <= size <= len(binary) - start:
                 raise invalid(f"binary_data_size of input {name} is not the size of its data.")
+            if _of(one, "data") is not None:
+                raise invalid(f"Input {name} has both 'data' and 'binary_data_size'.")
             array = _from_bytes(name, binary[start : start + size], dtype)
             start += size
         if array.size != math.prod(shape):
@@ -143,6 +149,8 @@ def _inputs(given: list[Json], binary: bytes, most: int, signature: Signature) -
                 f"Input {name} has {array.size} values, but its shape {shape} has {math.prod(shape)}."
             )
         arrays[name] = array.reshape(shape)
+    if start < len(binary):
+        raise invalid(f"{len(binary) - start} bytes behind the inputs belong to none of them.")
     return arrays
 
 

@@ -68,9 +68,9 @@ class ModelConfig:
         if self.version is not None:
             return {self.version: self.path} if self.path.exists() else {}
         try:
-            return {
-                int(one.name): one for one in self.path.iterdir() if one.name.isdecimal() and one.is_dir()
-            }
+            there = [one for one in self.path.iterdir() if one.name.isdecimal() and one.is_dir()]
+            # Of 1 and 001 it is 1, whichever the disk lists first.
+            return {int(one.name): one for one in sorted(there, key=lambda one: (-len(one.name), one.name))}
         except OSError:
             return None
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 _FEWEST = 20  # examples to judge by
+_RELATED = 0.7  # correlation of answers and targets, above which they are the same thing in other units
 _BETTER = 0.2  # of the accuracy, by which another order has to be better
 
 
@@ -60,3 +61,29 @@ def doubts(class_ids: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
             f"and are its values scaled as then{about}?"
         ]
     return []
+
+
+def doubts_of_numbers(values: np.ndarray, targets: np.ndarray) -> list[str]:
+    """Return sentences about numbers that are worse than the mean of the targets, or in other units.
+
+    Args:
+        values: answers (N, K).
+        targets: true numbers (N, K).
+    """
+    if len(values) < _FEWEST:
+        return [f"Only {len(values)} examples judge the model: its errors are not worth much."]
+    found = []
+    for column in range(values.shape[1]):
+        answer, wanted = values[:, column].astype(np.float64), targets[:, column].astype(np.float64)
+        if np.square(answer - wanted).mean() < np.var(wanted) or not np.var(wanted):
+            continue
+        which = f" (number {column})" if values.shape[1] > 1 else ""
+        related = np.corrcoef(answer, wanted)[0, 1] if np.var(answer) else 0.0
+        why = (
+            f"They rise and fall together (correlation {related:.2f}): are the targets in the units that the "
+            "model was trained on, such as standardised or logarithms?"
+            if related > _RELATED else
+            "Is this the data that the model was trained on, its columns in the order and the units of then?"
+        )  # fmt: skip
+        found.append(f"The answers{which} are worse than always giving the mean of the targets. {why}")
+    return found

@@ -56,6 +56,7 @@ def of_classifier(
         )
     inside = bool(answers.min() >= 0 and answers.max() <= 1 + _SUM)
     if not inside:
+        _check_unlike_shares(answers)
         return Head(_split(model, "logits"), "logits", "Its outputs are logits.")
     if np.abs(answers.sum(1) - 1).max() > max(_SUM, tolerance):
         raise UsageError(
@@ -68,6 +69,18 @@ def of_classifier(
         return np.abs(_softmax(logits) - answers).max() <= tolerance
 
     return _undone(model, answer, same, ("softmax", "logits", "probabilities"))
+
+
+def _check_unlike_shares(answers: np.ndarray) -> None:
+    """Raise a UsageError for probabilities times a number: as logits they would be all but certain."""
+    sums = answers.sum(1, dtype=np.float64)
+    total = float(sums.mean())
+    if answers.min() >= 0 and np.abs(sums - total).max() <= _SUM * total:
+        raise UsageError(
+            f"Its {answers.shape[1]} outputs add up to {total:.4g} for every example, as probabilities times "
+            "that number. Take the scaling at the end of the model away: it has to end with a softmax, or "
+            "with logits."
+        )
 
 
 def of_numbers(model: keras.Model, answers: np.ndarray, num_outputs: int) -> Head:

@@ -1,6 +1,7 @@
 """The answers of a model as plain Keras gives them, and the proof that its network here gives the same."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -99,9 +100,11 @@ def check(network: Imported, asked: Asked, original: np.ndarray, precision: str,
         RunFailedError: when it is more than rounding.
     """
     count = len(original)
+    # Other batches than those of the model: an answer that depends on its neighbours is another one here.
+    places = [0, *range(1, count, _BATCH), count]
     found = np.concatenate([
-        network.infer(map_leaves(lambda leaf, n=n: tf.constant(leaf[n : n + _BATCH]), asked.features)).numpy()
-        for n in range(0, count, _BATCH)
+        network.infer(map_leaves(lambda leaf, a=a, b=b: tf.constant(leaf[a:b]), asked.features)).numpy()
+        for a, b in itertools.pairwise(places)
     ]).astype(np.float64)  # fmt: skip
     wanted = _MEANINGS[ends](original.astype(np.float64))
     if ends == "numbers":
