@@ -143,8 +143,10 @@ class Target:
         """Return examples as arrays with a batch axis."""
         if isinstance(given, Mapping) or isinstance(self.spec.inputs, Mapping):
             return given
-        array = np.asarray(given)
-        shape = self.spec.inputs.shape
+        array, shape, dtype = np.asarray(given), self.spec.inputs.shape, self.spec.inputs.dtype
+        if not isinstance(given, np.ndarray) and array.dtype.kind == "i" and dtype.startswith("uint"):
+            fitted = array.astype(dtype)  # Python's numbers have no type of their own
+            array = fitted if np.array_equal(fitted, array) else array
         is_one = len(array.shape) == len(shape) and all(
             wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
         )

@@ -1,19 +1,17 @@
 """What training returns and `open_run` opens: a run with its figures, and how a notebook shows it."""
 
-import contextlib
 import dataclasses
 import importlib.util
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export.bundle import Bundle, read_card
+from kerasdl.export.bundle import Bundle
 from kerasdl.inference.endpoint import figure_of
 from kerasdl.jobs import report
 from kerasdl.jobs.runs import main_figure
 from kerasdl.recipe import Recipe
-from kerasdl.report import cell, curves
+from kerasdl.report import cell, curves, provenance
 from kerasdl.report.blocks import Block, Column, Figures, Notice, Pictures, Table
 from kerasdl.runs import folder as runs
 from kerasdl.runs import record, state
@@ -106,10 +104,13 @@ class Result:
         return f"<Result {self.sentence()}>"
 
     def _told(self) -> str:
-        name, value = main_figure(self._read()) if self.run.recipe_file.is_file() else ("", None)
-        if value is None:
-            return "no metrics yet" if self.run.recipe_file.is_file() else "its folder is gone"
-        return f"{name} {value:.4g}"
+        if not self.run.recipe_file.is_file():
+            return "its folder is gone"  # of a dry run, say
+        try:
+            name, value = main_figure(self._read())
+        except RunFailedError:
+            return "damaged"
+        return "no metrics yet" if value is None else f"{name} {value:.4g}"
 
     def _bundle_told(self) -> str:
         return "" if self.bundle is None else str(self.bundle.path)
@@ -122,7 +123,7 @@ class Result:
             blocks = self._blocks()
         except (UsageError, RunFailedError) as error:
             blocks = [Notice(str(error), "warning")]
-        return cell.render(self.sentence() if self.run.recipe_file.is_file() else str(self.run.path), blocks)
+        return cell.render(self.sentence(), blocks)
 
     def _blocks(self) -> list[Block]:
         read = self._read()
@@ -160,14 +161,14 @@ def files_table(bundle: Bundle, task: Task) -> Table:
 def opened(run: runs.Run) -> Result:
     """Return the result of a run that is there, finished or not."""
     read = record.read(run.path)
-    return Result(run, run.recipe(), dict(read.test), _newest_bundle(read.receipt))
+    return Result(run, run.recipe(), dict(read.test), _newest_bundle(read))
 
 
-def _newest_bundle(receipt: Mapping[str, Any]) -> Bundle | None:
+def _newest_bundle(read: record.Record) -> Bundle | None:
     """Return the newest bundle of a run that is still there."""
-    for folder in reversed([*receipt.get("artefacts", {})]):
-        with contextlib.suppress(UsageError, RunFailedError, OSError):
-            return Bundle(Path(folder), read_card(Path(folder))["artefacts"])
+    for name in reversed([*read.receipt.get("artefacts", {})]):
+        if (found := provenance.find_bundle(read, name)) is not None:
+            return Bundle(found[0], found[1]["artefacts"])
     return None
 
 
