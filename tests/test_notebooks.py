@@ -10,18 +10,14 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "docs/notebooks").glob("*.ipy
 #: What an output of each notebook has to show.
 SHOWN = {
     "photos": (
-        r"Accuracy <b>(8|9|100)\S* %",
-        "Verified|onnx",
-        r"'class': 'temple'",
-        "data:image/jpeg;base64,",
+        r"Accuracy <b>(8\d|9\d|100)\.",
+        r"convnet\.onnx",
+        "'class': 'temple'",
+        "data:image/png;base64,",
+        "5 predictions",
     ),
-    "tune_and_ship": ("4 trials; best: trial", "int8.tflite +.0 1 2 3", "<svg", "lenet5.onnx"),
-    "texts": (
-        r"Accuracy <b>9\d|Accuracy <b>100",
-        "3 predictions",
-        "array",
-        r"runs/lstm/2 8 0\.9|runs/lstm/2 8 1",
-    ),
+    "tune_and_ship": ("4 trials; best: trial", r"int8\.tflite +\[0 1 2 3", "<svg", "roc_auc"),
+    "texts": (r"Accuracy <b>(9\d|100)\.", "3 predictions", "dtype=float32", r"runs/lstm/2 8 (0\.9|1)"),
 }
 
 
