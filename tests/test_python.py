@@ -24,6 +24,8 @@ from kerasdl.recipe.document import to_json
 from kerasdl.report import cell, terminal
 from kerasdl.report.blocks import Chart, Column, Notice, Picture, Pictures, Table
 from kerasdl.search import session
+from kerasdl.search.objectives import parse_objective
+from kerasdl.search.record import SearchRecord, TrialRecord
 from tests.run_folders import write_bundle, write_run, write_status
 
 
@@ -373,3 +375,24 @@ def test_a_terminal_is_no_notebook(monkeypatch):
     for shell in (None, types.SimpleNamespace(has_trait=lambda name: False)):
         ipython.get_ipython = lambda shell=shell: shell
         assert not terminal.in_notebook()
+
+
+def test_a_search_shows_itself():
+    trials = [
+        TrialRecord(number=number, status=status, values={"units": 8, "kind": "<b>"}, figures=figures, seconds=2.0)
+        for number, status, figures in (
+            (0, "completed", {"val_accuracy": 0.5}), (1, "completed", {"val_accuracy": 0.9}), (2, "failed", {}),
+        )
+    ]  # fmt: skip
+    aims = (parse_objective("val_accuracy"),)
+    found = SearchRecord(
+        path=Path("searches/x/1"), name="x", tuner="random", method="", objectives=aims, trials=tuple(trials)
+    )
+    assert repr(found) == "<SearchRecord searches/x/1: 3 trials; best: trial 1, val_accuracy 0.9>"
+    assert repr(found.best()) == "<trial 1, completed: units=8, kind='<b>'>"
+    shown = found._repr_html_()
+    assert "&lt;b&gt;" in shown and "1 further trials failed" in shown and shown.count("<polyline") == 2
+    assert shown.index(">1</td>") < shown.index(">0</td>")  # the best first
+    nothing = dataclasses.replace(found, trials=())
+    with pytest.raises(UsageError, match="has no best trial"):
+        nothing.recipe()
