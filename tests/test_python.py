@@ -379,9 +379,11 @@ def test_a_terminal_is_no_notebook(monkeypatch):
 
 def test_a_search_shows_itself():
     trials = [
-        TrialRecord(number=number, status=status, values={"units": 8, "kind": "<b>"}, figures=figures, seconds=2.0)
+        TrialRecord(number=number, status=status, values={"units": 8, "kind": "<b>"}, figures=figures)
         for number, status, figures in (
-            (0, "completed", {"val_accuracy": 0.5}), (1, "completed", {"val_accuracy": 0.9}), (2, "failed", {}),
+            (0, "completed", {"val_accuracy": 0.5}),
+            (1, "completed", {"val_accuracy": 0.9}),
+            (2, "failed", {}),
         )
     ]  # fmt: skip
     aims = (parse_objective("val_accuracy"),)
