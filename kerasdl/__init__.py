@@ -1,19 +1,21 @@
 """Train subclassed Keras 3 models and ship them, verified, to servers and phones.
 
-    recipe = kerasdl.load_recipe("lenet5", data="digits", epochs=5)
-    result = kerasdl.train(recipe)
-    kerasdl.load(result.bundle.path).predict(images)["class_ids"]
+    result = kerasdl.train("lenet5", data="digits", epochs=5)
+    model = kerasdl.load(result.bundle.path)
+    model.predict("photo.jpg")[0]["class"], model.predict(images)["class_ids"]
 
 All that a recipe, a search space or a notebook needs is imported from here:
 
-* Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file.
+* Functions: load_recipe, train, resume, tune; load opens a run, a bundle or an exported file to predict
+  with, and open_run a run to look at.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
 * Networks: AlexNet, Autoencoder, CharLM, ConvNet, DLinear, FlowMatching, Forecaster, GAN, GoogLeNet,
-  LeNet5, MLP, NLinear, RecurrentNetwork, ResNet, VAE, VGG; Network, or GenerativeNetwork, to write your own.
+  LeNet5, MLP, NLinear, RecurrentNetwork, ResNet, VAE, VGG; Network, or GenerativeNetwork, to write your own;
+  Imported, which wraps any Keras model.
 * Layers: AttentionPooling, BatchNormalization, Conv2D, ConvolutionBlock, Dropout,
   LocalResponseNormalization, Maxout, Recurrent.
-* Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, TextFolder, TextTable, Tfds; Stripes, the synthetic
-  images of `kerasdl check`.
+* Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, Table, TextFolder, TextTable, Tfds; Stripes, the
+  synthetic images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing, Standardization;
@@ -37,11 +39,10 @@ if sys.path[:1] == [_HERE]:
     if __file__ == os.path.join(_HERE, "kerasdl", "__init__.py"):  # noqa: PTH118
         sys.path.append(_HERE)
 
-from collections.abc import Sequence  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from kerasdl import environment, public  # noqa: E402
-from kerasdl.errors import UsageError, did_you_mean  # noqa: E402
+from kerasdl.errors import did_you_mean  # noqa: E402
 
 if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.cli import train_file, tune_file
@@ -53,6 +54,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.data.series.source import Series
     from kerasdl.data.source import Augmentation, Source
     from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
+    from kerasdl.data.table.source import Table
     from kerasdl.data.text.corpus import Corpus
     from kerasdl.data.text.folder import TextFolder
     from kerasdl.data.text.phrases import Phrases
@@ -62,8 +64,6 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.inference.answers import Answers
     from kerasdl.inference.endpoint import Endpoint
     from kerasdl.jobs.check import Stripes
-    from kerasdl.jobs.open import load
-    from kerasdl.jobs.train import resume, train
     from kerasdl.layers import (
         AttentionPooling,
         BatchNormalization,
@@ -90,15 +90,18 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.models.vae import VAE, Autoencoder
     from kerasdl.models.vgg import VGG
     from kerasdl.network.generative import GenerativeNetwork
+    from kerasdl.network.imported import Imported
     from kerasdl.network.network import Network
     from kerasdl.preprocessing.image import ImagePreprocessing
     from kerasdl.preprocessing.preprocessing import Preprocessing
     from kerasdl.preprocessing.sequence import SequencePreprocessing
     from kerasdl.preprocessing.series import SeriesPreprocessing
     from kerasdl.preprocessing.standardization import Standardization
+    from kerasdl.python.opening import load, open_run
+    from kerasdl.python.searching import tune
+    from kerasdl.python.training import load_recipe, resume, train
     from kerasdl.recipe import Config, Recipe, replace
     from kerasdl.search.drawing import optimization, own_choice
-    from kerasdl.search.record import SearchRecord
     from kerasdl.tasks.classification.task import Classification
     from kerasdl.tasks.forecast.task import Forecast
     from kerasdl.tasks.generation.task import Generation
@@ -127,81 +130,3 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     # There is no `__all__`: with it, `help(kerasdl)` shows all that each network inherits from Keras.
     return sorted({*globals(), *public.PLACES})
-
-
-def load_recipe(
-    pipeline: str, *, data: "str | Source | None" = None, trust: bool = False, **fields: Any
-) -> "Recipe":
-    """Load the recipe of a pipeline, with changes.
-
-    Args:
-        pipeline: name in `kerasdl list`, or path of a .py file, a recipe.json or a run.
-        trust: run the Python code beside a recipe.json although somebody else made it, and remember that.
-        data: source, or text that `--data` takes ("digits", a folder, an .npz file, the name of a set).
-            Defaults to the recipe's own.
-        **fields: fields of the recipe to replace: epochs=5, batch_size=64, ...
-
-    Raises:
-        UsageError: for an unknown pipeline, data set, field or value.
-    """
-    environment.import_tensorflow()
-    from kerasdl.data import from_text
-    from kerasdl.recipe import catalog, replace
-    from kerasdl.recipe import trust as trusting
-
-    with trusting.accepting(trust):
-        loaded, _ = catalog.load(pipeline)
-    if data is not None:
-        fields["data"] = from_text(data, loaded.data) if isinstance(data, str) else data
-    return replace(loaded, **fields)
-
-
-def tune(
-    space: str,
-    *,
-    recipe: "Recipe | None" = None,
-    workers: int | None = None,
-    gpus: Sequence[str] = (),
-    **options: Any,
-) -> "SearchRecord":
-    """Search hyperparameters, or resume the newest unfinished search with the same settings.
-
-    Trials run in processes of their own: call it below `if __name__ == "__main__":` in a script.
-
-    Args:
-        space: name of a shipped space ("lenet5"), or path of a .py file with a function `space(hp, recipe)`
-            and a RECIPE.
-        recipe: recipe whose values are the defaults. Defaults to that of the space.
-        workers: number of trials at the same time. Defaults to one, or one for each of `gpus`.
-        gpus: GPUs to use, one trial on each.
-        **options: fields of `kerasdl.search.definition.Search`: max_trials=50, objectives=("val_loss",), ...
-
-    Returns:
-        The trials; `best()` is the best one, `ranked()` all that count.
-
-    Raises:
-        UsageError: for a space, recipe or option that does not work.
-        RunFailedError: when no trial completed, or none keeps to the constraints.
-    """
-    import multiprocessing  # half of the time of `import kerasdl`
-
-    if multiprocessing.parent_process() is not None:
-        raise UsageError(
-            "kerasdl.tune was called in the process of a trial. In a script, call it below\n"
-            '    if __name__ == "__main__":'
-        )
-    environment.import_tensorflow()
-    from kerasdl.jobs import train
-    from kerasdl.recipe import catalog
-    from kerasdl.search import session
-    from kerasdl.search.definition import Search
-
-    own, source, space_file = catalog.load_space(space)
-    search = Search(
-        recipe=train.judged(own if recipe is None else recipe),
-        space=catalog.space_in(space_file),
-        space_file=space_file,
-        recipe_source=source,
-        **options,
-    )
-    return session.tune(search, session.make_slots(workers, gpus))

@@ -15,8 +15,9 @@ from typing import Any
 _MODULES = {
     "kerasdl.errors": ("RunFailedError", "UsageError"),
     "kerasdl.recipe": ("Config", "Recipe", "replace"),
-    "kerasdl.jobs.train": ("resume", "train"),
-    "kerasdl.jobs.open": ("load",),
+    "kerasdl.python.opening": ("load", "open_run"),
+    "kerasdl.python.searching": ("tune",),
+    "kerasdl.python.training": ("load_recipe", "resume", "train"),
     "kerasdl.layers": (
         "AttentionPooling", "BatchNormalization", "Conv2D", "ConvolutionBlock", "Dropout",
         "LocalResponseNormalization", "Maxout", "Recurrent",

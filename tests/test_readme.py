@@ -113,6 +113,9 @@ def test_from_python(here, capsys):
     found = {}
     exec(python_block("docs/python.md", "import kerasdl\n\nresult = kerasdl.resume"), found)
     assert 0 < found["result"].metrics["accuracy"] < 1
+    exec(python_block("docs/python.md", "import kerasdl\n\nrun = kerasdl.open_run"), found)
+    assert found["run"].bundle.path == Path("exported/lenet5/1")
+    assert "1 finished\n" in capsys.readouterr().out
 
 
 def test_readme_shows_a_part_of_it():

@@ -23,7 +23,8 @@ PACKAGE = ROOT / "kerasdl"
 #: From the bottom. A file imports from its own layer and those below; a file of the root from the root alone.
 LAYERS = (
     "private", "recipe", "layers", "preprocessing", "network", "models", "data", "inference", "runs",
-    "report", "tasks", "export", "deploy", "training", "explain", "serving", "jobs", "search", "cli",
+    "report", "tasks", "export", "deploy", "training", "explain", "serving", "jobs", "search", "python",
+    "cli",
 )  # fmt: skip
 #: What the kinds of data share; apart from it they do not import each other.
 SHARED = ("data", "labelled")

@@ -30,7 +30,8 @@ from kerasdl.files import hash_files, naming_full_disks
 from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
-from kerasdl.report import terminal
+from kerasdl.report import cell, terminal
+from kerasdl.report.blocks import Column, Table
 
 __all__ = [
     "Bundle", "Files", "NotTheSameError", "check_destination", "damaged_files", "read_card", "unlisted_files",
@@ -86,6 +87,18 @@ class Bundle:
     path: Path
     rows: list[dict[str, Any]]
     example: str = ""
+
+    def __repr__(self) -> str:
+        made = [row["file"] for row in self.rows if "error" not in row]
+        return f"<Bundle {self.path}: {', '.join(made)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [row["file"], row.get("bytes", 0) / 1e3 or None, row.get("latency_ms"), row.get("error", "")]
+            for row in self.rows
+        ]
+        columns = [Column("file"), Column("size (kB)", ",.1f"), Column("latency (ms)", ".3f"), Column("")]
+        return cell.render(str(self.path), [Table("Verified files", columns, rows)])
 
     @property
     def failures(self) -> dict[str, str]:

@@ -3,8 +3,9 @@
 import logging
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
 from kerasdl.export.card import FILE_NAME, assets_of, read_card
 from kerasdl.files import hash_file, parsing
+from kerasdl.inference import given as named
 from kerasdl.inference import reading, runtimes
 from kerasdl.inference.endpoint import Arrays, Endpoint, Example
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import unlike, verify
 from kerasdl.jobs.evaluate import fitted_of
+from kerasdl.jobs.predictions import Predictions
 from kerasdl.recipe import trust as trusting
 from kerasdl.report import terminal
 from kerasdl.runs import places
@@ -64,6 +67,11 @@ class Target:
         with parsing(described_in, "Restore it."):
             self.spec, self.fingerprint = DataSpec.from_description(recorded, assets), recorded["fingerprint"]
 
+    def __repr__(self) -> str:
+        what = f", {len(self.labels)} classes" if self.labels else ""
+        kind = f"{type(self.task).__name__} of {_shapes(self.spec.inputs)}"
+        return f"<Target {self.path}: {self.kind}, {kind}{what}>"
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names in the order of the outputs; empty where there are none."""
@@ -91,15 +99,60 @@ class Target:
             return endpoints.get("serving_default") or next(iter(endpoints.values()))
         return endpoints[self.predictor.default_endpoint]
 
-    def predict(self, features: Tree) -> Arrays:
-        """Return the outputs by name (`probabilities`, `class_ids`) of raw examples.
+    @overload
+    def predict(
+        self, given: "str | PathLike[str] | Sequence[str | PathLike[str]]", *, top: int = 0,
+        text_column: str | None = None,
+    ) -> Predictions: ...  # fmt: skip
+    @overload
+    def predict(self, given: Tree) -> Arrays: ...
+    def predict(self, given, *, top=0, text_column=None):
+        """Predict for files, texts or arrays.
 
         Args:
-            features: (batch_size, ...), for images uint8 0..255; a dict where the network takes several.
+            given: raw examples as an array (N, ...), for images uint8 0..255; a list of such examples; one
+                example without the batch axis; a dict of arrays where the network takes several. Or what
+                `kerasdl predict` takes, alone or in a list: an image file, a folder or a pattern of them; a
+                text, or a file of texts.
+            top: number of the most probable classes to list for each file or text. Defaults to none.
+            text_column: column of the texts in tables. Defaults to one of a usual name, such as "text".
+
+        Returns:
+            Of arrays the outputs by name (`probabilities`, `class_ids`), each (N, ...). Of files and texts a
+            list with an answer for each, {"file": ..., "class": ..., "probability": ...}, which has the
+            outputs by name too.
 
         Raises:
-            UsageError: for examples of another shape.
+            UsageError: for a file that is not there or cannot be read, and examples of another shape.
+
+        Example:
+            >>> model.predict("photo.jpg")[0]["class"]
+            >>> model.predict(np.zeros((2, 8, 8, 1), np.uint8))["class_ids"]
         """
+        texts = [given] if isinstance(given, (str, PathLike)) else given
+        if isinstance(texts, (list, tuple)) and any(isinstance(one, (str, PathLike)) for one in texts):
+            if not all(isinstance(one, (str, PathLike)) for one in texts):
+                raise UsageError("Give files and texts, or arrays, but not both at once.")
+            files = [file for one in texts for file in _files(fspath(one))]
+            return self.predict_files(files, text_column=text_column, top=top)
+        if top or text_column is not None:
+            raise UsageError("top and text_column are for files and texts; the arrays returned have all.")
+        return self._outputs(self._batch(given))
+
+    def _batch(self, given: Tree) -> Tree:
+        """Return examples as arrays with a batch axis."""
+        if isinstance(given, Mapping) or isinstance(self.spec.inputs, Mapping):
+            return given
+        array, shape, dtype = np.asarray(given), self.spec.inputs.shape, self.spec.inputs.dtype
+        if not isinstance(given, np.ndarray) and array.dtype.kind == "i" and dtype.startswith("uint"):
+            fitted = array.astype(dtype)  # Python's numbers have no type of their own
+            array = fitted if np.array_equal(fitted, array) else array
+        is_one = len(array.shape) == len(shape) and all(
+            wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+        )
+        return array[None] if is_one else array
+
+    def _outputs(self, features: Tree) -> Arrays:
         name = self.predictor.default_endpoint
         inputs_of = self.endpoints[name].inputs_for(self.predictor.inputs[name])
         inputs = inputs_of(features, 0)
@@ -108,7 +161,7 @@ class Target:
 
     def predict_files(
         self, files: Sequence[str | Path], *, text_column: str | None = None, top: int = 0
-    ) -> list[dict[str, Any]]:
+    ) -> Predictions:
         """Return the task's answer for each file or text, in order; of a table for each of its rows.
 
         Args:
@@ -122,11 +175,13 @@ class Target:
         endpoint = self._default_endpoint
         if endpoint.describe is None:
             raise self._cannot_read()
-        examples, answers = self.read(files, text_column), []
+        examples = self.read(files, text_column)
+        answers, parts = [], []
         self._warn(examples)
         for start in range(0, len(examples), _BATCH):
             features = [example.features for example in examples[start : start + _BATCH]]
-            outputs = self.predict(reading.stack(features))
+            outputs = self._outputs(reading.stack(features))
+            parts.append(outputs)
             with parsing(self._described_in, "Restore it."):
                 answers += endpoint.describe(outputs)
             if top and self.labels and "probabilities" in outputs:
@@ -135,7 +190,9 @@ class Target:
                     answer["top"] = [
                         {"class": self.labels[index], "probability": float(row[index])} for index in best
                     ]
-        return [{**example.about, **answer} for example, answer in zip(examples, answers, strict=True)]
+        told = [{**example.about, **answer} for example, answer in zip(examples, answers, strict=True)]
+        together = {name: _joined([part[name] for part in parts]) for name in parts[0]} if parts else {}
+        return Predictions(told, together, [example.features for example in examples])
 
     def _warn(self, examples: Sequence[Example]) -> None:
         files = [example.about["file"] for example in examples if "file" in example.about]
@@ -283,6 +340,21 @@ def _load_artefact(path: Path, bundle: Path) -> Target:
         fitted=card.get("calibration", {}),
         described_in=bundle / FILE_NAME,
     )
+
+
+def _files(text: str) -> list[str]:
+    """Return the files that a path, a folder or a pattern stands for; else the text itself."""
+    return [text] if text == "-" else named.expand([text], ())
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Return the outputs of batches as one array; the steps of sequences differ from batch to batch."""
+    if len({part.shape[1:] for part in parts}) > 1:
+        steps = max(part.shape[1] for part in parts)
+        parts = [
+            np.pad(part, [(0, 0), (0, steps - part.shape[1]), *[(0, 0)] * (part.ndim - 2)]) for part in parts
+        ]
+    return np.concatenate(parts)
 
 
 def _shapes(specs: Tree) -> str:

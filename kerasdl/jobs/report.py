@@ -44,7 +44,7 @@ def write_report(run: Run) -> Path:
     task, problem = _task(read) if read.test else (None, "")
     with parsing(run.path / "receipt.json"):
         found: list[Section | None] = [provenance.hyperparameters(read), provenance.overview(read)]
-    tested = _test_sections(read, task)
+    tested = test_sections(read, task)
     charts = Section("Training", _training(read))
     found += [*tested[:1], charts, *tested[1:]]
     found += [_samples(read), _explanations(read), _augmentation(read)]
@@ -55,7 +55,7 @@ def write_report(run: Run) -> Path:
         page = render(
             title=read.name,
             subtitle="Report of a training run",
-            notices=[*_notices(read), *_verdicts(read), *([Notice(problem, "warning")] if problem else [])],
+            notices=[*notices(read), *([Notice(problem, "warning")] if problem else [])],
             sections=sections,
             every=_seconds_between(read),
         )
@@ -65,7 +65,14 @@ def write_report(run: Run) -> Path:
     return path
 
 
-def _notices(read: Record) -> list[Block]:
+def notices(read: Record) -> list[Block]:
+    """Return where a run stands, and what should be known of its result."""
+    said = read.metrics.get("verdicts", ())
+    verdicts = [Notice(verdict["text"], "warning", command=verdict["command"]) for verdict in said]
+    return [*_of_state(read), *verdicts]
+
+
+def _of_state(read: Record) -> list[Block]:
     where = state.of(read)
     if where.name == "finished":
         return [Notice(where.text)] if where.text else []
@@ -85,11 +92,6 @@ def _seconds_between(read: Record) -> float | None:
     if state.of(read).name != "active":
         return None
     return max([5.0, *(row.get("seconds") or 0.0 for row in read.history[-1:])])
-
-
-def _verdicts(read: Record) -> list[Block]:
-    said = read.metrics.get("verdicts", ())
-    return [Notice(verdict["text"], "warning", command=verdict["command"]) for verdict in said]
 
 
 def _training(read: Record) -> list[Block]:
@@ -152,7 +154,8 @@ def _task(read: Record) -> tuple[Task | None, str]:
     return None, problem
 
 
-def _test_sections(read: Record, task: Task | None) -> list[Section]:
+def test_sections(read: Record, task: Task | None) -> list[Section]:
+    """Return the sections on the test split; none before there are figures of it."""
     if not read.test:
         return []
     found, kept = [], [read.arrays(name) for name in ("mistakes.npz", COMPARED, GALLERY)]

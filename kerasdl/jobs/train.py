@@ -21,6 +21,7 @@ from kerasdl.inference import labels
 from kerasdl.jobs import export, judge, report, verdicts
 from kerasdl.jobs.evaluate import evaluate_network
 from kerasdl.jobs.failures import explained
+from kerasdl.jobs.result import Result
 from kerasdl.jobs.trial import Trial
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Recipe, catalog
@@ -42,16 +43,6 @@ if TYPE_CHECKING:
     import keras
 
 _log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """The run, its recipe and metrics, and the bundle where one was exported."""
-
-    run: runs.Run
-    recipe: Recipe
-    metrics: dict[str, Any]
-    bundle: Any = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -361,16 +352,17 @@ class _Stages:
         return DRY_RUN_STEPS if self.dry_run else None
 
 
-def judged(recipe: Recipe, runs_dir: str | Path = "runs") -> Recipe:
+def judged(recipe: Recipe, runs_dir: str | Path = "runs", console: Console | None = None) -> Recipe:
     """Return the recipe of a search, whose task has its judge where trials aim at what a judge tells.
 
     Args:
         recipe: the recipe of runs to come.
         runs_dir: folder of the runs of all pipelines.
+        console: where is said which run it is. Defaults to standard output.
     """
     if not recipe.task.wants_judge or recipe.task.objectives == ("val_loss",):
         return recipe
-    dataset, console = load_data(sized(recipe)), terminal.open_console(soft_wrap=True)
+    dataset, console = load_data(sized(recipe)), console or terminal.open_console(soft_wrap=True)
     train = functools.partial(_train_judge, dataset, Path(runs_dir), console, False)
     return judge.settled(recipe, dataset, Path(runs_dir), train)
 

@@ -139,6 +139,14 @@ class Recipe:
                 "--warmup-epochs 0, or more --epochs."
             )
 
+    def __repr__(self) -> str:
+        shown = (
+            f"{field.name}={value!r}"
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        )
+        return f"Recipe({', '.join(shown)})"
+
     def _check_freezing(self) -> None:
         if self.freeze not in ("none", "backbone") and self.freeze < 1:
             raise UsageError(
@@ -199,10 +207,11 @@ def replace(recipe: Recipe, **changes: Any) -> Recipe:
         UsageError: for a field that recipes do not have; fields of the network or the task are changed
             with `replace` of those parts.
     """
-    known = [field.name for field in dataclasses.fields(Recipe)]
-    for name in changes:
+    known = {field.name: field.type for field in dataclasses.fields(Recipe)}
+    for name, value in changes.items():
         if name not in known:
             raise UsageError(f"A recipe has no field {name!r}." + did_you_mean(name, known))
+        check_value(name, value, known[name])
     if "epochs" in changes:
         changes.setdefault("min_steps", 0)
     if "batch_size" in changes or "learning_rate" in changes:

@@ -33,6 +33,7 @@ def lines(
     best: int | None = None,
     half: bool = True,
     log: bool | None = None,
+    x_title: str = "epoch",
 ) -> Chart:
     """Return a chart of lines over epochs.
 
@@ -43,6 +44,7 @@ def lines(
         best: epoch to mark.
         half: whether the chart is half as wide as the page.
         log: whether the vertical axis is logarithmic. Defaults to whether positive values span two decades.
+        x_title: title of the horizontal axis. Defaults to "epoch".
     """
     series = [_thinned(line, best, _MOST_POINTS) for line in series]
     if log is None:
@@ -50,7 +52,7 @@ def lines(
     last = max((x for line in series for x in line.x), default=1)
     drawn = charts.layout(
         300,
-        charts.counting_axis("epoch", 1, last, 0.03 * last),
+        charts.counting_axis(x_title, 1, last, 0.03 * last),
         charts.axis(y_title, log=log),
         legend=1 < len(series) <= _MOST_NAMES,
         **{"hovermode": "x unified" if len(series) <= _MOST_NAMES else "closest"} | _mark(best, last),

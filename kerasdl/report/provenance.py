@@ -82,7 +82,8 @@ def artefacts(record: Record, columns: Mapping[str, tuple[str, str]]) -> Section
 def _bundle(
     record: Record, name: str, hashes: Mapping[str, str], columns: Mapping[str, tuple[str, str]]
 ) -> list[Block]:
-    card = _card(record, name)
+    found = find_bundle(record, name)
+    card = None if found is None else found[1]
     hash_column = Column("SHA-256")
     if card is None or any(card["files"].get(file, {}).get("sha256") != hashes[file] for file in hashes):
         what = "is no longer there" if card is None else "now holds other files than this run exported"
@@ -118,11 +119,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _card(record: Record, name: str) -> dict[str, Any] | None:
-    """Read a bundle's card, found from here or beside the folder of the runs."""
+def find_bundle(record: Record, name: str) -> tuple[Path, dict[str, Any]] | None:
+    """Return folder and card of a bundle, found from here or beside the folder of the runs; None without."""
     for path in (Path(name), *(folder / name for folder in record.run.path.resolve().parents[1:3])):
         with contextlib.suppress(OSError, RunFailedError):  # to the page it is as if it were not there
-            return read_json(path / "card.json", needed=True, shape=ShownCard)
+            return path, read_json(path / "card.json", needed=True, shape=ShownCard)
     return None
 
 

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from kerasdl import __version__
-from kerasdl.report.blocks import Block, Chart, Section
+from kerasdl.report.blocks import Block, Chart, Picture, Section
 
 _FOLDER = Path(__file__).parent
 
@@ -39,7 +39,7 @@ def render(
     now = datetime.now().astimezone()
     charts = [block for section in sections for block in section.blocks if isinstance(block, Chart)]
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             title=title,
@@ -80,14 +80,18 @@ def _described(block: Block) -> dict[str, Any]:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Return the templates beside this file; what they are given is escaped."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["zip"] = zip
+    made.tests["picture"] = lambda value: isinstance(value, Picture)
+    return made
 
 
 @functools.cache

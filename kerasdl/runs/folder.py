@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.data.dataset import DataSpec
-from kerasdl.errors import UsageError
+from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.files import UNFINISHED, damaged, next_version, parsing, read_json, replacing, writing
 from kerasdl.recipe import Config, Recipe, keras_file, python_file, type_of
 from kerasdl.recipe.document import from_file, to_json
@@ -219,6 +219,33 @@ def open_run(path: str | Path) -> Run:
         named = ", ".join(map(str, inside[-8:])) + (f" ({len(inside)} in all)" if len(inside) > 8 else "")
         raise UsageError(f"{path} is not a run folder, but contains some. Give one of {named}.")
     raise UsageError(f"{path} is not a run folder (no recipe.json in it). Give one like runs/lenet5/1.")
+
+
+def find(run: str | os.PathLike[str], runs_dir: str | os.PathLike[str] = "runs") -> Run:
+    """Return the run in a folder, or the newest run of a pipeline.
+
+    Args:
+        run: a folder, or the name of a pipeline.
+        runs_dir: folder of the runs of all pipelines.
+
+    Raises:
+        UsageError: when there is none; near names of pipelines are offered.
+    """
+    folder = Path(runs_dir, run)
+    if not Path(run).exists() and Path(run).name == os.fspath(run):
+        numbers = [
+            int(file.parent.name)
+            for file in folder.glob("[0-9]*/recipe.json")
+            if file.parent.name.isdecimal()
+        ]
+        if numbers:
+            return Run(folder / str(max(numbers)))
+        known = [path.name for path in Path(runs_dir).glob("*") if path.is_dir()]
+        raise UsageError(
+            f"There is no run of {run} below {runs_dir}. Give a run, such as runs/lenet5/1, or the name of a "
+            "pipeline that has one." + did_you_mean(os.fspath(run), known)
+        )
+    return open_run(run)
 
 
 def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **status: Any) -> Run:

@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 from kerasdl.errors import UsageError
 from kerasdl.files import parsing
+from kerasdl.recipe import Recipe
+from kerasdl.report import cell, charts, curves
+from kerasdl.report.blocks import Chart, Column, Table, Text
+from kerasdl.report.metrics import words
 from kerasdl.search.folder import Document, read_document
 from kerasdl.search.objectives import Constraint, Objective, is_dominated, parse_constraint, parse_objective
 from kerasdl.search.space import Parameter, from_keras_tuner
@@ -44,8 +48,12 @@ class TrialRecord:
     run: Path | None = None
     feasible: bool = True
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
+        return f"<trial {self.number}, {self.status}: {shown}>"
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class SearchRecord:
     """One search: `searches/<space>/<n>/`.
 
@@ -90,6 +98,62 @@ class SearchRecord:
     def best(self) -> TrialRecord | None:
         """Return the best trial by the first objective; None while there is none."""
         return next((trial for trial in self.ranked() if trial.status == "completed"), None)
+
+    def recipe(self, trial: int | None = None) -> Recipe:
+        """Return the recipe of a trial, to train it.
+
+        Args:
+            trial: number of the trial. Defaults to the best one.
+
+        Raises:
+            UsageError: when there is no such trial.
+        """
+        from kerasdl.search.keras_tuner.tuner import recipe_of_trial
+
+        best = self.best()
+        if trial is None and best is None:
+            raise UsageError(f"{self.path} has no best trial: none was completed within its limits.")
+        return recipe_of_trial(self.path, best.number if trial is None else trial)
+
+    def sentence(self) -> str:
+        """Say in a line where the search lies, how many trials it has, and which is best."""
+        best, aim = self.best(), self.objectives[0].name
+        told = "" if best is None else f"; best: trial {best.number}, {aim} {best.figures[aim]:.4g}"
+        return f"{self.path}: {len(self.trials)} trial{'' if len(self.trials) == 1 else 's'}{told}"
+
+    def __repr__(self) -> str:
+        return f"<SearchRecord {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        aims = [aim.name for aim in self.objectives]
+        names = list(dict.fromkeys(name for trial in self.ranked() for name in trial.values))
+        columns = [Column("trial", "d"), Column("status"), *(Column(words(aim), ".4g") for aim in aims)]
+        columns += [Column(name, ".4g") for name in names] + [Column("seconds", ".1f")]
+        rows = [
+            [
+                trial.number, trial.status, *(trial.figures.get(aim) for aim in aims),
+                *(trial.values.get(name) for name in names), trial.seconds,
+            ]
+            for trial in self.ranked()
+        ]  # fmt: skip
+        left_out = len(self.trials) - len(rows)
+        said = [Text(f"{left_out} further trials failed, run, or miss a limit.")] * bool(left_out)
+        return cell.render(self.sentence(), [*self._curve(), Table("Best first", columns, rows), *said])
+
+    def _curve(self) -> list[Chart]:
+        """Return the chart of the first objective by trial, with the best so far; none of a single trial."""
+        aim = self.objectives[0]
+        known = sorted(self.ranked(), key=lambda trial: trial.number)
+        if len(known) < 2:
+            return []
+        numbers, values = [t.number for t in known], [t.figures[aim.name] for t in known]
+        best = [
+            aim.sign * min(aim.sign * value for value in values[: index + 1]) for index in range(len(values))
+        ]
+        series = [curves.Series("trial", numbers, values), curves.Series("best so far", numbers, best)]
+        return [
+            curves.lines(charts.capital(words(aim.name)), series, y_title=words(aim.name), x_title="trial")
+        ]
 
     def pareto_front(self) -> list[TrialRecord]:
         """Return the completed, feasible trials that no other one beats in every objective, best first."""

@@ -38,7 +38,20 @@ class View:
             self._shown.enter_context(terminal.without_status())
             self._live = Live(console=self.console, transient=True, auto_refresh=False)
             self._shown.enter_context(self._live)
+        elif terminal.in_notebook():
+            self._shown.enter_context(terminal.line_of_status.showing(self._text))
         return self
+
+    def _text(self) -> str:
+        """Return the line of a notebook: how far the search is, its best trial, and the time left."""
+        of = "" if self.max_trials is None else f" of {self.max_trials}"
+        parts = [f"{self._num_ended()}{of} trials ended"]
+        if (best := self.known.best()) is not None:
+            aim = self.known.objectives[0].name
+            parts.append(f"best {aim} {best.figures[aim]:.4g} (trial {best.number})")
+        if self.workers is not None and (left := self._seconds_left()) is not None:
+            parts.append(f"{left:.0f} s left")
+        return "  ".join(parts)
 
     def __exit__(self, *_):
         self._shown.close()
