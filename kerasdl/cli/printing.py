@@ -6,7 +6,8 @@ import io
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -249,6 +250,17 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, keep: S
     for row in rows:
         table.add_row(*map(Text, row))
     open_console().print(table)
+
+
+def print_points(console: "Console", sentences: Iterable[str]) -> None:
+    """Print sentences as a list, broken between words where they go to a terminal."""
+    for sentence in sentences:
+        line = f"- {sentence}"
+        if console.is_terminal:
+            line = textwrap.fill(
+                line, console.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
