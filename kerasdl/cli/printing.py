@@ -6,7 +6,6 @@ import io
 import json
 import shlex
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -159,7 +158,8 @@ def _print_bundle(
     from kerasdl.export.identity import identity
 
     console.print(f"Bundle  {bundle.path}")
-    console.print(f"SHA-256 {identity(bundle.path)}  (whoever gets the bundle: kerasdl verify --expect)")
+    console.print(f"SHA-256 {identity(bundle.path)}")
+    console.print("        (whoever gets the bundle: kerasdl verify --expect SHA-256)")
     path = bundle.path
     example = _example(bundle.example, place)
     commands = [
@@ -256,11 +256,11 @@ def print_points(console: "Console", sentences: Iterable[str]) -> None:
     """Print sentences as a list, broken between words where they go to a terminal."""
     for sentence in sentences:
         line = f"- {sentence}"
-        if console.is_terminal:
-            line = textwrap.fill(
-                line, console.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-            )
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(
+            terminal.wrapped(line, console.width) if console.is_terminal else line,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:
