@@ -140,9 +140,9 @@ def _classes(folder: Path, kind: Kind) -> dict[str, list[Path]]:
         same = next((name for name in found if _normal(name) == _normal(path.name)), path.name)
         found.setdefault(same, []).append(path)
     if not found:
-        what = "has no class folders" if next(_entries(folder), None) else "is empty"
+        why = "" if next(_entries(folder), None) else ": it is empty"
         raise UsageError(
-            f"{folder} {what}. Put the {kind.noun} of each class into a sub-folder named after it."
+            f"{folder} has no class folders{why}. Put the {kind.noun} of each class into a sub-folder named after it."
         )
     return found
 
