@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from rich.console import Console
 
-from kerasdl.cli import main
+from kerasdl.cli import main, printing
+from kerasdl.jobs import runs
 from tests.run_folders import write_run, write_status
 
 
@@ -32,6 +34,19 @@ def place(tmp_path, monkeypatch):
 def told(capsys, *arguments):
     assert main([*arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
+
+
+def test_a_narrow_table_of_runs_leaves_columns_out(place, capsys, monkeypatch):
+    widths = {}
+    for width in (200, 60):
+        monkeypatch.setattr(printing, "open_console", lambda width=width: Console(width=width))
+        assert main(["runs"]) == 0
+        lines = capsys.readouterr().out.rstrip().splitlines()
+        widths[width] = lines[0].split()
+        assert len(lines) == 6  # nothing is broken
+    assert widths[200] == list(runs.TITLES)
+    assert widths[60] == ["run", "started", "metric", "bundle"]
+    assert [line for line in lines if "damaged" in line or "stopped" in line or "failed" in line], lines
 
 
 def test_runs_are_listed_sorted_and_filtered(place, capsys):

@@ -239,17 +239,38 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, keep: Sequence[int] = ()) -> None:
-    """Print a table of texts as wide as the terminal; columns numbered in `keep` are not broken."""
+def print_table(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    keep: Sequence[int] = (),
+    spare: Sequence[int] = (),
+) -> None:
+    """Print a table of texts as wide as the terminal.
+
+    Args:
+        titles: of the columns.
+        rows: a text for each column.
+        keep: numbers of columns that are not broken.
+        spare: numbers of columns that are left out where there is no room for all, in this order.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    console = open_console()
+    widths = {
+        number: max(map(terminal.cells, (title, *(row[number] for row in rows))))
+        for number, title in enumerate(titles)
+    }
+    for number in spare:
+        if sum(widths.values()) + 2 * (len(widths) - 1) > console.width:
+            del widths[number]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for number, title in enumerate(titles):
-        table.add_column(title, no_wrap=number in keep, overflow="fold")
+    for number in widths:
+        table.add_column(titles[number], no_wrap=number in keep, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
-    open_console().print(table)
+        table.add_row(*(Text(row[number]) for number in widths))
+    console.print(table)
 
 
 def print_points(console: "Console", sentences: Iterable[str]) -> None:

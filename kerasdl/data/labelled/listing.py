@@ -142,7 +142,8 @@ def _classes(folder: Path, kind: Kind) -> dict[str, list[Path]]:
     if not found:
         why = "" if next(_entries(folder), None) else ": it is empty"
         raise UsageError(
-            f"{folder} has no class folders{why}. Put the {kind.noun} of each class into a sub-folder named after it."
+            f"{folder} has no class folders{why}. Put the {kind.noun} of each class into a sub-folder named "
+            "after it."
         )
     return found
 
