@@ -5,10 +5,14 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from kerasdl.cli import main
+from kerasdl.errors import UsageError
 from kerasdl.jobs import doctor
+from kerasdl.layers import scaling
 from kerasdl.preprocessing.standardization import Standardization
 from kerasdl.recipe import catalog
 
@@ -83,6 +87,105 @@ def test_recipes_for_tables_and_numbers(tmp_path, monkeypatch):
         if network == "RecurrentNetwork":
             assert recipe.preprocessing.max_length == 16
     assert recipe.epochs == catalog.load("lenet5")[0].epochs
+
+
+def numbers(path, rows, header=("id", "age", "area", "target")):
+    write_table(path, header, [[n, n % 7, n * 1.5 % 11, row] for n, row in enumerate(rows)])
+
+
+def test_tables_of_numbers_are_classes_or_amounts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    numbers(tmp_path / "iris.csv", ["setosa", "virginica"] * 30)
+    numbers(tmp_path / "prices.csv", range(100_000, 160_000, 1000))
+    numbers(tmp_path / "stars.tsv", [1, 2, 3] * 20)
+    for data, task in (("iris.csv", "Classification"), ("prices.csv", "Regression"), ("stars.tsv", "Class")):
+        capsys.readouterr()
+        assert main(["init", data]) == 0
+        recipe, _ = catalog.load(f"{data.partition('.')[0]}.py")
+        assert type(recipe.task).__name__.startswith(task)
+        assert recipe.preprocessing.target is Standardization
+        said = capsys.readouterr().out
+        assert "The column id numbers the rows" in said
+        assert ("for amounts give --targets numbers" in said) == (data == "stars.tsv")
+    assert main(["init", "stars.tsv", "--columns", "age,area", "--targets", "numbers", "--out", "b.py"]) == 0
+    recipe, _ = catalog.load("b.py")
+    assert recipe.data.columns == ("age", "area") and type(recipe.task).__name__ == "Regression"
+
+
+def test_flags_of_the_data_choose_its_kind(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_table(
+        tmp_path / "spam.csv", ("v1", "v2"), [(("ham", "spam")[n % 2], f"call {n}") for n in range(60)]
+    )
+    assert main(["doctor", "spam.csv"]) == 2
+    assert "as texts with classes: spam.csv has the columns 'v1', 'v2'" in capsys.readouterr().err
+    assert main(["doctor", "spam.csv", "--text-column", "v2", "--label-column", "v1"]) == 0
+    assert "kerasdl init spam.csv --text-column v2" in capsys.readouterr().out
+    assert main(["doctor", "spam.csv", "--text-column", "v2", "--horizon", "3"]) == 2
+    assert "belong to different kinds of data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["1,2,x"] * 9, "the first row is an example"),
+        (["a,b,label", *["1,,x", "2,red,y"] * 9], "b (9 gaps and words, as 'red' in line 3)"),
+        (["a,b,label", *["1,2,x", "2,3,"] * 9], "line 3: there is no class in column 'label'"),
+    ],
+)
+def test_tables_that_cannot_be_read(tmp_path, lines, words):
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    with pytest.raises(UsageError) as raised:
+        doctor.examine(str(tmp_path / "x.csv"))
+    assert words in str(raised.value)
+
+
+def test_arrays_are_images_or_numbers_and_short_series_get_short_windows(tmp_path):
+    x, y = RANDOM.normal(size=(100, 4)), np.arange(100) % 3
+    for name, targets, task in (("classes", y, 3), ("amounts", np.arange(100), 0)):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, x_train=x[:80], y_train=targets[:80], x_test=x[80:], y_test=targets[80:])
+        assert len(doctor.examine(str(path)).dataset.spec.class_names) == task
+    months = [(f"{1950 + number // 12}-{1 + number % 12:02}-01", number) for number in range(144)]
+    write_table(tmp_path / "air.csv", ("Month", "Passengers"), months)
+    source = doctor.examine(str(tmp_path / "air.csv")).source
+    assert (source.context, source.horizon) == (24, 7)
+
+
+def test_a_stray_text_makes_no_texts_of_images(photos):
+    (photos / "cat" / "notes.txt").write_text("of the holidays")
+    assert type(doctor.examine("photos").source).__name__ == "ImageFolder"
+
+
+@pytest.mark.parametrize(("name", "words"), [("a.xlsx", "Save the sheet as .csv"), ("a.jpg", "sub-folder")])
+def test_files_of_other_kinds(tmp_path, name, words):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UsageError, match=words):
+        doctor.examine(str(tmp_path / name))
+
+
+def test_files_in_float16_hold_any_units():
+    """Prices overflow there; years lose their last digits."""
+    mean, std = np.array([5e5, 2000, 1.7e9, 1e-7]), np.array([2.4e5, 5, 1e7, 1e-8])
+    x = (RANDOM.normal(size=(50, 4)) * std + mean).astype("f")
+    z = ((x.astype("d") - mean) / std).astype("f")
+    for function, given, units in ((scaling.standardised, x, 1), (scaling.restored, z, std)):
+        traced = tf.function(lambda v, f=function: f(v, mean, std)).get_concrete_function(
+            tf.TensorSpec((50, 4))
+        )
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], traced)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        runner = Interpreter(model_content=converter.convert())
+        runner.allocate_tensors()
+        runner.set_tensor(runner.get_input_details()[0]["index"], given)
+        runner.invoke()
+        wanted = z if function is scaling.standardised else x
+        for found, limit in (
+            (runner.get_tensor(runner.get_output_details()[0]["index"]), 5e-3),
+            (function(given, mean, std).numpy(), 1e-5),
+        ):
+            assert (np.abs(found.astype("d") - wanted) / units).max() < limit
 
 
 def test_standardization_is_that_of_the_training_examples():

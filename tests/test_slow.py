@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -148,6 +149,46 @@ def test_wheel_works_in_an_empty_folder(wheel, tmp_path):
     assert "lenet5" in run("-m", "kerasdl", "list")
     run("-m", "kerasdl", "train", "mlp", "--data", "digits", "--epochs", "1", "--no-export")
     assert (tmp_path / "runs/mlp/1/model.keras").is_file()
+
+
+def python_of(version):
+    """Return the interpreter of a version that is really there, or skip: shims may stand for none."""
+    name = f"python{version}"
+    for folder in os.get_exec_path():
+        path = shutil.which(name, path=folder)
+        tried = path and subprocess.run([path, "--version"], capture_output=True, text=True)
+        if tried and tried.returncode == 0 and tried.stdout.startswith(f"Python {version}."):
+            return path
+    found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"))
+    return str(found[-1]) if found else pytest.skip(f"{name} is not on this machine")
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_first_command_of_the_readme_in_a_fresh_environment(version, wheel, tmp_path):
+    """Installs what README says, from this checkout's own files, into an environment of another Python."""
+    python = python_of(version)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+
+    def run(*arguments):
+        return subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert run(python, "-m", "venv", "env").returncode == 0
+    installed = run("env/bin/pip", "install", "-q", wheel.parent / "copy")
+    if "No matching distribution" in installed.stderr or "Temporary failure" in installed.stderr:
+        pytest.skip(f"the package index has not what is needed: {installed.stderr[-300:]}")
+    assert installed.returncode == 0, installed.stderr[-2000:]
+    (line,) = (
+        line
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if line.startswith("pip install -e . &&")
+    )
+    trained = run(*shlex.split(line.partition("&& ")[2].replace("kerasdl", "env/bin/kerasdl")))
+    assert trained.returncode == 0, trained.stderr[-2000:]
+    card = json.loads((tmp_path / "exported/lenet5/1/card.json").read_text())
+    assert len(card["artefacts"]) == 6
+    metrics = json.loads((tmp_path / "runs/lenet5/1/metrics.json").read_text())
+    assert metrics["test"]["accuracy"] >= 0.98
 
 
 MEDIAPIPE_TEXT = """

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 
 import pytest
 from rich.table import Table
@@ -60,3 +61,17 @@ def test_every_way_out_of_a_command_is_clean(tmp_path, monkeypatch, capsys):
     assert "\x1b" not in shown.out + shown.err
     record = logging.LogRecord("kerasdl", logging.INFO, __file__, 1, "Worker %s", (EVIL,), None)
     assert handlers[0].format(record) == f"Worker {SHOWN}"
+
+
+def test_long_messages_are_broken_between_words(monkeypatch, capsys):
+    text = "There is no self-made pipeline 'lenet6'; there are lenet5 and mlp."
+    assert terminal.wrapped(text, 30).splitlines() == [
+        "There is no self-made pipeline", "'lenet6'; there are lenet5 and", "mlp.",
+    ]  # fmt: skip
+    assert terminal.wrapped("- one two\n  three", 8) == "- one\n  two\n  three"
+    assert terminal.wrapped("a" * 40, 8) == "a" * 40  # a path or a number stays whole
+    monkeypatch.setenv("COLUMNS", "20")
+    for is_terminal, lines in ((True, 2), (False, 1)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        terminal.tell("twelve letters, and more")
+        assert len(capsys.readouterr().err.splitlines()) == lines

@@ -1,6 +1,7 @@
 """Make the pictures of README and documentation in docs/images, from real runs and a real search.
 
-    python docs/images/make.py
+    python docs/images/make.py              # all
+    python docs/images/make.py --terminal   # those of the terminal alone
 
 It trains LeNet-5 on digits in a temporary folder, behind a terminal of 80 columns. Screenshots need Chromium.
 """
@@ -15,10 +16,12 @@ import tempfile
 import termios
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from rich import _export_format
 from rich.console import Console
 from rich.text import Text
+from sklearn.datasets import load_digits, load_wine
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
@@ -32,6 +35,17 @@ MORE = (
     "kerasdl compare runs/lenet5/1 runs/lenet5/2 --html compare.html",
     "kerasdl tune lenet5 --data digits --max-trials 12 --epochs 6 --min-steps 0",
 )
+#: Picture of the terminal -> commands; they may fail.
+TERMINALS = {
+    "mistakes.svg": (
+        "kerasdl train lenet6",
+        "kerasdl train lenet5 --data digits --epoch 3",
+        "kerasdl train lenet5 --data digitss",
+        "kerasdl evaluate runs/lenet5/7",
+    ),
+    "doctor.svg": ("kerasdl doctor wine.csv", "kerasdl init wine.csv"),
+    "runs.svg": ("kerasdl runs", "kerasdl predict exported/lenet5/1 digits/8 --top 3"),
+}
 #: Picture -> page, part of it, and size of the window in pixels.
 PAGES = {
     "report.png": ("runs/lenet5/1/report.html", "", (1200, 1500)),
@@ -41,7 +55,7 @@ PAGES = {
 }
 
 
-def run(command: str, folder: Path) -> str:
+def run(command: str, folder: Path, *, may_fail: bool = False) -> str:
     """Return what a command writes to a terminal of 80 columns."""
     process, terminal = pty.fork()
     if process == 0:
@@ -57,7 +71,7 @@ def run(command: str, folder: Path) -> str:
         if not part:
             break
         parts.append(part)
-    if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]):
+    if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) and not may_fail:
         raise SystemExit(b"".join(parts).decode())
     return b"".join(parts).decode()
 
@@ -71,6 +85,24 @@ def screen(written: str) -> list[str]:
         line = re.split(r"\x1b\[2K", line)[-1].rpartition("\r")[2]
         lines.append(re.sub(r"\x1b\[(\?25[lh]|1A)", "", line))
     return lines
+
+
+def moment(written: str, share: float) -> list[str]:
+    """Return what stands on the screen when a share of all was written; the last line is a progress bar."""
+    drawn = [found.start() for found in re.finditer(r"\repoch [^\r\n]* left", written)]
+    return screen(written[: written.index("\r", drawn[int(share * len(drawn))] + 1)])
+
+
+def examples(folder: Path) -> None:
+    """Write what the commands of `TERMINALS` read: a table with a small mistake, and pictures of digits."""
+    wine, digits = load_wine(), load_digits()
+    rows = np.column_stack([np.arange(len(wine.data)), wine.data, wine.target])
+    header = ",".join(["bottle", *wine.feature_names, "target"])
+    np.savetxt(folder / "wine.csv", rows, "%g", delimiter=",", header=header, comments="")
+    (folder / "digits/8").mkdir(parents=True)
+    for number in np.flatnonzero(digits.target == 8)[:3]:
+        pixels = np.clip(digits.images[number] * 16, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"digits/8/{number}.png")
 
 
 def shortened(lines: list[str]) -> list[str]:
@@ -103,14 +135,22 @@ def photograph(browser: Browser, page: Path, part: str, size: tuple[int, int], f
 
 def main() -> None:
     """Train, search and compare, then write all pictures."""
-    with tempfile.TemporaryDirectory() as folder:
-        lines = screen(run(TRAIN, Path(folder)))
-        draw([f"$ {INSTALL}{TRAIN}", *shortened(lines)], HERE / "terminal.svg")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        written = run(TRAIN, folder)
+        draw([f"$ {INSTALL}{TRAIN}", *shortened(screen(written))], HERE / "terminal.svg")
+        draw([f"$ {TRAIN}", *moment(written, 0.1)], HERE / "progress.svg")
+        examples(folder)
+        for file, commands in TERMINALS.items():
+            shown = [[f"$ {command}", *screen(run(command, folder, may_fail=True))] for command in commands]
+            draw([line for lines in shown for line in lines], HERE / file)
+        if "--terminal" in sys.argv:
+            return
         for command in MORE:
-            run(command, Path(folder))
+            run(command, folder)
         with Browser() as browser:
-            for name, (page, part, size) in PAGES.items():
-                photograph(browser, Path(folder) / page, part, size, HERE / name)
+            for file, (page, part, size) in PAGES.items():
+                photograph(browser, folder / page, part, size, HERE / file)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             why = output.failure.strerror
             code, message = 1, f"what was printed is not whole: standard output cannot be written to ({why})."
         if message:
-            terminal.say(f"kerasdl: {message}", file=sys.stderr)
+            terminal.tell(f"kerasdl: {message}")
         return code
 
 

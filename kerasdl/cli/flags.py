@@ -9,12 +9,13 @@ import ast
 import dataclasses
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from docstring_parser import google
 
 from kerasdl.cli.parser import Parser
+from kerasdl.data.source import Source
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import Config, Recipe, replace, type_of, values
 from kerasdl.recipe.config import parameters
@@ -106,6 +107,27 @@ def add_to(parser: Parser, recipe: Recipe, *, show_all: bool = True) -> None:
         )  # fmt: skip
     if not show_all:
         parser.epilog = "--help-all shows every flag, those of the data, optimizer and task too."
+
+
+def add_sources(parser: Parser, sources: Sequence[Source]) -> None:
+    """Add the flags of several kinds of data to a parser, each flag once.
+
+    Args:
+        parser: the parser.
+        sources: what data may be read as.
+    """
+    for source in sources:
+        for flag in _of_dataclass("data", source):
+            if flag.option in parser.flags:
+                continue
+            kind = {"action": argparse.BooleanOptionalAction} if flag.annotation is bool else {
+                "type": _reader(flag), "metavar": values.describe(flag.annotation)
+            }  # fmt: skip
+            text = f"{flag.help} (default: {values.written(flag.default)})".replace("%", "%%")
+            title = f"data ({type(source).__name__})"
+            parser.add_to_group(
+                title, flag.option, dest=flag.key, default=argparse.SUPPRESS, help=text, **kind
+            )
 
 
 def apply(recipe: Recipe, given: dict[str, Any]) -> Recipe:

@@ -6,7 +6,7 @@ import io
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -158,7 +158,8 @@ def _print_bundle(
     from kerasdl.export.identity import identity
 
     console.print(f"Bundle  {bundle.path}")
-    console.print(f"SHA-256 {identity(bundle.path)}  (whoever gets the bundle: kerasdl verify --expect)")
+    console.print(f"SHA-256 {identity(bundle.path)}")
+    console.print("        (whoever gets the bundle: kerasdl verify --expect SHA-256)")
     path = bundle.path
     example = _example(bundle.example, place)
     commands = [
@@ -243,37 +244,48 @@ def print_table(
     rows: Sequence[Sequence[str]],
     *,
     keep: Sequence[int] = (),
-    spare: int | None = None,
+    spare: Sequence[int] = (),
 ) -> None:
     """Print a table of texts as wide as the terminal.
 
     Args:
-        titles: titles of the columns.
-        rows: cells of each row.
-        keep: numbers of the columns that are not broken. Defaults to none.
-        spare: number of the column that is left out, and named, where not every word has room. Defaults to
-            none.
+        titles: of the columns.
+        rows: a text for each column.
+        keep: numbers of columns that are not broken.
+        spare: numbers of columns that are left out where there is no room for all, in this order.
     """
     from rich.table import Table
     from rich.text import Text
 
     console = open_console()
-    columns = list(zip(titles, *rows, strict=True))
-    parts = [
-        cells if number in keep else [word for cell in cells for word in cell.split()]
-        for number, cells in enumerate(columns)
-    ]
-    least = sum(max(map(len, cells), default=0) + 2 for cells in parts) - 2
-    left_out = spare if least > console.width else None
+    widths = {
+        number: max(map(terminal.cells, (title, *(row[number] for row in rows))))
+        for number, title in enumerate(titles)
+    }
+    left_out = []
+    for number in spare:
+        if sum(widths.values()) + 2 * (len(widths) - 1) > console.width:
+            del widths[number]
+            left_out.append(titles[number])
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for number, title in enumerate(titles):
-        if number != left_out:
-            table.add_column(title, no_wrap=number in keep, overflow="fold")
+    for number in widths:
+        table.add_column(titles[number], no_wrap=number in keep, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for number, cell in enumerate(row) if number != left_out))
+        table.add_row(*(Text(row[number]) for number in widths))
     console.print(table)
-    if left_out is not None:
-        terminal.say(f"No room for: {titles[left_out]}. A wider terminal shows it, and so does --json.")
+    if left_out:
+        terminal.say(f"No room for: {', '.join(left_out)}. A wider terminal shows it, and so does --json.")
+
+
+def print_points(console: "Console", sentences: Iterable[str]) -> None:
+    """Print sentences as a list, broken between words where they go to a terminal."""
+    for sentence in sentences:
+        line = f"- {sentence}"
+        console.print(
+            terminal.wrapped(line, console.width) if console.is_terminal else line,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def print_next(console: "Console", commands: Sequence[Sequence[str]]) -> None:

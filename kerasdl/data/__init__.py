@@ -41,9 +41,15 @@ def from_text(text: str, like: Source | None = None) -> Source:
     Raises:
         UsageError: for an unknown name; near names are offered. No network is asked.
     """
+    if type(like) is Tfds and (built_in := Digits.claim(text) or Phrases.claim(text)):
+        return built_in  # whose names are none of tensorflow-datasets, which takes half a second to ask
     for kind in (*([] if like is None else [type(like)]), *SOURCES.values()):
         if (source := kind.claim(text)) is not None:
             return source
+    if Path(text).expanduser().is_file():
+        raise UsageError(
+            f"{text} is not a kind of file that holds data. {_advice(Path(text).suffix.lower())}"
+        )
     if any(separator in text for separator in (os.sep, os.altsep) if separator):
         return ImageFolder(path=text)
     local = [path.name for path in Path.cwd().iterdir() if path.is_dir() or path.suffix == ".npz"]
@@ -51,4 +57,16 @@ def from_text(text: str, like: Source | None = None) -> Source:
         f"There is no data set {text!r}. Give digits, a folder with one sub-folder per class, an .npz or "
         ".csv file, or a name that tensorflow-datasets knows, such as mnist or cifar10."
         + did_you_mean(text, ["digits", *local, *builder.known_names()])
+    )
+
+
+def _advice(suffix: str) -> str:
+    if suffix in (".xls", ".xlsx", ".ods"):
+        return "Save the sheet as .csv."
+    if suffix in (".zip", ".gz", ".tar", ".tgz", ".7z"):
+        return "Unpack it, and give the folder or file inside."
+    if suffix in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"):
+        return "Give the folder that has one sub-folder of images for each class."
+    return (
+        "Give a folder with one sub-folder per class, or an .npz, .csv, .tsv, .jsonl, .txt or .parquet file."
     )

@@ -131,7 +131,7 @@ def verdicts(comparison: Comparison) -> list[Block]:
 
 def _against(difference: Difference) -> str:
     gain = difference.gain
-    return f"is {'better' if gain > 0 else 'worse'} than" if gain else "against"
+    return f"did {'better' if gain > 0 else 'worse'} than" if gain else "against"
 
 
 def correction(count: int) -> str:

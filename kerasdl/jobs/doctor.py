@@ -6,14 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.data import from_text
+from kerasdl.data import guess
 from kerasdl.data.dataset import Dataset, Spec
-from kerasdl.data.images.folder import ImageFolder
-from kerasdl.data.series.source import Series
 from kerasdl.data.source import Source
 from kerasdl.data.splits import ArraySplit
-from kerasdl.data.text.table import TextTable
-from kerasdl.errors import UsageError
 from kerasdl.tasks.classification import verdicts
 
 SPLITS = ("train", "validation", "test")
@@ -46,40 +42,31 @@ class Examination:
         return {**about, "counts": self.counts, "findings": list(self.findings)}
 
 
-def examine(text: str) -> Examination:
+def examine(text: str, given: Mapping[str, Any] | None = None) -> Examination:
     """Read data and look for what harms a training.
 
     Args:
-        text: what `--data` takes. A table is read as texts with classes, else as a series. Images that cannot
-            be read are left out and named, instead of stopping at one.
+        text: what `--data` takes. A table is read as texts with classes, else as a series, else as numbers.
+            Images that cannot be read are left out and named, instead of stopping at one.
+        given: fields of the source by name. Defaults to none.
 
     Raises:
         UsageError: when it cannot be read at all.
     """
-    source, dataset = _load(text)
+    source, dataset = guess.load(text, given or {})
     counts = _counts(dataset)
     findings = [*dataset.notes, *_of_classes(counts), *_of_values(dataset)]
     if 0 < len(dataset.test) < _FEW_TO_JUDGE:
+        each = (
+            f"each moves the accuracy by {1 / len(dataset.test):.1%}"
+            if "" not in counts
+            else "figures are rough"
+        )
         findings.append(
-            f"There are {len(dataset.test)} test examples: each of them is {1 / len(dataset.test):.1%} of a "
-            "figure, so that small differences between networks say nothing."
+            f"There are only {len(dataset.test)} test examples: {each}, so that small differences between "
+            "networks say nothing."
         )
     return Examination(source=source, dataset=dataset, counts=counts, findings=tuple(findings))
-
-
-def _load(text: str) -> tuple[Source, Dataset]:
-    source = from_text(text)
-    if isinstance(source, ImageFolder):
-        source = dataclasses.replace(source, skip_bad_images=True)
-    if not isinstance(source, TextTable):
-        return source, source.load()
-    reasons = []
-    for kind in (source, from_text(text, Series())):
-        try:
-            return kind, kind.load()
-        except UsageError as error:
-            reasons.append(f"as {type(kind).__name__}: {error}")
-    raise UsageError("\n".join([f"{text} cannot be read", *dict.fromkeys(reasons)]))
 
 
 def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
@@ -133,6 +120,21 @@ def _of_values(dataset: Dataset) -> list[str]:
     if not spec.is_image and features.ndim == 2 and len(flat) > 1:
         constant = np.flatnonzero((flat == flat[:1]).all(axis=0))
         if len(constant):
-            shown = ", ".join(map(str, constant[:8])) + (", ..." if len(constant) > 8 else "")
-            found.append(f"{len(constant)} of {flat.shape[1]} features never change (places {shown}).")
+            names = [spec.columns[place] if spec.columns else str(place) for place in constant]
+            found.append(
+                f"{len(constant)} of {flat.shape[1]} features never change: {verdicts.listed(names)}."
+            )
+        found += _of_row_numbers(flat, spec.columns)
+    return found
+
+
+def _of_row_numbers(rows: np.ndarray, columns: tuple[str, ...]) -> list[str]:
+    """Return a sentence for each column that numbers the rows, which says nothing of new ones."""
+    found = []
+    for place, name in enumerate(columns):
+        values = np.sort(rows[:, place])
+        if len(values) > 2 and (np.diff(values) == 1).all():
+            found.append(
+                f"The column {name} numbers the rows, and says nothing of new ones: leave it out (--columns)."
+            )
     return found

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from kerasdl.preprocessing.standardization import Standardization
 from kerasdl.recipe import catalog, python_text, replace
 from kerasdl.recipe.config import Config
 from kerasdl.recipe.recipe import Recipe
+from kerasdl.tasks.classification import verdicts
 from kerasdl.tasks.regression.task import Regression
 
 _UPDATES = 8000  # of a training that takes a few minutes to an hour on two cores
@@ -86,8 +87,9 @@ def write(proposal: Proposal, path: Path, about: str) -> None:
     if not re.fullmatch(r"\w[\w-]*\.py", path.name):
         raise UsageError(f"{path} has to be called like a Python file: letters, digits, _ and -, then .py.")
     reasons = "\n".join(f"* {reason}" for reason in proposal.reasons)
+    typed = path if path.is_absolute() else f"./{path}"
     docstring = (
-        f"{about}\n\n    kerasdl train {path}\n\n"
+        f"{about}\n\n    kerasdl train {typed}\n\n"
         f"Made by `kerasdl init` from the pipeline `{proposal.pipeline}`:\n\n{reasons}\n"
     )
     text = python_text.write(proposal.recipe, docstring)
@@ -163,7 +165,12 @@ def _series(dataset: Dataset, count: int) -> tuple[str, _Change]:
         "nlinear": f"{count:,} training windows are few: a linear network is hard to beat there.",
         "forecast": f"{count:,} training windows: an LSTM; compare it with `kerasdl train nlinear`.",
     }
-    return pipeline, lambda recipe: (recipe, [why[pipeline], "The report shows naive forecasts beside it."])
+    past, ahead = dataset.spec.inputs.shape[0], dataset.spec.targets.shape[0]
+    windows = f"{past} rows are seen, the next {ahead} forecast (--context, --horizon)."
+    return pipeline, lambda recipe: (
+        recipe,
+        [why[pipeline], windows, "The report shows naive forecasts beside it."],
+    )
 
 
 def _numbers(dataset: Dataset, count: int) -> tuple[str, _Change]:
@@ -175,14 +182,22 @@ def _numbers(dataset: Dataset, count: int) -> tuple[str, _Change]:
             recipe, task=task, preprocessing=Config(Standardization), augmentation=None
         )
         return changed, [
-            f"Arrays of numbers with {f'one of {classes} classes' if classes else 'numbers to predict'}: a "
-            "network of dense layers.",
+            f"Numbers that tell {f'one of {classes} classes' if classes else 'other numbers'}: a network of "
+            "dense layers.",
+            *_of_doubt(dataset.spec.class_names),
             "Each feature is standardised by its mean and deviation over the training examples, in every "
             "exported file too.",
             _of_updates(recipe),
         ]
 
     return "mlp", change
+
+
+def _of_doubt(names: Sequence[str]) -> list[str]:
+    """Return a sentence where numbers were taken for the names of classes."""
+    if len(names) < 3 or not all(name.isdecimal() for name in names):
+        return []
+    return [f"The values {verdicts.listed(names)} are taken for classes; for amounts give --targets numbers."]
 
 
 def _of_updates(recipe: Recipe) -> str:

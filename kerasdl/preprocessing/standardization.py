@@ -9,9 +9,8 @@ import numpy as np
 from keras import ops
 
 from kerasdl.errors import UsageError
+from kerasdl.layers import scaling
 from kerasdl.preprocessing.preprocessing import Preprocessing
-
-_BOUND = 1e6  # standard deviations; nothing reaches it
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -57,10 +56,7 @@ class Standardization(Preprocessing):
 
     def call(self, x):
         """Return the standardised numbers."""
-        mean, std = (ops.convert_to_tensor(values, "float32") for values in (self.mean, self.std))
-        # The bounds keep TFLite's converter from folding the scale into the next layer's weights: a file with
-        # integer weights would then quantise raw numbers of all units by one scale.
-        return ops.clip((ops.cast(x, "float32") - mean) / std, -_BOUND, _BOUND)
+        return scaling.standardised(ops.cast(x, "float32"), self.mean, self.std)
 
     def assets(self):
         """Return mean and standard deviation of each place, for whoever feeds a file elsewhere."""

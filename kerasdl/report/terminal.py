@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -47,6 +48,24 @@ def cut(text: str, width: int) -> str:
     return set_cell_size(shown, max(0, min(width - 3, cells(shown)))).rstrip() + "..."
 
 
+def wrapped(text: str, width: int) -> str:
+    """Return a text with its long lines broken between words; what follows a list's dash is indented."""
+    return "\n".join(
+        textwrap.fill(
+            part, width, subsequent_indent="  " if part.startswith("- ") else "", break_long_words=False,
+            break_on_hyphens=False, replace_whitespace=False, drop_whitespace=True,
+        ) if cells(part) > width else part
+        for part in text.split("\n")
+    )  # fmt: skip
+
+
+def tell(text: str) -> None:
+    """Print a message to standard error; on a terminal it is broken between words."""
+    text = clean(text)
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    say(wrapped(text, shutil.get_terminal_size().columns) if is_terminal else text, file=sys.stderr)
+
+
 def say(text: object = "", **options: Any) -> None:
     """Print a text; takes `end`, `file` and `flush` as `print` does."""
     line_of_status.wipe()
@@ -58,7 +77,8 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line_of_status.wipe()
-        return clean(super().format(record))
+        text = clean(super().format(record))
+        return wrapped(text, shutil.get_terminal_size().columns) if sys.stderr.isatty() else text
 
 
 def begin_logging() -> None:

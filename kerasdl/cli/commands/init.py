@@ -4,28 +4,27 @@ import re
 from pathlib import Path
 
 from kerasdl import environment
+from kerasdl.cli import data_arguments
 from kerasdl.cli.parser import Parser
-from kerasdl.report import terminal
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    parser.add_argument("data", metavar="DATA", help="what --data takes: a folder, a file, a name")
     parser.add_argument("--out", type=Path, metavar="FILE", help="recipe to write (default: NAME.py)")
-    values = parser.parse(arguments)
+    values, given = data_arguments.parse(parser, arguments)
     environment.import_tensorflow()
     from kerasdl.cli import printing
     from kerasdl.jobs import doctor, init
 
-    found = doctor.examine(values.data)
+    found = doctor.examine(values.data, given)
     proposal = init.propose(found.source, found.dataset)
     path = values.out or Path(f"{_name(values.data)}.py")
     init.write(proposal, path, f"A first recipe for {values.data}.")
-    for sentence in (*found.findings, *proposal.reasons):
-        terminal.say(f"- {sentence}")
-    terminal.say(f"Recipe  {path}")
+    console = printing.open_console()
+    printing.print_points(console, (*found.findings, *proposal.reasons))
+    console.print(f"Recipe  {path}", markup=False)
     command = ["kerasdl", "train", str(path if path.is_absolute() else f"./{path}")]
-    printing.print_next(printing.open_console(), [[*command, "--dry-run"], command])
+    printing.print_next(console, [[*command, "--dry-run"], command])
     return 0
 
 

@@ -15,5 +15,5 @@ def run(parser: Parser, arguments: list[str]) -> int:
         listed = [{"name": name, "summary": summary} for name, summary in pipelines.items()]
         printing.print_document(listed, as_json=True)
     else:
-        printing.print_document(pipelines)
+        printing.print_table(("pipeline", ""), list(pipelines.items()), keep=(0,))
     return 0

@@ -50,7 +50,8 @@ def _shaped(key: str, array: np.ndarray) -> np.ndarray:
     if array.ndim != 4:
         raise UsageError(
             f"{key} has the shape {array.shape}, but images are (N, height, width) or "
-            f"(N, height, width, channels).{_flat_advice(array.shape)}"
+            f"(N, height, width, channels).{_flat_advice(array.shape)} For numbers that are not pixels, give "
+            "--features numbers."
         )
     if array.shape[-1] not in (1, 3):
         hint = " Move the channels to the end: np.moveaxis(x, 1, -1)." if array.shape[1] in (1, 3) else ""

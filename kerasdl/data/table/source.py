@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError, did_you_mean
 
 _DELIMITERS = ",;\t|"
+_MOST_CLASSES = 20  # numbers of more values are to be predicted (`with_meaning`)
 _USUAL = ("target", "label", "class", "y")
 
 
@@ -31,6 +33,8 @@ class Table(Choice):
     path: str
     # Column to predict; none for one called target, label, class or y, else the last.
     target_column: str | None = None
+    # Columns to predict it from; none for all others.
+    columns: tuple[str, ...] | None = None
     # Meaning of that column: names or numbers of classes, or numbers to predict.
     targets: Literal["classes", "numbers"] = "classes"
     # Share of the rows that is kept for the test, 0 to 1.
@@ -57,18 +61,20 @@ class Table(Choice):
         path = Path(self.path).expanduser()
         header, rows, guessed = _read(path)
         target = self._target(header)
-        columns = tuple(name for name in header if name != target)
-        place = header.index(target)
-        features = np.array(
-            [[_number(path, line, header[k], cell) for k, cell in enumerate(row) if k != place]
-             for line, row in rows], np.float32,
-        )  # fmt: skip
+        columns = self._columns(header, target)
+        place, places = header.index(target), [header.index(name) for name in columns]
+        _check_numbers(path, rows, dict(zip(columns, places, strict=True)), self._doubt(target))
+        features = np.array([[float(row[k]) for k in places] for _, row in rows], np.float32)
         wanted = [row[place].strip() for _, row in rows]
         inputs = Spec((len(columns),), "float32", columns=columns)
         if self.targets == "numbers":
             values = [_number(path, line, target, row[place]) for line, row in rows]
             labels, spec = np.array(values, np.float32), DataSpec(inputs, Spec((), "float32"))
         else:
+            if gaps := [line for (line, _), name in zip(rows, wanted, strict=True) if not name]:
+                raise UsageError(
+                    f"{path}, line {gaps[0]}: there is no class in column {target!r}. Leave it out."
+                )
             names = _in_order(set(wanted))
             if len(names) < 2:
                 raise UsageError(f"Column {target!r} of {path} has one class only: {names[0]!r}.")
@@ -81,9 +87,34 @@ class Table(Choice):
             seed=self.split_seed,
             spec=spec,
             choice=self,
-            notes=(f"The column to predict is {target!r} (--target-column).",) * (self.target_column is None)
+            notes=(self._doubt(target),) * (self.target_column is None)
             + encodings.guessed_note([path] if guessed else []),
         )
+
+    def with_meaning(self) -> "Table":
+        """Return this table with the meaning of its targets that their values look like.
+
+        Raises:
+            UsageError: as `load`.
+        """
+        header, rows, _ = _read(Path(self.path).expanduser())
+        place = header.index(self._target(header))
+        values = [_value(row[place]) for _, row in rows]
+        are_numbers = None not in values and (
+            len(set(values)) > _MOST_CLASSES or any(value != round(value) for value in values)
+        )
+        return dataclasses.replace(self, targets="numbers" if are_numbers else "classes")
+
+    def _doubt(self, target: str) -> str:
+        """Return a sentence about a column to predict that was not named; empty for one that was."""
+        return "" if self.target_column else f"The column to predict is {target!r} (--target-column)."
+
+    def _columns(self, header: list[str], target: str) -> tuple[str, ...]:
+        chosen = self.columns or tuple(name for name in header if name != target)
+        if wrong := [name for name in chosen if name not in header or name == target]:
+            what = "is the one to predict" if wrong[0] == target else f"is not among {', '.join(header)}"
+            raise UsageError(f"{self.path}: column {wrong[0]!r} {what}." + did_you_mean(wrong[0], header))
+        return chosen
 
     def _target(self, header: list[str]) -> str:
         if self.target_column is None:
@@ -112,6 +143,12 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
     if len(rows) < 4:
         raise UsageError(f"{path} has {max(0, len(rows) - 1)} rows below its header. Give at least 3.")
     header = [name.strip() for name in rows[0][1]]
+    if all(_value(name) is not None for name in header[:-1]):
+        last = {row[-1].strip() for _, row in rows[1:]}
+        if header[-1] in last or _value(header[-1]) is not None:
+            raise UsageError(
+                f"{path}: the first row is an example. Put a row above it that names the columns."
+            )
     if len(set(header)) < len(header) or "" in header or len(header) < 2:
         raise UsageError(f"{path}: the first row has to name two or more columns, each by another name.")
     for line, row in rows[1:]:
@@ -120,17 +157,40 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
     return header, rows[1:], guessed
 
 
-def _number(path: Path, line: int, column: str, cell: str) -> float:
+def _value(cell: str) -> float | None:
+    """Return the number that a cell holds; None where it holds none."""
     try:
         value = float(cell)
     except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise UsageError(
-            f"{path}, line {line}: column {column!r} holds {cell!r}, which is not a number. Fill gaps and "
-            "encode words as the model was trained on them, or leave the row out."
-        )
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _number(path: Path, line: int, column: str, cell: str) -> float:
+    if (value := _value(cell)) is None:
+        raise UsageError(f"{path}, line {line}: column {column!r} holds {cell!r}, which is not a number.")
     return value
+
+
+def _check_numbers(path: Path, rows: list[tuple[int, list[str]]], places: dict[str, int], more: str) -> None:
+    """Raise a UsageError that names every column with a cell that is not a number; `more` ends it."""
+    found, good = [], []
+    for name, place in places.items():
+        bad = [(line, row[place]) for line, row in rows if _value(row[place]) is None]
+        if not bad:
+            good.append(name)
+            continue
+        words = [(line, cell) for line, cell in bad if cell.strip()]
+        parts = [f"{len(bad) - len(words):,} gaps"] * (len(words) < len(bad))
+        parts += [f"words, as {cell!r} in line {line}" for line, cell in words[:1]]
+        found.append(f"{name} ({' and '.join(parts)})")
+    if found:
+        shown = ", ".join(found[:8]) + ", ..." * (len(found) > 8)
+        rest = f", or leave these columns out: --columns {','.join(good)}" if good else ""
+        raise UsageError(
+            f"{path}: not every row has a number in {shown}. Fill gaps and write words as "
+            f"numbers{rest}. {more}"
+        )
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:

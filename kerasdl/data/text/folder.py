@@ -24,10 +24,14 @@ class TextFolder(Texts):
 
     @classmethod
     def claim(cls, text: str) -> "TextFolder | None":
-        """Return the source for an existing folder with .txt files in folders of its own."""
+        """Return the source for an existing folder whose folders hold .txt files, and few others beside."""
         root = Path(text).expanduser()
-        depths = ("*/*.txt", "*/*/*.txt")
-        return cls(path=text) if any(next(root.glob(depth), None) for depth in depths) else None
+        first = next((found for depth in ("*/*.txt", "*/*/*.txt") for found in root.glob(depth)), None)
+        if first is None:
+            return None
+        beside = [path for path in first.parent.iterdir() if path.is_file() and path.name[0] != "."]
+        texts = sum(path.suffix == ".txt" for path in beside)
+        return cls(path=text) if 2 * texts > len(beside) else None
 
     def load(self) -> Dataset:
         """Read all files: texts, and labels int32 in the order of the folders' names.

@@ -21,6 +21,7 @@ _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "topic", "t
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
            "dev": "validation", "test": "test"}  # fmt: skip
 _DELIMITERS = ",;\t|"
+_MOST_NAMES = 12  # columns that a message names
 _LONGEST_TEXT = 2**31 - 1  # characters: a text may be a book
 
 
@@ -169,7 +170,7 @@ def _value(path: Path, value: object, column: str) -> object:
 
 
 def _column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:
-    known = ", ".join(map(repr, names))
+    known = ", ".join(map(repr, names[:_MOST_NAMES])) + ", ..." * (len(names) > _MOST_NAMES)
     if wanted is not None:
         if wanted not in names:
             raise UsageError(

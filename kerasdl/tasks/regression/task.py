@@ -12,6 +12,7 @@ from kerasdl.errors import UsageError
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint, Limits, by_kind
+from kerasdl.layers import scaling
 from kerasdl.report.blocks import Section
 from kerasdl.tasks.regression import comparison, figures
 from kerasdl.tasks.task import Evaluation, Task, Verdict
@@ -157,7 +158,7 @@ class Regression(Task):
 
         def predict(*tensors):
             outputs = network.infer(tensors[0] if single else dict(zip(specs, tensors, strict=True)))
-            return {"values": tf.cast(outputs, tf.float32) * std + mean}
+            return {"values": scaling.restored(tf.cast(outputs, tf.float32), mean, std)}
 
         texts = any(spec.dtype == "string" for spec in specs.values())
         return (

@@ -135,7 +135,7 @@ def shown_figures(figures: Mapping[str, float], names: Sequence[str], room: int)
 
 def _bar(share: float, width: int) -> str:
     done = int(share * width)
-    return f"[{'=' * done}{'>' if done < width else ''}{' ' * (width - done - 1)}]"
+    return f"[{'=' * done}{'>' if done < width else ''}{'.' * (width - done - 1)}]"
 
 
 def _duration(seconds: float) -> str:
