@@ -55,10 +55,10 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
         UsageError: when it cannot be read, names unknown classes, or holds code that is not trusted.
         RunFailedError: when it is damaged.
     """
-    if keras_file.is_saved_model(path):
+    if (path / "card.json").is_file():
         raise UsageError(
-            f"{path} is a SavedModel: a graph without its layers, which is not imported. Open the model in "
-            "the Keras that made it and save it as a file: model.save('my_model.keras')."
+            f"{path} is a bundle that kerasdl made, with its files checked already: every command takes it "
+            "as it is. To train its network, give the run that it came from."
         )
     if not path.is_file():
         raise UsageError(f"There is no file {path}. {_KINDS}")
@@ -127,7 +127,9 @@ def _open_h5(path: Path, names: Mapping[str, Any]) -> keras.Model:
 
 
 def _load(file: Path, safe_mode: bool) -> keras.Model:
-    return keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
+    model = keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
+    imported.check_opaque(model)
+    return model
 
 
 def _rewritten(path: Path, document: Any, folder: Path) -> Path:
