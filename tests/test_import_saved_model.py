@@ -207,7 +207,7 @@ def test_what_keras_and_tensorflow_1_export_becomes_a_bundle(here, tmp_path, mon
     assert main(["export", "of_tensorflow_1", *data, "--formats", "tflite,onnx", "--trust"]) == 0
     for target in (
         "exported/of_keras/1",
-        "exported/of_tensorflow_1/1/of_tensorflow_1.onnx",
+        "exported/of_tensorflow_1-tflite-onnx/1/of_tensorflow_1.onnx",
         "runs/of_keras/1",
     ):
         assert main(["evaluate", target, *data[:2]]) == 0

@@ -248,6 +248,12 @@ def _of_file(file: str, wanted: int | None) -> Parts:
         document = json.loads(archive.read("config.json"))
     if document.get("registered_name") != "kerasdl>Imported":
         raise UsageError(f"{path} was not made by kerasdl import. Import it first: kerasdl import {path}")
+    policy = keras.config.dtype_policy().name
+    if policy != "float32":
+        raise UsageError(
+            f"--precision {policy} has no effect on an imported network: its layers compute in float32. "
+            "Leave it out."
+        )
     names = own_objects(path.parent)
     safe_mode, config = keras_file.check(path, document, names), document["config"]
     with keras.saving.custom_object_scope(names):
