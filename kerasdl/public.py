@@ -28,6 +28,7 @@ _MODULES = {
     "kerasdl.preprocessing.series": ("SeriesPreprocessing",),
     "kerasdl.preprocessing.standardization": ("Standardization",),
     "kerasdl.network.imported": ("Imported",),
+    "kerasdl.inference.saved_model_layer": ("SavedModelLayer",),
     "kerasdl.network.network": ("Network",),
     "kerasdl.network.generative": ("GenerativeNetwork",),
     "kerasdl.models.alexnet": ("AlexNet",),
@@ -116,7 +117,10 @@ def name_of(target: type) -> str | None:
 
 
 #: Where the classes are that a `.keras` file may hold.
-_IN_FILES = ("kerasdl.layers", "kerasdl.preprocessing.", "kerasdl.network.imported", "kerasdl.models.")
+_IN_FILES = (
+    "kerasdl.layers", "kerasdl.preprocessing.", "kerasdl.network.imported", "kerasdl.models.",
+    "kerasdl.inference.saved_model_layer",
+)  # fmt: skip
 
 
 def register_with_keras() -> None:

@@ -28,6 +28,8 @@ def add_to(parser: Parser) -> None:
     add("--custom", type=Path, metavar="FILE", help="Python file with the model's own classes and functions")
     add("--labels", type=Path, metavar="FILE", help="names of the outputs in their order, one a line")
     add("--size", metavar="HEIGHT,WIDTH", help="size of images, for a model that takes any (default: theirs)")
+    add("--signature", metavar="NAME", help="signature of a SavedModel (default: serving_default)")
+    add("--output", metavar="NAME", help="output of that signature, where it has several")
     add("--name", metavar="NAME", help="name of the run and the bundle (default: that of the file)")
 
 
@@ -57,12 +59,14 @@ def wanted(values: argparse.Namespace, file: Path) -> "Wanted":
         labels=values.labels,
         size=_size(values.size),
         name=values.name or "",
+        signature=values.signature or "",
+        output=values.output or "",
     )
 
 
 def refuse(values: argparse.Namespace) -> None:
     """Raise a UsageError for flags that only a model of a file takes."""
-    for name in ("task", "preprocess", "custom", "labels", "size", "name"):
+    for name in ("task", "preprocess", "custom", "labels", "size", "name", "signature", "output"):
         if getattr(values, name) is not None:
             raise UsageError(f"--{name} is for a model that was not trained here, a .keras or .h5 file.")
 

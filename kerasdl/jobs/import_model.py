@@ -1,6 +1,8 @@
 """Makes a run of a Keras model of anybody, as if it had been trained here; the proof begins at its file."""
 
 import dataclasses
+import hashlib
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -13,12 +15,12 @@ import numpy as np
 from kerasdl.data.dataset import Dataset, Spec
 from kerasdl.data.trees import map_leaves
 from kerasdl.errors import UsageError
-from kerasdl.files import hash_file
+from kerasdl.files import hash_file, hash_files
 from kerasdl.inference import labels as label_files
 from kerasdl.jobs import report
 from kerasdl.jobs.evaluate import evaluate_network
-from kerasdl.network.imported import Imported
-from kerasdl.recipe import Config, Recipe
+from kerasdl.network.imported import Imported, opaque
+from kerasdl.recipe import Config, Recipe, keras_file
 from kerasdl.recipe import trust as trusting
 from kerasdl.recipe.document import to_json
 from kerasdl.runs import folder as runs
@@ -27,7 +29,7 @@ from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.regression.task import Regression
 from kerasdl.tasks.task import Task
 from kerasdl.training import reference
-from kerasdl.training.foreign import files, inputs, judging, outputs, proof
+from kerasdl.training.foreign import files, inputs, judging, outputs, proof, saved_models
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ _log = logging.getLogger(__name__)
 TASKS: dict[str, Callable[[], Task]] = {"classification": Classification, "regression": Regression}
 #: Of a run that is trained from here: small steps, since the weights are good already.
 _FINE_TUNING = {"epochs": 5, "learning_rate": 1e-4}
+_WHOLE = {"uint8", "int8", "int16", "int32", "int64"}
 _BATCH = 32  # examples of an update; fewer where there are not so many
 
 
@@ -43,7 +46,7 @@ class Wanted:
     """A model to import.
 
     Attributes:
-        file: the model: a `.keras` or `.h5` file.
+        file: the model: a `.keras` or `.h5` file, or the folder of a SavedModel.
         data: what `--data` takes.
         task: one of `TASKS`. Defaults to "classification".
         scaling: how images are scaled, one of `inputs.SCALINGS`; None where the model scales them itself, or
@@ -52,6 +55,8 @@ class Wanted:
         labels: file with the names of the outputs in their order. Defaults to None: that of the data.
         size: height and width of images, for a model that takes any. Defaults to None: that of the data.
         name: name of the run. Defaults to "": that of the file.
+        signature: which one of a SavedModel. Defaults to "": "serving_default", or the only one.
+        output: which one of that. Defaults to "": the only one.
     """
 
     file: Path
@@ -62,6 +67,8 @@ class Wanted:
     labels: Path | None = None
     size: tuple[int, int] | None = None
     name: str = ""
+    signature: str = ""
+    output: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +80,11 @@ class Result:
     dataset: Dataset
     network: Imported
     metrics: dict[str, Any]
+
+    @property
+    def can_be_trained(self) -> bool:
+        """Tell whether the network has layers: a SavedModel is a graph without."""
+        return not opaque(self.network)
 
 
 def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool = False) -> Result:
@@ -88,7 +100,7 @@ def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool =
         RunFailedError: when the network of the run does not answer as the model in the file.
     """
     with trusting.accepting(trust):
-        opened = files.open_model(wanted.file, wanted.custom)
+        opened = _opened(wanted)
     taken = inputs.of_model(opened.model)
     if wanted.size is not None:
         taken = tuple(one.of_size(wanted.size) for one in taken)
@@ -121,6 +133,16 @@ def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool =
     return Result(run, recipe, dataset, network, metrics)
 
 
+def _opened(wanted: Wanted) -> files.Opened:
+    if not keras_file.is_saved_model(wanted.file):
+        if wanted.signature or wanted.output:
+            raise UsageError("--signature and --output are for SavedModels, which are folders.")
+        return files.open_model(wanted.file, wanted.custom)
+    if wanted.custom is not None:
+        raise UsageError("--custom is for classes of Keras, but a SavedModel has none. Leave it out.")
+    return saved_models.open_model(wanted.file, wanted.signature, wanted.output)
+
+
 def _names(file: Path | None) -> tuple[str, ...]:
     if file is None:
         return ()
@@ -147,13 +169,17 @@ def _scaling(
         if wanted.scaling not in (None, "none"):
             raise UsageError("--preprocess is for images: others are given as they are. Leave it out.")
         return "none"
+    if {one.dtype for one in inputs.of_model(model)} <= _WHOLE:
+        if wanted.scaling not in (None, "none"):
+            raise UsageError("The model takes whole numbers: pixels as they are. Leave --preprocess out.")
+        return "none"
     words = [word for word in inputs.SCALINGS if spec.shape[-1] == 3 or word not in inputs.COLOURED]
     if wanted.scaling is not None:
         inputs.preprocessing(wanted.scaling, spec)  # checks it
         if wanted.scaling == "none" and not inputs.scales_itself(model):
             _log.warning(
-                "The network gets pixels 0..255 and has no layer that scales them, as few networks are "
-                "trained. If its answers are bad, try another --preprocess."
+                f"The network gets pixels 0..255 and {_unseen(model)}, as few networks are trained. If its "
+                "answers are bad, try another --preprocess."
             )
         if wanted.scaling != "none" and inputs.scales_itself(model):
             _log.warning(
@@ -171,8 +197,12 @@ def _scaling(
         tried = f" Accuracy on {len(labels)} examples with each: {', '.join(shown)}."
     raise UsageError(
         "Say how pixels are scaled before the model gets them: --preprocess tf (-1..1), caffe, torch, unit "
-        f"(0..1) or none (0..255); it has no layer that does it.{tried}"
+        f"(0..1) or none (0..255); it {_unseen(model)}.{tried}"
     )
+
+
+def _unseen(model: keras.Model) -> str:
+    return "shows no layers, being a SavedModel" if opaque(model) else "has no layer that scales them"
 
 
 def _network(opened: files.Opened, task: Task, data: Dataset, asked: proof.Asked) -> tuple[Imported, str]:
@@ -200,9 +230,10 @@ def _network(opened: files.Opened, task: Task, data: Dataset, asked: proof.Asked
         map_leaves(lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs)
     )
     difference = proof.check(network, asked, original, opened.precision, head.ends)
+    fixed = " Being a SavedModel, it cannot be trained on." * bool(opaque(network))
     lower = f" It computes in {opened.precision}; here it is float32." * (opened.precision != "float32")
     proved = f"On {len(original)} raw examples the network answers as the file does (up to {difference:.1g})."
-    return network, f"{head.said}{lower} {proved}"
+    return network, f"{head.said}{lower} {proved}{fixed}"
 
 
 def _keep(run: runs.Run, recipe: Recipe, network: Imported, data: Dataset, opened: files.Opened) -> Recipe:
@@ -216,10 +247,18 @@ def _keep(run: runs.Run, recipe: Recipe, network: Imported, data: Dataset, opene
     answers = reference.Reference.of(data)
     reference.keep(run.path / reference.FILE_NAME, answers, network)
     made = receipt.make(recipe, data.describe(), "", network.count_params())
-    origin = {"path": str(opened.path), "sha256": hash_file(opened.path)}
+    origin = {"path": str(opened.path), "sha256": _digest(opened.path)}
     run.write("receipt.json", {**made, "imported": origin, "weights_sha256": receipt.hash_weights(network)})
     reference.open_network(run)  # what was written is the network
     return recipe
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the list of all files of a folder."""
+    if path.is_file():
+        return hash_file(path)
+    listed = json.dumps(hash_files(path), sort_keys=True)
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _doubts(run: runs.Run, data: Dataset, scaling: str) -> list[str]:

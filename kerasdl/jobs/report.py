@@ -45,8 +45,8 @@ def write_report(run: Run) -> Path:
     with parsing(run.path / "receipt.json"):
         found: list[Section | None] = [provenance.hyperparameters(read), provenance.overview(read)]
     tested = test_sections(read, task)
-    charts = Section("Training", _training(read))
-    found += [*tested[:1], charts, *tested[1:]]
+    charts = [] if read.is_imported else [Section("Training", _training(read))]
+    found += [*tested[:1], *charts, *tested[1:]]
     found += [_samples(read), _explanations(read), _augmentation(read)]
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found.append(provenance.receipt(read))
@@ -54,7 +54,7 @@ def write_report(run: Run) -> Path:
     with parsing(run.path / "metrics.json"):  # charts cannot draw what is not finite
         page = render(
             title=read.name,
-            subtitle="Report of a training run",
+            subtitle="Report of an imported model" if read.is_imported else "Report of a training run",
             notices=[*notices(read), *([Notice(problem, "warning")] if problem else [])],
             sections=sections,
             every=_seconds_between(read),

@@ -1,9 +1,11 @@
 """Says how training went, and what should be known of its result before it is shipped."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasdl.network.imported import Imported
 from kerasdl.recipe import Recipe
 from kerasdl.runs import record
 from kerasdl.runs.folder import Run
@@ -40,13 +42,20 @@ def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[dict[str, s
         `text` and `command`, to be completed by the other flags of the run, of each verdict.
     """
     found = [
-        {"text": verdict.text, "command": f"kerasdl train {recipe.name} ... {_flags(verdict, recipe)}"}
+        {"text": verdict.text, "command": f"kerasdl train {_what(recipe)} ... {_flags(verdict, recipe)}"}
         for verdict in (*recipe.task.verdicts(figures), *_of_training(run, recipe))
     ]
     kept = {"verdicts": found} if found else {}
     metrics = {name: value for name, value in run.read_json("metrics.json").items() if name != "verdicts"}
     run.write("metrics.json", {**metrics, **kept})
     return found
+
+
+def _what(recipe: Recipe) -> str:
+    """Return what `kerasdl train` is given: the pipeline, or the run of an imported network."""
+    if recipe.model.target is not Imported or not recipe.weights:
+        return recipe.name
+    return "/".join(("runs", *Path(recipe.weights).parts[-2:]))
 
 
 def _flags(verdict: Verdict, recipe: Recipe) -> str:

@@ -3,6 +3,7 @@
 from kerasdl.layers.attention import AttentionPooling
 from kerasdl.layers.convolution import POOLS, Conv2D, ConvolutionBlock
 from kerasdl.layers.dropout import Dropout
+from kerasdl.layers.hard_sigmoid import hard_sigmoid_of_keras_2
 from kerasdl.layers.maxout import Maxout
 from kerasdl.layers.min_gru import MinGRU
 from kerasdl.layers.normalization import BatchNormalization, LocalResponseNormalization
@@ -19,4 +20,5 @@ __all__ = [
     "Maxout",
     "MinGRU",
     "Recurrent",
+    "hard_sigmoid_of_keras_2",
 ]

@@ -17,6 +17,7 @@ from kerasdl.errors import UsageError
 from kerasdl.files import hash_file, parsing
 from kerasdl.layers import export_mode
 from kerasdl.network.network import Network
+from kerasdl.network.opaque import Opaque
 from kerasdl.private.keras import all_parts_of, in_safe_mode
 from kerasdl.recipe import keras_file, python_file, trust
 
@@ -141,8 +142,14 @@ class Imported(Network):
 
     def resources(self) -> list[Any]:
         """Return the tables within layers of texts, which a SavedModel has to be told of."""
-        found = [vars(layer).get("lookup_table") for layer in all_parts_of(self.backbone)]
-        return [table for table in found if table is not None]
+        layers = all_parts_of(self.backbone)
+        found = [vars(layer).get("lookup_table") for layer in layers]
+        tables = [table for table in found if table is not None]
+        return tables + [part for layer in opaque(self) for part in layer.resources()]
+
+    def count_params(self):
+        """Return the number of weights, and of values in graphs that others made."""
+        return super().count_params() + sum(layer.count_values() for layer in opaque(self))
 
     def save(self, filepath, *args, **kwargs):
         """Save the network; where it holds code, the file is trusted as the model was."""
@@ -168,6 +175,17 @@ class Imported(Network):
     def from_config(cls, config):
         """Rebuild the model and the network around it."""
         return super().from_config({**config, "parts": _parts(config["parts"], in_safe_mode())})
+
+
+def opaque(model: keras.Layer) -> list[Opaque]:
+    """Return the layers of a model that cannot be trained: graphs that others made."""
+    return [layer for layer in all_parts_of(model) if isinstance(layer, Opaque)]
+
+
+def check_opaque(model: keras.Layer) -> None:
+    """Check that a model that was read from a file has all it calls; see `Opaque.check_loaded`."""
+    for layer in opaque(model):
+        layer.check_loaded()
 
 
 def activated_layers(model: keras.Layer) -> list[keras.Layer]:
@@ -230,10 +248,21 @@ def _of_file(file: str, wanted: int | None) -> Parts:
         document = json.loads(archive.read("config.json"))
     if document.get("registered_name") != "kerasdl>Imported":
         raise UsageError(f"{path} was not made by kerasdl import. Import it first: kerasdl import {path}")
+    policy = keras.config.dtype_policy().name
+    if policy != "float32":
+        raise UsageError(
+            f"--precision {policy} has no effect on an imported network: its layers compute in float32. "
+            "Leave it out."
+        )
     names = own_objects(path.parent)
     safe_mode, config = keras_file.check(path, document, names), document["config"]
     with keras.saving.custom_object_scope(names):
         parts = _parts(config["parts"], safe_mode)
+    if opaque(parts.backbone):
+        raise UsageError(
+            f"The model of {file} came as a SavedModel: a graph without the layers it was made of, which "
+            "cannot be trained. Import the .keras file that it was exported from."
+        )
     count = config["num_classes"] or config["num_outputs"]
     if wanted in (None, count):
         return parts

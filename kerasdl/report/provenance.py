@@ -27,6 +27,9 @@ _MAIN = {
 def hyperparameters(record: Record) -> Section:
     """Return the section on settings: those that differ from the pipeline's in sight, the rest folded."""
     settings = dict(flat(record.recipe))
+    if record.is_imported:
+        said = f"Nothing was trained here. `kerasdl train {record.run.path}` would begin with these settings."
+        return Section("Settings of a training from here", [Text(said), *_all_settings(record, settings)])
     main = [Figure(title, settings[name]) for name, title in _MAIN.items() if name in settings]
     changed = record.status.get("changed")
     shown = {name: [settings.get(name), before] for name, before in (changed or {}).items()}
@@ -34,19 +37,19 @@ def hyperparameters(record: Record) -> Section:
     columns = [Column("setting"), Column("this run"), Column("the pipeline")]
     of_pipeline = Text("Every setting is the pipeline's own.") if changed is not None else None
     differing = Table("Changed from the pipeline", columns, rows) if rows else of_pipeline
-    rest = [
-        Table(
-            "Every setting, defaults resolved",
-            columns[:1] + [Column("value")],
-            [*settings.items()],
-            folded=True,
-        ),
+    rest = _all_settings(record, settings)
+    return Section("Hyperparameters", [Figures(main), *([differing] if differing else []), *rest])
+
+
+def _all_settings(record: Record, settings: Mapping[str, Any]) -> list[Block]:
+    columns, own = [Column("setting"), Column("value")], record.run.path / "recipe.py"
+    found: list[Block] = [
+        Table("Every setting, defaults resolved", columns, [*settings.items()], folded=True),
         Code("recipe.json", json.dumps(record.recipe, indent=2)),
     ]
-    own = record.run.path / "recipe.py"
     if own.is_file():
-        rest.append(Code("recipe.py", own.read_text(encoding="utf-8", errors="replace")))
-    return Section("Hyperparameters", [Figures(main), *([differing] if differing else []), *rest])
+        found.append(Code("recipe.py", own.read_text(encoding="utf-8", errors="replace")))
+    return found
 
 
 def overview(record: Record) -> Section:
@@ -58,6 +61,11 @@ def overview(record: Record) -> Section:
     if counts := data.get("examples"):
         rest = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "train")
         items.append(Figure("Training examples", f"{counts.get('train', 0):,}", rest))
+    if record.is_imported:
+        origin = record.receipt["imported"]
+        file = Path(origin["path"]).name
+        items.append(Figure("Imported from", file, f"SHA-256 {origin['sha256'][:16]}"))
+        return Section("Overview", [Figures(items)])
     best = record.metrics.get("best_epoch")
     of_all = f"{record.num_epochs} of {num_epochs(record)}"
     items.append(Figure("Epochs trained", of_all, f"best by validation: {best}" if best else ""))

@@ -199,7 +199,9 @@ def load_network(file: Path, model: Config) -> "keras.Model":
         document = json.loads(archive.read("config.json"))
     safe_mode = keras_file.check(file, document, names)
     with keras.saving.custom_object_scope(names):
-        return keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
+        network = keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
+    imported.check_opaque(network)
+    return network
 
 
 def open_run(path: str | Path) -> Run:

@@ -50,6 +50,11 @@ class Record:
         return self.metrics.get("test") or {}
 
     @property
+    def is_imported(self) -> bool:
+        """Whether the network was trained elsewhere and brought here by `kerasdl import`."""
+        return bool(self.receipt.get("imported"))
+
+    @property
     def num_epochs(self) -> int:
         """Number of epochs that have ended."""
         return int(self.history[-1]["epoch"]) if self.history else 0

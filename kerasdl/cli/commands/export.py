@@ -26,7 +26,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "target",
         metavar="TARGET",
-        help="a run folder; or a .keras or .h5 file of a Keras model, with --data",
+        help="a run folder; or with --data a .keras or .h5 file of a Keras model, or a SavedModel",
     )
     parser.add_words("--formats", "some of saved_model,tflite,onnx (default: all)")
     parser.add_words(

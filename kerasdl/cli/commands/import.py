@@ -10,7 +10,9 @@ from kerasdl.cli.parser import Parser
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    parser.add_argument("target", metavar="MODEL", help="a .keras file, or an .h5 file of a whole model")
+    parser.add_argument(
+        "target", metavar="MODEL", help="a .keras file, an .h5 file of a whole model, a SavedModel"
+    )
     parser.add_data("examples: a folder of images, an .npz or a .csv file, a name of a data set")
     import_arguments.add_to(parser)
     parser.add_folders("runs")
@@ -25,5 +27,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     console.print(made.recipe.task.summary(made.metrics), highlight=False)
     path = str(made.run.path)
     console.print(f"Run     {path}")
-    printing.print_next(console, [["kerasdl", "export", path], ["kerasdl", "train", path]])
+    commands = [["kerasdl", "export", path], ["kerasdl", "train", path]]
+    printing.print_next(console, commands if made.can_be_trained else commands[:1])
     return 0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -17,12 +18,11 @@ from kerasdl.network import imported
 from kerasdl.private.keras import all_parts_of
 from kerasdl.private.keras_config import objects, without_training
 from kerasdl.recipe import keras_file, python_file
+from kerasdl.training.foreign import keras_2
 from kerasdl.training.weights.storage import check_storage
 
 _OLD = ".h5"
 _LOWER = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
-#: Layers that Keras 2 made of functions of TensorFlow.
-_OF_KERAS_2 = frozenset({"ClassMethod", "InstanceMethod", "SlicingOpLambda", "TFOpLambda"})
 _CONFIG, _METADATA = "config.json", "metadata.json"
 _KINDS = "Give a .keras file, or an .h5 file of a whole model."
 
@@ -55,10 +55,10 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
         UsageError: when it cannot be read, names unknown classes, or holds code that is not trusted.
         RunFailedError: when it is damaged.
     """
-    if keras_file.is_saved_model(path):
+    if (path / "card.json").is_file():
         raise UsageError(
-            f"{path} is a SavedModel: a graph without its layers, which is not imported. Open the model in "
-            "the Keras that made it and save it as a file: model.save('my_model.keras')."
+            f"{path} is a bundle that kerasdl made, with its files checked already: every command takes it "
+            "as it is. To train its network, give the run that it came from."
         )
     if not path.is_file():
         raise UsageError(f"There is no file {path}. {_KINDS}")
@@ -96,6 +96,10 @@ def _open_keras(path: Path, names: Mapping[str, Any]) -> keras.Model:
     with zipfile.ZipFile(path) as archive, parsing(path, "Save the model again.", UsageError):
         document = without_training(json.loads(archive.read(_CONFIG)))
         version = json.loads(archive.read(_METADATA)).get("keras_version", "")
+    if keras_2.wrote(version):
+        raise UsageError(
+            f"{path} is a .keras file of Keras {version}, which Keras 3 cannot read. {keras_2.ADVICE}"
+        )
     _check_classes(path, document, names)
     safe_mode = keras_file.check(path, document, names)
     with tempfile.TemporaryDirectory(prefix="kerasdl-") as folder:
@@ -115,19 +119,31 @@ def _open_h5(path: Path, names: Mapping[str, Any]) -> keras.Model:
             f"{path} holds weights alone, not the model. Save the whole model: model.save('my_model.keras')."
         )
     document = json.loads(config)
+    if keras_2.wrote(version):
+        keras_2.check(path, {str(part["class_name"]) for part in objects(document)})
     _check_classes(path, document, names)
     safe_mode = keras_file.check(path, document, names)
     with tempfile.TemporaryDirectory(prefix="kerasdl-") as folder:
-        link = Path(folder) / f"model{_OLD}"  # Keras judges a file by its ending
-        link.symlink_to(path.absolute())
+        copy = Path(folder) / f"model{_OLD}"  # Keras judges a file by its ending
+        if keras_2.wrote(version):
+            shutil.copyfile(path, copy)
+            with h5py.File(copy, "r+") as file:
+                file.attrs["model_config"] = json.dumps(keras_2.as_keras_3_takes_it(document))
+        else:
+            copy.symlink_to(path.absolute())
         try:
-            return _load(link, safe_mode)
+            model = _load(copy, safe_mode)
         except Exception as error:  # as above
             raise _unreadable(path, version, error) from error
+    if keras_2.wrote(version):
+        keras_2.mend(model)
+    return model
 
 
 def _load(file: Path, safe_mode: bool) -> keras.Model:
-    return keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
+    model = keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
+    imported.check_opaque(model)
+    return model
 
 
 def _rewritten(path: Path, document: Any, folder: Path) -> Path:
@@ -146,13 +162,6 @@ def _rewritten(path: Path, document: Any, folder: Path) -> Path:
 
 def _check_classes(path: Path, document: Any, names: Mapping[str, Any]) -> None:
     """Raise a UsageError for classes of the maker's own, which only `--custom` can give."""
-    kinds = {str(part["class_name"]) for part in objects(document)}
-    if kinds & _OF_KERAS_2:
-        raise UsageError(
-            f"{path} was built in Keras 2 with functions of TensorFlow between its layers "
-            f"({', '.join(sorted(kinds & _OF_KERAS_2))}), which Keras 3 cannot read. Build the model anew "
-            "in Keras 3, with keras.ops in their place, load its weights and save it as .keras."
-        )
     unknown = {
         str(part["class_name"])
         for part in objects(document)
@@ -176,22 +185,17 @@ def _known(part: Mapping[str, Any], names: Mapping[str, Any]) -> bool:
 
 def _unreadable(path: Path, version: str, error: Exception) -> Exception:
     text = " ".join(str(error).split())[:300]
-    newer = _numbers(version) > _numbers(keras.__version__)
     if isinstance(error, UsageError | RunFailedError):
         return error
-    why = (
-        f" It was saved by Keras {version}, here is {keras.__version__}: save it again with this one, or "
-        "install that one."
-        if newer
-        else f" It was saved by Keras {version}; open it there and save it as .keras."
-        if version and _numbers(version) < (3,)
-        else ""
-    )
+    why = ""
+    if keras_2.wrote(version):
+        why = f" It was saved by Keras {version}: {keras_2.OTHERWISE}"
+    elif keras_2.numbers(version) > keras_2.numbers(keras.__version__):
+        why = (
+            f" It was saved by Keras {version}, here is {keras.__version__}: save it again with this one, or "
+            "install that one."
+        )
     return UsageError(f"Keras cannot open {path}: {type(error).__name__}: {text}.{why}")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
 
 
 def _without_precision(document: Any) -> Any:
