@@ -11,7 +11,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
 * Networks: AlexNet, Autoencoder, CharLM, ConvNet, DLinear, FlowMatching, Forecaster, GAN, GoogLeNet,
   LeNet5, MLP, NLinear, RecurrentNetwork, ResNet, VAE, VGG; Network, or GenerativeNetwork, to write your own;
-  Imported, which wraps any Keras model.
+  Imported, which wraps any Keras model; SavedModelLayer, which holds a SavedModel.
 * Layers: AttentionPooling, BatchNormalization, Conv2D, ConvolutionBlock, Dropout,
   LocalResponseNormalization, Maxout, Recurrent.
 * Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, Table, TextFolder, TextTable, Tfds; Stripes, the
@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.errors import RunFailedError, UsageError
     from kerasdl.inference.answers import Answers
     from kerasdl.inference.endpoint import Endpoint
+    from kerasdl.inference.saved_model_layer import SavedModelLayer
     from kerasdl.jobs.check import Stripes
     from kerasdl.layers import (
         AttentionPooling,
