@@ -17,7 +17,9 @@ from PIL import Image
 
 import kerasdl
 from kerasdl import cli
+from kerasdl.deploy.app import app_of
 from kerasdl.deploy.browser import runtimes
+from kerasdl.deploy.description import describe
 from kerasdl.jobs import demo
 from kerasdl.preprocessing.decoding import decode_image
 from kerasdl.preprocessing.picture import Picture
@@ -128,6 +130,16 @@ def test_the_page_of_pictures_is_whole(tmp_path, npm, capsys):
                 kinds[name] = answer.headers.get_content_type()
         server.shutdown()
     assert list(kinds.values())[:2] == ["text/javascript"] * 2
+
+
+def test_pictures_that_browsers_do_not_give_are_said(tmp_path, caplog):
+    described = describe(app_bundles.write(tmp_path, name="plain"))
+    app_of(described, "The demo")
+    assert caplog.text == ""
+    odd = {**app_bundles.PICTURE, "bits": 12, "background": "ignored"}
+    app_of(describe(app_bundles.write(tmp_path, picture=odd)), "The demo")
+    assert "trained on values of 12 bits" in caplog.text
+    assert "no colours below transparent parts" in caplog.text
 
 
 def test_files_with_an_open_batch_are_left_to_onnx(tmp_path, npm, caplog):

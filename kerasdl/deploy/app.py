@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from kerasdl.deploy.description import Called, Described, Tensor
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import hash_file
 from kerasdl.preprocessing.picture import Picture
+
+_log = logging.getLogger(__name__)
 
 VOCABULARY, TOKENIZER, LABELS = "vocab.txt", "tokenizer.json", "labels.txt"
 
@@ -115,6 +118,7 @@ def _input(bundle: Described, endpoint: Called, what: str) -> dict[str, Any]:
     shape, features = endpoint.example_shape(first), bundle.card.get("data", {}).get("features", {})
     if not others and first.dtype == "uint8" and len(shape) == 4 and shape[-1] in (1, 3):
         picture = Picture.from_description(features.get("picture"))
+        _warn_of_lost(picture, what)
         return {"input": first, "shape": shape, "picture": picture, "words": None}
     if not others and first.name == "ids" and len(shape) == 2 and TOKENIZER in bundle.contents:
         words = json.loads((bundle.folder / TOKENIZER).read_text(encoding="utf-8"))
@@ -124,6 +128,20 @@ def _input(bundle: Described, endpoint: Called, what: str) -> dict[str, Any]:
         f"{what} shows networks that take one picture, or one text as words; {endpoint.name} of "
         f"{bundle.folder} takes {takes}. {bundle.folder / 'README.md'} has the lines that call it."
     )
+
+
+def _warn_of_lost(picture: Picture, what: str) -> None:
+    """Warn of pictures that browsers and phones do not give as the network was trained on them."""
+    if picture.bits < 16:
+        _log.warning(
+            f"{what} reads files of 16 bits a pixel by their upper 8 bits, but the network was trained on "
+            f"values of {picture.bits} bits: they would be nearly black. Give it pictures of 8 bits."
+        )
+    if picture.background == "ignored":
+        _log.warning(
+            f"{what} gets no colours below transparent parts, which the network was trained on: give it "
+            "pictures without transparency."
+        )
 
 
 def _output(endpoint: Called) -> Tensor:
