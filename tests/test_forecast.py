@@ -18,6 +18,7 @@ from kerasdl.tasks.forecast import baselines, comparison, figures, seasons
 from kerasdl.tasks.forecast.losses import ForecastError, ForecastLoss
 from kerasdl.tasks.forecast.task import Forecast
 from kerasdl.tasks.forecast.task import _ascending as ascending
+from tests.test_report import Page
 
 RANDOM = np.random.default_rng(0)
 MEAN, STD = (10.0, -3.0), (2.0, 0.5)
@@ -318,6 +319,7 @@ def test_evaluate_and_report_show_baselines_and_bands(place, capsys):
     main(["evaluate", str(place / "exported/nlinear/1"), "--data", str(place / "past.csv")])
     out = capsys.readouterr().out
     assert "persistence" in out and "80%" in out
-    page = (place / "runs/nlinear/1/report.html").read_text()
+    page = Page(place / "runs/nlinear/1/report.html")
+    page = page.text + page.unpacked("plotly-figures")
     for words in ("Error by horizon", "seasonal naive", "80 % band", "Test window", "values within it"):
         assert words in page or words.replace(" %", "%") in page, words

@@ -60,6 +60,7 @@ def test_the_command_says_where_the_table_of_scores_is(tmp_path, capsys, monkeyp
     scores = Scores(np.array([0.1, 0.3]), np.array(["a", "b"]), np.array([True, False]))
     monkeypatch.setattr(loading, "load", lambda target: None)
     monkeypatch.setattr(anomalies, "score", lambda target, data: scores)
+    monkeypatch.setattr("kerasdl.cli.parser.places.find", lambda path: None)
     assert main(["anomalies", "runs/autoencoder/1", "--out", str(tmp_path / "scores.csv"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["out"] == str(tmp_path / "scores.csv")
     assert (tmp_path / "scores.csv").is_file()

@@ -28,10 +28,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.jobs import lr_find_page as page
 
     path = values["html"] or values["runs_dir"] / "lr-find" / f"{recipe.name}.html"
-    if values["html"] is None:  # beside the runs: a folder that a clone ignores
-        with writing(path.parent, "Give a file with --html."):
-            path.parent.mkdir(parents=True, exist_ok=True)
-    page.check_writable(path)
+    if values["html"] is not None:
+        page.check_writable(path)
     found = lr_find.range_test(
         recipe,
         min_learning_rate=values["min_learning_rate"],
@@ -39,6 +37,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
         steps=values["steps"],
     )
     command = train_command(arguments, found.suggestion)
+    if values["html"] is None:  # beside the runs: a folder that a clone ignores
+        with writing(path.parent, "Give a file with --html."):
+            path.parent.mkdir(parents=True, exist_ok=True)
     page.write(path, recipe, found, command)
     if values["json"]:
         document = {"pipeline": recipe.name, "recipe_learning_rate": recipe.learning_rate, **found.describe()}
