@@ -369,6 +369,7 @@ def test_a_space_without_choice_has_one_trial():
     assert len(run((), lambda values: {"loss": 1.0}, 9)) == 1
 
 
+@pytest.mark.slow
 def test_a_diverging_half_is_left_alone():
     def figures(values):
         return None if values["rate"] > 1e-2 else bowl(values)
@@ -442,6 +443,7 @@ def test_parego_covers_the_front():
     assert good[0] < 0.1 and good[-1] > 0.9 and np.diff(good).max() < 0.25
 
 
+@pytest.mark.slow
 def test_it_beats_random_search():
     def branin(values):
         x, y = values["x"], values["y"]

@@ -116,6 +116,7 @@ def test_rates_follow_from_the_calls(bundle, capsys, monkeypatch):
     assert cell["examples_per_second"] == pytest.approx(80 / 0.024)
 
 
+@pytest.mark.slow
 def test_the_table_tells_what_it_is_of(bundle, capsys):
     assert main(["benchmark", str(bundle), *QUICK]) == 0
     out = capsys.readouterr().out

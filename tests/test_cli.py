@@ -154,6 +154,7 @@ def test_runs_are_never_overwritten(here):
     assert not (here / "exported/lenet5/2").exists()
 
 
+@pytest.mark.slow
 def test_python_api(here):
     recipe = kerasdl.load_recipe("mlp", data="digits", epochs=1)
     result = kerasdl.train(recipe, runs_dir="api/runs", export=False)

@@ -210,6 +210,7 @@ def test_reading_does_not_depend_on_the_global_seed(prepare):
     assert first.fingerprint == Tfds(name="tiny_set").load().fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_memory_mb", [0, 2048])
 def test_chosen_classes_have_labels_in_the_order_of_the_choice(prepare, max_memory_mb):
     prepare({"train": 40, "test": 6})

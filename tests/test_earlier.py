@@ -246,6 +246,7 @@ def test_resume_an_interrupted_run(here):
     assert resumed["step"] == 125
 
 
+@pytest.mark.slow
 def test_train_on(here):
     unpack("finished", here)
     run = here / "runs/mlp/1"
@@ -297,6 +298,7 @@ def test_show_a_search(here, capsys):
     assert (here / "searches/mlp/1/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_train_the_best_trial(here):
     unpack("search_random", here)
     assert main(["train", "mlp", "--from-trial", "searches/mlp/1:best", "--no-export"]) == 0

@@ -310,6 +310,7 @@ FILES = (
 EXACT = ("", "net.float32.tflite", "net.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_every_file_of_a_calibrated_run_answers_as_it_does(place, splits, file):
     folder, run, _ = place
@@ -468,6 +469,7 @@ def test_without_calibration_the_graph_has_no_division():
     assert operations({"temperature": 2.0}) - operations({}) == {"RealDiv"}
 
 
+@pytest.mark.slow
 def test_export_calibrates_a_run_that_was_trained_without(place, tmp_path, monkeypatch):
     _, run, _ = place
     copied = runs.Run(shutil.copytree(run.path, tmp_path / "run"))

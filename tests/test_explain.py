@@ -339,6 +339,7 @@ def explain(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_command(copied, capsys):
     run, image = copied / "lenet/1", copied / "a.png"
     code, out, _ = explain(capsys, run, image, copied / "b.png", "--class", "3")

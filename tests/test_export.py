@@ -333,6 +333,7 @@ def test_dynamic_batch(write, images, expected, tmp_path):
     assert opened(bundle, "tiny.float32.tflite").inputs["serving_default"]["images"][0] == (None, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_versions_count_up(write, bundle, tmp_path):
     first = write(tmp_path, formats=("onnx",))
     (tmp_path / "tiny-onnx" / "7").mkdir()

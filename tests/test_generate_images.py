@@ -247,6 +247,7 @@ def run(there, monkeypatch):
     return Run(Path("runs/tiny/1"))
 
 
+@pytest.mark.slow
 def test_pictures_of_each_epoch_are_those_of_the_saved_network(run):
     rows = run.read_json("samples.json")["samples"]
     assert rows == [{"epoch": epoch, "picture": sample_picture(epoch)} for epoch in (1, 2)]

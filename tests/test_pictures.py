@@ -336,6 +336,7 @@ def test_a_deep_tiff_in_planes_is_refused(tmp_path):
         read_image(Spec((4, 4, 3), "uint8"), str(tmp_path / "x.tif"))
 
 
+@pytest.mark.slow
 def test_values_of_more_bits_than_are_read_are_counted(tmp_path, caplog):
     def deep(index, highest):
         return encoded(Image.fromarray(np.array([[index, highest], [0, 0]], np.uint16)), "PNG")

@@ -379,6 +379,7 @@ def test_a_profiler_that_someone_else_has_ended_is_said(tmp_path, caplog):
     assert ["has ended the profiler" in record.getMessage() for record in caplog.records] == [True]
 
 
+@pytest.mark.slow
 def test_a_second_profile_leaves_the_first(tmp_path, profiled):
     shutil.copytree(profiled[0], tmp_path, dirs_exist_ok=True)
     (folder,) = tmp_path.glob("logs/plugins/profile/*")

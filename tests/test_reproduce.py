@@ -93,6 +93,7 @@ def test_the_hash_is_that_of_shapes_types_and_bytes():
     assert receipt.hash_weights(named) != receipt.hash_weights(network)
 
 
+@pytest.mark.slow
 def test_equal_runs_are_the_same_bit_for_bit(pair):
     found = agreement.compare(*pair, [])
     assert (found.same_weights, found.agrees, found.largest_difference) == (True, True, 0.0)

@@ -186,6 +186,7 @@ def test_more_epochs(tmp_path, constant, copy_of):
         resume(run, epochs=4)
 
 
+@pytest.mark.slow
 def test_more_epochs_move_a_schedule_and_it_is_said(finished, copy_of, caplog):
     run = copy_of(finished)
     resume(run, epochs=4)
@@ -418,6 +419,7 @@ def test_the_checkpoint_before_a_damaged_one(stopped, finished, copy_of, caplog,
         assert_equal_weights(run, Run(finished))
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_training_has_left_behind_is_removed(stopped, copy_of):
     run = copy_of(stopped)
     (run.checkpoints / "00000033").mkdir()  # torn, and between two steps that are written again
@@ -440,6 +442,7 @@ def test_the_best_network_is_again_that_of_the_checkpoint(finished, copy_of):
         np.testing.assert_array_equal(value, wanted)
 
 
+@pytest.mark.slow
 def test_without_any_checkpoint_the_run_begins_anew(stopped, finished, copy_of):
     run = copy_of(stopped)
     shutil.rmtree(run.checkpoints)
@@ -533,6 +536,7 @@ def test_max_time_ends_the_epoch_and_the_run(tmp_path):
     assert result.run.read_json("status.json")["elapsed_seconds"] >= longer
 
 
+@pytest.mark.slow
 def test_a_run_without_a_limit_goes_on_with_one(finished, copy_of):
     run = copy_of(finished)
     limit = f"{int(run.read_json('status.json')['elapsed_seconds']) + 2}s"
@@ -558,6 +562,7 @@ def test_limited_batches(limit, steps):
     assert plan_run(recipe, splits, Devices()).steps_per_epoch == steps
 
 
+@pytest.mark.slow
 def test_one_batch_is_learned_by_heart(tmp_path):
     result = train(tmp_path, overfit_batches=1)
     assert result.run.read_json("status.json")["stopped"] == "learned"

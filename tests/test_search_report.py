@@ -571,6 +571,7 @@ def test_the_terminal_gets_no_control_characters_and_no_markup():
     assert "[bold]x[/bold] next" in text and "[red]" in text
 
 
+@pytest.mark.slow
 def test_none_of_it_imports_keras_or_tensorflow(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"

@@ -132,6 +132,7 @@ class Unranked(Classification):
         return ()
 
 
+@pytest.mark.slow
 def test_without_a_rank_the_last_epoch_is_kept(tmp_path):
     result = train(tmp_path, epochs=3, task=Unranked(), early_stopping=1)
     assert result.run.read_json("metrics.json")["best_epoch"] == 3
@@ -227,6 +228,7 @@ def test_mixed_bfloat16_saves_float32_weights(tmp_path, monkeypatch):
     assert {layer.compute_dtype for layer in network._flatten_layers()} == {"float32"}
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_what_the_history_says(tmp_path):
     result = train(tmp_path)
     rows = history(result)

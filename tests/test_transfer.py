@@ -137,6 +137,7 @@ def test_frozen_batch_norm_takes_its_moving_statistics(source, transfer):
     np.testing.assert_allclose(layer(inputs, training=True), layer(inputs, training=False), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_optimizers_hold_only_what_trains(source, transfer):
     recipe = make_recipe(**transfer)
     plan = plan_run(recipe, recipe.data.load(), Devices())

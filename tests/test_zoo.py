@@ -89,6 +89,7 @@ def test_vgg16_takes_the_weights_of_keras_applications(shape):
     np.testing.assert_allclose(ours(images), expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
