@@ -140,6 +140,7 @@ ALL = {"crop": 2, "flip": True, "brightness": 0.1, "contrast": 0.1, "saturation"
 ALL |= {"cutout": 3, "cutmix": 1.0}
 
 
+@pytest.mark.slow
 def test_a_step_is_the_same_again_and_the_next_one_another():
     split = ArraySplit(images(), np.arange(COUNT, dtype=np.int32))
 

@@ -197,6 +197,7 @@ def hyperparameters():
     return gaussian_process.Hyperparameters(np.array([0.4, 0.9, 1.5, 0.7]), 1.3, 0.02)
 
 
+@pytest.mark.slow
 def test_gradient_of_the_evidence():
     encoding, features, targets = some_data()
     evidence = gaussian_process.Evidence(features, targets, encoding.groups, 4)

@@ -64,7 +64,7 @@ def test_a_difference_beyond_chance(runs):
         "The difference of 0.12 points (17 against 5 test examples) is beyond chance (p = 0.017)."
     )
     assert difference.gain == pytest.approx(0.12)
-    assert "tiny/2 is better than tiny/1: The difference" in pages.page(compare([first.path, second.path]))
+    assert "tiny/2 did better than tiny/1: The difference" in pages.page(compare([first.path, second.path]))
     (turned,) = compare([second.path, first.path]).differences
     assert turned.tested.figures["points"] == pytest.approx(-0.12)
     assert turned.p_value == difference.p_value

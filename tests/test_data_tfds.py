@@ -91,6 +91,7 @@ def test_a_prepared_set(prepare, attempts):
     assert attempts == []
 
 
+@pytest.mark.slow
 def test_what_is_streamed_equals_what_is_in_memory(prepare):
     prepare({"train": 20, "test": 6})
     memory, stream = Tfds(name="tiny_set").load(), Tfds(name="tiny_set", max_memory_mb=0).load()
@@ -125,6 +126,7 @@ def test_a_set_with_a_train_split_only(prepare):
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (14, 2, 4)
 
 
+@pytest.mark.slow
 def test_images_of_any_size_need_a_size(prepare):
     prepare({"train": 20, "test": 6}, shape=(None, None, 1))
     with pytest.raises(UsageError, match=r"differ in size.* --image-size"):

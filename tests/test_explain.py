@@ -150,6 +150,7 @@ def test_the_weights_change_each_map(trained, method):
     assert abs(correlation) < 0.5, correlation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_lie_where_the_class_is(trained, method):
     images, labels, inside = patterns(8, seed=9)
@@ -161,6 +162,7 @@ def test_maps_lie_where_the_class_is(trained, method):
     assert share.mean() > (0.6 if method in ("grad-cam", "occlusion") else 0.33), share
 
 
+@pytest.mark.slow
 def test_integrated_gradients_sum_to_the_difference_of_the_logits(trained):
     images, labels, _ = patterns(4, seed=11)
     for baseline in (0.0, images.mean((0, 1, 2))):

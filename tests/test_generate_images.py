@@ -260,6 +260,7 @@ def test_pictures_of_each_epoch_are_those_of_the_saved_network(run):
     assert not np.array_equal(drawn[1], drawn[2])
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_pictures(run):
     (file,) = (run.path / "logs/samples").iterdir()
     found = {

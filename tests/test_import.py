@@ -380,6 +380,7 @@ def test_labels_give_the_order_of_the_outputs(here, tmp_path):
     assert made.dataset.test.targets[0] == 1  # example 24 is of class "0"
 
 
+@pytest.mark.slow
 def test_layers_of_operators_that_no_file_can_hold_are_named(here, tmp_path):
     given = keras.Input((8, 8, 1))
     x = layers.Resizing(6, 6, interpolation="bicubic", name="enlarge")(layers.Rescaling(1 / 255)(given))

@@ -198,6 +198,7 @@ def carried(network):
     return [state.numpy() for state in network._carried.metric.states]
 
 
+@pytest.mark.slow
 def test_training_carries_the_state_from_batch_to_batch():
     network, text = trained("none", steps=1)
     weights = network.get_weights()

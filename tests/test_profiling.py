@@ -163,6 +163,7 @@ UPDATE = "cond/then/_9/cond/sgd/ResourceApplyGradientDescent:ResourceApplyGradie
 # What a real recording looks like.
 
 
+@pytest.mark.slow
 def test_the_trace_is_one_that_perfetto_reads(run, threads):
     found = chrome(run / "profile")
     assert found.keys() == {"displayTimeUnit", "traceEvents"}

@@ -97,7 +97,7 @@ def test_the_bar_fits_and_tells_the_time_left_of_the_run(monkeypatch, width):
     if width >= 80:
         assert len(text) < width
         assert re.fullmatch(
-            r"epoch 6/25  \[=+> +\]  20%  val_accuracy 0.9700  best 0.9812  3:3\d left", text
+            r"epoch 6/25  \[=+>[. ]+\]  20%  val_accuracy 0.9700  best 0.9812  3:3\d left", text
         ), text
     else:
         assert text.startswith("epoch 6/25")

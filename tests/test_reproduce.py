@@ -232,6 +232,7 @@ def test_the_command_gives_the_same_weights_in_another_process(tmp_path):
     assert (tmp_path / "runs/mine/2/recipe.py").read_text() == OWN_RECIPE
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_agrees(pair, tmp_path, capsys):
     first, _ = pair
     assert main(["reproduce", str(first.path), "--runs-dir", str(tmp_path / "runs")]) == 0

@@ -231,6 +231,7 @@ def test_a_trained_run_without_checkpoints_is_not_begun_anew(finished, copy_of):
     assert len(list(run.checkpoints.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_read_just_now_is_not_damaged(stopped, copy_of, monkeypatch):
     run = copy_of(stopped)
 
@@ -340,6 +341,7 @@ def test_another_recipe_is_refused(stopped, copy_of, changes, message):
     assert run.recipe() == Run(stopped).recipe()
 
 
+@pytest.mark.slow
 def test_force_goes_on_and_says_what_differs(stopped, copy_of, caplog):
     run = copy_of(stopped)
     resume(run, learning_rate=0.1, force=True)

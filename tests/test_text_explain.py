@@ -80,6 +80,7 @@ def explained(network, text=TEXT, **asked):
     return json.loads(str(found["about"]))
 
 
+@pytest.mark.slow
 def test_integrated_gradients_add_up_to_the_difference_from_unknown_words(network):
     about = explained(network, class_id=1)
     row = about["texts"][0]

@@ -516,7 +516,7 @@ def test_the_hash_that_export_prints_stands_for_the_whole_bundle(theirs, capsys)
     row = {"file": "theirs.onnx", "kind": "onnx", "bytes": 1, "endpoint": "classify"}
     exported = bundles.Bundle(bundle, [row], None)
     printing.print_bundle(terminal.open_console(soft_wrap=True), exported, kerasdl.Classification())
-    (digest,) = re.findall("SHA-256 ([0-9a-f]{64}) ", capsys.readouterr().out)
+    (digest,) = re.findall("SHA-256 ([0-9a-f]{64})", capsys.readouterr().out)
     verify = ["verify", str(bundle), "--expect"]
     assert main([*verify, "abc"]) == 2
     assert "64 digits" in capsys.readouterr().err
