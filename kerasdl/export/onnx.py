@@ -1,6 +1,7 @@
 """One endpoint to one ONNX file, in a few times the memory of its weights."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,29 @@ def _convert(endpoint: Endpoint, variables: Sequence[keras.Variable], names: Seq
     function = tf.function(stateless, input_signature=[*inputs, *weights], autograph=False)
     notes = environment.quiet_logger("tf2onnx"), environment.quiet_logger("tensorflow")
     with notes[0], notes[1], export_mode.exporting("onnx"):
+        with _inlined():
+            function.get_concrete_function()
         proto, _ = tf2onnx.convert.from_function(
             function,
             input_signature=[*inputs, *weights],
             opset=OPSET,
-            custom_op_handlers={"PyFunc": (_recurrent_operator, [])},
+            custom_op_handlers={"PyFunc": (_recurrent_operator, []), "Erfc": (_erfc_operator, [])},
         )
     return proto
+
+
+@contextlib.contextmanager
+def _inlined() -> Iterator[None]:
+    """Let functions be traced as parts of those that call them.
+
+    Keras has XLA compile convolutions in groups, and tf2onnx leaves the calls of such functions as they are.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _recurrent_operator(graph: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
@@ -92,6 +109,17 @@ def _recurrent_operator(graph: Any, node: Any, name: str, arguments: Sequence[An
         dtypes=dtypes,
         name=node.name,
     )
+
+
+def _erfc_operator(graph: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
+    """Write erfc(x), which the exact GELU has and tf2onnx does not know, as 1 - erf(x)."""
+    given, outputs = node.input[0], list(node.output)
+    dtype, shape = graph.get_dtype(outputs[0]), graph.get_shape(outputs[0])
+    graph.remove_node(node.name)
+    erf = graph.make_node("Erf", [given], shapes=[shape], dtypes=[dtype])
+    one = graph.make_const(f"{name}_one", np.ones((), onnx.helper.tensor_dtype_to_np_dtype(dtype)))
+    inputs = [one.output[0], erf.output[0]]
+    graph.make_node("Sub", inputs, outputs=outputs, name=name, shapes=[shape], dtypes=[dtype])
 
 
 def _set_weights(graph: onnx.GraphProto, variables: dict[str, keras.Variable]) -> None:

@@ -18,6 +18,8 @@ _MODULES = frozenset({
 })  # fmt: skip
 #: Operations of Keras between symbolic tensors, in networks of the functional kind within others.
 _OPERATIONS = "keras.src.ops."
+#: Layers of networks of Keras: ConvNeXt has some of its own.
+_APPLICATIONS = "keras.src.applications."
 #: Layers that run code, or open files, which the configuration names.
 _REACHING = frozenset({
     "Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "__typespec__",
@@ -86,6 +88,8 @@ def _is_plain(part: Mapping[str, Any], own: Collection[str]) -> bool:
     found = vars(sys.modules[module]).get(name) if module in sys.modules else None
     if not isinstance(found, type):  # a function, or a path to something else: "utils.get_file"
         return False
+    if module.startswith(_APPLICATIONS):
+        return issubclass(found, keras.layers.Layer)
     return module in _MODULES or (module.startswith(_OPERATIONS) and issubclass(found, keras.Operation))
 
 
