@@ -373,8 +373,8 @@ def test_the_javascript_of_the_readme_runs_in_the_browser(packages, here):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for number, block in enumerate(blocks):
             (here / f"site/{number}.html").write_text(f"{head}{block}</script>")
-            page.open(f"http://127.0.0.1:{server.server_address[1]}/{number}.html")
-            for _ in range(100):
+            page.visit(f"http://127.0.0.1:{server.server_address[1]}/{number}.html")
+            for _ in range(600):  # a loaded machine compiles megabytes of WebAssembly slowly
                 if any("Float32Array(10)" in line for line in page.logged):
                     break
                 page.settle(0.1)

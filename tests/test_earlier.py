@@ -198,6 +198,7 @@ def test_reproduce(kept, here, capsys):
         "task.judge_by": ["auto", "accuracy"],
         "beta_1": [None, "0.9"],
         "beta_2": [None, "0.999"],
+        "model.num_outputs": [None, "none"],
     }
 
 
