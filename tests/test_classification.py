@@ -116,3 +116,12 @@ def test_the_limit_of_int8_is_as_strict_for_many_classes(num_classes):
     found = compare({"probabilities": expected}, {"probabilities": actual}, np.zeros(4, int))
     assert found["total_variation"] == pytest.approx(0.15)
     assert found["total_variation"] > tolerances("int8")["total_variation"][1]
+
+
+def test_weights_of_attention_are_compared_as_probabilities_are():
+    answer = {"probabilities": np.array([[0.9, 0.1]], "f"), "attention": np.array([[0.25, 0.75]], "f")}
+    longer = {**answer, "attention": np.array([[0.25, 0.75, 0.0]], "f")}  # padded as another batch was
+    other = {**answer, "attention": np.array([[0.75, 0.25]], "f")}
+    without = {"probabilities": answer["probabilities"]}  # as TFLite files are
+    found = [compare(answer, one, np.array([0]))["max_difference"] for one in (longer, other, without)]
+    assert found == [0.0, 0.5, 0.0]
