@@ -15,6 +15,7 @@ from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.trees import map_leaves
 from kerasdl.errors import UsageError
 from kerasdl.network import parts
+from kerasdl.network.imported import Imported
 from kerasdl.recipe import Recipe
 from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.phases import Phase
@@ -114,7 +115,8 @@ def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
             f"{kind.__name__} cannot take examples of {given}, which it sees as {seen}: a layer has "
             "nothing left of them. Give larger ones (--size for images), or a network of fewer stages."
         )
-    if kind.__module__.startswith("kerasdl."):
+    is_imported = isinstance(network, Imported)
+    if kind.__module__.startswith("kerasdl.") and not is_imported:
         return error
     given = ", ".join(
         f"{name}{part.dtype} of shape {tuple(part.shape)}"
@@ -133,9 +135,12 @@ def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
     lines = [line.strip() for line in _COLORS.sub("", str(error)).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith("Exception encountered when calling")]
     text = (told or lines or [""])[0][:300]
+    way = "Change its forward, or give it data of that form."
+    if is_imported:
+        way = "Give it data of its own form (of images: --image-size, --image-channels)."
     return UsageError(
         f"{kind.__name__} cannot be called on the examples of this data ({given}): "
-        f"{type(error).__name__}: {text}{where}. Change its forward, or give it data of that form."
+        f"{type(error).__name__}: {text}{where}. {way}"
     )
 
 
