@@ -15,7 +15,7 @@ epochs, 2e-3 has 9.43 after 20; the non-saturating objective with label smoothin
 from kerasdl import GAN, Config, Generation, Recipe, Tfds
 
 RECIPE = Recipe(
-    model=Config(GAN, latent_size=64, filters=(32, 64), kernel_size=4, objective="hinge"),
+    model=Config(GAN, latent_size=64, filters=(32, 64), kernel_size=4, objective="hinge", projection="map"),
     data=Tfds(name="mnist"),
     task=Generation(judge_by="fid"),
     epochs=20,

@@ -15,6 +15,7 @@ RECIPE = Recipe(
         filters=(32, 64),
         kernel_size=4,
         discriminator_steps=5,
+        projection="map",
     ),
     data=Tfds(name="mnist"),
     task=Generation(judge_by="fid"),

@@ -14,6 +14,7 @@ from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.jobs import train as trainer
 from kerasdl.layers import noise
+from kerasdl.layers.dcgan import Discriminator
 from kerasdl.layers.differentiable_augmentation import KINDS, augment
 from kerasdl.layers.spectral import SpectralConv2D, SpectralDense
 from kerasdl.models.gan import GAN
@@ -34,7 +35,7 @@ VARIANTS = {
     "non_saturating": {"label_smoothing": 0.1, "conditional": True},
     "least_squares": {"discriminator_normalization": "layer", "gradient_penalty": 0.5},
     "wgan_gp": {"discriminator_steps": 2, "batch_normalization": False},
-    "hinge": {"differentiable_augmentation": tuple(KINDS), "conditional": True},
+    "hinge": {"differentiable_augmentation": tuple(KINDS), "conditional": True, "projection": "map"},
 }
 SCORES = np.float32([-2.0, -0.5, 0.0, 0.7, 3.0])
 
@@ -247,6 +248,23 @@ def test_images_have_the_size_of_the_data(shape):
     assert images.shape == (2, *shape) and images.min() >= 0 and images.max() <= 1
 
 
+def test_the_map_tells_apart_what_the_mean_over_places_does_not():
+    """Two images of the same patches in other places: a class is asked for by where they are."""
+    upper = np.zeros((1, 8, 8, 1), np.float32)
+    upper[:, :2, :2] = 1.0
+    images, classes = np.concatenate([upper, np.roll(upper, 4, axis=1)]), np.eye(2, dtype=np.float32)[[0, 0]]
+
+    def difference(projection):
+        keras.utils.set_random_seed(1)
+        player = Discriminator(
+            image_shape=(8, 8, 1), filters=(3, 3), kernel_size=2, normalization="none", projection=projection
+        )
+        of_class = player(images, classes) - player(images)
+        return abs(float(of_class[0] - of_class[1]))
+
+    assert difference("mean") < 1e-6 < 1e-3 < difference("map")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -260,6 +278,7 @@ def test_images_have_the_size_of_the_data(shape):
         ({"normalization_momentum": 1.0}, "normalization_momentum is 1.0"),
         ({"objective": "wgan_gp", "gradient_penalty": -1.0}, "gradient_penalty is -1.0"),
         ({"discriminator_normalization": "group"}, "discriminator_normalization is 'group'"),
+        ({"projection": "sum"}, "projection is 'sum', but it has to be one of mean, map"),
     ],
 )
 def test_arguments_that_do_not_go_together(arguments, message):

@@ -81,14 +81,18 @@ class Discriminator(keras.layers.Layer):
 
     Where classes are given, the score has a further part that depends on them: the projection of the
     features onto a vector of the class (Miyato and Koyama, "cGANs with projection discriminator", 2018,
-    https://arxiv.org/abs/1802.05637).
+    https://arxiv.org/abs/1802.05637). The paper sums the features over all places, each of which sees the
+    whole image in a network of its depth. With two or three convolutions a place sees a part of it: their
+    sum tells strokes, and not digits, apart.
 
     Args:
+        image_shape: (H, W, C).
         filters: channels of the convolutions.
         kernel_size: side of the kernels.
         normalization: "batch", "layer", "spectral" or "none"; the first convolution has no other than the
             spectral one.
-        conditional: whether there are classes.
+        projection: what is projected onto the vector of a class: the "mean" of the features over all places,
+            or the "map" of them as it is; None where there are no classes.
         **kwargs: arguments of `keras.Layer`.
 
     Input: images (B, H, W, C), float, and the classes (B, K) as one-hot vectors or None.
@@ -98,17 +102,19 @@ class Discriminator(keras.layers.Layer):
     def __init__(
         self,
         *,
+        image_shape: tuple[int, int, int],
         filters: tuple[int, ...],
         kernel_size: int,
         normalization: Literal["batch", "layer", "spectral", "none"],
-        conditional: bool,
+        projection: Literal["mean", "map"] | None,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
         self.kernel_size = kernel_size
         self.normalization = normalization
-        self.conditional = conditional
+        self.projection = projection
         convolution, dense = (
             (SpectralConv2D, SpectralDense) if normalization == "spectral" else (Conv2D, keras.layers.Dense)
         )
@@ -127,10 +133,12 @@ class Discriminator(keras.layers.Layer):
         self.flatten = keras.layers.Flatten()
         self.head = dense(1, dtype="float32", name="head")
         self.of_class = None
-        if conditional:
-            units = filters[-1]
-            self.mean = keras.layers.GlobalAveragePooling2D()
-            self.of_class = dense(units, use_bias=False, dtype="float32", name="of_class")
+        if projection:
+            self.features, places = keras.layers.GlobalAveragePooling2D(), 1
+            if projection == "map":
+                self.features = self.flatten
+                places = math.prod(math.ceil(side / 2 ** len(filters)) for side in image_shape[:2])
+            self.of_class = dense(filters[-1] * places, use_bias=False, dtype="float32", name="of_class")
 
     def call(self, images, classes=None, training=False):
         x = ops.cast(images, self.compute_dtype)
@@ -139,10 +147,10 @@ class Discriminator(keras.layers.Layer):
             x = ops.leaky_relu(x if norm is None else norm(x, training=training), 0.2)
         score = self.head(self.flatten(x))[:, 0]
         if classes is not None:
-            features = ops.cast(self.mean(x), "float32")
+            features = ops.cast(self.features(x), "float32")
             score += ops.sum(features * self.of_class(classes), -1)
         return score
 
     def get_config(self):
-        names = ("filters", "kernel_size", "normalization", "conditional")
+        names = ("image_shape", "filters", "kernel_size", "normalization", "projection")
         return {**super().get_config(), **config_of(self, *names)}

@@ -44,6 +44,9 @@ class GAN(GenerativeNetwork):
         normalization_momentum: momentum of the moving statistics, 0 to less than 1. Defaults to 0.9.
         discriminator_normalization: "batch", "layer", "spectral" or "none". Defaults to None: spectral for
             hinge, layer for wgan_gp, else batch.
+        projection: what the discriminator of a conditional GAN compares with a vector of the class: the
+            "mean" of its features over all places, or the "map" of them, which tells apart what is made of
+            the same strokes. Defaults to "mean".
         label_smoothing: how far the target of real images lies below 1, 0 to less than 1; for non_saturating
             and least_squares. Defaults to 0.0.
         gradient_penalty: weight of the penalty on slopes of the discriminator that are not 1. Defaults to
@@ -81,6 +84,7 @@ class GAN(GenerativeNetwork):
         batch_normalization: bool = True,
         normalization_momentum: float = 0.9,
         discriminator_normalization: Literal["batch", "layer", "spectral", "none"] | None = None,
+        projection: Literal["mean", "map"] = "mean",
         label_smoothing: float = 0.0,
         gradient_penalty: float | None = None,
         discriminator_steps: int = 1,
@@ -96,6 +100,7 @@ class GAN(GenerativeNetwork):
         self.batch_normalization = batch_normalization
         self.normalization_momentum = normalization_momentum
         self.discriminator_normalization = discriminator_normalization
+        self.projection = projection
         self.label_smoothing = label_smoothing
         self.gradient_penalty = gradient_penalty
         self.discriminator_steps = discriminator_steps
@@ -112,10 +117,11 @@ class GAN(GenerativeNetwork):
             momentum=normalization_momentum if batch_normalization else None,
         )
         self.discriminator = Discriminator(
+            image_shape=self.image_shape,
             filters=self.filters,
             kernel_size=kernel_size,
             normalization=normalization,
-            conditional=conditional,
+            projection=projection if conditional else None,
         )
         self.figures = {name: keras.metrics.Mean(name=name) for name in _FIGURES}
 
@@ -149,6 +155,10 @@ class GAN(GenerativeNetwork):
             raise UsageError(
                 f"discriminator_normalization is {normalization!r}, but it has to be one of "
                 f"{', '.join(known)}."
+            )
+        if self.projection not in (known := ("mean", "map")):
+            raise UsageError(
+                f"projection is {self.projection!r}, but it has to be one of {', '.join(known)}."
             )
         if not self.filters:
             raise UsageError("filters is empty, but a GAN needs one number or more: --filters 64,128.")
@@ -285,8 +295,8 @@ class GAN(GenerativeNetwork):
     def get_config(self):
         names = (
             "latent_size", "objective", "filters", "kernel_size", "batch_normalization",
-            "normalization_momentum", "discriminator_normalization", "label_smoothing", "gradient_penalty",
-            "discriminator_steps", "discriminator_rate", "differentiable_augmentation",
+            "normalization_momentum", "discriminator_normalization", "projection", "label_smoothing",
+            "gradient_penalty", "discriminator_steps", "discriminator_rate", "differentiable_augmentation",
         )  # fmt: skip
         return {**super().get_config(), **config_of(self, *names)}
 
