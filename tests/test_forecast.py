@@ -318,7 +318,7 @@ def test_evaluate_and_report_show_baselines_and_bands(place, capsys):
     assert after == pytest.approx(100 * before, rel=1e-2)  # in standard deviations of the training
     main(["evaluate", str(place / "exported/nlinear/1"), "--data", str(place / "past.csv")])
     out = capsys.readouterr().out
-    assert "persistence" in out and "80%" in out
+    assert "persistence" in out and "80 %" in out
     page = Page(place / "runs/nlinear/1/report.html")
     page = page.text + page.unpacked("plotly-figures")
     for words in ("Error by horizon", "seasonal naive", "80 % band", "Test window", "values within it"):

@@ -29,7 +29,6 @@ from kerasdl.search.objectives import Constraint, Objective
 from kerasdl.search.record import SearchRecord, TrialRecord
 from kerasdl.search.show import charts, pareto, table, tensorboard
 from kerasdl.search.show import page as search
-from kerasdl.search.show.charts import best_so_far
 from kerasdl.search.show.parallel import parallel_coordinates
 from kerasdl.search.show.slices import slices
 from kerasdl.search.space import Condition, Parameter
@@ -139,7 +138,7 @@ def test_every_chart_has_words_and_numbers(tmp_path):
 
 def test_history_marks_each_kind_and_steps_with_the_best():
     record = mixed()
-    steps = best_so_far(record)
+    steps = record.best_so_far()
     counted = [t for t in record.trials if t.status == "completed" and t.feasible]
     for number, value in steps.items():
         assert value == max(t.figures["val_accuracy"] for t in counted if t.number <= number)
@@ -157,7 +156,7 @@ def test_history_marks_each_kind_and_steps_with_the_best():
 
 def test_less_is_better_where_it_is():
     record = mixed(objectives=(SIZE, ACCURACY), constraints=())
-    steps = list(best_so_far(record).values())
+    steps = list(record.best_so_far().values())
     assert steps == sorted(steps, reverse=True) and steps[0] > steps[-1]
     assert slices(record)[1].table.rows[0][2] < 60
 

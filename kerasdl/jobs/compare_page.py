@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 from kerasdl.jobs.compare import Comparison, Difference
 from kerasdl.report import charts, curves, index, metrics
-from kerasdl.report.blocks import Block, Chart, Column, Notice, Section, Table, Text, label, turned
+from kerasdl.report.blocks import (
+    Block,
+    Chart,
+    Column,
+    Notice,
+    Section,
+    Table,
+    Text,
+    columns,
+    label,
+    turned,
+)  # fmt: skip
 from kerasdl.report.render import render
 
 _MOST_COLUMNS = 3  # runs that have a column each; more have a row each
@@ -60,9 +71,9 @@ def figures_table(comparison: Comparison, *, brief: bool = False) -> Table:
             cells.append(_figure(value, None) + (star if brief or not said else f" ({said})"))
         rows.append([title + (f" ({_BETTER[direction]})" if direction and not brief else ""), *cells])
     last = [Column(f"{names[1]} against {names[0]}", "")] if len(names) == 2 else []
-    columns = [Column("figure"), *(Column(name, "") for name in names), *last]
+    titles = [Column("figure"), *(Column(name, "") for name in names), *last]
     shown = "* is the best" if brief else f"differences from {names[0]} in brackets"
-    return Table(f"Figures, {'with 95 % intervals' if last else shown}", columns, rows)
+    return Table(f"Figures, {'with 95 % intervals' if last else shown}", titles, rows)
 
 
 def _best(values: Sequence[float | None], direction: str | None) -> float | None:
@@ -91,17 +102,19 @@ def _intervals(comparison: Comparison) -> list[Block]:
         rows = [row for row in zip(comparison.names, values, intervals, strict=True) if None not in row]
         if not rows:
             continue
-        places, texts = list(range(len(rows))), [label(run) for run, *_ in rows]
-        below, above = ([abs(ends[side] - value) for _, value, ends in rows] for side in (0, 1))
-        error = {"symmetric": False, "arrayminus": below, "array": above, "color": "--muted"}
+        names, known, ends = zip(*rows, strict=True)
+        above, below = ([abs(end[side] - x) for x, end in zip(known, ends, strict=True)] for side in (1, 0))
         trace = charts.points(
-            name, [value for _, value, _ in rows], places, {"color": "--chart-1", "size": 9},
-            "%{text}: %{x:.4f}<extra></extra>", text=texts, error_x=error,
+            name, known, range(len(rows)), {"color": "--chart-1", "size": 9},
+            "%{text}: %{x:.4f}<extra></extra>", text=[*map(label, names)],
+            error_x={"symmetric": False, "array": above, "arrayminus": below, "color": "--muted"},
         )  # fmt: skip
-        yaxis = {"tickvals": places, "ticktext": texts, "range": [len(rows) - 0.5, -0.5], "zeroline": False}
-        drawn = charts.layout(90 + 28 * len(rows), charts.axis(metrics.words(name)), yaxis, legend=False)
         title = f"{charts.capital(metrics.words(name))} with 95 % intervals"
-        found.append(Chart(title, charts.figure([trace], drawn), f"{title}: the numbers are in the table."))
+        table = Table(title, columns({"run": None, name: ".4f", "from": ".4f", "to": ".4f"}),
+                      [[run, value, *end] for run, value, end in rows])  # fmt: skip
+        axes = (charts.axis(metrics.words(name)), charts.named_axis(names))
+        said = f"{title}: {min(known):.4f} to {max(known):.4f}."
+        found.append(charts.chart(title, [trace], axes, said, height=90 + 28 * len(rows), table=table))
     return found
 
 
@@ -142,11 +155,11 @@ def correction(count: int) -> str:
 def _differing(caption: str, values, comparison: Comparison, same: str) -> Block:
     if not values:
         return Text(same)
-    columns = [Column("setting"), *map(Column, comparison.names)]
+    titles = [Column("setting"), *map(Column, comparison.names)]
     rows = [
         [name, *("not set" if text is None else text for text in texts)] for name, texts in values.items()
     ]
-    return Table(caption, columns, rows)
+    return Table(caption, titles, rows)
 
 
 def _figure(value: float | None, interval: tuple[float, float] | None) -> str:
@@ -157,22 +170,13 @@ def _figure(value: float | None, interval: tuple[float, float] | None) -> str:
 
 
 def _curves(comparison: Comparison) -> list[Block]:
-    names = dict.fromkeys(
-        name for read in comparison.runs for row in read.history[:1] for name in row if name != "epoch"
-    )
-    charts: list[Chart] = []
-    for name in sorted(names, key=_order):
-        series = [
-            curves.Series(title, [row["epoch"] for row in read.history], [row[name] for row in read.history])
-            for title, read in zip(comparison.names, comparison.runs, strict=True)
-            if read.history and name in read.history[0]
-        ]
-        charts.append(curves.lines(curves.title(name), series, y_title=curves.axis_title(name)))
-    return list(charts) or [Text("No run has ended an epoch, so there are no curves.")]
-
-
-def _order(name: str) -> tuple:
-    """Return a sort key: loss first, training beside validation, times last."""
-    base = name.removeprefix("val_")
-    last = name.endswith("learning_rate") or name == "seconds"
-    return (last, base != "loss", base, base == name)
+    read = dict(zip(comparison.names, (read.history for read in comparison.runs), strict=True))
+    found: list[Chart] = []
+    for name in curves.ordered(name for rows in read.values() for row in rows[:1] for name in row):
+        series = {
+            run: {row["epoch"]: row[name] for row in rows}
+            for run, rows in read.items()
+            if rows and name in rows[0]
+        }
+        found.append(curves.lines(curves.title(name), series, y_title=curves.axis_title(name)))
+    return list(found) or [Text("No run has ended an epoch, so there are no curves.")]

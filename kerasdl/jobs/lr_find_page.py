@@ -9,7 +9,7 @@ from kerasdl.files import replacing, writing
 from kerasdl.jobs.lr_find import RangeTest, answer
 from kerasdl.recipe import Recipe, type_of
 from kerasdl.report import charts
-from kerasdl.report.blocks import Chart, Column, Notice, Section, Table, Text
+from kerasdl.report.blocks import Chart, Notice, Section, Text
 from kerasdl.report.render import render
 
 _METHOD = (
@@ -64,21 +64,18 @@ def page(recipe: Recipe, test: RangeTest, command: str | None) -> str:
 def chart(test: RangeTest) -> Chart:
     """Return the curves, batch by batch and smoothed, with the suggestion marked."""
     rates = list(test.learning_rates)
+    losses, smoothed = (
+        [loss if math.isfinite(loss) else None for loss in found] for found in (test.losses, test.smoothed)
+    )
     traces = [
-        _line("batches", rates, test.losses, {"color": "--chart-1", "width": 1}, opacity=0.45),
-        _line("smoothed", rates, test.smoothed, {"color": "--chart-1", "width": 3}),
+        charts.line("batches", rates, losses, {"color": "--chart-1", "width": 1}, _HOVER, opacity=0.45),
+        charts.line("smoothed", rates, smoothed, {"color": "--chart-1", "width": 3}, _HOVER),
     ]
     if test.suggestion is not None:
         traces.append(_marker("suggestion", test, test.suggestion, "circle", "--chart-2"))
         traces.append(_marker("minimum / 10", test, test.tenth_of_minimum, "diamond", "--chart-3"))
     axes = (charts.axis("learning rate", log=True, tickformat=".0e"), charts.axis("loss", range=_range(test)))
-    figure = charts.figure(traces, charts.layout(440, *axes))
-    return Chart("Loss of each batch, and smoothed", figure, _summary(test), _table(test))
-
-
-def _line(name, rates, losses, style, **more) -> dict:
-    shown = [loss if math.isfinite(loss) else None for loss in losses]
-    return charts.line(name, rates, shown, style, _HOVER, **more)
+    return charts.chart("Loss of each batch, and smoothed", traces, axes, _summary(test), height=440)
 
 
 def _marker(name: str, test: RangeTest, rate: float, symbol: str, color: str) -> dict:
@@ -106,12 +103,3 @@ def _summary(test: RangeTest) -> str:
         f"{test.learning_rates[0]:.2g} and is {lowest}; the test stopped {test.stopped}."
     )
     return text + ("" if test.suggestion is None else f" It falls most steeply at {test.suggestion:.2g}.")
-
-
-def _table(test: RangeTest) -> Table:
-    """Return about forty rows; each number of a longer test is in the chart and in --json."""
-    columns = (Column("learning rate", ".2e"), Column("loss of the batch", ".4f"), Column("smoothed", ".4f"))
-    rows = list(zip(test.learning_rates, test.losses, test.smoothed, strict=True))
-    shown = rows[:: max(1, len(rows) // 40)]
-    finite = [[value if math.isfinite(value) else None for value in row] for row in shown]
-    return Table("Loss over learning rate", columns, finite)

@@ -2,7 +2,10 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import rich.table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +80,30 @@ class Column:
             return str(value)
 
 
+def columns(forms: Mapping[str, str | None]) -> list[Column]:
+    """Return the columns of some titles with their formats."""
+    return [Column(title, form) for title, form in forms.items()]
+
+
+def headline(figures: Mapping[str, Any], titles: Mapping[str, tuple[str, str, str]]) -> list[Figures]:
+    """Return the headline numbers of some figures; those that are not there are left out.
+
+    Args:
+        figures: name -> number.
+        titles: name -> title, format, and note; other figures go into its braces.
+    """
+    items = []
+    for name, (title, form, note) in titles.items():
+        if figures.get(name) is None:
+            continue
+        try:
+            said = note.format(**figures)
+        except (KeyError, ValueError, TypeError):  # what the note needs was not measured
+            said = ""
+        items.append(Figure(title, Column("", form).text(figures[name]), said))
+    return [Figures(items)] if items else []
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """A table; the first cell of each row names the row.
@@ -98,6 +125,22 @@ class Table:
     half: bool = False
     links: Sequence[str] = ()
     folded: bool = False
+
+    def __rich__(self) -> "rich.table.Table":
+        """Return the table as rich draws it in a terminal."""
+        from rich.table import Table as RichTable
+        from rich.text import Text as RichText
+
+        made = RichTable(
+            title=self.caption, title_justify="left", title_style="bold", box=None, pad_edge=False
+        )
+        for column in self.columns:
+            side = "right" if column.numeric else "left"
+            made.add_column(RichText(column.title), justify=side, header_style="dim")
+        for row in self.rows:
+            cells = zip(self.columns, row, strict=True)
+            made.add_row(*(RichText(column.text(cell)) for column, cell in cells))
+        return made
 
 
 def turned(table: Table, name: str = "{}") -> Table:

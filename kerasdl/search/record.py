@@ -146,14 +146,25 @@ class SearchRecord:
         known = sorted(self.ranked(), key=lambda trial: trial.number)
         if len(known) < 2:
             return []
-        numbers, values = [t.number for t in known], [t.figures[aim.name] for t in known]
-        best = [
-            aim.sign * min(aim.sign * value for value in values[: index + 1]) for index in range(len(values))
-        ]
-        series = [curves.Series("trial", numbers, values), curves.Series("best so far", numbers, best)]
+        best = self.best_so_far()
+        series = {
+            "trial": {trial.number: trial.figures[aim.name] for trial in known},
+            "best so far": {trial.number: best[trial.number] for trial in known},
+        }
         return [
             curves.lines(charts.capital(words(aim.name)), series, y_title=words(aim.name), x_title="trial")
         ]
+
+    def best_so_far(self) -> dict[int, float | None]:
+        """Return for each trial the best objective so far, of completed trials within the constraints."""
+        objective, best, found = self.objectives[0], None, {}
+        for trial in self.trials:
+            value = trial.figures.get(objective.name)
+            counts = value is not None and trial.status == "completed" and trial.feasible
+            if counts and (best is None or objective.better(value, best)):
+                best = value
+            found[trial.number] = best
+        return found
 
     def pareto_front(self) -> list[TrialRecord]:
         """Return the completed, feasible trials that no other one beats in every objective, best first."""

@@ -48,20 +48,6 @@ def _print(comparison) -> None:
         *pages.verdicts(comparison),
     ):
         if isinstance(block, Table):
-            console.print(_drawn(block))
+            console.print(block)
         else:
             console.print(block.text, markup=False, style=None if isinstance(block, Text) else "dim")
-
-
-def _drawn(block):
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=block.caption, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in block.columns:
-        table.add_column(
-            Text(column.title), justify="right" if column.numeric else "left", header_style="dim"
-        )
-    for row in block.rows:
-        table.add_row(*(Text(column.text(cell)) for column, cell in zip(block.columns, row, strict=True)))
-    return table

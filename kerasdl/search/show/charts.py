@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasdl.report import charts
-from kerasdl.report.blocks import Block, Chart, Column, Table, Text
+from kerasdl.report.blocks import Block, Table, Text, columns
 from kerasdl.report.charts import capital
 from kerasdl.report.metrics import words
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import INFEASIBLE, MARKS, counted, hover, kind, value_axis
+from kerasdl.search.show.marks import INFEASIBLE, by_kind, counted, kind, marked, value_axis
 
 _MOST_POINTS = 30_000  # of all learning curves together
 
@@ -21,53 +21,38 @@ def history(record: SearchRecord) -> Block:
         return Text("No trial has a figure of the objective yet.")
     values = [trial.figures[name] for trial in scored]
     last = max(trial.number for trial in record.trials)
-    numbers = charts.counting_axis("trial", 0, last, max(0.5, 0.02 * last)) | {"zeroline": False}
-    traces = [_best_line(record), *_marked(record, _floor(values))]
-    return Chart(
-        f"{capital(words(name))} of each trial",
-        charts.figure(traces, charts.layout(400, numbers, value_axis(values, words(name)))),
-        _history_summary(record, scored),
-        _history_table(record),
-    )
-
-
-def _best_line(record: SearchRecord) -> dict[str, Any]:
-    known = {number: value for number, value in best_so_far(record).items() if value is not None}
+    steps = record.best_so_far()
+    known = {number: value for number, value in steps.items() if value is not None}
     style = {"color": "--chart-2", "width": 2, "shape": "hv"}
     hovered = "best so far %{y:.4g}<extra></extra>"
-    return charts.line("best so far", known.keys(), known.values(), style, hovered)
+    traces = [charts.line("best so far", known.keys(), known.values(), style, hovered)]
+    heights = _heights(record, _floor(values))
+    placed = [trial for trial in record.trials if trial.number in heights]
+    traces += [
+        marked(shown, part, lambda trial: (trial.number, heights[trial.number]), [name])
+        for shown, part in by_kind(
+            record, placed, ("completed", "pruned", INFEASIBLE, "running", "failed", "best")
+        )
+    ]
+    forms = {"trial": "d", "status": None, words(name): ".4g", "best so far": ".4g"}
+    rows = [[t.number, kind(t), t.figures.get(name), steps[t.number]] for t in record.trials]
+    numbers = charts.counting_axis("trial", 0, last, max(0.5, 0.02 * last)) | {"zeroline": False}
+    return charts.chart(
+        f"{capital(words(name))} of each trial", traces, (numbers, value_axis(values, words(name))),
+        _history_summary(record, scored), table=Table(f"{words(name)} by trial", columns(forms), rows),
+    )  # fmt: skip
 
 
-def _marked(record: SearchRecord, floor: float) -> list[dict[str, Any]]:
-    """Return a trace for each kind of trial, the best one last."""
-    name, best = record.objectives[0].name, record.best()
-    traces = []
-    for shown in MARKS:
-        trials = [best] if shown == "best" and best else [t for t in record.trials if kind(t) == shown]
-        places = [(trial, _value(trial, name, floor)) for trial in trials]
-        places = [(trial, value) for trial, value in places if value is not None]
-        text = [hover(trial, name, values=list(trial.values)) for trial, _ in places]
-        x, y = [trial.number for trial, _ in places], [value for _, value in places]
-        traces.append(charts.points(shown, x, y, MARKS[shown], text=text))
-    return traces
-
-
-def _value(trial: TrialRecord, name: str, floor: float) -> float | None:
-    """Return the height of a trial: its objective, that of its last epoch while it runs, or the floor."""
-    if name not in trial.figures and trial.status == "running" and trial.history:
-        return trial.history[-1][1]
-    return trial.figures.get(name, floor if trial.status == "failed" else None)
-
-
-def best_so_far(record: SearchRecord) -> dict[int, float | None]:
-    """Return for each trial the best objective so far of completed trials that satisfy the constraints."""
-    objective, best, found = record.objectives[0], None, {}
+def _heights(record: SearchRecord, floor: float) -> dict[int, float]:
+    """Return the height of each trial: its objective, that of its last epoch while it runs, or the floor."""
+    name, found = record.objectives[0].name, {}
     for trial in record.trials:
-        value = trial.figures.get(objective.name)
-        counts = value is not None and trial.status == "completed" and trial.feasible
-        if counts and (best is None or objective.better(value, best)):
-            best = value
-        found[trial.number] = best
+        if name in trial.figures:
+            found[trial.number] = trial.figures[name]
+        elif trial.status == "running" and trial.history:
+            found[trial.number] = trial.history[-1][1]
+        elif trial.status == "failed":
+            found[trial.number] = floor
     return found
 
 
@@ -81,53 +66,35 @@ def _floor(values: Sequence[float]) -> float:
 
 def _history_summary(record: SearchRecord, scored: Sequence[TrialRecord]) -> str:
     objective, best = record.objectives[0], record.best()
-    name = words(objective.name)
-    said = f"{capital(name)} of {counted(scored)}"
-    values = [trial.figures[objective.name] for trial in scored]
-    said += f", {min(values):.4g} to {max(values):.4g}"
+    values = {trial.number: trial.figures[objective.name] for trial in scored}
+    said = f"{capital(words(objective.name))} of {counted(scored)}, {min(values.values()):.4g} to "
+    said += f"{max(values.values()):.4g}"
     if best is not None:
         said += f"; the best that counts is {best.figures[objective.name]:.4g}, trial {best.number}"
-    own = next((trial for trial in scored if trial.number == 0), None)
-    if own is not None and own is not best:
-        said += f"; the recipe's own values (trial 0) give {own.figures[objective.name]:.4g}"
+    if 0 in values and not (best and best.number == 0):
+        said += f"; the recipe's own values (trial 0) give {values[0]:.4g}"
     failed = sum(trial.status == "failed" for trial in record.trials)
     return f"{said}." + (f" Crosses at the lower edge: {failed} failed." if failed else "")
 
 
-def _history_table(record: SearchRecord) -> Table:
-    name = record.objectives[0].name
-    columns = [
-        Column("trial", "d"),
-        Column("status"),
-        Column(words(name), ".4g"),
-        Column("best so far", ".4g"),
-    ]
-    steps = best_so_far(record)
-    rows = [[t.number, kind(t), t.figures.get(name), steps[t.number]] for t in record.trials]
-    return Table(f"{words(name)} by trial", columns, rows)
-
-
 def learning_curves(record: SearchRecord) -> Block:
     """Return the objective over epochs, of all trials in one chart."""
-    name, best = record.objectives[0].name, record.best()
+    name, best = words(record.objectives[0].name), record.best()
     curves = [trial for trial in record.trials if trial.history]
     if not curves:
         return Text("No trial has ended an epoch yet, so there are no curves.")
     most = max(20, _MOST_POINTS // len(curves))
-    traces = []
-    for status, style in _CURVES.items():
-        shown = [
-            t for t in curves if (t is best if status == "best" else t is not best and kind(t) == status)
-        ]
-        traces.append(_gapped(status, shown, most, style))
+    traces = [_gapped(shown, part, most) for shown, part in by_kind(record, curves, tuple(_CURVES))]
     values = [value for trial in curves for _, value in trial.history]
     epochs = max(epoch for trial in curves for epoch, _ in trial.history)
-    numbers = charts.counting_axis("epoch", 1, epochs, 0.03 * epochs)
-    drawn = charts.figure(traces, charts.layout(400, numbers, value_axis(values, words(name))))
-    said = f"{capital(words(name))} of {counted(curves)} over up to {epochs} epochs, {min(values):.4g} to "
+    said = f"{capital(name)} of {counted(curves)} over up to {epochs} epochs, {min(values):.4g} to "
     said += f"{max(values):.4g}"
     said += f"; the thick line is the best, trial {best.number}." if best in curves else "."
-    return Chart(f"{capital(words(name))} over epochs", drawn, said, _curve_table(curves))
+    numbers = charts.counting_axis("epoch", 1, epochs, 0.03 * epochs)
+    return charts.chart(
+        f"{capital(name)} over epochs", traces, (numbers, value_axis(values, name)), said,
+        table=_curve_table(curves),
+    )  # fmt: skip
 
 
 _CURVES = {
@@ -140,16 +107,16 @@ _CURVES = {
 }
 
 
-def _gapped(name: str, trials: Sequence[TrialRecord], most: int, style: dict[str, Any]) -> dict[str, Any]:
+def _gapped(name: str, trials: Sequence[TrialRecord], most: int) -> dict[str, Any]:
     """Return all lines of one kind as one trace: 500 of their own make a page slow."""
     x, y, text = [], [], []
     for trial in trials:
-        step = -(-len(trial.history) // most)
-        last = len(trial.history) - 1
+        step, last = -(-len(trial.history) // most), len(trial.history) - 1
         kept = [part for index, part in enumerate(trial.history) if index % step == 0 or index == last]
         x += [epoch for epoch, _ in kept] + [None]
         y += [float(f"{value:.5g}") for _, value in kept] + [None]
         text += [f"trial {trial.number}"] * len(kept) + [""]
+    style = _CURVES[name]
     lone = any(len(trial.history) == 1 for trial in trials)  # a line of one point is not seen
     return charts.line(
         name, x, y, style, f"%{{text}}, {name}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
@@ -159,10 +126,11 @@ def _gapped(name: str, trials: Sequence[TrialRecord], most: int, style: dict[str
 
 
 def _curve_table(trials: Sequence[TrialRecord]) -> Table:
-    numbers = [Column(title, ".4g") for title in ("first", "lowest", "highest", "last")]
+    forms = {"trial": "d", "status": None, "epochs": "d", "first": ".4g", "lowest": ".4g",
+               "highest": ".4g", "last": ".4g"}  # fmt: skip
     rows = []
     for trial in trials:
         values = [value for _, value in trial.history]
         ends = [values[0], min(values), max(values), values[-1]]
         rows.append([trial.number, kind(trial), trial.history[-1][0], *ends])
-    return Table("Curves", [Column("trial", "d"), Column("status"), Column("epochs", "d"), *numbers], rows)
+    return Table("Curves", columns(forms), rows)

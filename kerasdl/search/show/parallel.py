@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasdl.report import charts
-from kerasdl.report.blocks import Block, Chart, Text, label
+from kerasdl.report.blocks import Block, Text, label
 from kerasdl.report.metrics import words
 from kerasdl.search import dimensions
 from kerasdl.search.objectives import Objective
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import counted
+from kerasdl.search.show.marks import counted, nudged
 from kerasdl.search.show.tables import trial_table
 from kerasdl.search.space import Parameter
 
@@ -60,11 +60,16 @@ def parallel_coordinates(record: SearchRecord) -> Block:
     groups = _grouped(record, trials)
     hidden = {"visible": False, "fixedrange": True}
     end = _ABSENT + 0.1 if any(None in axis.places for axis in axes) else 1.03
-    layout = charts.layout(
-        60 + _ROOM * len(axes),
-        hidden | {"range": [-0.03, end]},
-        hidden | {"range": [len(axes) - 0.6, -0.5]},
-        margin={"l": 4, "r": 4, "t": 40, "b": 4},
+    best = record.best()
+    said = f"A line for each of {counted(trials)}, by how it ranks in {words(name)}"
+    said += f"; the thick one is the best, trial {best.number}." if best in trials else "."
+    said += " Names in the legend switch groups of lines off and on."
+    return charts.chart(
+        "Hyperparameters and objectives",
+        [_lines(group, trials, axes, groups[group[0]]) for group in _GROUPS],
+        (hidden | {"range": [-0.03, end]}, hidden | {"range": [len(axes) - 0.6, -0.5]}), said,
+        height=60 + _ROOM * len(axes), table=trial_table("Trials of the chart", record, trials),
+        showlegend=True, margin={"l": 4, "r": 4, "t": 40, "b": 4},
         shapes=[
             {"type": "line", "x0": 0, "x1": 1, "y0": row, "y1": row, "layer": "below",
              "line": {"color": "--muted", "width": 1}}
@@ -72,13 +77,6 @@ def parallel_coordinates(record: SearchRecord) -> Block:
         ],
         annotations=[text for row, axis in enumerate(axes) for text in _texts(row, axis)],
     )  # fmt: skip
-    data = [_lines(group, trials, axes, groups[group[0]]) for group in _GROUPS if groups[group[0]]]
-    best = record.best()
-    said = f"A line for each of {counted(trials)}, by how it ranks in {words(name)}"
-    said += f"; the thick one is the best, trial {best.number}." if best in trials else "."
-    said += " Names in the legend switch groups of lines off and on."
-    table = trial_table("Trials of the chart", record, trials)
-    return Chart("Hyperparameters and objectives", {"data": data, "layout": layout}, said, table)
 
 
 def _grouped(record: SearchRecord, trials: Sequence[TrialRecord]) -> dict[str, list[int]]:
@@ -99,9 +97,9 @@ def _lines(group: tuple, trials: Sequence[TrialRecord], axes: Sequence[_Axis], s
     y: list[float | None] = []
     text: list[str] = []
     for index in shown:
-        nudge = _SPREAD * ((trials[index].number * 0.618034) % 1 - 0.5)
+        absent = nudged(trials[index], _ABSENT, _SPREAD)
         places = [axis.places[index] for axis in axes]
-        x += [*(round(_ABSENT + nudge if place is None else place, 4) for place in places), None]
+        x += [*(round(absent if place is None else place, 4) for place in places), None]
         y += [*range(len(axes)), None]
         said = (f"{label(axis.title)} {axis.texts[index]}" for axis in axes)
         text += [*(f"trial {trials[index].number}<br>{part}" for part in said), ""]
@@ -115,57 +113,52 @@ def _texts(row: int, axis: _Axis) -> list[dict[str, Any]]:
     """Return the title of an axis, above it, and its ticks, below it."""
     ticks = [*axis.ticks, (_ABSENT, axis.absent)] if None in axis.places else axis.ticks
     shared = {"y": row, "showarrow": False, "bgcolor": "--surface", "opacity": 0.85, "borderpad": 1}
-    title = {
-        "x": 0,
-        "text": f"<b>{label(axis.title, 40)}</b> {axis.note}".strip(),
-        "xanchor": "left",
-        "yshift": 12,
-    }
-    small = {"font": {"size": 11, "color": "--text"}, "yshift": -10}
-    return [shared | title] + [
-        shared
-        | small
-        | {"x": place, "text": text, "xanchor": {0.0: "left", 1.0: "right"}.get(place, "center")}
-        for place, text in ticks
+    title = f"<b>{label(axis.title, 40)}</b> {axis.note}".strip()
+    small = shared | {"font": {"size": 11, "color": "--text"}, "yshift": -10}
+    sides = {0.0: "left", 1.0: "right"}
+    return [shared | {"x": 0, "text": title, "xanchor": "left", "yshift": 12}] + [
+        small | {"x": place, "text": text, "xanchor": sides.get(place, "center")} for place, text in ticks
     ]
 
 
 def _axis(parameter: Parameter, trials: Sequence[TrialRecord]) -> _Axis:
     found = [trial.values.get(parameter.name) for trial in trials]
     active = [trial.values[parameter.name] for trial in trials if parameter.name in trial.values]
-    texts = [
-        label(dimensions.spelled(t.values[parameter.name])) if parameter.name in t.values else "inactive"
-        for t in trials
-    ]
-    if parameter.kind == "choice":
-        known = dimensions.categories(parameter, active)
-        gap = 1 / max(len(known) - 1, 1)
-        letters = max(_LETTERS // len(known), 5)
-        ticks = [(index * gap, label(str(value), letters)) for index, value in enumerate(known)]
-        spread = min(_SPREAD, gap / 2)
-        at = [
-            known.index(trial.values[parameter.name]) * gap + spread * ((trial.number * 0.618034) % 1 - 0.5)
-            if parameter.name in trial.values
-            else None
-            for trial in trials
-        ]
-    else:
-        low, high = min(parameter.low, *active), max(parameter.high, *active)
-        log = dimensions.is_log(parameter)
-        ticks = _ticks(low, high, log)
-        at = [None if value is None else _part(value, low, high, log) for value in found]
-    return _Axis(words(parameter.name), at, texts, ticks, "inactive")
+    if parameter.kind != "choice":
+        ends = min(parameter.low, *active), max(parameter.high, *active)
+        return _scaled(parameter.name, found, ends, dimensions.is_log(parameter), "inactive")
+    known = dimensions.categories(parameter, active)
+    gap = 1 / max(len(known) - 1, 1)
+    letters = max(_LETTERS // len(known), 5)
+    ticks = [(index * gap, label(str(value), letters)) for index, value in enumerate(known)]
+    places, texts = [], []
+    for trial in trials:
+        has = parameter.name in trial.values
+        value = trial.values.get(parameter.name)
+        places.append(nudged(trial, known.index(value) * gap, min(_SPREAD, gap / 2)) if has else None)
+        texts.append(label(dimensions.spelled(value)) if has else "inactive")
+    return _Axis(words(parameter.name), places, texts, ticks, "inactive")
 
 
 def _objective_axis(objective: Objective, trials: Sequence[TrialRecord]) -> _Axis:
-    name = objective.name
-    found = [trial.figures.get(name) for trial in trials]
-    known = [value for value in found if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    at = [None if value is None else _part(value, low, high, False) for value in found]
-    texts = ["none" if value is None else f"{value:.4g}" for value in found]
+    found = [trial.figures.get(objective.name) for trial in trials]
+    known = [value for value in found if value is not None] or [0.0, 1.0]
     better = "lower is better" if objective.direction == "min" else "higher is better"
-    return _Axis(words(name), at, texts, _ticks(low, high, False), "none", better)
+    return _scaled(objective.name, found, (min(known), max(known)), False, "none", better)
+
+
+def _scaled(
+    name: str,
+    found: Sequence[float | None],
+    ends: tuple[float, float],
+    log: bool,
+    absent: str,
+    note: str = "",
+) -> _Axis:
+    """Return an axis of numbers."""
+    places = [None if value is None else _part(value, *ends, log) for value in found]
+    texts = [absent if value is None else label(dimensions.spelled(value)) for value in found]
+    return _Axis(words(name), places, texts, _ticks(*ends, log), absent, note)
 
 
 def _part(value: float, low: float, high: float, log: bool) -> float:
@@ -181,16 +174,11 @@ def _ticks(low: float, high: float, log: bool) -> list[tuple[float, str]]:
     if low == high:
         return [(0.5, f"{low:.4g}")]
     if log:
-        decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-        inner = [10.0**power for power in decades]
+        inner = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
     else:
-        step = _round_step((high - low) / 4)
+        decade = 10 ** math.floor(math.log10((high - low) / 4))
+        step = next(decade * factor for factor in (1, 2, 5, 10) if decade * factor >= (high - low) / 4.004)
         inner = [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
     placed = [(_part(value, low, high, log), f"{value:.4g}") for value in inner]
     ends = [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")]
     return [ends[0], *(tick for tick in placed if 0.07 < tick[0] < 0.93), ends[1]]
-
-
-def _round_step(step: float) -> float:
-    decade = 10 ** math.floor(math.log10(step))
-    return next(decade * factor for factor in (1, 2, 5, 10) if decade * factor >= step * 0.999)

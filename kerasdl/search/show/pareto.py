@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 from kerasdl.report import charts as drawing
 from kerasdl.report.blocks import Block, Chart, Text
@@ -10,11 +9,10 @@ from kerasdl.report.charts import capital
 from kerasdl.report.metrics import words
 from kerasdl.search.objectives import Objective, is_dominated
 from kerasdl.search.record import SearchRecord, TrialRecord
-from kerasdl.search.show.marks import INFEASIBLE, MARKS, hover, kind, value_axis
+from kerasdl.search.show.marks import INFEASIBLE, kind, marked, value_axis
 from kerasdl.search.show.tables import trial_table
 
-_DOMINATED = {"symbol": "circle", "color": "--muted", "size": 7, "opacity": 0.6}
-_FRONT = {"symbol": "circle", "color": "--chart-2", "size": 10}
+Pair = tuple[Objective, Objective]
 
 
 def charts(record: SearchRecord) -> list[Block]:
@@ -32,32 +30,35 @@ def charts(record: SearchRecord) -> list[Block]:
     return drawn
 
 
-def _chart(
-    record: SearchRecord, front: Sequence[TrialRecord], pair: tuple[Objective, Objective], half: bool
-) -> Chart:
+def _chart(record: SearchRecord, front: Sequence[TrialRecord], pair: Pair, half: bool) -> Chart:
     x, y = pair
-    names = [objective.name for objective in record.objectives]
     trials = [
         trial
         for trial in record.trials
         if kind(trial) in ("completed", INFEASIBLE) and {x.name, y.name} <= set(trial.figures)
     ]
-    broken = [trial for trial in trials if not trial.feasible]
-    dominated = [trial for trial in trials if trial.feasible and trial not in front]
-    traces = [_scatter(INFEASIBLE, broken, pair, names, MARKS[INFEASIBLE] | {"opacity": 0.6})]
-    traces += [_scatter("dominated", dominated, pair, names, _DOMINATED), _joined(front, pair)]
-    traces.append(_scatter("front", front, pair, names, _FRONT))
+    groups = {
+        INFEASIBLE: [trial for trial in trials if not trial.feasible],
+        "dominated": [trial for trial in trials if trial.feasible and trial not in front],
+        "front": front,
+    }
+    names = [objective.name for objective in record.objectives]
+    drawn = [
+        marked(name, part, lambda trial: (trial.figures[x.name], trial.figures[y.name]), names)
+        for name, part in groups.items()
+    ]
     axes = [value_axis([trial.figures[o.name] for trial in trials], _title(o)) for o in pair]
-    figure = drawing.figure(traces, drawing.layout(340 if half else 440, *axes))
     ends = [min(front, key=lambda t, o=o: o.sign * t.figures[o.name]) for o in pair]
     said = f"{len(front)} of {len(trials)} completed trials are on the front: "
     said += " to ".join(dict.fromkeys(_spelled(trial, pair) for trial in ends))
-    table = trial_table("Pareto front", record, front)
-    title = f"{capital(words(y.name))} against {words(x.name)}"
-    return Chart(title, figure, f"{said}.", table, half=half)
+    return drawing.chart(
+        f"{capital(words(y.name))} against {words(x.name)}", [*drawn[:2], _joined(front, pair), drawn[2]],
+        axes, f"{said}.", height=340 if half else 440, half=half,
+        table=trial_table("Pareto front", record, front),
+    )  # fmt: skip
 
 
-def _spelled(trial: TrialRecord, pair: tuple[Objective, Objective]) -> str:
+def _spelled(trial: TrialRecord, pair: Pair) -> str:
     figures = " with ".join(f"{words(part.name)} {trial.figures[part.name]:.4g}" for part in pair)
     return f"{figures} (trial {trial.number})"
 
@@ -66,23 +67,10 @@ def _title(objective: Objective) -> str:
     return f"{words(objective.name)} ({'less' if objective.direction == 'min' else 'more'} is better)"
 
 
-def _scatter(
-    name: str,
-    trials: Sequence[TrialRecord],
-    pair: tuple[Objective, Objective],
-    names: Sequence[str],
-    marker: dict[str, Any],
-) -> dict[str, Any]:
-    x, y = ([trial.figures[objective.name] for trial in trials] for objective in pair)
-    text = [hover(trial, *names, values=list(trial.values)) for trial in trials]
-    return drawing.points(name, x, y, marker, text=text)
-
-
-def _joined(front: Sequence[TrialRecord], pair: tuple[Objective, Objective]) -> dict[str, Any]:
+def _joined(front: Sequence[TrialRecord], pair: Pair) -> dict:
     """Return the line along the front: a staircase, since nothing is known between two points."""
     rows = [[objective.sign * trial.figures[objective.name] for objective in pair] for trial in front]
     best = {tuple(row) for row in rows if not is_dominated(row, rows)}
     ordered = sorted((pair[0].sign * x, pair[1].sign * y) for x, y in best)
     style = {"color": "--chart-2", "width": 1.5, "shape": "hv" if pair[0].direction == "min" else "vh"}
-    x, y = [x for x, _ in ordered], [y for _, y in ordered]
-    return drawing.line("edge", x, y, style, hover=None, showlegend=False)
+    return drawing.line("edge", *zip(*ordered, strict=True), style, hover=None, showlegend=False)

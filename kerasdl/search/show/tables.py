@@ -33,34 +33,27 @@ def failed_table(record: SearchRecord, trials: Sequence[TrialRecord]) -> Table:
 
 def all_table(record: SearchRecord) -> Table:
     """Return every trial with all its values."""
-    table = trial_table("All trials", record, record.trials, status=True)
-    columns = [*table.columns, Column("reason")]
-    rows = [[*row, trial.reason] for row, trial in zip(table.rows, record.trials, strict=True)]
-    return Table(table.caption, columns, rows, sortable=True)
+    table = trial_table("All trials", record, record.trials)
+    number, *columns = table.columns
+    rows = [
+        [row[0], kind(trial), *row[1:], trial.reason]
+        for row, trial in zip(table.rows, record.trials, strict=True)
+    ]
+    return Table(table.caption, [number, Column("status"), *columns, Column("reason")], rows, sortable=True)
 
 
-def trial_table(
-    caption: str, record: SearchRecord, trials: Sequence[TrialRecord], status: bool = False
-) -> Table:
+def trial_table(caption: str, record: SearchRecord, trials: Sequence[TrialRecord]) -> Table:
     """Return trials with metrics, hyperparameters and time; objectives and constrained metrics first."""
-    found = dict.fromkeys(name for trial in trials for name in trial.figures if not _is_hidden(name))
+    found = dict.fromkeys(n for trial in trials for n in trial.figures if not n.endswith(_HIDDEN))
     first = [part.name for part in (*record.objectives, *record.constraints)]
     figures = list(dict.fromkeys((*(name for name in first if name in found), *found)))
     parameters = _columns(record, trials)
-    columns = [Column("trial", "d"), *([Column("status")] if status else [])]
-    columns += [*(Column(words(name), ".4g") for name in figures), *map(_column, parameters)]
-    columns.append(Column("time (s)", ",.1f"))
+    columns = [*(Column(words(name), ".4g") for name in figures), *map(_column, parameters)]
     rows = [
-        [
-            trial.number,
-            *([kind(trial)] if status else []),
-            *(trial.figures.get(name) for name in figures),
-            *_values(parameters, trial),
-            trial.seconds,
-        ]
+        [trial.number, *map(trial.figures.get, figures), *_values(parameters, trial), trial.seconds]
         for trial in trials
     ]
-    return Table(caption, columns, rows)
+    return Table(caption, [Column("trial", "d"), *columns, Column("time (s)", ",.1f")], rows)
 
 
 def _columns(record: SearchRecord, trials: Sequence[TrialRecord]) -> list[Parameter]:
@@ -81,7 +74,3 @@ def _values(parameters: Sequence[Parameter], trial: TrialRecord) -> list[Any]:
         for parameter in parameters
         for value in [trial.values.get(parameter.name)]
     ]
-
-
-def _is_hidden(name: str) -> bool:
-    return name.endswith(_HIDDEN)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.report.blocks import Block, Chart, Column, Table, Text, label
+from kerasdl.report.blocks import Block, Chart, Column, Table, Text, columns, label
 
 _WIDE = 16  # classes from which on the confusion matrix takes the whole width
 _NUMBERED = 25  # classes up to which each cell shows its count
@@ -31,17 +31,19 @@ def blocks(matrix: np.ndarray, class_names: Sequence[str]) -> list[Block]:
     if len(matrix) > _MOST_CELLS:
         shown = _most_mistaken(matrix)
         title += f": the {_MOST_CELLS} classes of {len(matrix):,} with most mistakes"
-    chart = Chart(
-        title,
-        _heat_map(matrix[np.ix_(shown, shown)], [class_names[index] for index in shown]),
-        summary,
-        _matrix_table(matrix, class_names, pairs),
-        half=len(matrix) <= _WIDE,
-    )
-    columns = [Column("true class"), Column("predicted"), Column("examples", ",d"), Column("of class", ".1%")]
+    figure = _heat_map(matrix[np.ix_(shown, shown)], [class_names[index] for index in shown])
+    titles = columns({"true class": None, "predicted": None, "examples": ",d", "of class": ".1%"})
+    if len(matrix) <= _NUMBERED:
+        rows = [[name, *map(int, row)] for name, row in zip(class_names, matrix, strict=True)]
+        across = [Column("true \\ predicted"), *(Column(name, ",d") for name in class_names)]
+        table = Table("Examples of each true class (rows) by predicted class (columns)", across, rows)
+    else:
+        more = f"; the first {_MOST_ROWS} of {len(pairs):,} pairs" if len(pairs) > _MOST_ROWS else ""
+        table = Table(f"Confused classes, most frequent first{more}", titles, pairs[:_MOST_ROWS])
+    chart = Chart(title, figure, summary, table, half=len(matrix) <= _WIDE)
     if not pairs:
         return [chart, Text("Not one example was mistaken.")]
-    return [chart, Table("Most frequent confusions", columns, pairs[:_MOST_CONFUSIONS], half=True)]
+    return [chart, Table("Most frequent confusions", titles, pairs[:_MOST_CONFUSIONS], half=True)]
 
 
 def _most_mistaken(matrix: np.ndarray) -> np.ndarray:
@@ -74,7 +76,8 @@ def _heat_map(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
         "constrain": "domain",
         "automargin": False,
     }
-    angle = {"tickangle": -90} if longest > 3 or len(names) > _NUMBERED else {}
+    across = {"tickangle": -90} if longest > 3 or len(names) > _NUMBERED else {}
+    ends = [-0.5, len(matrix) - 0.5]
     return {
         "data": [
             _cells(matrix, part, diagonal, names, "right", 1.0),
@@ -85,31 +88,14 @@ def _heat_map(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
             "meta": {"crowded": len(names) > _NUMBERED},
             "height": 460 if len(matrix) <= _WIDE else 900,
             "margin": {"l": room, "r": 8, "t": 30, "b": room},
-            "xaxis": {
-                **axis,
-                **angle,
-                "title": {"text": "predicted class"},
-                "range": [-0.5, len(matrix) - 0.5],
-            },
-            "yaxis": {
-                **axis,
-                "title": {"text": "true class"},
-                "range": [len(matrix) - 0.5, -0.5],
-                "scaleanchor": "x",
-            },
+            "xaxis": {**axis, **across, "title": {"text": "predicted class"}, "range": ends},
+            "yaxis": {**axis, "title": {"text": "true class"}, "range": ends[::-1], "scaleanchor": "x"},
         },
     }
 
 
 def _cells(matrix, part, shown, names: list[str], kind: str, highest: float) -> dict[str, Any]:
-    def values(array, digits=None):
-        return [
-            [None if not keep else (int(value) if digits is None else round(float(value), digits))
-             for value, keep in zip(*row, strict=True)]
-            for row in zip(array, shown, strict=True)
-        ]  # fmt: skip
-
-    counts = values(matrix)
+    cells = list(zip(matrix.tolist(), np.round(part, 4).tolist(), shown.tolist(), strict=True))
     numbered = len(matrix) <= _NUMBERED
     # Behind numbers pale colours; dots of a few pixels need strong ones.
     high = f"--{kind}-high" if numbered else {"right": "--chart-1", "wrong": "--chart-2"}[kind]
@@ -117,8 +103,8 @@ def _cells(matrix, part, shown, names: list[str], kind: str, highest: float) -> 
         "type": "heatmap",
         "x": names,
         "y": names,
-        "z": values(part, 4),
-        "text": [["" if count is None else str(count) for count in row] for row in counts],
+        "z": [[value if keep else None for _, value, keep in zip(*row, strict=True)] for row in cells],
+        "text": [[str(count) if keep else "" for count, _, keep in zip(*row, strict=True)] for row in cells],
         "zmin": 0,
         "zmax": highest,
         "colorscale": [[0, f"--{kind}-low"], [1, high]],
@@ -137,13 +123,3 @@ def _unique(names: list[str]) -> list[str]:
     return [
         f"{name} ({index})" if names.count(name) > 1 else name for index, name in enumerate(names, start=1)
     ]
-
-
-def _matrix_table(matrix: np.ndarray, class_names: Sequence[str], pairs: list[tuple]) -> Table:
-    if len(matrix) <= _NUMBERED:
-        columns = [Column("true \\ predicted"), *(Column(name, ",d") for name in class_names)]
-        rows = [[name, *map(int, row)] for name, row in zip(class_names, matrix, strict=True)]
-        return Table("Examples of each true class (rows) by predicted class (columns)", columns, rows)
-    columns = [Column("true class"), Column("predicted"), Column("examples", ",d"), Column("of class", ".1%")]
-    more = f"; the first {_MOST_ROWS} of {len(pairs):,} pairs" if len(pairs) > _MOST_ROWS else ""
-    return Table(f"Confused classes, most frequent first{more}", columns, pairs[:_MOST_ROWS])

@@ -5,18 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kerasdl.report import terminal
-from kerasdl.report.blocks import Block, Column, Table, Text, Words, percent
+from kerasdl.report.blocks import Block, Table, Text, Words, columns, percent
 
 _LONGEST = 600  # characters of a text that are shown
 _SHADED = 8  # texts whose attention is shown
-_COLUMNS = [
-    Column("test example", "d"),
-    Column("text"),
-    Column("true class"),
-    Column("predicted"),
-    Column("confidence", ".1%"),
-    Column("words", ",d"),
-]
+_FORMS = {
+    "test example": "d", "text": None, "true class": None, "predicted": None, "confidence": ".1%",
+    "words": ",d",
+}  # fmt: skip
 
 
 def blocks(class_names: Sequence[str], mistakes: Mapping[str, np.ndarray]) -> list[Block]:
@@ -37,7 +33,7 @@ def blocks(class_names: Sequence[str], mistakes: Mapping[str, np.ndarray]) -> li
     rows = list(zip(indices, shown, true, predicted, confidence, lengths, strict=True))
     found: list[Block] = [
         Text("The wrong answers that the network was most sure of. Look here for wrong labels first."),
-        Table("Texts", _COLUMNS, rows, sortable=True),
+        Table("Texts", columns(_FORMS), rows, sortable=True),
     ]
     if "attention" not in mistakes:
         return found

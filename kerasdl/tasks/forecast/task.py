@@ -212,9 +212,9 @@ class Forecast(Task):
         return []
 
     def tables(self, figures: Mapping[str, Any]) -> Sequence[Any]:
-        from kerasdl.tasks.forecast.page import terminal_tables
+        from kerasdl.tasks.forecast.page import tables
 
-        return terminal_tables(figures)
+        return tables(figures)
 
     def sections(self, figures, class_names, mistakes) -> Sequence[Section]:
         from kerasdl.tasks.forecast.page import sections
