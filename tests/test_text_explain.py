@@ -26,6 +26,7 @@ from kerasdl.preprocessing.words import Tokenizer
 from kerasdl.recipe import Config, Recipe
 from kerasdl.report import terminal
 from kerasdl.report.blocks import Words
+from kerasdl.report.render import environment
 from kerasdl.tasks.classification.task import Classification
 from tests import browser
 
@@ -174,15 +175,22 @@ def test_spelled_words_have_the_numbers_that_the_network_reads():
 
 
 def test_shades_are_relative_to_the_largest_number():
-    words = Words("x", [("a", 2.0), (",", None), ("b", -1.0), ("c", 0.0)]).shaded
-    assert words == [
-        ("a", "for", 100, "+2.000"),
-        (",", "", 0, ""),
-        ("b", "against", 50, "-1.000"),
-        ("c", "for", 0, "+0.000"),
+    drawn = environment().from_string("{% import 'blocks.html' as blocks %}{{ blocks.draw(block) }}")
+
+    def shades(*words, **more):
+        page = drawn.render(block=Words("x", words, **more))
+        return re.findall(
+            r'<span(?: class="(\w+)" style="--amount: (\d+)%" title="([^"]*)")?>([^<]*)</span>', page
+        )
+
+    assert shades(("a", 2.0), (",", None), ("b", -1.0), ("c", 0.0)) == [
+        ("for", "100", "+2.000", "a"),
+        ("", "", "", ","),
+        ("against", "50", "-1.000", "b"),
+        ("for", "0", "+0.000", "c"),
     ]
-    assert [shade[1:3] for shade in Words("x", [("a", 0.2)], signed=False).shaded] == [("weight", 100)]
-    assert Words("x", [("a", 0.0)]).shaded[0][2] == 0
+    assert shades(("a", 0.2), signed=False) == [("weight", "100", "0.200", "a")]
+    assert shades(("a", 0.0)) == [("for", "0", "+0.000", "a")]
 
 
 # What a command is given.

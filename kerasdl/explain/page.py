@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasdl.explain import heatmaps, words_page
 from kerasdl.report import pictures
-from kerasdl.report.blocks import Notice, Picture, Pictures, Section, Sheet, Text, percent
+from kerasdl.report.blocks import Notice, Picture, Pictures, Section, Table, Text, percent
 
 #: Folder in a run, and the file in it, that the page is drawn from.
 FOLDER, FILE_NAME = "explain", "explanations.npz"
@@ -84,17 +84,16 @@ def _details(about: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], methods: list[str]) -> Sheet:
+def _sheet(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], methods: list[str]) -> Table:
     rows = []
     for index, row in enumerate(about["images"]):
         cells = [Picture(*pictures.data_uri(arrays["images"][index]), alt=row["name"], caption="")]
         for method in methods:
             alt = f"{TITLES[method]} of {row['name']} for class {row['class']}"
             cells.append(Picture(*pictures.data_uri(drawn(arrays, method, index)), alt=alt, caption=""))
-        rows.append(("\n".join(described(row)), cells))
-    return Sheet(
-        "Images and what explains their answers", ["image", *(TITLES[method] for method in methods)], rows
-    )
+        rows.append(["\n".join(described(row)), *cells])
+    forms = {"": None, "image": None} | {TITLES[method]: None for method in methods}
+    return Table.of("Images and what explains their answers", forms, rows)
 
 
 def described(row: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasdl.report import pictures
-from kerasdl.report.blocks import Picture, Section, Sheet, Text
+from kerasdl.report.blocks import Picture, Section, Table, Text
 
 FILE_NAME = "augmented.npz"
 
@@ -23,10 +23,8 @@ def section(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
     rows = []
     for number, row in enumerate(images, 1):
         names = [f"Original {number}", *(f"Copy {copy} of {number}" for copy in range(1, len(row)))]
-        cells = [
-            Picture(*pictures.data_uri(image), alt=name, caption="")
-            for image, name in zip(row, names, strict=True)
-        ]
-        rows.append((f"{number}", cells))
+        cells = (Picture(*pictures.data_uri(image), name, "") for image, name in zip(row, names, strict=True))
+        rows.append([f"{number}", *cells])
     said = "What the network saw of some training images: each epoch draws other copies."
-    return Section("Augmentation", [Text(said), Sheet("Augmented images", ["original", "augmented"], rows)])
+    forms = {"": None, "original": None} | {f"copy {copy}": None for copy in range(1, images.shape[1])}
+    return Section("Augmentation", [Text(said), Table.of("Augmented images", forms, rows)])

@@ -12,7 +12,6 @@ from kerasdl.report.blocks import (
     Section,
     Table,
     Text,
-    columns,
     label,
     turned,
 )  # fmt: skip
@@ -110,7 +109,7 @@ def _intervals(comparison: Comparison) -> list[Block]:
             error_x={"symmetric": False, "array": above, "arrayminus": below, "color": "--muted"},
         )  # fmt: skip
         title = f"{charts.capital(metrics.words(name))} with 95 % intervals"
-        table = Table(title, columns({"run": None, name: ".4f", "from": ".4f", "to": ".4f"}),
+        table = Table.of(title, {"run": None, name: ".4f", "from": ".4f", "to": ".4f"},
                       [[run, value, *end] for run, value, end in rows])  # fmt: skip
         axes = (charts.axis(metrics.words(name)), charts.named_axis(names))
         said = f"{title}: {min(known):.4f} to {max(known):.4f}."

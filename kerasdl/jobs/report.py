@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,15 @@ def write_report(run: Run) -> Path:
     tested = test_sections(read, task)
     charts = [] if read.is_imported else [Section("Training", _training(read))]
     found += [*tested[:1], *charts, *tested[1:]]
-    found += [_samples(read), _explanations(read), _augmentation(read)]
+    explained, anew = (
+        f"{explanations.FOLDER}/{explanations.FILE_NAME}",
+        "Delete it, or write it anew: kerasdl explain.",
+    )
+    found += [
+        _samples(read),
+        _kept(read, explained, "about", explanations.section, anew),
+        _kept(read, augmentation_page.FILE_NAME, "images", augmentation_page.section, "Delete it."),
+    ]
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found.append(provenance.receipt(read))
     sections = [section for section in found if section is not None]
@@ -127,17 +135,12 @@ def _film(read: Record, epochs: Sequence[int]) -> list[Block]:
     return [Text(text), Pictures(items, strip=True)]
 
 
-def _explanations(read: Record) -> Section | None:
-    repair = "Delete it, or write it anew: kerasdl explain."
-    name = f"{explanations.FOLDER}/{explanations.FILE_NAME}"
+def _kept(
+    read: Record, name: str, needed: str, part: Callable[..., Section | None], repair: str
+) -> Section | None:
+    """Return the section on arrays that a run keeps in a file; None where it has none."""
     with parsing(read.run.path / name, repair):
-        return explanations.section(read.arrays(name, "about", repair=repair))
-
-
-def _augmentation(read: Record) -> Section | None:
-    name, repair = augmentation_page.FILE_NAME, "Delete it."
-    with parsing(read.run.path / name, repair):
-        return augmentation_page.section(read.arrays(name, "images", repair=repair))
+        return part(read.arrays(name, needed, repair=repair))
 
 
 def _task(read: Record) -> tuple[Task | None, str]:

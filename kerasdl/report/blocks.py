@@ -80,11 +80,6 @@ class Column:
             return str(value)
 
 
-def columns(forms: Mapping[str, str | None]) -> list[Column]:
-    """Return the columns of some titles with their formats."""
-    return [Column(title, form) for title, form in forms.items()]
-
-
 def headline(figures: Mapping[str, Any], titles: Mapping[str, tuple[str, str, str]]) -> list[Figures]:
     """Return the headline numbers of some figures; those that are not there are left out.
 
@@ -111,7 +106,7 @@ class Table:
     Attributes:
         caption: title of the table.
         columns: titles and formats of the columns.
-        rows: values of the cells; None for an empty one.
+        rows: values of the cells, texts, numbers or pictures; None for an empty one.
         sortable: whether readers can sort it by each column.
         half: whether it is half as wide as the page.
         links: address that the first cell of each row leads to, "" for none. Defaults to no links.
@@ -125,6 +120,13 @@ class Table:
     half: bool = False
     links: Sequence[str] = ()
     folded: bool = False
+
+    @classmethod
+    def of(
+        cls, caption: str, forms: Mapping[str, str | None], rows: Sequence[Sequence[Any]], **more
+    ) -> "Table":
+        """Return a table of some titles with the formats of their columns."""
+        return cls(caption, [Column(title, form) for title, form in forms.items()], rows, **more)
 
     def __rich__(self) -> "rich.table.Table":
         """Return the table as rich draws it in a terminal."""
@@ -199,21 +201,6 @@ class Pictures:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sheet:
-    """Pictures in rows and columns; their own captions are not shown.
-
-    Attributes:
-        caption: title of the sheet.
-        columns: titles of the columns; the last one spans the remaining ones.
-        rows: name and pictures of each row.
-    """
-
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[Picture]]]
-
-
-@dataclasses.dataclass(frozen=True)
 class Words:
     """A text whose words are shaded by a number.
 
@@ -230,21 +217,9 @@ class Words:
     half: bool = False
 
     @property
-    def shaded(self) -> list[tuple[str, str, int, str]]:
-        """Each word, the name of its colour, how strong that is (0..100, of the largest), and its number."""
-        largest = max((abs(value) for _, value in self.words if value), default=0.0)
-        names = ("against", "for") if self.signed else ("", "weight")
-        return [
-            (word, "", 0, "")
-            if value is None
-            else (
-                word,
-                names[value >= 0],
-                round(100 * abs(value) / largest) if largest else 0,
-                format(value, "+.3f" if self.signed else ".3f"),
-            )
-            for word, value in self.words
-        ]
+    def largest(self) -> float:
+        """The largest number, without its sign; 1 where there is none."""
+        return max((abs(value) for _, value in self.words if value), default=1.0)
 
     @property
     def table(self) -> Table:
@@ -256,7 +231,7 @@ class Words:
         )
 
 
-Block = Figures | Text | Notice | Code | Table | Chart | Pictures | Sheet | Words
+Block = Figures | Text | Notice | Code | Table | Chart | Pictures | Words
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ def render(title: str, blocks: Sequence[Block]) -> str:
     """
     shown, room = [], _MOST_BYTES
     for block in blocks:
-        kind, value, more = type(block).__name__.lower(), block, 0
+        value, more = block, 0
         if isinstance(block, Chart):
             value = _drawn(block)
         elif isinstance(block, Table):
@@ -41,7 +41,7 @@ def render(title: str, blocks: Sequence[Block]) -> str:
         elif isinstance(block, Pictures):
             value, room = _some(block.items, room)
             more = len(block.items) - len(value)
-        shown.append({"kind": kind, "block": block, "value": value, "more": more})
+        shown.append({"block": block, "value": value, "more": more})
     return environment().get_template("cell.html").render(title=title, blocks=shown)
 
 

@@ -3,6 +3,7 @@
   const root = document.documentElement;
   const all = (selector, part = document) => [...part.querySelectorAll(selector)];
   const plots = all(".plot");
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)").matches;
   let figures = [];
 
@@ -18,8 +19,9 @@
       return Object.fromEntries(Object.entries(value).map(
         ([key, part]) => [key, resolve(part, style, /color/i.test(key))]));
     }
-    return isColor && typeof value === "string" && value.startsWith("--")
-      ? style.getPropertyValue(value).trim() : value;
+    if (!isColor || typeof value !== "string" || !value.startsWith("--")) return value;
+    const isDark = scheme.matches && !root.classList.contains("printing");
+    return style.getPropertyValue(value).trim().replace(/^light-dark\((.*), (.*)\)$/, isDark ? "$2" : "$1");
   };
 
   const template = (layout, narrow) => {
@@ -67,7 +69,7 @@
     document.head.append(script);
     figures = JSON.parse(await unpacked("plotly-figures"));
     drawAll();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+    scheme.addEventListener("change", drawAll);
   };
   (plots.length ? begin() : Promise.resolve())
     .catch((error) => { document.getElementById("undrawn").hidden = false; console.error(error); })

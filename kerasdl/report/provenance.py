@@ -12,7 +12,16 @@ from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import RunFailedError
 from kerasdl.files import read_json
 from kerasdl.inference.endpoint import figure_of
-from kerasdl.report.blocks import Block, Code, Column, Figure, Figures, Notice, Section, Table, Text
+from kerasdl.report.blocks import (
+    Block,
+    Code,
+    Figure,
+    Figures,
+    Notice,
+    Section,
+    Table,
+    Text,
+)  # fmt: skip
 from kerasdl.runs.cards import ShownCard
 from kerasdl.runs.record import Record, flat
 from kerasdl.runs.state import num_epochs
@@ -22,104 +31,105 @@ _MAIN = {
     "epochs": "Epochs", "batch_size": "Batch size", "optimizer": "Optimizer",
     "learning_rate": "Learning rate", "schedule": "Schedule", "precision": "Precision", "seed": "Seed",
 }  # fmt: skip
+_SETTING = {"setting": None, "value": None}
 
 
 def hyperparameters(record: Record) -> Section:
     """Return the section on settings: those that differ from the pipeline's in sight, the rest folded."""
-    settings = dict(flat(record.recipe))
-    if record.is_imported:
-        said = f"Nothing was trained here. `kerasdl train {record.run.path}` would begin with these settings."
-        return Section("Settings of a training from here", [Text(said), *_all_settings(record, settings)])
-    main = [Figure(title, settings[name]) for name, title in _MAIN.items() if name in settings]
-    changed = record.status.get("changed")
-    shown = {name: [settings.get(name), before] for name, before in (changed or {}).items()}
-    rows = [[name, *map(public_text, values)] for name, values in shown.items()]
-    columns = [Column("setting"), Column("this run"), Column("the pipeline")]
-    of_pipeline = Text("Every setting is the pipeline's own.") if changed is not None else None
-    differing = Table("Changed from the pipeline", columns, rows) if rows else of_pipeline
-    rest = _all_settings(record, settings)
-    return Section("Hyperparameters", [Figures(main), *([differing] if differing else []), *rest])
-
-
-def _all_settings(record: Record, settings: Mapping[str, Any]) -> list[Block]:
-    columns, own = [Column("setting"), Column("value")], record.run.path / "recipe.py"
-    found: list[Block] = [
-        Table("Every setting, defaults resolved", columns, [*settings.items()], folded=True),
+    settings, own = dict(flat(record.recipe)), record.run.path / "recipe.py"
+    rest: list[Block] = [
+        Table.of("Every setting, defaults resolved", _SETTING, [*settings.items()], folded=True),
         Code("recipe.json", json.dumps(record.recipe, indent=2)),
     ]
     if own.is_file():
-        found.append(Code("recipe.py", own.read_text(encoding="utf-8", errors="replace")))
-    return found
+        rest.append(Code("recipe.py", own.read_text(encoding="utf-8", errors="replace")))
+    if record.is_imported:
+        said = f"Nothing was trained here. `kerasdl train {record.run.path}` would begin with these settings."
+        return Section("Settings of a training from here", [Text(said), *rest])
+    main = [Figure(title, settings[name]) for name, title in _MAIN.items() if name in settings]
+    differing: list[Block] = []
+    if (changed := record.status.get("changed")) is not None:
+        rows = [[n, public_text(settings.get(n)), public_text(before)] for n, before in changed.items()]
+        forms = {"setting": None, "this run": None, "the pipeline": None}
+        table = Table.of("Changed from the pipeline", forms, rows)
+        differing = [table if rows else Text("Every setting is the pipeline's own.")]
+    return Section("Hyperparameters", [Figures(main), *differing, *rest])
 
 
 def overview(record: Record) -> Section:
     """Return the section on network, data and training time."""
-    data = record.receipt.get("data", {})
-    items = [Figure("Network", short_type(record.recipe.get("model")), _weights(record))]
-    source = short_type(record.recipe.get("data"), "path", "name")
-    items.append(Figure("Data", source, _shape(data)))
+    receipt = record.receipt
+    data, weights = receipt.get("data", {}), receipt.get("parameters")
+    network = short_type(record.recipe.get("model"))
+    items = [
+        Figure("Network", network, "" if weights is None else f"{weights:,} weights"),
+        Figure("Data", short_type(record.recipe.get("data"), "path", "name"), _shape(data)),
+    ]
     if counts := data.get("examples"):
         rest = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "train")
         items.append(Figure("Training examples", f"{counts.get('train', 0):,}", rest))
     if record.is_imported:
-        origin = record.receipt["imported"]
-        file = Path(origin["path"]).name
-        items.append(Figure("Imported from", file, f"SHA-256 {origin['sha256'][:16]}"))
-        return Section("Overview", [Figures(items)])
+        origin = receipt["imported"]
+        said = Figure("Imported from", Path(origin["path"]).name, f"SHA-256 {origin['sha256'][:16]}")
+        return Section("Overview", [Figures([*items, said])])
     best = record.metrics.get("best_epoch")
     of_all = f"{record.num_epochs} of {num_epochs(record)}"
     items.append(Figure("Epochs trained", of_all, f"best by validation: {best}" if best else ""))
     if record.seconds is not None:
-        items.append(Figure("Training time", duration(record.seconds), _devices(record.receipt)))
+        machine = receipt.get("hardware", {})
+        own = f"{machine.get('processor', '')}, {machine.get('cores')} cores".strip(", ")
+        said = ", ".join(dict.fromkeys(machine.get("gpus") or [])) or own
+        items.append(Figure("Training time", duration(record.seconds), said))
     return Section("Overview", [Figures(items)])
 
 
-def artefacts(record: Record, columns: Mapping[str, tuple[str, str]]) -> Section | None:
+def artefacts(record: Record, known: Mapping[str, tuple[str, str]]) -> Section | None:
     """Return the tables of exported files; None where nothing was exported.
 
     Args:
         record: record of the run.
-        columns: metrics that the task has for exported files: name -> (title, format).
+        known: metrics that the task has for exported files: name -> (title, format).
     """
     blocks: list[Block] = []
     for name, hashes in record.receipt.get("artefacts", {}).items():
-        blocks += _bundle(record, name, hashes, columns)
+        blocks += _bundle(record, name, hashes, known)
     return Section("Exported files", blocks) if blocks else None
 
 
 def _bundle(
-    record: Record, name: str, hashes: Mapping[str, str], columns: Mapping[str, tuple[str, str]]
+    record: Record, name: str, hashes: Mapping[str, str], known: Mapping[str, tuple[str, str]]
 ) -> list[Block]:
     found = find_bundle(record, name)
     card = None if found is None else found[1]
-    hash_column = Column("SHA-256")
     if card is None or any(card["files"].get(file, {}).get("sha256") != hashes[file] for file in hashes):
         what = "is no longer there" if card is None else "now holds other files than this run exported"
         rows = [[file, value[:16]] for file, value in hashes.items()]
-        table = Table(f"Files that were exported to {name}", [Column("file"), hash_column], rows)
+        table = Table.of(f"Files that were exported to {name}", {"file": None, "SHA-256": None}, rows)
         return [Notice(f"The bundle {name} {what}: it was moved, deleted or replaced.", "warning"), table]
-    rows = card["artefacts"]
     own = {
-        key: value for key, value in columns.items() if any(is_number(figure_of(row, key)) for row in rows)
+        key: part
+        for key, part in known.items()
+        if any(_figure(row, key) is not None for row in card["artefacts"])
     }
-    titles = [Column("file"), Column("kind"), Column("size (kB)", ",.1f")]
-    titles += [Column(title, form) for title, form in own.values()]
-    titles += [Column("latency (ms)", ".3f"), hash_column]
+    forms = {"file": None, "kind": None, "size (kB)": ",.1f", **dict(own.values()), "latency (ms)": ".3f",
+             "SHA-256": None}  # fmt: skip
     rows, failed = [], []
     for row in card["artefacts"]:
         if "error" in row:
             kind = "warning" if row.get("refused") else "error"
             failed.append(Notice(f"{row.get('file')} could not be exported: {row['error']}", kind))
             continue
-        figures = [value if is_number(value := figure_of(row, key)) else None for key in own]
         size = row["bytes"] / 1e3 if "bytes" in row else None
-        hash_shown = row.get("sha256", "")[:16]
-        rows.append([row.get("file"), row.get("kind"), size, *figures, row.get("latency_ms"), hash_shown])
+        rows.append([row.get("file"), row.get("kind"), size, *(_figure(row, key) for key in own),
+                     row.get("latency_ms"), row.get("sha256", "")[:16]])  # fmt: skip
     said = f"Each file was reopened in its own runtime and compared on {card['examples']:,} test examples."
-    check = Notice(
-        "To prove that they are still what was exported:", command=f"kerasdl verify {shlex.quote(name)}"
-    )
-    return [Text(said), Table(f"Bundle {name}", titles, rows, sortable=True), *failed, check]
+    again = f"kerasdl verify {shlex.quote(name)}"
+    check = Notice("To prove that they are still what was exported:", command=again)
+    return [Text(said), Table.of(f"Bundle {name}", forms, rows, sortable=True), *failed, check]
+
+
+def _figure(row: Mapping[str, Any], name: str) -> float | None:
+    return value if is_number(value := figure_of(row, name)) else None
 
 
 def is_number(value: Any) -> bool:
@@ -142,8 +152,8 @@ def receipt(record: Record) -> Section | None:
     left_out = ("artefacts", "command", "data")
     kept = {name: value for name, value in record.receipt.items() if name not in left_out}
     kept["data"] = {"fingerprint": record.fingerprint, "classes": len(record.labels)}
-    columns = [Column("what"), Column("value")]
-    blocks: list[Block] = [Table("Where and with what it ran", columns, [*flat(kept)], folded=True)]
+    table = Table.of("Where and with what it ran", _SETTING, [*flat(kept)], folded=True)
+    blocks: list[Block] = [table]
     if command := list(map(str, record.receipt.get("command", ()))):
         command[0] = command[0].replace("__main__.py", "kerasdl")
         blocks.insert(0, Notice("The command that started this run:", command=shlex.join(command)))
@@ -175,11 +185,6 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {minutes} min"
 
 
-def _weights(record: Record) -> str:
-    count = record.receipt.get("parameters")
-    return "" if count is None else f"{count:,} weights"
-
-
 def _shape(data: Mapping[str, Any]) -> str:
     features, names = data.get("features"), data.get("class_names")
     parts = []
@@ -194,11 +199,3 @@ def _shape(data: Mapping[str, Any]) -> str:
 
 def _sizes(shape: tuple[int | None, ...]) -> str:
     return " x ".join("any length" if size is None else str(size) for size in shape)
-
-
-def _devices(receipt: Mapping[str, Any]) -> str:
-    hardware = receipt.get("hardware", {})
-    gpus = hardware.get("gpus") or []
-    return ", ".join(
-        dict.fromkeys(gpus)
-    ) or f"{hardware.get('processor', '')}, {hardware.get('cores')} cores".strip(", ")

@@ -37,26 +37,19 @@ def render(
         every: seconds after which the page is expected to be written again; it reloads itself. None: never.
     """
     now = datetime.now().astimezone()
-    charts = [block for section in sections for block in section.blocks if isinstance(block, Chart)]
+    figures = [block.figure for part in sections for block in part.blocks if isinstance(block, Chart)]
     return (
         environment()
         .get_template("page.html")
         .render(
             title=title,
             subtitle=subtitle,
-            notices=[_described(block) for block in notices],
-            sections=[
-                {
-                    "title": part.title,
-                    "id": anchor(part.title),
-                    "blocks": [_described(block) for block in part.blocks],
-                }
-                for part in sections
-            ],
+            notices=notices,
+            sections=sections,
             style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
             script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
-            plotly=_plotly() if charts else "",
-            figures=_packed([chart.figure for chart in charts]),
+            plotly=_plotly() if figures else "",
+            figures=_packed(figures),
             written=now.strftime("%Y-%m-%d %H:%M %Z"),
             now=int(now.timestamp()),
             every=every,
@@ -70,15 +63,6 @@ def anchor(title: str) -> str:
     return "part-" + re.sub(r"\W+", "-", title.lower()).strip("-")
 
 
-def _described(block: Block) -> dict[str, Any]:
-    """Return a block with the name of its kind, for the template."""
-    return {
-        "kind": type(block).__name__.lower(),
-        "value": block,
-        "is_wide": not getattr(block, "half", False),
-    }
-
-
 @functools.cache
 def environment() -> jinja2.Environment:
     """Return the templates beside this file; what they are given is escaped."""
@@ -89,7 +73,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["zip"] = zip
+    made.filters |= {"zip": zip, "anchor": anchor, "kind": lambda block: type(block).__name__.lower()}
     made.tests["picture"] = lambda value: isinstance(value, Picture)
     return made
 

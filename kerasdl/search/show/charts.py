@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasdl.report import charts
-from kerasdl.report.blocks import Block, Table, Text, columns
+from kerasdl.report.blocks import Block, Table, Text
 from kerasdl.report.charts import capital
 from kerasdl.report.metrics import words
 from kerasdl.search.record import SearchRecord, TrialRecord
@@ -39,7 +39,7 @@ def history(record: SearchRecord) -> Block:
     numbers = charts.counting_axis("trial", 0, last, max(0.5, 0.02 * last)) | {"zeroline": False}
     return charts.chart(
         f"{capital(words(name))} of each trial", traces, (numbers, value_axis(values, words(name))),
-        _history_summary(record, scored), table=Table(f"{words(name)} by trial", columns(forms), rows),
+        _history_summary(record, scored), table=Table.of(f"{words(name)} by trial", forms, rows),
     )  # fmt: skip
 
 
@@ -133,4 +133,4 @@ def _curve_table(trials: Sequence[TrialRecord]) -> Table:
         values = [value for _, value in trial.history]
         ends = [values[0], min(values), max(values), values[-1]]
         rows.append([trial.number, kind(trial), trial.history[-1][0], *ends])
-    return Table("Curves", columns(forms), rows)
+    return Table.of("Curves", forms, rows)

@@ -1,7 +1,7 @@
 """The importance of hyperparameters on the page of a search."""
 
 from kerasdl.report import charts
-from kerasdl.report.blocks import Block, Notice, Table, Text, columns, label
+from kerasdl.report.blocks import Block, Notice, Table, Text, label
 from kerasdl.report.metrics import words
 from kerasdl.search.importance import METHOD, Importances
 
@@ -42,6 +42,6 @@ def importance(found: Importances, objective: str) -> list[Block]:
     drawn = charts.chart(
         "What the outcome hangs on", [bars],
         (charts.axis("loss of R^2 when shuffled", rangemode="tozero"), charts.named_axis(names)), summary,
-        height=90 + 30 * len(judged), table=Table("Importance", columns(forms), rows),
+        height=90 + 30 * len(judged), table=Table.of("Importance", forms, rows),
     )  # fmt: skip
     return [drawn, Text(about)]

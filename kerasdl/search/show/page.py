@@ -1,5 +1,6 @@
 """`report.html` of a search: one page, made from its files, that needs nothing else."""
 
+import collections
 import dataclasses
 import math
 import shlex
@@ -79,42 +80,27 @@ def _sections(record: SearchRecord) -> list[Section | None]:
 
 
 def _overview(record: SearchRecord) -> list[Block]:
-    best, counts = record.best(), {}
-    for trial in record.trials:
-        counts[trial.status] = counts.get(trial.status, 0) + 1
     items = []
-    for objective in record.objectives if best is not None else ():
-        top = min(_counting(record, objective.name), key=lambda t, o=objective: o.sign * t.figures[o.name])
-        own = ", the recipe's own values" if top.number == 0 else ""
-        items.append(
-            Figure(
-                f"Best {words(objective.name)}",
-                f"{top.figures[objective.name]:.4g}",
-                f"trial {top.number}{own}",
-            )
-        )
+    for aim in record.objectives if record.best() is not None else ():
+        top = min(_counting(record, aim.name), key=lambda trial, aim=aim: aim.sign * trial.figures[aim.name])
+        said = f"trial {top.number}" + (", the recipe's own values" if top.number == 0 else "")
+        items.append(Figure(f"Best {words(aim.name)}", f"{top.figures[aim.name]:.4g}", said))
+    counts = collections.Counter(trial.status for trial in record.trials)
     of_all = f"of {record.max_trials}" if record.max_trials else ""
-    items.append(Figure("Completed trials", str(counts.get("completed", 0)), of_all))
     items += [
-        Figure(f"{status.capitalize()} trials", str(counts[status]))
-        for status in ("pruned", "failed", "running")
-        if status in counts
+        Figure(f"{status.capitalize()} trials", str(counts[status]), of_all if status == "completed" else "")
+        for status in ("completed", "pruned", "failed", "running")
+        if counts[status] or status == "completed"
     ]
     seconds = sum(trial.seconds or 0 for trial in record.trials)
     items.append(Figure("Time of all trials", duration(seconds), "one after the other"))
-    goals = " and ".join(
-        f"{'lower' if objective.direction == 'min' else 'higher'} {words(objective.name)}"
-        for objective in record.objectives
+    goals = (
+        f"{'lower' if aim.direction == 'min' else 'higher'} {words(aim.name)}" for aim in record.objectives
     )
     limits = " and ".join(map(str, record.constraints))
-    said = (
-        f"Searched for {goals}" + (f", subject to {limits}" if limits else "") + f". Method: {record.method}."
-    )
-    return [
-        Figures(items),
-        Text(said),
-        *([Text(f"Started with: {record.command}")] if record.command else []),
-    ]
+    said = f"Searched for {' and '.join(goals)}{', subject to ' if limits else ''}{limits}."
+    command = [Text(f"Started with: {record.command}")] if record.command else []
+    return [Figures(items), Text(f"{said} Method: {record.method}."), *command]
 
 
 def _counting(record: SearchRecord, name: str) -> list[TrialRecord]:
@@ -122,26 +108,21 @@ def _counting(record: SearchRecord, name: str) -> list[TrialRecord]:
 
 
 def _notices(record: SearchRecord) -> list[Block]:
-    notices: list[Block] = []
-    best = record.best()
+    notices, best = [], record.best()
     if not record.finished:
         ended = sum(trial.status != "running" for trial in record.trials)
         of_all = f" of {record.max_trials}" if record.max_trials else ""
-        said = (
-            f"The search is not finished: {ended}{of_all} trials have ended. This page shows what was there."
-        )
-        notices.append(Notice(said))
-    if best is not None:
-        which = f"trial {best.number}"
-        if len(record.objectives) > 1:
-            which += f", the best by {words(record.objectives[0].name)}"
-        what = record.pipeline or record.name
-        command = shlex.join(["kerasdl", "train", what, "--from-trial", f"{record.path}:best"])
-        said = (
-            f"To train with the values of the best trial ({which}; a number in place of best takes another):"
-        )
-        return [*notices, Notice(said, command=command)]
-    return [*notices, *_without_best(record)]
+        said = f"The search is not finished: {ended}{of_all} trials have ended."
+        notices.append(Notice(f"{said} This page shows what was there."))
+    if best is None:
+        return [*notices, *_without_best(record)]
+    which = f"trial {best.number}"
+    if len(record.objectives) > 1:
+        which += f", the best by {words(record.objectives[0].name)}"
+    what = record.pipeline or record.name
+    command = shlex.join(["kerasdl", "train", what, "--from-trial", f"{record.path}:best"])
+    said = f"To train with the values of the best trial ({which}; a number in place of best takes another):"
+    return [*notices, Notice(said, command=command)]
 
 
 def _without_best(record: SearchRecord) -> list[Block]:

@@ -170,15 +170,11 @@ def _part(value: float, low: float, high: float, log: bool) -> float:
 
 
 def _ticks(low: float, high: float, log: bool) -> list[tuple[float, str]]:
-    """Return both ends and round numbers between them; those too near an end are left out."""
+    """Return both ends and decades or quarters between them; those too near an end are left out."""
     if low == high:
         return [(0.5, f"{low:.4g}")]
-    if log:
-        inner = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
-    else:
-        decade = 10 ** math.floor(math.log10((high - low) / 4))
-        step = next(decade * factor for factor in (1, 2, 5, 10) if decade * factor >= (high - low) / 4.004)
-        inner = [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    placed = [(_part(value, low, high, log), f"{value:.4g}") for value in inner]
+    decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1) if log else ()
+    inner = [10.0**power for power in decades] or [low + (high - low) * part for part in (0.25, 0.5, 0.75)]
+    placed = [(_part(value, low, high, log), f"{value:.3g}") for value in inner]
     ends = [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")]
     return [ends[0], *(tick for tick in placed if 0.07 < tick[0] < 0.93), ends[1]]

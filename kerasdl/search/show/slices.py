@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasdl.report import charts
-from kerasdl.report.blocks import Block, Chart, Table, Text, columns, label
+from kerasdl.report.blocks import Block, Chart, Table, Text, label
 from kerasdl.report.charts import capital
 from kerasdl.report.metrics import words
 from kerasdl.search import dimensions
@@ -58,7 +58,7 @@ def _slice(record: SearchRecord, parameter: Parameter, trials: Sequence[TrialRec
          for shown, part in by_kind(record, trials, (*_SHOWN, "best"))],
         (_axis(parameter, known, trials), value_axis([trial.figures[name] for trial in trials], of)),
         said + (f"; inactive in {absent} trials." if absent else "."), height=280, half=True,
-        showlegend=False, table=Table(f"{of} by {title}", columns(forms), rows),
+        showlegend=False, table=Table.of(f"{of} by {title}", forms, rows),
     )  # fmt: skip
 
 

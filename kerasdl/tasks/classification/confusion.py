@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.report.blocks import Block, Chart, Column, Table, Text, columns, label
+from kerasdl.report.blocks import Block, Chart, Column, Table, Text, label
 
 _WIDE = 16  # classes from which on the confusion matrix takes the whole width
 _NUMBERED = 25  # classes up to which each cell shows its count
@@ -32,18 +32,18 @@ def blocks(matrix: np.ndarray, class_names: Sequence[str]) -> list[Block]:
         shown = _most_mistaken(matrix)
         title += f": the {_MOST_CELLS} classes of {len(matrix):,} with most mistakes"
     figure = _heat_map(matrix[np.ix_(shown, shown)], [class_names[index] for index in shown])
-    titles = columns({"true class": None, "predicted": None, "examples": ",d", "of class": ".1%"})
+    forms = {"true class": None, "predicted": None, "examples": ",d", "of class": ".1%"}
     if len(matrix) <= _NUMBERED:
         rows = [[name, *map(int, row)] for name, row in zip(class_names, matrix, strict=True)]
         across = [Column("true \\ predicted"), *(Column(name, ",d") for name in class_names)]
         table = Table("Examples of each true class (rows) by predicted class (columns)", across, rows)
     else:
         more = f"; the first {_MOST_ROWS} of {len(pairs):,} pairs" if len(pairs) > _MOST_ROWS else ""
-        table = Table(f"Confused classes, most frequent first{more}", titles, pairs[:_MOST_ROWS])
+        table = Table.of(f"Confused classes, most frequent first{more}", forms, pairs[:_MOST_ROWS])
     chart = Chart(title, figure, summary, table, half=len(matrix) <= _WIDE)
     if not pairs:
         return [chart, Text("Not one example was mistaken.")]
-    return [chart, Table("Most frequent confusions", titles, pairs[:_MOST_CONFUSIONS], half=True)]
+    return [chart, Table.of("Most frequent confusions", forms, pairs[:_MOST_CONFUSIONS], half=True)]
 
 
 def _most_mistaken(matrix: np.ndarray) -> np.ndarray:

@@ -16,7 +16,6 @@ from kerasdl.report.blocks import (
     Section,
     Table,
     Text,
-    columns,
     headline,
     percent,
 )  # fmt: skip
@@ -40,9 +39,9 @@ def sections(
         found.append(Section("Confusion matrix", confusion.blocks(matrix, class_names)))
     if rows := figures.get("per_class"):
         present = [name for name in _PER_CLASS if any(row.get(name) is not None for row in rows)]
-        titles = columns({_PER_CLASS[name][0]: _PER_CLASS[name][1] for name in present})
+        forms = dict(_PER_CLASS[name] for name in present)
         cells = [[row.get(name) for name in present] for row in rows]
-        found.append(Section("Classes", [Table("Figures of each class", titles, cells, sortable=True)]))
+        found.append(Section("Classes", [Table.of("Figures of each class", forms, cells, sortable=True)]))
     if figures.get("reliability"):
         found.append(Section("Calibration", _calibration(figures)))
     if shown := _mistakes(figures, class_names, mistakes):
@@ -119,7 +118,7 @@ def _calibration(figures: Mapping[str, Any]) -> list[Block]:
     below = charts.axis("examples", log=charts.spans_decades(counts), domain=[0, 0.26])
     drawn = charts.chart(
         "Reliability", traces, axes, summary, height=440, half=True, yaxis2=below,
-        table=Table("Accuracy by confidence", columns(forms), rows),
+        table=Table.of("Accuracy by confidence", forms, rows),
     )  # fmt: skip
     return [Text(said), drawn]
 
@@ -154,4 +153,4 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     forms = {"test example": "d", "true class": None, "predicted": None, "confidence": ".1%"}
     cells = [[row["index"], row["class"], row["predicted"], row["confidence"]] for row in rows]
     said = Notice("The pictures of these examples were not kept.")
-    return [said, Table("Most confident mistakes", columns(forms), cells)]
+    return [said, Table.of("Most confident mistakes", forms, cells)]

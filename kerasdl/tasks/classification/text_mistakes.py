@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kerasdl.report import terminal
-from kerasdl.report.blocks import Block, Table, Text, Words, columns, percent
+from kerasdl.report.blocks import Block, Table, Text, Words, percent
 
 _LONGEST = 600  # characters of a text that are shown
 _SHADED = 8  # texts whose attention is shown
@@ -33,7 +33,7 @@ def blocks(class_names: Sequence[str], mistakes: Mapping[str, np.ndarray]) -> li
     rows = list(zip(indices, shown, true, predicted, confidence, lengths, strict=True))
     found: list[Block] = [
         Text("The wrong answers that the network was most sure of. Look here for wrong labels first."),
-        Table("Texts", columns(_FORMS), rows, sortable=True),
+        Table.of("Texts", _FORMS, rows, sortable=True),
     ]
     if "attention" not in mistakes:
         return found

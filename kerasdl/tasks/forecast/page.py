@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.report import charts, curves
-from kerasdl.report.blocks import Block, Chart, Section, Table, Text, columns, headline
+from kerasdl.report.blocks import Block, Chart, Section, Table, Text, headline
 
 _PAST = 2  # horizons of the past that a chart of a window shows
 _TITLES = {"mse": "MSE", "mae": "MAE", "mae_raw": "MAE in the targets' units", "mase": "MASE"}
@@ -52,14 +52,14 @@ def tables(figures: Mapping[str, Any]) -> list[Table]:
         levels = [[row["level"], row["below"]] for row in coverage["quantiles"]]
         forms = {"band": ".0%", "values within it": ".1%", "mean width": ".3f"}
         title = f"Bands (mean pinball loss {coverage['pinball']:.4f})"
-        found.append(Table(title, columns(forms), bands, half=True))
-        found.append(Table("Quantiles", columns({"quantile": "g", "values below": ".1%"}), levels, half=True))
+        found.append(Table.of(title, forms, bands, half=True))
+        found.append(Table.of("Quantiles", {"quantile": "g", "values below": ".1%"}, levels, half=True))
     return found
 
 
 def _table(caption: str, first: str, rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Table:
     forms = {first: None} | {_TITLES[name]: _FORMS[name] for name in names}
-    return Table(caption, columns(forms), [[key, *map(row.get, names)] for key, row in rows.items()])
+    return Table.of(caption, forms, [[key, *map(row.get, names)] for key, row in rows.items()])
 
 
 def _by_horizon(figures: Mapping[str, Any]) -> Chart:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.report import charts, pictures
-from kerasdl.report.blocks import Block, Picture, Pictures, Section, Table, Text, columns, headline
+from kerasdl.report.blocks import Block, Picture, Pictures, Section, Table, Text, headline
 from kerasdl.report.curves import SYMBOLS
 
 _SIDE = 640  # pixels that small pictures are enlarged to, about
@@ -68,7 +68,7 @@ def _balance(figures: Mapping[str, Any]) -> list[Block]:
         charts.axis("class that the judge sees", type="category"),
         charts.axis("samples", tickformat=".0%"),
     )
-    table = Table("Samples by class", columns({"class": None, "samples": ".2%"}), list(shares.items()))
+    table = Table.of("Samples by class", {"class": None, "samples": ".2%"}, list(shares.items()))
     bars = charts.bars(shares, shares.values(), "%{x}: %{y:.1%}")
     drawn = charts.chart("Classes of the samples", [bars], axes, said, height=300, half=True, table=table)
     return [drawn]
@@ -150,7 +150,7 @@ def _rates(arrays: Mapping[str, np.ndarray]) -> list[Block]:
         charts.chart(
             "What each latent tells", [bars],
             (charts.axis("latent", type="category"), charts.axis("nats an image")), said, height=480,
-            half=True, table=Table("What each latent tells", columns(forms), rows),
+            half=True, table=Table.of("What each latent tells", forms, rows),
         )
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasdl.report import curves
-from kerasdl.report.blocks import Section, Table, Text, columns, headline
+from kerasdl.report.blocks import Section, Table, Text, headline
 
 _FIGURES = {
     "nats": ("Nats a character", ".4f", "windows of {window}, no past before"),
@@ -31,9 +31,7 @@ def sections(figures: Mapping[str, Any]) -> list[Section]:
         for name, said in _BESIDE.items()
         if name in figures
     ]
-    beside = Table(
-        "Beside a model that counts", columns({"": None, "nats": ".4f", "perplexity": ".3f"}), rows
-    )
+    beside = Table.of("Beside a model that counts", {"": None, "nats": ".4f", "perplexity": ".3f"}, rows)
     places = dict(figures["by_place"])
     nats = list(places.values())
     said = (

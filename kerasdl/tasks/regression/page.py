@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.report import charts
-from kerasdl.report.blocks import Block, Section, Table, Text, columns, headline
+from kerasdl.report.blocks import Block, Section, Table, Text, headline
 
 _FIGURES = {
     "mae": ("Mean absolute error", ".4g", "in the targets' units"),
@@ -26,7 +26,7 @@ def sections(figures: Mapping[str, Any], mistakes: Mapping[str, np.ndarray] | No
     """
     rows = [[number, row["mae"], row["rmse"], row["r2"]] for number, row in enumerate(figures["per_output"])]
     forms = {"output": "d", "MAE": ".4g", "RMSE": ".4g", "R2": ".4g"}
-    outputs = [Table("Figures of each output", columns(forms), rows)] if rows else []
+    outputs = [Table.of("Figures of each output", forms, rows)] if rows else []
     found = [
         Section("Test figures", [*headline(figures, _FIGURES), *outputs]),
         Section("Predictions and targets", _predictions(figures)),
@@ -37,7 +37,7 @@ def sections(figures: Mapping[str, Any], mistakes: Mapping[str, np.ndarray] | No
             [int(index), *(", ".join(f"{v:.4g}" for v in part) for part in parts)] for index, *parts in kept
         ]
         forms = {"test example": "d", "target": None, "prediction": None}
-        worst = Table("Examples with the largest errors", columns(forms), rows)
+        worst = Table.of("Examples with the largest errors", forms, rows)
         found.append(Section("Largest errors", [worst]))
     return found
 
