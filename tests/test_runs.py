@@ -8,6 +8,8 @@ from rich.console import Console
 from kerasdl.cli import main, printing
 from kerasdl.errors import UsageError
 from kerasdl.jobs import clean, runs
+from kerasdl.report import index
+from kerasdl.report.render import render
 from kerasdl.runs.folder import Run
 from tests.run_folders import write_run, write_status
 
@@ -77,6 +79,19 @@ def test_index_page_links_the_reports_that_are_there(place, capsys):
     page = (place / "pages/index.html").read_text()
     assert '<a href="../runs/lenet5/10/report.html">runs/lenet5/10</a>' in page
     assert page.count("<a href=") - page.count('<a href="#') == 1
+    compared = render(title="a <and> b", subtitle=index.COMPARISON, notices=[], sections=[])
+    (place / "two.html").write_text(compared)
+    trial = place / "searches/lenet5/1/trial_0"
+    trial.mkdir(parents=True)
+    for file, content in (
+        (trial / "trial.json", "{}"),
+        (trial.parent / "search.json", '{"objectives": ["max:a"]}'),
+    ):
+        file.write_text(content)
+    assert main(["runs", "--html", "pages/index.html"]) == 0
+    page = " ".join((place / "pages/index.html").read_text().split())
+    assert '<a href="../two.html">two.html</a></th> <td>a &lt;and&gt; b</td>' in page
+    assert '>searches/lenet5/1</th> <td class="number">1</td> <td>max:a</td> <td>interrupted</td>' in page
     assert "runs/lenet5/10" in capsys.readouterr().out
 
 

@@ -252,6 +252,18 @@ def test_states_without_a_best_are_said(tmp_path):
     assert "reason 2" in Text(search_of(*failed), tmp_path).text
 
 
+def test_a_page_says_whether_the_search_goes_on_was_interrupted_or_ended(tmp_path):
+    some = search_of(trial(0), trial(1), max_trials=5, finished=False)
+    for live, said, other in ((True, "The search goes on: 2 of 5 trials", "interrupted"),
+                              (False, "The search was interrupted: 2 of 5 trials have ended. To continue it: "
+                               "kerasdl tune lenet5", "goes on")):  # fmt: skip
+        (tmp_path / "page.html").write_text(search.page(some, live=live))
+        page = Page(tmp_path / "page.html")
+        assert said in page.text and other not in page.text
+        assert ("data-every" in page.of("body")[0]) == live
+    assert not {"goes on", "interrupted"} & set(Text(search_of(trial(0)), tmp_path).text.split())
+
+
 def test_figures_that_are_no_numbers_are_left_out(tmp_path):
     broken = trial(1, figures={"val_accuracy": math.nan, "tflite_kb": math.inf}, history=((1, math.nan),))
     page = Text(search_of(trial(0), broken, trial(2), objectives=(ACCURACY, SIZE)), tmp_path)

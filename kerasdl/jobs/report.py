@@ -47,14 +47,11 @@ def write_report(run: Run) -> Path:
     tested = test_sections(read, task)
     charts = [] if read.is_imported else [Section("Training", _training(read))]
     found += [*tested[:1], *charts, *tested[1:]]
-    explained, anew = (
-        f"{explanations.FOLDER}/{explanations.FILE_NAME}",
-        "Delete it, or write it anew: kerasdl explain.",
-    )
+    explained = f"{explanations.FOLDER}/{explanations.FILE_NAME}"
     found += [
         _samples(read),
-        _kept(read, explained, "about", explanations.section, anew),
-        _kept(read, augmentation_page.FILE_NAME, "images", augmentation_page.section, "Delete it."),
+        _kept(read, explained, "about", explanations.section, ", or write it anew: kerasdl explain"),
+        _kept(read, augmentation_page.FILE_NAME, "images", augmentation_page.section),
     ]
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found.append(provenance.receipt(read))
@@ -135,10 +132,9 @@ def _film(read: Record, epochs: Sequence[int]) -> list[Block]:
     return [Text(text), Pictures(items, strip=True)]
 
 
-def _kept(
-    read: Record, name: str, needed: str, part: Callable[..., Section | None], repair: str
-) -> Section | None:
+def _kept(read: Record, name: str, needed: str, part: Callable, otherwise: str = "") -> Section | None:
     """Return the section on arrays that a run keeps in a file; None where it has none."""
+    repair = f"Delete it{otherwise}."
     with parsing(read.run.path / name, repair):
         return part(read.arrays(name, needed, repair=repair))
 

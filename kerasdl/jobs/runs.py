@@ -9,14 +9,15 @@ from typing import Any
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import read_json
 from kerasdl.recipe.document import decode
+from kerasdl.report import index, metrics
 from kerasdl.report.blocks import Block, Column, Section, Table, Text
 from kerasdl.report.provenance import duration, short_type
 from kerasdl.report.render import render
 from kerasdl.runs import record, state
+from kerasdl.runs.folder import Run
 from kerasdl.runs.record import Record
 
 _USUAL = ("accuracy", "fid", "mae", "loss")  # where the task does not say which metric counts
-_SMALLER_IS_BETTER = ("loss", "fid", "kid", "mae", "mse", "mase", "perplexity", "error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,25 +115,33 @@ def main_figure(read: Record) -> tuple[str, float | None]:
 
 
 def write_index(path: Path, rows: Sequence[Row], searches_dir: Path) -> None:
-    """Write a page that links the reports of runs and searches."""
+    """Write a page that links reports of runs and searches, and comparisons that lie beside it or them."""
     columns = [Column(title) for title in TITLES]
     links = [_link(path, Path(row.run) / "report.html") for row in rows]
     blocks: list[Block] = [Table("Runs", columns, [row.shown for row in rows], sortable=True, links=links)]
     sections = [Section("Runs", blocks if rows else [Text("There are none.")])]
     if found := _searches(searches_dir):
         links = [_link(path, Path(name) / "report.html") for name, *_ in found]
-        titles = [Column("search"), Column("trials", ","), Column("objectives")]
-        sections.append(Section("Searches", [Table("Searches", titles, found, links=links)]))
+        forms = {"search": None, "trials": ",", "objectives": None, "state": None}
+        sections.append(Section("Searches", [Table.of("Searches", forms, found, links=links)]))
+    places = {path.absolute().parent, Path.cwd(), searches_dir.absolute().parent}
+    if compared := index.comparisons(sorted(places)):
+        links = [_link(path, page) for page in compared]
+        told = [[page.name, of] for page, of in compared.items()]
+        told = Table.of("Comparisons", {"page": None, "runs": None}, told, links=links)
+        sections.append(Section("Comparisons", [told]))
     page = render(title="Runs", subtitle="All runs and searches", notices=[], sections=sections)
     path.write_text(page, encoding="utf-8")
 
 
 def _searches(folder: Path) -> list[list[Any]]:
+    """Return path, number of trials, objectives and state of each search."""
     found = []
     for file in sorted(folder.glob("*/*/search.json")):
-        document = read_json(file)
-        trials = len(list((file.parent / "trials").glob("*")))
-        found.append([str(file.parent), trials, ", ".join(map(str, document.get("objectives", ())))])
+        document, trials = read_json(file), len(list(file.parent.glob("trial_*/trial.json")))
+        aims = ", ".join(map(str, document.get("objectives", ())))
+        goes_on = "active" if Run(file.parent).is_active() else "interrupted"
+        found.append([str(file.parent), trials, aims, "finished" if document.get("finished") else goes_on])
     return found
 
 
@@ -147,7 +156,7 @@ def _has(row: Row, word: str) -> bool:
 
 def _rank(row: Row, order: str) -> tuple:
     if order == "metric":
-        smaller = row.metric.endswith(_SMALLER_IS_BETTER)
+        smaller = metrics.direction(row.metric) != "max"
         value = float("inf") if row.value is None else row.value if smaller else -row.value
         return (row.value is None, row.metric.removeprefix("val_"), value)
     if order == "run":

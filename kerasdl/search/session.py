@@ -33,6 +33,7 @@ from kerasdl.training.interruption import Interrupted, Interruptions
 _log = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds between two checks of the workers
+_FOR_THE_PAGE = 0.05  # of the time, at most
 _DRAWS = 64  # samples that a space is checked with
 
 
@@ -78,16 +79,18 @@ def tune(
         with interruptions.deferred(), crew(plan, slots, view.changed) as workers:
             view.workers = workers
             asked_to_stop, known = False, view.known
-            live = LivePage(lambda: results.write_page(view.known, live=True))
+            live = LivePage(lambda: results.write_page(view.known, live=True), _FOR_THE_PAGE)
+            is_stale = False
             while workers.are_working():
                 if interruptions.signum is not None and not asked_to_stop:
                     workers.stop()
                     asked_to_stop = True
                 if view.refresh():
                     results.write_best(folder, view.known)
-                if view.known is not known:
-                    known = view.known
-                    live.update()
+                is_stale |= view.known is not known
+                known = view.known
+                if is_stale and live.update():
+                    is_stale = False
                 time.sleep(_POLL)
             view.refresh()
             signum, interruptions.signum = interruptions.signum, None

@@ -164,6 +164,7 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("search", type=Path, metavar="SEARCH", help="folder such as searches/lenet5/1")
     values = parser.parse(arguments)
     from kerasdl.files import parsing
+    from kerasdl.runs.folder import Run
     from kerasdl.search import record
     from kerasdl.search.show import page
     from kerasdl.search.trials.files import REPAIR
@@ -171,7 +172,7 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     found = record.read(values.search)
     with parsing(values.search, REPAIR):
         try:
-            page.write(found)
+            page.write(found, live=Run(found.path).is_active())
         except OSError as error:  # the trials can be shown all the same
             terminal.say(f"The report was not written again: {error}", file=sys.stderr)
         return _finish(found)

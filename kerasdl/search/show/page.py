@@ -42,9 +42,9 @@ def page(record: SearchRecord, *, live: bool = False) -> str:
     return render(
         title=f"{record.path.parent.name}/{record.path.name}",
         subtitle="Report of a hyperparameter search",
-        notices=_notices(record),
+        notices=_notices(record, live),
         sections=[section for section in found if section is not None],
-        every=max([30.0, *(trial.seconds or 0.0 for trial in record.trials)]) if live else None,
+        every=max([10.0, *(trial.seconds or 0.0 for trial in record.trials)]) if live else None,
     )
 
 
@@ -107,13 +107,19 @@ def _counting(record: SearchRecord, name: str) -> list[TrialRecord]:
     return [trial for trial in record.ranked() if trial.status == "completed" and name in trial.figures]
 
 
-def _notices(record: SearchRecord) -> list[Block]:
+def _notices(record: SearchRecord, live: bool) -> list[Block]:
     notices, best = [], record.best()
     if not record.finished:
         ended = sum(trial.status != "running" for trial in record.trials)
         of_all = f" of {record.max_trials}" if record.max_trials else ""
-        said = f"The search is not finished: {ended}{of_all} trials have ended."
-        notices.append(Notice(f"{said} This page shows what was there."))
+        if live:
+            said = (
+                f"The search goes on: {ended}{of_all} trials have ended. This page is written again while it "
+            )
+            notices.append(Notice(f"{said}does, and reloads itself."))
+        else:
+            said = f"The search was interrupted: {ended}{of_all} trials have ended. To continue it:"
+            notices.append(Notice(said, "warning", record.command))
     if best is None:
         return [*notices, *_without_best(record)]
     which = f"trial {best.number}"
