@@ -1,5 +1,6 @@
 """The page of a comparison of runs."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from kerasdl.jobs.compare import Comparison, Difference
@@ -18,6 +19,7 @@ from kerasdl.report.blocks import (
 from kerasdl.report.render import render
 
 _MOST_COLUMNS = 3  # runs that have a column each; more have a row each
+_MOST_ROWS = 6  # figures that have a column each beside each other
 _BETTER = {"max": "higher is better", "min": "lower is better"}
 #: What McNemar's test says, and what it does not.
 MEANING = (
@@ -29,9 +31,12 @@ MEANING = (
 def page(comparison: Comparison) -> str:
     """Return the HTML of a comparison."""
 
-    def fitted(block: Block) -> Block:
-        too_wide = isinstance(block, Table) and len(comparison.names) > _MOST_COLUMNS
-        return turned(block) if too_wide else block
+    def fitted(block: Block) -> list[Block]:
+        if not isinstance(block, Table) or len(comparison.names) <= _MOST_COLUMNS:
+            return [block]
+        starts = range(0, len(block.rows), _MOST_ROWS)
+        parts = [dataclasses.replace(block, rows=block.rows[at : at + _MOST_ROWS]) for at in starts]
+        return [turned(part) for part in parts]
 
     return render(
         title=" and ".join(comparison.names)
@@ -40,10 +45,10 @@ def page(comparison: Comparison) -> str:
         subtitle=index.COMPARISON,
         notices=verdicts(comparison),
         sections=[
-            Section("Settings that differ", [fitted(recipes_table(comparison))]),
-            Section("Figures", [fitted(figures_table(comparison)), *_intervals(comparison)]),
+            Section("Settings that differ", fitted(recipes_table(comparison))),
+            Section("Figures", [*fitted(figures_table(comparison)), *_intervals(comparison)]),
             Section("Curves", _curves(comparison)),
-            Section("Versions, hardware and data", [fitted(surroundings_table(comparison))]),
+            Section("Versions, hardware and data", fitted(surroundings_table(comparison))),
         ],
     )
 

@@ -64,8 +64,8 @@ def of_history(history: Sequence[dict[str, Any]], best: int | None) -> list[Char
         drawn = found.setdefault(base, {})
         drawn[part] = {row["epoch"]: row.get(name) for row in history}
     return [
-        lines(title(base).removeprefix("Training "), dict(sorted(drawn.items())), y_title=axis_title(base),
-              best=best, log=False if base == "seconds" else None)
+        lines(capital(title(base).removeprefix("Training ")), dict(sorted(drawn.items())), best=best,
+              y_title=axis_title(base), log=False if base == "seconds" else None)
         for base, drawn in found.items()
     ]  # fmt: skip
 

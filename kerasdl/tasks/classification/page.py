@@ -1,5 +1,6 @@
 """The parts of a page that a classification has: figures, confusions, classes, calibration, mistakes."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -120,7 +121,7 @@ def _calibration(figures: Mapping[str, Any]) -> list[Block]:
         "Reliability", traces, axes, summary, height=440, half=True, yaxis2=below,
         table=Table.of("Accuracy by confidence", forms, rows),
     )  # fmt: skip
-    return [Text(said), drawn]
+    return [Text(said), dataclasses.replace(drawn, table=None), dataclasses.replace(drawn.table, half=True)]
 
 
 def _mistakes(
