@@ -9,20 +9,16 @@ a byte on the terminal, in seconds of the processor and, behind it, of the clock
 """
 
 import argparse
-import fcntl
 import json
-import os
-import pty
-import struct
 import sys
 import tempfile
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import machine
 import psutil
+from terminal import Terminal
 
 MISTAKES = {
     "a pipeline that is not there": "train lenet6",
@@ -64,27 +60,15 @@ def run(command: str, tree: Path, folder: Path) -> dict[str, float]:
         Processor seconds in all (`cpu`) and until the first byte (`first`), and the longest time without a
         byte, of the processor (`silence`) and of the clock (`wall`).
     """
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(folder)
-        os.environ.update(PYTHONPATH=str(tree), TERM="xterm-256color")
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "kerasdl", *command.split()])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    given = [sys.executable, "-P", "-m", "kerasdl", *command.split()]
+    terminal = Terminal(given, folder, PYTHONPATH=str(tree), TERM="xterm-256color")
     used, clock, found = 0.0, time.monotonic(), {"first": 0.0, "silence": 0.0, "wall": 0.0}
-    while True:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not part:
-            break
-        now, cpu = time.monotonic(), _cpu(process) or used
+    for _ in terminal.pieces():
+        now, cpu = time.monotonic(), _cpu(terminal.process) or used
         found["first"] = found["first"] or cpu
         found["silence"], found["wall"] = max(found["silence"], cpu - used), max(found["wall"], now - clock)
         used, clock = cpu, now
-    _, _, usage = os.wait4(process, 0)
-    os.close(terminal)
-    return {**found, "cpu": usage.ru_utime + usage.ru_stime}
+    return {**found, "cpu": terminal.seconds}
 
 
 def _cpu(process: int) -> float:

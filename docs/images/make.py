@@ -6,14 +6,10 @@
 It trains LeNet-5 on digits in a temporary folder, behind a terminal of 80 columns. Screenshots need Chromium.
 """
 
-import fcntl
 import os
-import pty
 import re
-import struct
 import sys
 import tempfile
-import termios
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +21,16 @@ from sklearn.datasets import load_digits, load_wine
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
+from benchmarks.terminal import COLUMNS, Terminal  # noqa: E402
 from tests.browser import Browser  # noqa: E402
 
-COLUMNS, ROWS = 80, 40
 INSTALL, TRAIN = "pip install -e . && ", "kerasdl train lenet5 --data digits"
 EPOCHS_SHOWN = 3  # first and last epochs that the picture keeps of a hundred
 MORE = (
     "kerasdl train lenet5 --data digits --epochs 12 --min-steps 0 --learning-rate 0.01 --no-export",
     "kerasdl compare runs/lenet5/1 runs/lenet5/2 --html compare.html",
     "kerasdl tune lenet5 --data digits --max-trials 12 --epochs 6 --min-steps 0",
+    "kerasdl runs --html index.html",
 )
 #: Picture of the terminal -> commands; they may fail.
 TERMINALS = {
@@ -46,34 +43,26 @@ TERMINALS = {
     "doctor.svg": ("kerasdl doctor wine.csv", "kerasdl init wine.csv"),
     "runs.svg": ("kerasdl runs", "kerasdl predict exported/lenet5/1 digits/8 --top 3"),
 }
-#: Picture -> page, part of it, and size of the window in pixels.
+_REPORT, _SEARCH = "runs/lenet5/1/report.html", "searches/lenet5/1/report.html"
+#: Picture -> page, part of it, size of the window in pixels, and whether the reader likes it light or dark.
 PAGES = {
-    "report.png": ("runs/lenet5/1/report.html", "", (1200, 1500)),
-    "compare.png": ("compare.html", "", (1200, 1150)),
-    "search.png": ("searches/lenet5/1/report.html", "part-parallel-coordinates", (1200, 760)),
-    "phone.png": ("runs/lenet5/1/report.html", "part-confusion-matrix", (390, 800)),
+    "report.png": (_REPORT, "", (1200, 1500), "light"),
+    "report-dark.png": (_REPORT, "part-training", (1200, 900), "dark"),
+    "compare.png": ("compare.html", "", (1200, 1150), "light"),
+    "search.png": (_SEARCH, "part-parallel-coordinates", (1200, 760), "light"),
+    "search-phone.png": (_SEARCH, "part-parallel-coordinates", (390, 800), "dark"),
+    "phone.png": (_REPORT, "part-confusion-matrix", (390, 800), "light"),
+    "runs.png": ("index.html", "", (1200, 620), "light"),
 }
 
 
 def run(command: str, folder: Path, *, may_fail: bool = False) -> str:
     """Return what a command writes to a terminal of 80 columns."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(folder)
-        os.execvp("sh", ["sh", "-c", f"sleep 0.2; exec {command}"])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    parts = []
-    while True:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not part:
-            break
-        parts.append(part)
-    if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) and not may_fail:
-        raise SystemExit(b"".join(parts).decode())
-    return b"".join(parts).decode()
+    terminal = Terminal(["sh", "-c", f"exec {command}"], folder)
+    written = b"".join(terminal.pieces()).decode()
+    if terminal.code and not may_fail:
+        raise SystemExit(written)
+    return written
 
 
 def screen(written: str) -> list[str]:
@@ -122,9 +111,11 @@ def draw(lines: list[str], file: Path) -> None:
     file.write_text(console.export_svg(title="kerasdl", code_format=template), encoding="utf-8")
 
 
-def photograph(browser: Browser, page: Path, part: str, size: tuple[int, int], file: Path) -> None:
+def photograph(
+    browser: Browser, page: Path, part: str, size: tuple[int, int], scheme: str, file: Path
+) -> None:
     """Write a picture of a page from a part on, with few colours."""
-    browser.open(page, width=size[0], height=size[1])
+    browser.open(page, scheme=scheme, width=size[0], height=size[1])
     place = f"document.getElementById({part!r})?.getBoundingClientRect().top ?? 0"
     top = int(browser.evaluate(f"window.scrollTo(0, 0), {place}"))
     browser.picture(file)
@@ -149,8 +140,8 @@ def main() -> None:
         for command in MORE:
             run(command, folder)
         with Browser() as browser:
-            for file, (page, part, size) in PAGES.items():
-                photograph(browser, folder / page, part, size, HERE / file)
+            for file, (page, part, size, scheme) in PAGES.items():
+                photograph(browser, folder / page, part, size, scheme, HERE / file)
 
 
 if __name__ == "__main__":

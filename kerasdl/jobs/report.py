@@ -14,7 +14,6 @@ from kerasdl import public
 from kerasdl.errors import UsageError
 from kerasdl.explain import page as explanations
 from kerasdl.files import parsing, writing
-from kerasdl.jobs import augmentation_page
 from kerasdl.recipe.document import decode
 from kerasdl.report import curves, pictures, provenance
 from kerasdl.report.blocks import Block, Code, Column, Notice, Picture, Pictures, Section, Table, Text
@@ -51,7 +50,7 @@ def write_report(run: Run) -> Path:
     found += [
         _samples(read),
         _kept(read, explained, "about", explanations.section, ", or write it anew: kerasdl explain"),
-        _kept(read, augmentation_page.FILE_NAME, "images", augmentation_page.section),
+        _kept(read, "augmented.npz", "images", _augmentation),
     ]
     found.append(provenance.artefacts(read, {} if task is None else task.columns))
     found.append(provenance.receipt(read))
@@ -130,6 +129,21 @@ def _film(read: Record, epochs: Sequence[int]) -> list[Block]:
     if len(items) < count:
         text += f" {len(items)} of {count:,} epochs are shown; the folder {SAMPLE_PICTURES} has all."
     return [Text(text), Pictures(items, strip=True)]
+
+
+def _augmentation(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
+    """Return a table of augmented images (rows, 1 + copies, height, width, channels), the originals first."""
+    images = None if arrays is None else arrays["images"]
+    if images is None or images.ndim < 4 or images.size == 0 or not pictures.is_picture(images.shape[2:]):
+        return None
+    rows = []
+    for number, row in enumerate(images, 1):
+        names = [f"Original {number}", *(f"Copy {copy} of {number}" for copy in range(1, len(row)))]
+        cells = (Picture(*pictures.data_uri(image), name, "") for image, name in zip(row, names, strict=True))
+        rows.append([f"{number}", *cells])
+    said = "What the network saw of some training images: each epoch draws other copies."
+    forms = {"": None, "original": None} | {f"copy {copy}": None for copy in range(1, images.shape[1])}
+    return Section("Augmentation", [Text(said), Table.of("Augmented images", forms, rows)])
 
 
 def _kept(read: Record, name: str, needed: str, part: Callable, otherwise: str = "") -> Section | None:
