@@ -687,20 +687,20 @@ class TestInBrowser:
         run = unfinished(tmp_path / "tiny/1")
         with run.locked():
             page = write_report(run)
-        text = re.sub(r'data-every="[^"]*"', 'data-every="0.1"', page.read_text())
+        text = re.sub(r'data-every="[^"]*"', 'data-every="6"', page.read_text())
         page.write_text(text)
         chromium.open(page)
         fold = "document.querySelectorAll('details')[1].open"
         chromium.evaluate(f"{fold} = true")
         page.write_text(text.replace("tiny/1</h1>", "later</h1>"))
-        chromium.settle(5)
+        chromium.settle(9)
         assert chromium.evaluate("document.querySelector('h1').textContent") == "later"
         assert chromium.evaluate(fold) and chromium.evaluate("document.getElementById('late').hidden")
         page.write_text(re.sub(r'data-written="\d+"', 'data-written="1"', text))
-        chromium.settle(5)
+        chromium.settle(9)
         assert not chromium.evaluate("document.getElementById('late').hidden")
         chromium.requests.clear()
-        chromium.settle(5)
+        chromium.settle(9)
         assert chromium.requests == []
 
     def test_prints_light_whole_and_unfolded(self, chromium, path):
