@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasdl import __version__
 from kerasdl.serving.engine import Signature
+from kerasdl.serving.json_numbers import Numbers
 from kerasdl.serving.json_tensors import Json, array_of_json, json_of_array, read_json, write
 from kerasdl.serving.service import Answer, Asked, Service, signature_of
 from kerasdl.serving.status import Code, ServingError, invalid
@@ -22,6 +23,7 @@ _TYPES = {
     "float32": "FP32", "float64": "FP64", "string": "BYTES",
 }  # fmt: skip
 _PLATFORMS = {"saved_model": "tensorflow_savedmodel", "onnx": "onnxruntime_onnx", "tflite": "tflite"}
+_READ = functools.partial(read_json, with_numbers=True)
 HEADER = "inference-header-content-length"
 
 
@@ -83,7 +85,7 @@ async def _infer(
     if length and not (length.isdecimal() and len(length) < 12 and int(length) <= len(body)):
         raise invalid(f"{HEADER} is {length!r}: it has to be at most the length of the body.")
     head, binary = (body[: int(length)], body[int(length) :]) if length else (body, b"")
-    document = await service.read(read_json, head, size=len(head))
+    document = await service.read(_READ, head, size=len(head))
     if not isinstance(document, dict) or not isinstance(document.get("inputs"), list):
         raise invalid("A request has to be an object with a list 'inputs'.")
     wanted = document.get("outputs", [])
@@ -155,7 +157,7 @@ def _inputs(given: list[Json], binary: bytes, most: int, signature: Signature) -
 
 
 def _array(name: str, data: Json, dtype: str) -> np.ndarray:
-    if not isinstance(data, list):
+    if not isinstance(data, (list, Numbers)):
         raise invalid(f"Input {name} has no list 'data'.")
     return array_of_json(data, dtype)
 

@@ -1,6 +1,7 @@
 """TensorFlow Serving's REST calls: paths, requests, answers."""
 
 import dataclasses
+import functools
 import math
 import re
 import urllib.parse
@@ -13,6 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasdl.serving import examples
 from kerasdl.serving.engine import Signature
+from kerasdl.serving.json_numbers import Numbers
 from kerasdl.serving.json_tensors import (
     Json,
     array_of_json,
@@ -79,7 +81,8 @@ async def answer(service: Service, call: Call, body: bytes) -> bytes:
         return _metadata(service, call.asked)
     with service.repository.using(call.asked.name, call.asked.version, call.asked.label):
         pass  # that there is no such model is said before what else is wrong
-    document = await service.read(read_json, body, size=len(body))
+    read = functools.partial(read_json, with_numbers=call.method == "predict")
+    document = await service.read(read, body, size=len(body))
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {shown(document)} Is not object")
     name = document.get("signature_name", "")
@@ -93,12 +96,12 @@ async def answer(service: Service, call: Call, body: bytes) -> bytes:
         return await examples.answer_json(service, asked, call.method, document)
     by_rows = "instances" in document
 
-    def read(signature: Signature) -> dict[str, np.ndarray]:
+    def inputs_for(signature: Signature) -> dict[str, np.ndarray]:
         inputs = inputs_of(document, signature)
         document.clear()  # lists take many times the memory of the arrays, and the queue may be long
         return inputs
 
-    found = await service.predict(asked, read, size=len(body))
+    found = await service.predict(asked, inputs_for, size=len(body))
     return rows(found) if by_rows else columns(found)
 
 
@@ -113,6 +116,11 @@ def inputs_of(document: Mapping[str, Json], signature: Signature) -> dict[str, n
         instances = document["instances"]
         if "inputs" in document:
             raise invalid(f"JSON Value: {shown(document)} {_ONE}")
+        if isinstance(instances, Numbers):
+            ((name, (_, dtype)), *others) = specs.items()
+            if not others and (array := instances.array(dtype)) is not None:
+                return {name: array}
+            instances = instances.lists()
         if not isinstance(instances, list):
             raise invalid(f"JSON Value: {shown(document)} Expecting 'instances' to be an list/array")
         if not instances:
@@ -168,6 +176,10 @@ def _from_rows(instances: list[Json], specs: Mapping) -> dict[str, np.ndarray]:
 
 def _column(values: list[Json], dtype: str, key: str) -> np.ndarray:
     """Return the values of all instances as one array; where that fails say which one is wrong."""
+    arrays = [one.array(dtype) if isinstance(one, Numbers) else None for one in values]
+    if all(one is not None and one.shape == arrays[0].shape for one in arrays):
+        return np.stack(arrays)
+    values = [one.lists() if isinstance(one, Numbers) else one for one in values]
     try:
         return array_of_json(values, dtype)
     except ServingError as error:
