@@ -1,4 +1,4 @@
-"""JSON to arrays and back, as TensorFlow Serving reads and writes it."""
+"""JSON to arrays, as TensorFlow Serving reads it."""
 
 import base64
 import binascii
@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import orjson
@@ -225,45 +225,3 @@ def _short(value: Json) -> Json:
 
 def _name(dtype: str) -> str:
     return name_of(enum_of(dtype))
-
-
-def json_of_array(array: np.ndarray, name: str) -> Json | np.ndarray:
-    """Return an array as what `write` takes; texts of an output `..._bytes` become {"b64": ...}."""
-    if array.dtype.kind in "OSU":
-        texts = [_text(value, name.endswith("_bytes")) for value in array.ravel()]
-        return _nested(texts, array.shape)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return _nested([_number(value) for value in array.ravel().tolist()], array.shape)
-    if array.dtype == np.float16:
-        array = array.astype(np.float32)
-    return np.ascontiguousarray(array) if array.ndim else array[()]
-
-
-def write(document: Mapping[str, object]) -> bytes:
-    """Write a JSON document that may hold arrays; numbers of 32 bits are written as short as they can be."""
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _number(value: float) -> object:
-    """Return a number as JSON; what JSON has no number for is written as TensorFlow Serving does."""
-    if math.isfinite(value):
-        return value
-    return orjson.Fragment("NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity")
-
-
-def _text(value: bytes | str, as_bytes: bool) -> Json:
-    encoded = value if isinstance(value, bytes) else str(value).encode()
-    if not as_bytes:
-        try:
-            return encoded.decode()
-        except UnicodeDecodeError:
-            pass
-    return {"b64": base64.b64encode(encoded).decode()}
-
-
-def _nested(flat: list[object], shape: Sequence[int]) -> object:
-    if not shape:
-        return flat[0]
-    for size in reversed(shape[1:]):
-        flat = [flat[start : start + size] for start in range(0, len(flat), size)] if size else flat
-    return flat

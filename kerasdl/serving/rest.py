@@ -15,16 +15,9 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 from kerasdl.serving import examples
 from kerasdl.serving.engine import Signature
 from kerasdl.serving.json_numbers import Numbers
-from kerasdl.serving.json_tensors import (
-    Json,
-    array_of_json,
-    is_base64,
-    json_of_array,
-    read_json,
-    shown,
-    write,
-)
-from kerasdl.serving.service import Answer, Asked, Service
+from kerasdl.serving.json_output import columns, rows
+from kerasdl.serving.json_tensors import Json, array_of_json, is_base64, read_json, shown
+from kerasdl.serving.service import Asked, Service
 from kerasdl.serving.status import Code, ServingError, invalid
 from kerasdl.serving.versions import Version
 
@@ -208,28 +201,6 @@ def _column(values: list[Json], dtype: str, key: str) -> np.ndarray:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-def rows(found: Answer) -> bytes:
-    """Write an answer as a list of rows."""
-    size = None
-    for name, array in sorted(found.outputs.items()):
-        if not array.ndim:
-            raise invalid(f"Tensor name: {name} has no shape information ")
-        if size not in (None, len(array)):
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {size}")
-        size = len(array)
-    values = {name: json_of_array(array, name) for name, array in found.outputs.items()}
-    if len(values) == 1:
-        return write({"predictions": next(iter(values.values()))})
-    named = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return write({"predictions": named})
-
-
-def columns(found: Answer) -> bytes:
-    """Write an answer as one list for each output."""
-    values = {name: json_of_array(array, name) for name, array in found.outputs.items()}
-    return write({"outputs": values if len(values) > 1 else next(iter(values.values()))})
 
 
 def _status(version: Version) -> dict[str, Json]:
