@@ -2,7 +2,8 @@
 
     npm install -g autocannon
     python benchmarks/serving.py exported/lenet5 exported/lstm [--clients 1,8,64] [--rounds 3] [--seconds 4]
-    python benchmarks/serving.py exported/lenet5 --soak 150  # while versions come and go
+    python benchmarks/serving.py exported/resnet50 --binary  # tensors as bytes in place of JSON
+    python benchmarks/serving.py exported/lenet5 --soak 150  # while versions come and go; by gRPC too
 
 Two servers of each model, one with `--no-batching`, take turns under the load of autocannon, in another order
 each round, so that whatever else the machine does meets both. A figure is the median over the rounds, a ratio
@@ -10,32 +11,25 @@ that of the rounds' ratios, with the lowest and the highest. "CPU" is what the s
 request, which other work on the machine changes least. The load itself takes a part of the same cores.
 
 With one client the bare runtime (`open_artifact(...).call` on the same example, in this process) and the
-server are asked in turn, and what counts is the median of the differences.
+server are asked in turn, and what counts is the median of the differences. With `--binary` requests are
+KServe's V2 with binary tensors, and one client asks by TensorFlow Serving's gRPC besides.
 """
 
 import argparse
-import contextlib
-import http.client
 import json
-import re
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import machine
 import numpy as np
-import psutil
+from serving_load import Request, Server, as_binary, as_json, by_grpc, by_http, example, load, serving
 
 _PAIRS = 400  # requests of one client, and calls of the bare runtime
-_TEXT = "one of the best films that I have seen in a long time , and the cast is wonderful"
-_SERVING = re.compile(r"http://127\.0\.0\.1:(\d+) ")
 _CLIENTS = 16  # of the soak
 _CLOSE = 1e-4  # of answers of the soak, which share calls with others, from that to a request alone
 
@@ -50,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4, help="of each load")
     parser.add_argument("--engine", default="saved_model")
+    parser.add_argument("--binary", action="store_true", help="no JSON: V2's binary tensors, and gRPC")
     parser.add_argument("--autocannon", default=shutil.which("autocannon") or "autocannon")
     parser.add_argument("--soak", type=int, default=0, metavar="SECONDS")
     arguments = parser.parse_args()
@@ -60,61 +55,6 @@ def main() -> None:
             _soak(arguments, model)
         else:
             _measure(arguments, model)
-
-
-@contextlib.contextmanager
-def _server(*arguments: str) -> Iterator[tuple[int, psutil.Process]]:
-    """Start a server; gives its port and process."""
-    command = [sys.executable, "-P", "-m", "kerasdl", "serve", *arguments, "--port", "0", "--no-grpc"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if found := _SERVING.search(line):
-            break
-    else:
-        raise SystemExit("".join(lines))
-    reader = threading.Thread(target=lambda: lines.extend(process.stderr), daemon=True)
-    reader.start()
-    try:
-        yield int(found[1]), psutil.Process(process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        if (code := process.wait(60)) != 0:
-            print(f"the server ended with {code}:", *lines[-5:])
-
-
-def _request(signature_inputs: dict) -> tuple[bytes, dict[str, np.ndarray]]:
-    """Return a request of one example, and the same as arrays."""
-    draw, inputs = np.random.default_rng(0), {}
-    for name, (shape, dtype) in signature_inputs.items():
-        if dtype == "string":
-            inputs[name] = np.array([_TEXT.encode()], object)
-        else:
-            full = [1, *(size or 1 for size in shape[1:])]
-            values = draw.integers(0, 256, full) if np.dtype(dtype).kind in "iu" else draw.random(full)
-            inputs[name] = values.astype(dtype)
-    rows = {
-        name: value[0].decode() if value.dtype == object else value[0].tolist()
-        for name, value in inputs.items()
-    }
-    row = next(iter(rows.values())) if len(rows) == 1 else rows
-    return json.dumps({"instances": [row]}).encode(), inputs
-
-
-def _load(
-    arguments: argparse.Namespace, port: int, path: str, body: bytes, clients: int, seconds: int
-) -> dict:
-    """Put a server under the load of autocannon; returns its JSON document."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        file.write(body)
-        file.flush()
-        command = [
-            arguments.autocannon, "--json", "--connections", str(clients), "--duration", str(seconds),
-            "--timeout", "60", "--method", "POST", "--input", file.name,
-            "--headers", "content-type=application/json", f"http://127.0.0.1:{port}{path}",
-        ]  # fmt: skip
-        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _latest(folder: Path) -> Path:
@@ -133,49 +73,50 @@ def _open(arguments: argparse.Namespace, folder: Path):
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     bare = _open(arguments, folder)
-    body, inputs = _request(bare.inputs[bare.default_endpoint])
-    path = f"/v1/models/{folder.name}:predict"
+    inputs = example(bare.inputs[bare.default_endpoint])
+    request = (as_binary if arguments.binary else as_json)(folder.name, inputs)
     engine = [str(folder), "--engine", arguments.engine]
-    with _server(*engine, "--no-batching") as alone, _server(*engine) as batched:
-        print(f"\n{folder.name} ({arguments.engine}), requests of {len(body):,} bytes")
-        for name, (port, _) in (("with batching", batched), ("without", alone)):
-            served, called = _pairs(port, path, body, lambda: bare.call(bare.default_endpoint, inputs))
-            more = statistics.median(one - other for one, other in zip(served, called, strict=True))
-            print(
-                f"one client, {name}: p50 {1e3 * statistics.median(served):.2f} ms, bare call "
-                f"{1e3 * statistics.median(called):.2f} ms, difference {1e3 * more:.2f} ms"
-            )
+    with serving(*engine, "--no-batching") as alone, serving(*engine) as batched:
+        print(f"\n{folder.name} ({arguments.engine}), requests of {len(request.body):,} bytes")
+        for name, server in (("with batching", batched), ("without", alone)):
+            ways = {"HTTP": by_http(server.port, request)}
+            if arguments.binary:
+                ways["gRPC"] = by_grpc(server.grpc_port, folder.name, inputs)
+            for way, ask in ways.items():
+                served, called = _pairs(ask, lambda: bare.call(bare.default_endpoint, inputs))
+                more = statistics.median(one - other for one, other in zip(served, called, strict=True))
+                print(
+                    f"one client, {way}, {name}: p50 {1e3 * statistics.median(served):.2f} ms, bare call "
+                    f"{1e3 * statistics.median(called):.2f} ms, difference {1e3 * more:.2f} ms"
+                )
         print("clients  batching  requests/s  p50 ms  p99 ms  CPU ms  errors  times as many as without")
         for clients in arguments.clients:
-            _table(arguments, (alone, batched), path, body, clients)
+            _table(arguments, (alone, batched), request, clients)
 
 
-def _pairs(port: int, path: str, body: bytes, call) -> tuple[list[float], list[float]]:
+def _pairs(ask: Callable, call: Callable) -> tuple[list[float], list[float]]:
     """Ask server and bare runtime in turn; returns the seconds of each."""
-    connection, served, called = http.client.HTTPConnection("127.0.0.1", port), [], []
+    served, called = [], []
     for index in range(_PAIRS + 20):
         start = time.perf_counter()
-        connection.request("POST", path, body)
-        reply = connection.getresponse()
-        reply.read()
+        ask()
         middle = time.perf_counter()
         call()
         end = time.perf_counter()
-        assert reply.status == 200
         if index >= 20:
             served.append(middle - start)
             called.append(end - middle)
     return served, called
 
 
-def _table(arguments: argparse.Namespace, servers: Sequence, path: str, body: bytes, clients: int) -> None:
+def _table(arguments: argparse.Namespace, servers: Sequence[Server], request: Request, clients: int) -> None:
     rounds: list[list[dict]] = []
     for number in range(arguments.rounds):
         found = [{}, {}]
         for which in (0, 1) if number % 2 else (1, 0):
-            port, process = servers[which]
+            process = servers[which].process
             before = sum(process.cpu_times()[:2])
-            told = _load(arguments, port, path, body, clients, arguments.seconds)
+            told = load(arguments.autocannon, servers[which].port, request, clients, arguments.seconds)
             number_of = told["2xx"]
             found[which] = {
                 "rate": number_of / told["duration"], "p50": told["latency"]["p50"],
@@ -198,50 +139,77 @@ def _table(arguments: argparse.Namespace, servers: Sequence, path: str, body: by
 def _soak(arguments: argparse.Namespace, folder: Path) -> None:
     """Keep a server under load while versions come and go; count what went wrong."""
     bare = _open(arguments, folder)
-    body, inputs = _request(bare.inputs[bare.default_endpoint])
-    name = sorted(bare.outputs[bare.default_endpoint])[-1]
-    expected = bare.call(bare.default_endpoint, inputs)[name][0]
+    inputs = example(bare.inputs[bare.default_endpoint])
+    output = sorted(bare.outputs[bare.default_endpoint])[-1]
+    expected = bare.call(bare.default_endpoint, inputs)[output][0]
+    request = (as_binary if arguments.binary else as_json)(folder.name, inputs)
     with tempfile.TemporaryDirectory() as root:
         models = Path(root) / folder.name
         shutil.copytree(_latest(folder), models / "1")
-        with _server(str(models), "--engine", arguments.engine) as (port, process):
-            path, stop, wrong, changes = f"/v1/models/{folder.name}:predict", threading.Event(), [], [0]
-            checking = threading.Thread(target=_check, args=(port, path, body, name, expected, stop, wrong))
+        with serving(str(models), "--engine", arguments.engine) as server:
+            stop, changes = threading.Event(), [0]
+            checks = [
+                Check(
+                    by_http(server.port, as_json(folder.name, inputs)), _row_of_json, output, expected, stop
+                ),
+                Check(by_grpc(server.grpc_port, folder.name, inputs), _row_of_proto, output, expected, stop),
+            ]
             changing = threading.Thread(target=_change, args=(_latest(folder), models, stop, changes))
-            memory = [process.memory_info().rss >> 20]
-            checking.start()
-            changing.start()
+            memory = [server.process.memory_info().rss >> 20]
+            for thread in (*checks, changing):
+                thread.start()
             told = {"sent": 0, "2xx": 0, "bad": 0}
             for _ in range(max(1, arguments.soak // 30)):
-                found = _load(arguments, port, path, body, _CLIENTS, min(30, arguments.soak))
+                found = load(arguments.autocannon, server.port, request, _CLIENTS, min(30, arguments.soak))
                 told["sent"] += found["requests"]["sent"]
                 told["2xx"] += found["2xx"]
                 told["bad"] += found["non2xx"] + found["errors"] + found["timeouts"]
-                memory.append(process.memory_info().rss >> 20)
+                memory.append(server.process.memory_info().rss >> 20)
             stop.set()
-            checking.join()
-            changing.join()
+            for thread in (*checks, changing):
+                thread.join()
             print(
                 f"\n{folder.name}: {told['2xx']:,} answers to {told['sent']:,} requests ({_CLIENTS} may be "
-                f"under way at the end of each load), {told['bad']} errors, {len(wrong)} wrong answers "
-                f"{wrong[:3]}; {changes[0]} versions came and went; memory in MiB: {memory}"
+                f"under way at the end of each load), {told['bad']} errors; checked besides: "
+                f"{checks[0].asked:,} by REST, {checks[1].asked:,} by gRPC, wrong: "
+                f"{[check.wrong[:3] for check in checks]}; {changes[0]} versions came and went; memory "
+                f"in MiB: {memory}"
             )
 
 
-def _check(
-    port: int, path: str, body: bytes, name: str, expected, stop: threading.Event, wrong: list
-) -> None:
-    """Compare answers until told to stop."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    while not stop.is_set():
-        connection.request("POST", path, body)
-        reply = connection.getresponse()
-        found = json.loads(reply.read())
-        row = found.get("predictions", [None])[0]
-        value = row.get(name) if isinstance(row, dict) else row
-        if reply.status != 200 or not np.allclose(value, expected, atol=_CLOSE):
-            wrong.append(found)
-        time.sleep(0.01)
+class Check(threading.Thread):
+    """Asks again and again, and compares answers until told to stop."""
+
+    def __init__(
+        self, ask: Callable, row: Callable, output: str, expected: np.ndarray, stop: threading.Event
+    ):
+        super().__init__()
+        self.asked, self.wrong = 0, []
+        self._ask, self._row, self._output = ask, row, output
+        self._expected, self._stop_asking = expected, stop
+
+    def run(self) -> None:
+        """Ask; a request that fails is a wrong answer."""
+        while not self._stop_asking.is_set():
+            self.asked += 1
+            try:
+                found = self._row(self._ask(), self._output)
+                if not np.allclose(found, self._expected, atol=_CLOSE):
+                    self.wrong.append(found)
+            except Exception as error:
+                self.wrong.append(error)
+            time.sleep(0.01)
+
+
+def _row_of_json(body: bytes, output: str) -> object:
+    (row,) = json.loads(body)["predictions"]
+    return row[output] if isinstance(row, dict) else row
+
+
+def _row_of_proto(response, output: str) -> np.ndarray:
+    import tensorflow as tf
+
+    return tf.make_ndarray(response.outputs[output])[0]
 
 
 def _change(source: Path, models: Path, stop: threading.Event, changes: list[int]) -> None:

@@ -20,7 +20,7 @@ All that a recipe, a search space or a notebook needs is imported from here:
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
 * Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing, Standardization;
   Preprocessing to write your own.
-* Tasks: Classification, Forecast, Generation, LanguageModel, Regression.
+* Tasks: Classification, Forecast, Generation, LanguageModel, Outputs, Regression.
 * For a task of your own: Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
@@ -107,6 +107,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.tasks.forecast.task import Forecast
     from kerasdl.tasks.generation.task import Generation
     from kerasdl.tasks.language.task import LanguageModel
+    from kerasdl.tasks.outputs.task import Outputs
     from kerasdl.tasks.regression.task import Regression
     from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 

@@ -67,6 +67,7 @@ _MODULES = {
     "kerasdl.tasks.forecast.task": ("Forecast",),
     "kerasdl.tasks.generation.task": ("Generation",),
     "kerasdl.tasks.language.task": ("LanguageModel",),
+    "kerasdl.tasks.outputs.task": ("Outputs",),
     "kerasdl.tasks.regression.task": ("Regression",),
     "kerasdl.tasks.task": ("Evaluation", "RunDifference", "Task", "Verdict"),
     "kerasdl.search.drawing": ("optimization", "own_choice"),

@@ -18,7 +18,7 @@ from PIL import Image
 import kerasdl
 from kerasdl import cli
 from kerasdl.deploy.app import app_of
-from kerasdl.deploy.browser import runtimes
+from kerasdl.deploy.browser import one_example, runtimes
 from kerasdl.deploy.description import describe
 from kerasdl.jobs import demo
 from kerasdl.preprocessing.decoding import decode_image
@@ -148,6 +148,38 @@ def test_files_with_an_open_batch_are_left_to_onnx(tmp_path, npm, caplog):
     settings = json.loads((out / "settings.json").read_text())
     assert [one["engine"] for one in settings["files"]] == ["ONNX Runtime Web"]
     assert caplog.text.count("the ONNX file alone. For both, export the run again") == 1
+
+
+def test_a_file_with_an_open_batch_is_made_one_of_one_example(tmp_path):
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    weights = tf.constant(np.random.default_rng(0).normal(size=(3, 4)), tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
+    def steps(x):
+        y = tf.zeros_like(tf.matmul(x, weights))
+        for _ in tf.range(3):
+            y = tf.tanh(y + tf.matmul(x, weights))
+        return {"y": y}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([steps.get_concrete_function()])
+    file = tmp_path / "x.tflite"
+    file.write_bytes(converter.convert())
+    interpreter = Interpreter(model_content=one_example.of_one_example(file))
+    (given,) = interpreter.get_input_details()
+    assert (given["shape"].tolist(), given["shape_signature"].tolist()) == ([1, 3], [1, 3])
+    interpreter.allocate_tensors()
+    x = np.array([[1, -2, 0.5]], np.float32)
+    interpreter.set_tensor(given["index"], x)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, steps(tf.constant(x))["y"], atol=1e-6)
+    answers = iter([([np.zeros(1)], {}), ([np.ones(1)], {})])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one_example, "_asked", lambda content: next(answers))
+        with pytest.raises(kerasdl.RunFailedError, match="answers otherwise"):
+            one_example.of_one_example(file)
 
 
 def test_the_page_of_texts_is_whole(tmp_path, npm):
@@ -329,7 +361,12 @@ def test_texts_get_keras_answers_in_the_browser(packages, here):
     (here / "x.csv").write_text("\n".join(["text,label", *lines]))
     flags = ["--epochs", "2", "--units", "8", "--embedding-size", "8", "--max-length", "12"]
     assert cli.main(["train", "lstm", "--data", "x.csv", "--no-export", *flags]) == 0
-    files = ["--formats", "tflite,onnx", "--tflite-modes", "float32", "--tflite-unroll"]
+    files = [
+        "--formats",
+        "tflite,onnx",
+        "--tflite-modes",
+        "float32",
+    ]  # has loops: an open batch
     assert cli.main(["export", "runs/lstm/1", *files]) == 0
     (bundle,) = (here / "exported").iterdir()
     assert cli.main(["demo", str(bundle), "--out", "page"]) == 0

@@ -8,12 +8,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
 import kerasdl
 from kerasdl.cli import main
 from kerasdl.export import operators
 from kerasdl.jobs.import_model import Wanted, import_model
 from kerasdl.network.imported import Imported
+from kerasdl.network.network import main_output
 from kerasdl.private import keras_config
 from kerasdl.private.keras import all_parts_of
 from kerasdl.recipe import trust
@@ -410,6 +412,86 @@ def test_scalings_are_those_of_keras(here):
         np.testing.assert_array_equal(inputs.as_keras_does(mode, images), wanted)
 
 
+def three_outputs(structure):
+    """Return a model with a softmax, a number and whole numbers beside each other."""
+    given = keras.Input((8, 8, 1))
+    flat = layers.Flatten()(layers.Rescaling(1 / 255)(given))
+    kind = layers.Dense(3, activation="softmax", name="kind")(flat)
+    return keras.Model(given, structure(kind, layers.Dense(1, name="b.c")(flat), keras.ops.argmax(kind, -1)))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Pair(keras.Model):
+    """Two outputs in a list, of a class of the user's own."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(3)
+
+    def call(self, x):
+        x = self.dense(keras.ops.reshape(keras.ops.cast(x, "float32") / 255, (-1, 64)))
+        return [x, keras.ops.sum(x, -1, keepdims=True)]
+
+
+@pytest.mark.parametrize(
+    ("structure", "names"),
+    [
+        (lambda kind, number, ids: {"z": kind, "a": {"b": number}, "ids": ids}, ("a_b", "ids", "z")),
+        (lambda kind, number, ids: [kind, number], ("kind", "b_c")),
+        (lambda kind, number, ids: [kind, kind], ("output_0", "output_1")),
+    ],
+)
+def test_all_outputs_of_a_model_become_those_of_the_network(here, tmp_path, structure, names):
+    model = three_outputs(structure)
+    made = bring(here, model, "grey.npz", tmp_path, task="outputs")
+    wanted = keras.tree.flatten(model(pixels(40)[24:]))
+    found = kerasdl.load(made.run.path).predict(pixels(40)[24:])
+    assert tuple(found) == names
+    for array, tensor in zip(found.values(), wanted, strict=True):
+        np.testing.assert_allclose(array, tensor.numpy(), atol=1e-5)
+        assert (array.dtype.kind == "i") == ("int" in str(tensor.dtype))
+    assert made.metrics["examples"] == 16
+    assert made.metrics[f"{names[0]} mean"] == pytest.approx(float(wanted[0].numpy().mean()), abs=1e-5)
+    with pytest.raises(kerasdl.UsageError, match="the data does not say what each should be"):
+        made.recipe.task.loss(made.dataset.spec)
+    with pytest.raises(kerasdl.UsageError, match=r"none of them is the one that answers"):
+        main_output(made.network, made.network.infer(pixels(2)))
+
+
+def test_one_output_of_a_model_is_judged(here, tmp_path):
+    pair = Pair()
+    pair(np.zeros((1, 8, 8, 1), np.uint8))
+    model = three_outputs(lambda kind, number, ids: {"z": kind, "a": number})
+    for one, name, other in ((model, "z", "a"), (pair, "output_0", "output_1")):
+        with pytest.raises(kerasdl.UsageError, match=rf"several outputs: .*{other} \(1,\).* --task outputs"):
+            bring(here, one, "grey.npz", tmp_path, scaling=None if one is model else "none")
+        with pytest.raises(kerasdl.UsageError, match=f"no output 'none'.*{name}"):
+            bring(here, one, "grey.npz", tmp_path, output="none")
+        made = bring(here, one, "grey.npz", tmp_path, output=name, scaling=None if one is model else "none")
+        logits = made.network.infer(pixels(40)[24:])
+        assert logits.shape == (16, 3)
+        right = np.argmax(logits, -1) == np.arange(40)[24:] % 3
+        assert made.metrics["accuracy"] == pytest.approx(right.mean())
+
+
+@pytest.mark.slow
+def test_a_bundle_of_all_outputs_goes_through_every_command(here, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    three_outputs(lambda kind, number, ids: {"z": kind, "a": number}).save("two.keras")
+    Image.fromarray(pixels(1)[0, ..., 0]).save("p.png")
+    data = ["--data", str(here / "grey.npz")]
+    assert main(["export", "two.keras", *data, "--task", "outputs"]) == 0
+    assert main(["verify", "exported/two/1", *data]) == 0
+    for target in ("exported/two/1", "exported/two/1/two.int8.tflite", "exported/two/1/two.onnx"):
+        assert main(["evaluate", target, *data]) == 0
+        capsys.readouterr()
+        assert main(["predict", target, "p.png", "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        assert len(found["z"]) == 3 and isinstance(found["a"], float)
+    assert main(["train", "runs/two/1"]) == 2
+    assert main(["explain", "runs/two/1", "p.png"]) == 2
+
+
 @pytest.mark.slow
 def test_a_model_is_exported_evaluated_and_trained_on(here, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -432,6 +514,13 @@ def test_a_model_is_exported_evaluated_and_trained_on(here, tmp_path, monkeypatc
     assert tuned is not None
     assert main(["train", "runs/mine/1", *["--data", str(here / "two.npz")], "--no-export"]) == 0
     assert kerasdl.load("runs/mine/3").labels == ("0", "1")
+    assert main(["train", "runs/mine/1", *["--data", str(here / "colour.npz")], "--no-export"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "takes " in said and "(8, 8, 1), but this data has uint8 of shape (8, 8, 3) in each example" in said
+    )
+    assert main(["evaluate", "exported/mine/1"]) == 2
+    assert "Give the place with --data." in capsys.readouterr().err
     assert main(["export", "runs/mine/2", "--formats", "onnx"]) == 0
     card = json.loads((tmp_path / "exported/mine/1/card.json").read_text())
     assert str(tmp_path) not in json.dumps(card)

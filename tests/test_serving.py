@@ -112,6 +112,25 @@ def test_numbers_are_written_as_short_as_they_are_and_nan_as_tensorflow_serving_
     assert requests.post(f"{server.url}/v1/models/tiny:predict", data=body).text == '{"outputs":0.2}'
     text = requests.post(f"{server.url}/v1/models/tiny:predict", data='{"instances": [[NaN, 1, 2]]}').text
     assert text == '{"predictions":[{"total":NaN,"twice":[NaN,NaN]}]}'
+    rows = "[Inf, 1, 2], [1, -Infinity, 2], [0, 1, -NaN], [0, -Inf, Infinity]"
+    body = '{"NaN \\" Inf": "-Inf", "instances": [' + rows + "]}"
+    text = requests.post(f"{server.url}/v1/models/tiny:predict", data=body).text
+    assert [row.split(",")[0] for row in text.split('"total":')[1:]] == [
+        "Infinity",
+        "-Infinity",
+        "NaN",
+        "NaN",
+    ]
+    for word in ("Infinit", "+Inf", "nan", "inf", "N", "NaNs"):
+        status, found = predict(server, f'{{"instances": [[{word}, 1, NaN]]}}')
+        assert (status, found["error"][:16]) == (400, "JSON Parse error"), word
+
+
+def test_columns_need_the_names_of_the_signature_and_ignore_others(server):
+    named = {"signature_name": "two", "inputs": {"a": [1], "b": [[1, 2]], "B": ["?"]}}
+    assert predict(server, named) == (200, {"outputs": [[2, 3]]})
+    named["inputs"]["A"] = named["inputs"].pop("a")
+    assert predict(server, named) == (400, {"error": "Missing named input: a in 'inputs' object."})
 
 
 def test_paths_versions_labels_in_any_case(server):

@@ -19,7 +19,11 @@ def add_to(parser: Parser) -> None:
     def add(name: str, **options: Any) -> None:
         parser.add_to_group(_TITLE, name, **options)
 
-    add("--task", metavar="TASK", help="classification or regression (default: classification)")
+    add(
+        "--task",
+        metavar="TASK",
+        help="classification, regression, or outputs: all of a model, not judged (default: classification)",
+    )
     add(
         "--preprocess", metavar="WORD",
         help="how pixels 0..255 are scaled before the model gets them: tf (-1..1), caffe, torch, as "
@@ -29,7 +33,7 @@ def add_to(parser: Parser) -> None:
     add("--labels", type=Path, metavar="FILE", help="names of the outputs in their order, one a line")
     add("--size", metavar="HEIGHT,WIDTH", help="size of images, for a model that takes any (default: theirs)")
     add("--signature", metavar="NAME", help="signature of a SavedModel (default: serving_default)")
-    add("--output", metavar="NAME", help="output of that signature, where it has several")
+    add("--output", metavar="NAME", help="which output is taken, of a model or a signature that has several")
     add("--name", metavar="NAME", help="name of the run and the bundle (default: that of the file)")
 
 

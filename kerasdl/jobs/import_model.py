@@ -13,31 +13,37 @@ import keras
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, Spec
-from kerasdl.data.trees import map_leaves
+from kerasdl.data.trees import leaves, map_leaves
 from kerasdl.errors import UsageError
 from kerasdl.files import hash_file, hash_files
 from kerasdl.inference import labels as label_files
 from kerasdl.jobs import report
 from kerasdl.jobs.evaluate import evaluate_network
-from kerasdl.network.imported import Imported, opaque
+from kerasdl.network.imported import Imported
+from kerasdl.network.imported_parts import opaque
 from kerasdl.recipe import Config, Recipe, keras_file
 from kerasdl.recipe import trust as trusting
 from kerasdl.recipe.document import to_json
 from kerasdl.runs import folder as runs
 from kerasdl.runs import receipt
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.outputs.task import Outputs
 from kerasdl.tasks.regression.task import Regression
 from kerasdl.tasks.task import Task
 from kerasdl.training import reference
-from kerasdl.training.foreign import files, inputs, judging, outputs, proof, saved_models
+from kerasdl.training.foreign import files, inputs, judging, outputs, proof, saved_models, several
+from kerasdl.training.foreign.scaling import settled
 
 _log = logging.getLogger(__name__)
 
 #: Words of `--task`.
-TASKS: dict[str, Callable[[], Task]] = {"classification": Classification, "regression": Regression}
+TASKS: dict[str, Callable[[], Task]] = {
+    "classification": Classification,
+    "regression": Regression,
+    "outputs": Outputs,
+}
 #: Of a run that is trained from here: small steps, since the weights are good already.
 _FINE_TUNING = {"epochs": 5, "learning_rate": 1e-4}
-_WHOLE = {"uint8", "int8", "int16", "int32", "int64"}
 _BATCH = 32  # examples of an update; fewer where there are not so many
 
 
@@ -56,7 +62,7 @@ class Wanted:
         size: height and width of images, for a model that takes any. Defaults to None: that of the data.
         name: name of the run. Defaults to "": that of the file.
         signature: which one of a SavedModel. Defaults to "": "serving_default", or the only one.
-        output: which one of that. Defaults to "": the only one.
+        output: which of the model's outputs. Defaults to "": the only one.
     """
 
     file: Path
@@ -111,7 +117,7 @@ def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool =
     task = TASKS[wanted.task]().resolve(dataset)
     layouts = inputs.arranged(taken, dataset.spec)
     features, _ = proof.examples_of(dataset)
-    scaling = _scaling(wanted, opened.model, dataset, layouts)
+    scaling = settled(wanted.scaling, opened.model, dataset, layouts, not isinstance(task, Outputs))
     asked = proof.Asked(features, scaling, layouts)
     network, said = _network(opened, task, dataset, asked)
     _log.info(said)
@@ -135,9 +141,12 @@ def import_model(wanted: Wanted, *, runs_dir: str | Path = "runs", trust: bool =
 
 def _opened(wanted: Wanted) -> files.Opened:
     if not keras_file.is_saved_model(wanted.file):
-        if wanted.signature or wanted.output:
-            raise UsageError("--signature and --output are for SavedModels, which are folders.")
-        return files.open_model(wanted.file, wanted.custom)
+        if wanted.signature:
+            raise UsageError("--signature is for SavedModels, which are folders.")
+        opened = files.open_model(wanted.file, wanted.custom)
+        if not wanted.output:
+            return opened
+        return dataclasses.replace(opened, model=several.only(opened.model, wanted.output))
     if wanted.custom is not None:
         raise UsageError("--custom is for classes of Keras, but a SavedModel has none. Leave it out.")
     return saved_models.open_model(wanted.file, wanted.signature, wanted.output)
@@ -156,66 +165,20 @@ def _name_of(file: Path) -> str:
     return name if name and name[0].isalnum() else f"model_{name}"
 
 
-def _scaling(
-    wanted: Wanted, model: keras.Model, data: Dataset, layouts: tuple[tuple[str, str, str], ...]
-) -> inputs.Scaling:
-    """Return how images are scaled; where nobody says so and the model does not, ask with what each gives.
-
-    Raises:
-        UsageError: when it has to be said.
-    """
-    spec = data.spec.inputs
-    if not (isinstance(spec, Spec) and spec.is_image):
-        if wanted.scaling not in (None, "none"):
-            raise UsageError("--preprocess is for images: others are given as they are. Leave it out.")
-        return "none"
-    if {one.dtype for one in inputs.of_model(model)} <= _WHOLE:
-        if wanted.scaling not in (None, "none"):
-            raise UsageError("The model takes whole numbers: pixels as they are. Leave --preprocess out.")
-        return "none"
-    words = [word for word in inputs.SCALINGS if spec.shape[-1] == 3 or word not in inputs.COLOURED]
-    if wanted.scaling is not None:
-        inputs.preprocessing(wanted.scaling, spec)  # checks it
-        if wanted.scaling == "none" and not inputs.scales_itself(model):
-            _log.warning(
-                f"The network gets pixels 0..255 and {_unseen(model)}, as few networks are trained. If its "
-                "answers are bad, try another --preprocess."
-            )
-        if wanted.scaling != "none" and inputs.scales_itself(model):
-            _log.warning(
-                f"The model scales pixels itself and gets those of --preprocess {wanted.scaling}: twice is "
-                "right only if it was trained so."
-            )
-        return wanted.scaling
-    if inputs.scales_itself(model):
-        return "none"
-    features, labels = proof.examples_of(data)
-    found = {word: proof.Asked(features, word, layouts).answers(model) for word in words}
-    tried = ""
-    if isinstance(data.spec.class_names, tuple) and data.spec.class_names:
-        shown = [f"{word} {judging.accuracy(answers, labels):.0%}" for word, answers in found.items()]
-        tried = f" Accuracy on {len(labels)} examples with each: {', '.join(shown)}."
-    raise UsageError(
-        "Say how pixels are scaled before the model gets them: --preprocess tf (-1..1), caffe, torch, unit "
-        f"(0..1) or none (0..255); it {_unseen(model)}.{tried}"
-    )
-
-
-def _unseen(model: keras.Model) -> str:
-    return "shows no layers, being a SavedModel" if opaque(model) else "has no layer that scales them"
-
-
 def _network(opened: files.Opened, task: Task, data: Dataset, asked: proof.Asked) -> tuple[Imported, str]:
     """Return the network of a model, proved to answer as the model does, and what was recognised."""
-    original = asked.answers(opened.model)
-    if not np.isfinite(original).all():
+    is_several = isinstance(task, Outputs)
+    original = asked.all_answers(opened.model) if is_several else asked.answers(opened.model)
+    if not all(np.isfinite(part).all() for part in leaves(original)):
         raise UsageError("The model answers with NaN or infinite numbers on these examples.")
     copy = files.in_float32(opened)
     tolerance = proof.TOLERANCES[opened.precision]
     arguments = task.network_arguments(data.spec)
-    if (count := arguments.get("num_classes")) is not None:
+    scale = {}
+    if is_several:
+        head = several.of_all(copy, tuple(original))
+    elif (count := arguments.get("num_classes")) is not None:
         head = outputs.of_classifier(copy, original, asked.answers, count, tolerance)
-        scale = {}
     else:
         head = outputs.of_numbers(copy, original, arguments["num_outputs"])
         std = [value or 1.0 for value in data.spec.targets.std]
@@ -232,7 +195,8 @@ def _network(opened: files.Opened, task: Task, data: Dataset, asked: proof.Asked
     difference = proof.check(network, asked, original, opened.precision, head.ends)
     fixed = " Being a SavedModel, it cannot be trained on." * bool(opaque(network))
     lower = f" It computes in {opened.precision}; here it is float32." * (opened.precision != "float32")
-    proved = f"On {len(original)} raw examples the network answers as the file does (up to {difference:.1g})."
+    count = len(leaves(original)[0])
+    proved = f"On {count} raw examples the network answers as the file does (up to {difference:.1g})."
     return network, f"{head.said}{lower} {proved}{fixed}"
 
 
@@ -262,6 +226,8 @@ def _digest(path: Path) -> str:
 
 
 def _doubts(run: runs.Run, data: Dataset, scaling: str) -> list[str]:
+    if not (run.path / "predictions.npz").is_file():
+        return []  # nothing is judged
     found = np.load(run.path / "predictions.npz")
     if not data.spec.class_names:
         values, targets = (found[name].reshape(len(found["values"]), -1) for name in ("values", "targets"))

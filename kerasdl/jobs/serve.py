@@ -57,7 +57,7 @@ def run(
     except ImportError:  # there is none for Windows
         runner = asyncio.Runner()
     with runner:
-        runner.run(serve(configs, settings, place, lambda running: _tell(place.host, running)))
+        runner.run(serve(configs, settings, place, lambda running: _tell(place, running)))
     _log.info("Stopped: every request that had come was answered.")
 
 
@@ -150,9 +150,9 @@ def _with_labels(configs: list[ModelConfig], texts: Sequence[str]) -> list[Model
     return list(by_name.values())
 
 
-def _tell(host: str, running: Running) -> None:
-    host = f"[{host}]" if ":" in host else host
-    where = f"http://{host}:{running.port}"
+def _tell(place: Place, running: Running) -> None:
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    where = f"http{'s' * (place.tls is not None)}://{host}:{running.port}"
     grpc = f", gRPC on {host}:{running.grpc_port}" if running.grpc_port else ""
     _log.info(f"Serving on {where} (try it there){grpc}.")
     for name, model in running.service.repository.models.items():

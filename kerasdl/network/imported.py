@@ -1,9 +1,6 @@
-"""A Keras model that was made elsewhere, as a network: raw examples in, logits or scaled numbers out."""
+"""A Keras model that was made elsewhere, as a network over raw examples."""
 
 import contextlib
-import dataclasses
-import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,58 +10,21 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasdl.errors import UsageError
-from kerasdl.files import hash_file, parsing
+from kerasdl.files import hash_file
 from kerasdl.layers import export_mode
+from kerasdl.network.imported_parts import (
+    ALL,
+    LAYOUTS,
+    OUTPUTS,
+    Parts,
+    activated_layers,
+    opaque,
+    parts_of_config,
+    parts_of_file,
+)
 from kerasdl.network.network import Network
-from kerasdl.network.opaque import Opaque
 from kerasdl.private.keras import all_parts_of, in_safe_mode
-from kerasdl.recipe import keras_file, python_file, trust
-
-#: How a tensor of an example becomes the one that a model takes.
-LAYOUTS = {
-    "same": lambda x: x,
-    "without_channel": lambda x: ops.squeeze(x, -1),  # (B, H, W, 1) to (B, H, W)
-    "with_axis": lambda x: ops.expand_dims(x, -1),  # (B,) to (B, 1)
-    "flat": lambda x: ops.reshape(x, (-1, int(np.prod(x.shape[1:])))),
-    "channels_first": lambda x: ops.moveaxis(x, -1, 1),
-}
-_LEAST = 1e-30  # probability; its logarithm is finite in float32
-
-#: What the outputs of a model are -> how they become what the tasks work with.
-OUTPUTS = {
-    "logits": lambda y: y,
-    "probabilities": lambda y: ops.log(ops.maximum(y, _LEAST)),
-    "logit": lambda y: ops.concatenate([ops.zeros_like(y), y], axis=-1),
-    "probability": lambda y: ops.log(ops.maximum(ops.concatenate([1 - y, y], axis=-1), _LEAST)),
-    "numbers": lambda y: y,
-}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
-    """A model taken apart.
-
-    Attributes:
-        backbone: the model, or all of it but the head.
-        head: its last dense layer, without activation, where it can be taken apart; another number of classes
-            replaces it. None where the backbone is all of it.
-        outputs: what the model answers with, one of `OUTPUTS`: logits or probabilities of classes, one logit
-            or probability of the second of two classes, or numbers.
-        left_out: number of the layer of the backbone whose activation is left out, among those with one
-            (`activated_layers`). None where none is.
-        inputs: name, layout (one of `LAYOUTS`) and dtype of each input; the name of a single one is "".
-        mean: mean of the targets, where these are numbers.
-        std: standard deviation of the targets, likewise.
-    """
-
-    backbone: keras.Layer
-    head: keras.layers.Dense | None = None
-    outputs: str = "logits"
-    left_out: int | None = None
-    inputs: tuple[tuple[str, str, str], ...] = ()
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
+from kerasdl.recipe import trust
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -87,7 +47,8 @@ class Imported(Network):
         UsageError: when the file is not one of `kerasdl import`, or the head cannot be replaced.
 
     Input: raw examples of the data.
-    Output: logits (batch_size, num_classes) or numbers (batch_size, num_outputs), float32.
+    Output: logits (batch_size, num_classes) or numbers (batch_size, num_outputs), float32; of a model with
+        outputs of its own a dict of these, floating-point ones as float32.
     """
 
     def __init__(
@@ -101,12 +62,13 @@ class Imported(Network):
     ):
         super().__init__(**kwargs)
         if parts is None:
-            parts = _of_file(file, num_classes or num_outputs)
+            parts = parts_of_file(file, num_classes or num_outputs)
         self.file = file
         self.backbone, self.head = parts.backbone, parts.head
         self.outputs_are, self.left_out = parts.outputs, parts.left_out
         self.inputs_are = tuple(map(tuple, parts.inputs))
         self.mean, self.std = tuple(parts.mean), tuple(parts.std)
+        self.names = tuple(parts.names)
         self.num_classes, self.num_outputs = num_classes, num_outputs
 
     def build_on(self, inputs) -> None:
@@ -118,6 +80,11 @@ class Imported(Network):
     def forward(self, x, training=False):
         """Return the logits or numbers of preprocessed examples."""
         x = self.forward_features(x, training=training)
+        if self.outputs_are == ALL:
+            return {
+                name: ops.cast(part, "float32") if keras.backend.is_float_dtype(part.dtype) else part
+                for name, part in zip(self.names, keras.tree.flatten(x), strict=True)
+            }
         if self.head is not None:
             x = self.head(x)
         x = OUTPUTS[self.outputs_are](ops.cast(x, "float32"))
@@ -167,6 +134,7 @@ class Imported(Network):
             "inputs": [list(one) for one in self.inputs_are],
             "mean": list(self.mean),
             "std": list(self.std),
+            "names": list(self.names),
         }
         counts = {"num_classes": self.num_classes, "num_outputs": self.num_outputs}
         return {**super().get_config(), "file": self.file, "parts": parts, **counts}
@@ -174,23 +142,7 @@ class Imported(Network):
     @classmethod
     def from_config(cls, config):
         """Rebuild the model and the network around it."""
-        return super().from_config({**config, "parts": _parts(config["parts"], in_safe_mode())})
-
-
-def opaque(model: keras.Layer) -> list[Opaque]:
-    """Return the layers of a model that cannot be trained: graphs that others made."""
-    return [layer for layer in all_parts_of(model) if isinstance(layer, Opaque)]
-
-
-def check_opaque(model: keras.Layer) -> None:
-    """Check that a model that was read from a file has all it calls; see `Opaque.check_loaded`."""
-    for layer in opaque(model):
-        layer.check_loaded()
-
-
-def activated_layers(model: keras.Layer) -> list[keras.Layer]:
-    """Return the layers of a model that have an activation of their own, in order of creation."""
-    return [layer for layer in all_parts_of(model) if callable(vars(layer).get("activation"))]
+        return super().from_config({**config, "parts": parts_of_config(config["parts"], in_safe_mode())})
 
 
 @contextlib.contextmanager
@@ -220,80 +172,3 @@ def _suited(model: keras.Layer) -> Iterator[None]:
 
 def _cast(x, dtype: str):
     return x if dtype == "string" else ops.cast(x, dtype)
-
-
-def _parts(config: Mapping[str, Any], safe_mode: bool) -> Parts:
-    """Build the model that a network's `get_config` tells of, without weights."""
-    built = {
-        name: keras.saving.deserialize_keras_object(config[name], safe_mode=safe_mode)
-        for name in ("backbone", "head")
-    }
-    return Parts(**{**config, **built})
-
-
-def _of_file(file: str, wanted: int | None) -> Parts:
-    """Return the model in a file, without weights.
-
-    Args:
-        file: path of the file.
-        wanted: number of outputs; None for as many as it has.
-    """
-    path = Path(file)
-    if not file or not path.is_file():
-        raise UsageError(
-            f"There is no {file or 'file of the network to train'}. Give the run that kerasdl import made: "
-            "kerasdl train runs/my_model/1 --file runs/my_model/1/model.keras"
-        )
-    with zipfile.ZipFile(path) as archive, parsing(path, "Import the model again.", UsageError):
-        document = json.loads(archive.read("config.json"))
-    if document.get("registered_name") != "kerasdl>Imported":
-        raise UsageError(f"{path} was not made by kerasdl import. Import it first: kerasdl import {path}")
-    policy = keras.config.dtype_policy().name
-    if policy != "float32":
-        raise UsageError(
-            f"--precision {policy} has no effect on an imported network: its layers compute in float32. "
-            "Leave it out."
-        )
-    names = own_objects(path.parent)
-    safe_mode, config = keras_file.check(path, document, names), document["config"]
-    with keras.saving.custom_object_scope(names):
-        parts = _parts(config["parts"], safe_mode)
-    if opaque(parts.backbone):
-        raise UsageError(
-            f"The model of {file} came as a SavedModel: a graph without the layers it was made of, which "
-            "cannot be trained. Import the .keras file that it was exported from."
-        )
-    count = config["num_classes"] or config["num_outputs"]
-    if wanted in (None, count):
-        return parts
-    if parts.head is None:
-        raise UsageError(
-            f"The model of {file} has {count} outputs, the data {wanted}, and its last layer is not a dense "
-            f"one that could be replaced. Give data with {count} classes, or change the model in Keras."
-        )
-    head = keras.layers.Dense(wanted, name=parts.head.name, dtype="float32")
-    return dataclasses.replace(parts, head=head, outputs="logits" if config["num_classes"] else "numbers")
-
-
-#: Classes and functions of the user's `--custom` file, by registered name, as this process knows them.
-_own: dict[str, Any] = {}
-
-
-def own_objects(folder: Path | None = None) -> dict[str, Any]:
-    """Return the classes and functions of custom code that models here may name.
-
-    Args:
-        folder: a run, whose copy of the code is read if it is trusted. Defaults to None.
-
-    Raises:
-        UsageError: when the code is not trusted.
-    """
-    file = None if folder is None else folder / "recipe.py"
-    if file is not None and file.is_file():
-        remember(python_file.objects_in(python_file.load_received(file)))
-    return dict(_own)
-
-
-def remember(objects: Mapping[str, Any]) -> None:
-    """Let models name the classes and functions of custom code."""
-    _own.update({keras.saving.get_registered_name(found): found for found in objects.values()})

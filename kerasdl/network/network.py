@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import keras
 
+from kerasdl.errors import UsageError
 from kerasdl.network.step import TrainingStep
 from kerasdl.recipe import Recipe
 
@@ -117,7 +118,13 @@ def main_output(network: keras.Model, outputs):
     """Return the output that predictions come from, of what a network, ours or any other, returned."""
     if not isinstance(outputs, Mapping):
         return outputs
-    return outputs[main_output_of(network)]
+    name = main_output_of(network)
+    if name not in outputs:
+        raise UsageError(
+            f"{type(network).__name__} gives {', '.join(outputs)} and no {name!r}: none of them is the one "
+            "that answers. Set main_output in its class; of an imported model take one with --output."
+        )
+    return outputs[name]
 
 
 def main_output_of(network: keras.Model) -> str:

@@ -187,20 +187,22 @@ def load_network(file: Path, model: Config) -> "keras.Model":
     """Load a network, with the classes of the recipe file that defines it."""
     import keras
 
-    from kerasdl.network import imported
+    from kerasdl.network.imported import Imported
+    from kerasdl.network.imported_parts import check_opaque
+    from kerasdl.network.own_objects import own_objects
 
     names = {
         keras.saving.get_registered_name(kind): kind for kind in python_file.classes_beside(type_of(model))
     }
     names |= {keras.saving.get_registered_name(type_of(model)): type_of(model)}
-    if type_of(model) is imported.Imported:
-        names |= imported.own_objects(file.parent)
+    if type_of(model) is Imported:
+        names |= own_objects(file.parent)
     with zipfile.ZipFile(file) as archive, parsing(file):
         document = json.loads(archive.read("config.json"))
     safe_mode = keras_file.check(file, document, names)
     with keras.saving.custom_object_scope(names):
         network = keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
-    imported.check_opaque(network)
+    check_opaque(network)
     return network
 
 

@@ -1,5 +1,6 @@
 """Tells runs and bundles apart by their files, without reading any."""
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -28,3 +29,23 @@ def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
             "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."
         )
     return "bundle", bundle
+
+
+def check_data_is_known(path: Path) -> None:
+    """Ask for the place of a bundle's data before anything is opened: an exported file does not tell it.
+
+    Raises:
+        UsageError: when it lay in a file or a folder.
+    """
+    kind, bundle = find(path)
+    if kind == "run":
+        return
+    try:
+        place = json.loads((bundle / "card.json").read_bytes())["recipe"]["fields"]["data"]["fields"]["path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # it has none, or what reads the card says what is wrong
+    if isinstance(place, str):
+        raise UsageError(
+            f"{path} was trained on {place!r}, but an exported file does not record where that is. Give the "
+            "place with --data."
+        )

@@ -7,7 +7,8 @@ from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from kerasdl.serving.engine import Signature
-from kerasdl.serving.json_tensors import Json, array_of_json, is_base64, kind_of, shown, write
+from kerasdl.serving.json_output import write
+from kerasdl.serving.json_tensors import Json, array_of_json, is_base64, kind_of, shown
 from kerasdl.serving.service import Answer, Asked, Service
 from kerasdl.serving.status import ServingError, invalid
 

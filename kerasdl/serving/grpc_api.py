@@ -1,13 +1,9 @@
 """TensorFlow Serving's gRPC services, and gRPC's own for health."""
 
 import contextlib
-import logging
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
-from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -24,10 +20,16 @@ from tensorflow_serving.apis import (
 from kerasdl.errors import UsageError
 from kerasdl.serving import examples, tensors
 from kerasdl.serving.service import Answer, Asked, Service
+from kerasdl.serving.servicer import Servicer
 from kerasdl.serving.status import Code, ServingError, invalid
+from kerasdl.serving.tls import Tls
 from kerasdl.serving.versions import ModelConfig
 
-_log = logging.getLogger(__name__)
+try:
+    from kerasdl.serving import grpc_v2
+except ImportError:  # tritonclient, which has the protocol, is not installed
+    grpc_v2 = None
+
 _SIGNATURES = "signature_def"
 
 
@@ -44,41 +46,17 @@ def _spec(asked: Asked, found: Answer) -> model_pb2.ModelSpec:
     return spec
 
 
-class _Servicer:
-    """Turns errors into statuses, and counts."""
-
-    def __init__(self, service: Service):
-        self._service = service
-
-    async def _answer(
-        self, api: str, name: str, context: grpc.aio.ServicerContext, work: Callable[[], Awaitable[Message]]
-    ) -> Message:
-        started, code = time.perf_counter(), Code.OK
-        try:
-            return await work()
-        except ServingError as error:
-            code = error.code
-            await context.abort(grpc.StatusCode[code.name], error.message[:4000])
-        except Exception:  # no detail of this process goes to a client
-            code = Code.INTERNAL
-            _log.exception(f"A {api} request failed.")
-            await context.abort(grpc.StatusCode.INTERNAL, "The server failed; its log says more.")
-        finally:
-            known = name if name in self._service.repository.models else ""
-            self._service.metrics.request(known, api, "GRPC", code, time.perf_counter() - started)
-
-
-class _Predictions(_Servicer, prediction_service_pb2_grpc.PredictionServiceServicer):
+class _Predictions(Servicer, prediction_service_pb2_grpc.PredictionServiceServicer):
     async def Predict(self, request, context):  # noqa: N802
         async def work():
-            asked, most = _asked(request.model_spec), self._service.settings.limits.body
+            asked, most = _asked(request.model_spec), self.service.settings.limits.body
 
             def read(signature):
                 return {name: tensors.array_of_proto(proto, most) for name, proto in request.inputs.items()}
 
             size, only = request.ByteSize(), tuple(request.output_filter)
-            with self._service.room_for(size):
-                found = await self._service.predict(
+            with self.service.room_for(size):
+                found = await self.service.predict(
                     asked, read, only=only, timeout=context.time_remaining(), size=size
                 )
             outputs = {
@@ -87,7 +65,7 @@ class _Predictions(_Servicer, prediction_service_pb2_grpc.PredictionServiceServi
             }
             return predict_pb2.PredictResponse(model_spec=_spec(asked, found), outputs=outputs)
 
-        return await self._answer("Predict", request.model_spec.name, context, work)
+        return await self.answer("Predict", request.model_spec.name, context, work)
 
     async def Classify(self, request, context):  # noqa: N802
         return await self._examples(
@@ -100,11 +78,11 @@ class _Predictions(_Servicer, prediction_service_pb2_grpc.PredictionServiceServi
     async def _examples(self, request, context, ask, response):
         async def work():
             asked = _asked(request.model_spec)
-            with self._service.room_for(request.ByteSize()):
-                found, result = await ask(self._service, asked, request.input, context.time_remaining())
+            with self.service.room_for(request.ByteSize()):
+                found, result = await ask(self.service, asked, request.input, context.time_remaining())
             return response(model_spec=_spec(asked, found), result=result)
 
-        return await self._answer(ask.__name__.capitalize(), request.model_spec.name, context, work)
+        return await self.answer(ask.__name__.capitalize(), request.model_spec.name, context, work)
 
     async def GetModelMetadata(self, request, context):  # noqa: N802
         async def work():
@@ -116,7 +94,7 @@ class _Predictions(_Servicer, prediction_service_pb2_grpc.PredictionServiceServi
                 if field != _SIGNATURES:
                     raise invalid(f"Metadata field {field} is not supported")
             asked = _asked(request.model_spec)
-            with self._service.repository.using(asked.name, asked.version, asked.label) as version:
+            with self.service.repository.using(asked.name, asked.version, asked.label) as version:
                 found = get_model_metadata_pb2.SignatureDefMap(signature_def=version.engine.definitions)
                 response = get_model_metadata_pb2.GetModelMetadataResponse()
                 response.model_spec.name = asked.name
@@ -124,13 +102,13 @@ class _Predictions(_Servicer, prediction_service_pb2_grpc.PredictionServiceServi
                 response.metadata[_SIGNATURES].Pack(found)
                 return response
 
-        return await self._answer("GetModelMetadata", request.model_spec.name, context, work)
+        return await self.answer("GetModelMetadata", request.model_spec.name, context, work)
 
     async def MultiInference(self, request, context):  # noqa: N802
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "MultiInference is not served here.")
 
 
-class _Models(_Servicer, model_service_pb2_grpc.ModelServiceServicer):
+class _Models(Servicer, model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, service: Service, roots: tuple[Path, ...]):
         super().__init__(service)
         self._roots = roots
@@ -140,13 +118,13 @@ class _Models(_Servicer, model_service_pb2_grpc.ModelServiceServicer):
             if not request.HasField("model_spec"):
                 raise invalid("Missing ModelSpec")
             response = get_model_status_pb2.GetModelStatusResponse()
-            for version in self._service.versions(_asked(request.model_spec)):
+            for version in self.service.versions(_asked(request.model_spec)):
                 status = response.model_version_status.add(version=version.number, state=version.state.value)
                 status.status.error_code = (version.error.code if version.error else Code.OK).value
                 status.status.error_message = version.error.message if version.error else ""
             return response
 
-        return await self._answer("GetModelStatus", request.model_spec.name, context, work)
+        return await self.answer("GetModelStatus", request.model_spec.name, context, work)
 
     async def HandleReloadConfigRequest(self, request, context):  # noqa: N802
         async def work():
@@ -157,10 +135,10 @@ class _Models(_Servicer, model_service_pb2_grpc.ModelServiceServicer):
             if len({config.name for config in configs}) != len(configs):
                 raise invalid("Illegal to list model more than once in config list.")
             self._check_labels(configs)
-            await self._service.repository.configure(configs)
+            await self.service.repository.configure(configs)
             return model_management_pb2.ReloadConfigResponse()
 
-        return await self._answer("HandleReloadConfigRequest", "", context, work)
+        return await self.answer("HandleReloadConfigRequest", "", context, work)
 
     def _config(self, given) -> ModelConfig:
         path = Path(given.base_path)
@@ -183,7 +161,7 @@ class _Models(_Servicer, model_service_pb2_grpc.ModelServiceServicer):
         )
 
     def _check_labels(self, configs: list[ModelConfig]) -> None:
-        models = self._service.repository.models
+        models = self.service.repository.models
         for config in configs:
             for label, number in config.labels.items():
                 loaded = config.name in models and any(
@@ -205,12 +183,15 @@ class GrpcServer:
         host: address to listen on.
         port: number, 0 for any that is free.
         roots: folders that `HandleReloadConfigRequest` may serve from.
+        tls: certificate and key. Defaults to None: connections are not encrypted.
 
     Raises:
         UsageError: when the port is taken.
     """
 
-    def __init__(self, service: Service, host: str, port: int, roots: tuple[Path, ...]):
+    def __init__(
+        self, service: Service, host: str, port: int, roots: tuple[Path, ...], tls: Tls | None = None
+    ):
         limits = service.settings.limits
         self._server = grpc.aio.server(
             options=[
@@ -224,19 +205,25 @@ class GrpcServer:
             _Predictions(service), self._server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Models(service, roots), self._server)
+        self._services = ["", "tensorflow.serving.PredictionService"]
+        if grpc_v2 is not None:
+            self._services.append(grpc_v2.add_to(self._server, service))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.port = 0
         with contextlib.suppress(RuntimeError):
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            self.port = self._server.add_insecure_port(place)
+            self.port = (
+                self._server.add_insecure_port(place) if tls is None
+                else self._server.add_secure_port(place, tls.credentials())
+            )  # fmt: skip
         if not self.port:
             raise UsageError(f"Port {port} of {host} is taken or not allowed. Give another --grpc-port.")
 
     async def start(self) -> None:
         """Answer requests from now on."""
         await self._server.start()
-        for name in ("", "tensorflow.serving.PredictionService"):
+        for name in self._services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace: float) -> None:

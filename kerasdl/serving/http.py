@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kerasdl.serving import page, protocol_v2, rest
-from kerasdl.serving.json_tensors import write
+from kerasdl.serving.json_output import write
 from kerasdl.serving.service import Service
 from kerasdl.serving.status import Code, ServingError, invalid
 
@@ -190,6 +190,9 @@ def patient(limit: float) -> type[HttpToolsProtocol]:
 
         def eof_received(self):
             # A client that has said all it wants to say may still listen.
+            # TLS has no such half.
+            if self.transport.get_extra_info("sslcontext") is not None:
+                return False
             return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
 
         def on_headers_complete(self):

@@ -1,29 +1,40 @@
-"""JSON to arrays and back, as TensorFlow Serving reads and writes it."""
+"""JSON to arrays, as TensorFlow Serving reads it."""
 
 import base64
 import binascii
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 
 import numpy as np
 import orjson
 
+from kerasdl.serving import json_numbers
 from kerasdl.serving.engine import enum_of, name_of
+from kerasdl.serving.json_numbers import Numbers
 from kerasdl.serving.status import ServingError, invalid
 
-#: A value of JSON.
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+#: A value of JSON; a large array of numbers may be `Numbers` where it is a value of an object.
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"] | Numbers
 
 _MOST_AXES = 32
+#: TensorFlow Serving reads NaN, -NaN, Inf, -Inf, Infinity and -Infinity; within texts they are letters.
+_NOT_FINITE = re.compile(
+    rb'(?P<text>"(?:[^"\\]|\\.)*")|(?P<nan>-?NaN\b)|(?P<sign>-?)Inf(?:inity)?\b', re.DOTALL
+)
 _SHOWN = 256  # characters of a value in a message
 _LEAVES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
 _JSON_TYPES = {bool: "True", int: "Number", float: "Number", str: "String", list: "Array", dict: "Object"}
 
 
-def read_json(body: bytes) -> Json:
-    """Read a JSON document, with NaN and Infinity as TensorFlow Serving takes them.
+def read_json(body: bytes, *, with_numbers: bool = False) -> Json:
+    """Read a JSON document, with NaN, Inf and Infinity as TensorFlow Serving takes them.
+
+    Args:
+        body: the document.
+        with_numbers: whether large arrays may become `Numbers`. Defaults to no.
 
     Raises:
         ServingError: when it is none.
@@ -31,15 +42,20 @@ def read_json(body: bytes) -> Json:
     if not body.strip():
         raise invalid("JSON Parse error: The document is empty")
     try:
-        return orjson.loads(body)
+        return json_numbers.loads(body) if with_numbers else orjson.loads(body)
     except orjson.JSONDecodeError as error:
         first = error
-    if b"NaN" not in body and b"Infinity" not in body:
+    if b"NaN" not in body and b"Inf" not in body:
         raise invalid(f"JSON Parse error: {first.msg} at offset: {first.pos}")
     try:
-        return json.loads(body, parse_float=_finite)
+        return json.loads(_NOT_FINITE.sub(_spelt_out, body), parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise invalid(f"JSON Parse error: {error}") from None
+
+
+def _spelt_out(found: re.Match[bytes]) -> bytes:
+    """Return a text as it is, and a number that is none in the one spelling that Python reads."""
+    return found[0] if found["text"] else b"NaN" if found["nan"] else found["sign"] + b"Infinity"
 
 
 def _finite(text: str) -> float:
@@ -58,6 +74,10 @@ def array_of_json(value: Json, dtype: str) -> np.ndarray:
     Raises:
         ServingError: in TensorFlow Serving's words, when it holds something else or is ragged.
     """
+    if isinstance(value, Numbers):
+        if (array := value.array(dtype)) is not None:
+            return array
+        value = value.lists()
     shape, flat = [], [value]
     while isinstance(flat[0], list) and len(shape) < _MOST_AXES:
         if set(map(type, flat)) != {list} or len(set(map(len, flat))) != 1:
@@ -186,6 +206,8 @@ def kind_of(value: Json) -> str:
 
 def shown(value: Json) -> str:
     """Return the beginning of a value as JSON; of a long one no more is written than is shown."""
+    if isinstance(value, Numbers):
+        value = value.lists()
     if isinstance(value, str):
         value = value[:_SHOWN]
     elif isinstance(value, list):
@@ -198,50 +220,8 @@ def shown(value: Json) -> str:
 def _short(value: Json) -> Json:
     if isinstance(value, str):
         return value[:_SHOWN]
-    return "..." if isinstance(value, (list, dict)) else value
+    return "..." if isinstance(value, (list, dict, Numbers)) else value
 
 
 def _name(dtype: str) -> str:
     return name_of(enum_of(dtype))
-
-
-def json_of_array(array: np.ndarray, name: str) -> Json | np.ndarray:
-    """Return an array as what `write` takes; texts of an output `..._bytes` become {"b64": ...}."""
-    if array.dtype.kind in "OSU":
-        texts = [_text(value, name.endswith("_bytes")) for value in array.ravel()]
-        return _nested(texts, array.shape)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return _nested([_number(value) for value in array.ravel().tolist()], array.shape)
-    if array.dtype == np.float16:
-        array = array.astype(np.float32)
-    return np.ascontiguousarray(array) if array.ndim else array[()]
-
-
-def write(document: Mapping[str, object]) -> bytes:
-    """Write a JSON document that may hold arrays; numbers of 32 bits are written as short as they can be."""
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _number(value: float) -> object:
-    """Return a number as JSON; what JSON has no number for is written as TensorFlow Serving does."""
-    if math.isfinite(value):
-        return value
-    return orjson.Fragment("NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity")
-
-
-def _text(value: bytes | str, as_bytes: bool) -> Json:
-    encoded = value if isinstance(value, bytes) else str(value).encode()
-    if not as_bytes:
-        try:
-            return encoded.decode()
-        except UnicodeDecodeError:
-            pass
-    return {"b64": base64.b64encode(encoded).decode()}
-
-
-def _nested(flat: list[object], shape: Sequence[int]) -> object:
-    if not shape:
-        return flat[0]
-    for size in reversed(shape[1:]):
-        flat = [flat[start : start + size] for start in range(0, len(flat), size)] if size else flat
-    return flat

@@ -1,9 +1,7 @@
 """KServe's Open Inference Protocol (V2) over REST, with the binary tensors that Triton's clients send."""
 
 import functools
-import math
 import re
-import struct
 import urllib.parse
 from collections.abc import Mapping
 
@@ -11,17 +9,24 @@ import numpy as np
 
 from kerasdl import __version__
 from kerasdl.serving.engine import Signature
-from kerasdl.serving.json_tensors import Json, array_of_json, json_of_array, read_json, write
+from kerasdl.serving.json_numbers import Numbers
+from kerasdl.serving.json_output import json_of_array, write
+from kerasdl.serving.json_tensors import Json, array_of_json, read_json
 from kerasdl.serving.service import Answer, Asked, Service, signature_of
 from kerasdl.serving.status import Code, ServingError, invalid
+from kerasdl.serving.v2_tensors import (
+    PLATFORMS,
+    TYPES,
+    bytes_of,
+    check_input,
+    default_signature,
+    described,
+    from_bytes,
+    shaped,
+)
 
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/(\d{1,18}))?(?:/(ready|infer))?")
-_TYPES = {
-    "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64",
-    "int8": "INT8", "int16": "INT16", "int32": "INT32", "int64": "INT64", "float16": "FP16",
-    "float32": "FP32", "float64": "FP64", "string": "BYTES",
-}  # fmt: skip
-_PLATFORMS = {"saved_model": "tensorflow_savedmodel", "onnx": "onnxruntime_onnx", "tflite": "tflite"}
+_READ = functools.partial(read_json, with_numbers=True)
 HEADER = "inference-header-content-length"
 
 
@@ -52,28 +57,17 @@ async def answer(
         if found[3] == "ready":
             return 200, {}, write({"name": asked.name, "ready": True})
         if found[3] is None:
-            signature = signature_of(version, _default(version.engine.signatures))
+            signature = signature_of(version, default_signature(version.engine.signatures))
             numbers = [str(one.number) for one in service.model(asked.name).available()]
-            about = {"name": asked.name, "versions": numbers, "platform": _PLATFORMS[version.engine.kind]}
-            about |= {"inputs": _described(signature.inputs), "outputs": _described(signature.outputs)}
+            about = {"name": asked.name, "versions": numbers, "platform": PLATFORMS[version.engine.kind]}
+            about |= {"inputs": described(signature.inputs), "outputs": described(signature.outputs)}
             return 200, {}, write(about)
-        default = _default(version.engine.signatures)
+        default = default_signature(version.engine.signatures)
     return await _infer(service, asked, default, headers, body)
 
 
 def _known_here(service: Service, asked: Asked):
     return service.repository.using(asked.name, asked.version)
-
-
-def _default(signatures: Mapping[str, Signature]) -> str:
-    return "serving_default" if "serving_default" in signatures else next(iter(signatures))
-
-
-def _described(specs: Mapping) -> list[dict[str, Json]]:
-    return [
-        {"name": name, "datatype": _TYPES[dtype], "shape": [-1 if size is None else size for size in shape]}
-        for name, (shape, dtype) in specs.items()
-    ]
 
 
 async def _infer(
@@ -83,7 +77,7 @@ async def _infer(
     if length and not (length.isdecimal() and len(length) < 12 and int(length) <= len(body)):
         raise invalid(f"{HEADER} is {length!r}: it has to be at most the length of the body.")
     head, binary = (body[: int(length)], body[int(length) :]) if length else (body, b"")
-    document = await service.read(read_json, head, size=len(head))
+    document = await service.read(_READ, head, size=len(head))
     if not isinstance(document, dict) or not isinstance(document.get("inputs"), list):
         raise invalid("A request has to be an object with a list 'inputs'.")
     wanted = document.get("outputs", [])
@@ -119,17 +113,9 @@ def _inputs(given: list[Json], binary: bytes, most: int, signature: Signature) -
         name, shape = _of(one, "name"), _of(one, "shape")
         if not isinstance(name, str) or not isinstance(shape, list):
             raise invalid("Each input has to have a 'name', a 'shape', a 'datatype' and 'data'.")
-        if not all(type(size) is int and 0 <= size < 2**31 for size in shape) or math.prod(shape) > most:
-            raise invalid(f"The shape of input {name} is not a list of whole numbers from 0 on.")
-        if name not in signature.inputs:
-            raise invalid(f"unexpected inference input '{name}' for model")
+        dtype = check_input(name, shape, _of(one, "datatype"), signature, most)
         if name in arrays:
             raise invalid(f"Input {name} is given twice.")
-        dtype = signature.inputs[name][1]
-        if _of(one, "datatype") != _TYPES[dtype]:
-            raise invalid(
-                f"Input {name} expects datatype {_TYPES[dtype]}, but was given {_of(one, 'datatype')}."
-            )
         size = _of(_of(one, "parameters"), "binary_data_size")
         if size is None:
             array = _array(name, _of(one, "data"), dtype)
@@ -142,40 +128,18 @@ def _inputs(given: list[Json], binary: bytes, most: int, signature: Signature) -
                 raise invalid(f"binary_data_size of input {name} is not the size of its data.")
             if _of(one, "data") is not None:
                 raise invalid(f"Input {name} has both 'data' and 'binary_data_size'.")
-            array = _from_bytes(name, binary[start : start + size], dtype)
+            array = from_bytes(name, binary[start : start + size], dtype)
             start += size
-        if array.size != math.prod(shape):
-            raise invalid(
-                f"Input {name} has {array.size} values, but its shape {shape} has {math.prod(shape)}."
-            )
-        arrays[name] = array.reshape(shape)
+        arrays[name] = shaped(name, array, shape)
     if start < len(binary):
         raise invalid(f"{len(binary) - start} bytes behind the inputs belong to none of them.")
     return arrays
 
 
 def _array(name: str, data: Json, dtype: str) -> np.ndarray:
-    if not isinstance(data, list):
+    if not isinstance(data, (list, Numbers)):
         raise invalid(f"Input {name} has no list 'data'.")
     return array_of_json(data, dtype)
-
-
-def _from_bytes(name: str, data: bytes, dtype: str) -> np.ndarray:
-    if dtype != "string":
-        kind = np.dtype(dtype).newbyteorder("<")
-        if len(data) % kind.itemsize:
-            raise invalid(f"Input {name} has {len(data)} bytes, which are no whole values of {dtype}.")
-        return np.frombuffer(data, kind).astype(dtype)
-    values, start = [], 0
-    while start < len(data):
-        (length,) = struct.unpack_from("<I", data, start) if start + 4 <= len(data) else (2**32,)
-        if start + 4 + length > len(data):
-            raise invalid(f"Input {name} ends within a value.")
-        values.append(data[start + 4 : start + 4 + length])
-        start += 4 + length
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def _written(
@@ -184,9 +148,9 @@ def _written(
     outputs, binary = [], []
     for name, array in found.outputs.items():
         dtype = found.signature.outputs[name][1]
-        one = {"name": name, "datatype": _TYPES[dtype], "shape": list(array.shape)}
+        one = {"name": name, "datatype": TYPES[dtype], "shape": list(array.shape)}
         if name in as_bytes:
-            binary.append(_bytes_of(array, dtype))
+            binary.append(bytes_of(array, dtype))
             one["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
             one["data"] = json_of_array(array.ravel(), name)
@@ -199,9 +163,3 @@ def _written(
         return 200, {}, head
     headers = {HEADER: str(len(head)), "content-type": "application/octet-stream"}
     return 200, headers, b"".join([head, *binary])
-
-
-def _bytes_of(array: np.ndarray, dtype: str) -> bytes:
-    if dtype != "string":
-        return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    return b"".join(struct.pack("<I", len(value)) + value for value in array.ravel())

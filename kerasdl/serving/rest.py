@@ -1,6 +1,7 @@
 """TensorFlow Serving's REST calls: paths, requests, answers."""
 
 import dataclasses
+import functools
 import math
 import re
 import urllib.parse
@@ -13,16 +14,10 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 
 from kerasdl.serving import examples
 from kerasdl.serving.engine import Signature
-from kerasdl.serving.json_tensors import (
-    Json,
-    array_of_json,
-    is_base64,
-    json_of_array,
-    read_json,
-    shown,
-    write,
-)
-from kerasdl.serving.service import Answer, Asked, Service
+from kerasdl.serving.json_numbers import Numbers
+from kerasdl.serving.json_output import columns, rows
+from kerasdl.serving.json_tensors import Json, array_of_json, is_base64, read_json, shown
+from kerasdl.serving.service import Asked, Service
 from kerasdl.serving.status import Code, ServingError, invalid
 from kerasdl.serving.versions import Version
 
@@ -79,7 +74,8 @@ async def answer(service: Service, call: Call, body: bytes) -> bytes:
         return _metadata(service, call.asked)
     with service.repository.using(call.asked.name, call.asked.version, call.asked.label):
         pass  # that there is no such model is said before what else is wrong
-    document = await service.read(read_json, body, size=len(body))
+    read = functools.partial(read_json, with_numbers=call.method == "predict")
+    document = await service.read(read, body, size=len(body))
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {shown(document)} Is not object")
     name = document.get("signature_name", "")
@@ -93,12 +89,12 @@ async def answer(service: Service, call: Call, body: bytes) -> bytes:
         return await examples.answer_json(service, asked, call.method, document)
     by_rows = "instances" in document
 
-    def read(signature: Signature) -> dict[str, np.ndarray]:
+    def inputs_for(signature: Signature) -> dict[str, np.ndarray]:
         inputs = inputs_of(document, signature)
         document.clear()  # lists take many times the memory of the arrays, and the queue may be long
         return inputs
 
-    found = await service.predict(asked, read, size=len(body))
+    found = await service.predict(asked, inputs_for, size=len(body))
     return rows(found) if by_rows else columns(found)
 
 
@@ -113,6 +109,11 @@ def inputs_of(document: Mapping[str, Json], signature: Signature) -> dict[str, n
         instances = document["instances"]
         if "inputs" in document:
             raise invalid(f"JSON Value: {shown(document)} {_ONE}")
+        if isinstance(instances, Numbers):
+            ((name, (_, dtype)), *others) = specs.items()
+            if not others and (array := instances.array(dtype)) is not None:
+                return {name: array}
+            instances = instances.lists()
         if not isinstance(instances, list):
             raise invalid(f"JSON Value: {shown(document)} Expecting 'instances' to be an list/array")
         if not instances:
@@ -168,6 +169,10 @@ def _from_rows(instances: list[Json], specs: Mapping) -> dict[str, np.ndarray]:
 
 def _column(values: list[Json], dtype: str, key: str) -> np.ndarray:
     """Return the values of all instances as one array; where that fails say which one is wrong."""
+    arrays = [one.array(dtype) if isinstance(one, Numbers) else None for one in values]
+    if all(one is not None and one.shape == arrays[0].shape for one in arrays):
+        return np.stack(arrays)
+    values = [one.lists() if isinstance(one, Numbers) else one for one in values]
     try:
         return array_of_json(values, dtype)
     except ServingError as error:
@@ -196,28 +201,6 @@ def _column(values: list[Json], dtype: str, key: str) -> np.ndarray:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-def rows(found: Answer) -> bytes:
-    """Write an answer as a list of rows."""
-    size = None
-    for name, array in sorted(found.outputs.items()):
-        if not array.ndim:
-            raise invalid(f"Tensor name: {name} has no shape information ")
-        if size not in (None, len(array)):
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {size}")
-        size = len(array)
-    values = {name: json_of_array(array, name) for name, array in found.outputs.items()}
-    if len(values) == 1:
-        return write({"predictions": next(iter(values.values()))})
-    named = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return write({"predictions": named})
-
-
-def columns(found: Answer) -> bytes:
-    """Write an answer as one list for each output."""
-    values = {name: json_of_array(array, name) for name, array in found.outputs.items()}
-    return write({"outputs": values if len(values) > 1 else next(iter(values.values()))})
 
 
 def _status(version: Version) -> dict[str, Json]:

@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from kerasdl.errors import UsageError
 from kerasdl.serving.grpc_api import GrpcServer
 from kerasdl.serving.http import App, patient
 from kerasdl.serving.metrics import Metrics
+from kerasdl.serving.protocol_v2 import HEADER
 from kerasdl.serving.service import Service
 from kerasdl.serving.settings import Settings
+from kerasdl.serving.tls import Tls
 from kerasdl.serving.versions import ModelConfig
 
 _log = logging.getLogger(__name__)
@@ -35,12 +39,16 @@ class Place:
         port: of HTTP; 0 for any that is free.
         grpc_port: of gRPC, likewise; None for no gRPC.
         request_log: file that gets a line of JSON for each HTTP request; None for no log.
+        tls: certificate and key of both ports; None for connections that are not encrypted.
+        cors: origins of web pages whose scripts may ask; "*" for all. Defaults to none.
     """
 
     host: str = "127.0.0.1"
     port: int = 8501
     grpc_port: int | None = 8500
     request_log: Path | None = None
+    tls: Tls | None = None
+    cors: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +90,8 @@ async def serve(
     Raises:
         UsageError: when a port is taken, or nothing can be served.
     """
+    if place.tls is not None:
+        place.tls.check()
     service = Service(settings, Metrics())
     listening = _listen(place.host, place.port)
     roots = tuple(
@@ -89,13 +99,14 @@ async def serve(
     )
     grpc_server = None
     if place.grpc_port is not None:
-        grpc_server = GrpcServer(service, place.host, place.grpc_port, roots)
+        grpc_server = GrpcServer(service, place.host, place.grpc_port, roots, place.tls)
     limits = settings.limits
     with _requests_log(place.request_log) as log:
         http = _Http(uvicorn.Config(
-            App(service, log), http=patient(limits.header_timeout), lifespan="off", log_config=None,
-            access_log=False, limit_concurrency=limits.connections, server_header=False, ws="none",
-            timeout_graceful_shutdown=int(settings.grace), backlog=2048,
+            _shared(App(service, log), place.cors), http=patient(limits.header_timeout), lifespan="off",
+            log_config=None, access_log=False, limit_concurrency=limits.connections, server_header=False,
+            ws="none", timeout_graceful_shutdown=int(settings.grace), backlog=2048,
+            ssl_certfile=place.tls and place.tls.certificate, ssl_keyfile=place.tls and place.tls.key,
         ))  # fmt: skip
         stop = _stopping(http)
         await service.repository.configure(configs)
@@ -123,6 +134,16 @@ async def serve(
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(settings.grace):
                     await service.repository.close()
+
+
+def _shared(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    """Let scripts of pages from elsewhere ask an app, where that is wanted."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"],
+        expose_headers=[HEADER],
+    )  # fmt: skip
 
 
 def _check_something(service: Service) -> None:

@@ -17,6 +17,7 @@ from kerasdl.errors import UsageError
 from kerasdl.network import parts
 from kerasdl.network.imported import Imported
 from kerasdl.recipe import Recipe
+from kerasdl.training.foreign import inputs
 from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.phases import Phase
 from kerasdl.training.plan import Plan
@@ -126,6 +127,12 @@ def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
             else [("", specs)]
         )
     )
+    if is_imported:
+        wanted = inputs.listed(inputs.of_model(network.backbone)) or "other examples"
+        return UsageError(
+            f"The model that was imported takes {wanted}, but this data has {given} in each example. "
+            "Give data like that it was imported with (of images: --image-size, --image-channels)."
+        )
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -135,12 +142,10 @@ def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
     lines = [line.strip() for line in _COLORS.sub("", str(error)).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith("Exception encountered when calling")]
     text = (told or lines or [""])[0][:300]
-    way = "Change its forward, or give it data of that form."
-    if is_imported:
-        way = "Give it data of its own form (of images: --image-size, --image-channels)."
     return UsageError(
         f"{kind.__name__} cannot be called on the examples of this data ({given}): "
-        f"{type(error).__name__}: {text}{where}. {way}"
+        f"{type(error).__name__}: {text}{where}. Change its forward, or give it data of that "
+        "form."
     )
 
 

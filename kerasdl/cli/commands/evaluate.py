@@ -1,10 +1,12 @@
 """`kerasdl evaluate`: compute the metrics of a run, a bundle or an exported file on a split."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import environment
 from kerasdl.cli.parser import Parser
+from kerasdl.runs import places
 
 if TYPE_CHECKING:
     from kerasdl.tasks.task import Task
@@ -26,6 +28,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     )
     parser.add_json()
     values = parser.parse(arguments)
+    if values.data is None:
+        places.check_data_is_known(Path(values.target))
     environment.import_tensorflow()
     from kerasdl.cli import printing
     from kerasdl.data import passes

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import re
 from pathlib import Path
 
 from kerasdl import environment
@@ -48,7 +49,14 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "--request-log", type=Path, metavar="FILE", help="write a line of JSON for each HTTP request"
     )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE",
+                        help="certificate (PEM) for encrypted connections, REST and gRPC")  # fmt: skip
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM, no password)")
+    parser.add_argument("--cors", action="append", default=[], type=_origin, metavar="ORIGIN",
+                        help="web pages that may ask: https://my.site, several times, or '*'")  # fmt: skip
     values = parser.parse(arguments)
+    if (values.tls_cert is None) != (values.tls_key is None):
+        raise UsageError("--tls-cert and --tls-key go together: give both.")
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         raise UsageError(
             f'kerasdl serve needs {", ".join(missing)}. In the clone of kerasdl: pip install -e ".[serve]".'
@@ -56,12 +64,15 @@ def run(parser: Parser, arguments: list[str]) -> int:
     environment.import_tensorflow()
     from kerasdl.jobs import serve
     from kerasdl.serving.server import Place
+    from kerasdl.serving.tls import Tls
 
     place = Place(
         host=values.host,
         port=values.port,
         grpc_port=None if values.no_grpc else values.grpc_port,
         request_log=values.request_log,
+        tls=None if values.tls_cert is None else Tls(certificate=values.tls_cert, key=values.tls_key),
+        cors=tuple(values.cors),
     )
     serve.run(values.targets, _settings(values), place, versions=values.versions, labels=values.version_label)
     return 0
@@ -145,6 +156,12 @@ def _port(text: str) -> int:
     if (number := _whole(text)) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} has to be a port, 0 to 65535")
     return number
+
+
+def _origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[^/\s:]+(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} has to be like https://my.site:8080, or '*'")
+    return text
 
 
 def _sizes(text: str) -> tuple[int, ...]:

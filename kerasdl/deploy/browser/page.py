@@ -13,8 +13,9 @@ import numpy as np
 from markupsafe import Markup
 
 from kerasdl.deploy.app import VOCABULARY, App, app_of
+from kerasdl.deploy.browser.one_example import of_one_example
 from kerasdl.deploy.description import Content, Described
-from kerasdl.errors import UsageError
+from kerasdl.errors import RunFailedError, UsageError
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def generate(bundle: Described, *, mode: str | None = None, examples: bool = Tru
         RunFailedError: when a file of it has changed since the export.
     """
     app = app_of(bundle, "The demo")
-    files = _files(app, mode)
+    files, contents = _files(app, mode)
     settings = _settings(app, files, examples)
     pages = [path for path in sorted(_PAGE.iterdir()) if path.suffix in (".js", ".css")]
     if app.words is not None:
@@ -48,27 +49,34 @@ def generate(bundle: Described, *, mode: str | None = None, examples: bool = Tru
         "settings.json": json.dumps(settings, indent=1) + "\n",
         "README.md": (_PAGE / "README.md").read_text(encoding="utf-8"),
         **{path.name: path for path in pages},
-        **{file: app.checked(file) for file in files.values()},
+        **contents,
         **({VOCABULARY: app.checked(VOCABULARY)} if app.words is not None else {}),
     }
 
 
-def _files(app: App, mode: str | None) -> dict[str, str]:
-    """Return the file that each runtime opens, by the runtime's name.
+def _files(app: App, mode: str | None) -> tuple[dict[str, str], dict[str, Content]]:
+    """Return the file that each runtime opens, by the runtime's name, and what is in each.
 
     Raises:
         UsageError: when there is no such mode, or the only file is one that LiteRT.js does not take.
     """
     tflite = app.tflite_file(mode) if mode or app.tflite else None
+    contents: dict[str, Content] = {name: app.checked(name) for name in (tflite, app.onnx) if name}
     if tflite and app.bundle.card.get("dynamic_batch"):
-        said = f"LiteRT.js takes no file with an open batch, as {tflite} has"
-        advice = "export the run again without --dynamic-batch, and recurrent networks with --tflite-unroll"
-        if app.onnx is None or mode:
-            raise UsageError(f"{said}: {advice}.")
-        _log.warning(f"{said}, so that the page has the ONNX file alone. For both, {advice}.")
-        tflite = None
+        try:
+            contents[tflite] = of_one_example(app.checked(tflite))
+        except (RunFailedError, RuntimeError, ValueError) as error:
+            said = f"LiteRT.js takes no file with an open batch, and {tflite} bears no other ({error})"
+            advice = (
+                "export the run again without --dynamic-batch, and recurrent networks with --tflite-unroll"
+            )
+            if app.onnx is None or mode:
+                raise UsageError(f"{said}: {advice}.") from error
+            _log.warning(f"{said}, so that the page has the ONNX file alone. For both, {advice}.")
+            del contents[tflite]
+            tflite = None
     files = {"LiteRT.js": tflite, "ONNX Runtime Web": app.onnx}
-    return {engine: file for engine, file in files.items() if file}
+    return {engine: file for engine, file in files.items() if file}, contents
 
 
 def _index(app: App, *, draws: bool) -> str:

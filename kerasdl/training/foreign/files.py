@@ -14,7 +14,8 @@ import keras
 
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import parsing
-from kerasdl.network import imported
+from kerasdl.network import own_objects
+from kerasdl.network.imported_parts import check_opaque
 from kerasdl.private.keras import all_parts_of
 from kerasdl.private.keras_config import objects, without_training
 from kerasdl.recipe import keras_file, python_file
@@ -63,8 +64,8 @@ def open_model(path: Path, custom: Path | None = None) -> Opened:
     if not path.is_file():
         raise UsageError(f"There is no file {path}. {_KINDS}")
     if custom is not None:
-        imported.remember(python_file.objects_in(python_file.load(custom)))
-    names = imported.own_objects()
+        own_objects.remember(python_file.objects_in(python_file.load(custom)))
+    names = own_objects.own_objects()
     is_old = h5py.is_hdf5(path)
     if not is_old and not zipfile.is_zipfile(path):
         raise UsageError(f"{path} is neither a .keras nor an .h5 file, or it is cut short. {_KINDS}")
@@ -88,7 +89,7 @@ def in_float32(opened: Opened) -> keras.Model:
     with tempfile.TemporaryDirectory(prefix="kerasdl-") as folder:
         file = Path(folder) / "model.keras"
         opened.model.save(file)
-        with keras.saving.custom_object_scope(imported.own_objects()):
+        with keras.saving.custom_object_scope(own_objects.own_objects()):
             return _load(_rewritten(file, without_training(document), Path(folder)), safe_mode=False)
 
 
@@ -142,7 +143,7 @@ def _open_h5(path: Path, names: Mapping[str, Any]) -> keras.Model:
 
 def _load(file: Path, safe_mode: bool) -> keras.Model:
     model = keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
-    imported.check_opaque(model)
+    check_opaque(model)
     return model
 
 

@@ -15,7 +15,7 @@ from kerasdl.data.source import Source
 from kerasdl.data.table.source import Table
 from kerasdl.data.text.table import TextTable
 from kerasdl.errors import UsageError
-from kerasdl.network.imported import LAYOUTS
+from kerasdl.network.imported_parts import LAYOUTS
 from kerasdl.private.keras import all_parts_of
 from kerasdl.recipe import Config
 
@@ -108,7 +108,7 @@ def source_of(text: str, inputs: tuple[Input, ...], task: str, classes: tuple[st
     return source
 
 
-_TARGETS = {"classification": "classes", "regression": "numbers"}
+_TARGETS = {"classification": "classes", "regression": "numbers", "outputs": "numbers"}
 
 
 def _holds_images(path: str, given: Input) -> bool:
@@ -133,7 +133,7 @@ def arranged(inputs: tuple[Input, ...], data: DataSpec) -> tuple[tuple[str, str,
         return tuple((name, "same", spec.dtype) for name, spec in specs.items())
     if len(inputs) != len(specs) or (len(inputs) > 1 and {one.name for one in inputs} != set(specs)):
         raise UsageError(
-            f"The model takes {_listed(inputs)}, but the data has {', '.join(filter(None, specs)) or 'one'}. "
+            f"The model takes {listed(inputs)}, but the data has {', '.join(filter(None, specs)) or 'one'}. "
             f"Give an .npz file with the arrays {', '.join(f'x_train_{one.name}' for one in inputs)}, "
             "y_train, and the same with test."
         )
@@ -211,7 +211,8 @@ def as_keras_does(scaling: Scaling, features: Any) -> Any:
     )
 
 
-def _listed(inputs: tuple[Input, ...]) -> str:
+def listed(inputs: tuple[Input, ...]) -> str:
+    """Return names and shapes of inputs as a text."""
     return ", ".join(f"{one.name} {_shown(one.shape)}" for one in inputs)
 
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasdl.errors import UsageError
-from kerasdl.network.imported import Parts, activated_layers
+from kerasdl.network.imported_parts import Parts, activated_layers
 
 _MOST_TRIED = 4  # layers, from the last one on
 _SUM = 1e-3  # by which probabilities may miss a sum of 1

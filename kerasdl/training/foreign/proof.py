@@ -12,8 +12,10 @@ from kerasdl.data.dataset import Dataset
 from kerasdl.data.passes import split_batches
 from kerasdl.data.trees import Tree, leaves, map_leaves
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.network.imported import LAYOUTS, Imported
-from kerasdl.training.foreign import inputs
+from kerasdl.inference.endpoint import Arrays, differences
+from kerasdl.network.imported import Imported
+from kerasdl.network.imported_parts import LAYOUTS
+from kerasdl.training.foreign import inputs, several
 
 _MOST, _LARGEST = 64, 2**24  # examples that answers are compared on, bytes of them
 _BATCH = 8
@@ -49,10 +51,37 @@ class Asked:
         Raises:
             UsageError: when it cannot be called on the examples, or has several outputs.
         """
+        found = self._called(model)
+        if keras.tree.is_nested(found[0]):
+            raise UsageError(
+                f"The model has several outputs: {several.listed(model, found[0])}. Give --output with one "
+                "of them, which is judged by the data; or --task outputs for a bundle of all, compared with "
+                "Keras and not judged."
+            )
+        return np.concatenate([tf.cast(part, tf.float32).numpy() for part in found])
+
+    def all_answers(self, model: keras.Model) -> Arrays:
+        """Return all that a model answers, by name: floating-point outputs as float32.
+
+        Raises:
+            UsageError: when it cannot be called on the examples.
+        """
+        found = self._called(model)
+        names = several.names_of(model, found[0])
+        columns = zip(*map(keras.tree.flatten, found), strict=True)
+        return {
+            name: np.concatenate(
+                [(tf.cast(part, tf.float32) if part.dtype.is_floating else part) for part in parts]
+            )
+            for name, parts in zip(names, columns, strict=True)
+        }
+
+    def _called(self, model: keras.Model) -> list:
+        """Return what a model gives for each batch of the examples."""
         count = len(leaves(self.features)[0])
         parts = [slice(start, start + _BATCH) for start in range(0, count, _BATCH)]
         try:
-            found = [model(self._given(model, part), training=False) for part in parts]
+            return [model(self._given(model, part), training=False) for part in parts]
         except Exception as error:  # whatever layers raise
             lines = [line for line in str(error).splitlines() if line.strip()]
             told = [line for line in lines if not line.startswith("Exception encountered")] or lines
@@ -60,12 +89,6 @@ class Asked:
                 f"The model cannot be called on these examples: {type(error).__name__}: "
                 f"{' '.join(told[:2])[:300]}"
             ) from error
-        if isinstance(found[0], Mapping | list | tuple):
-            raise UsageError(
-                f"The model has {len(found[0])} outputs, but a classifier or a regression has one. Make "
-                "one of that output in Keras and save it: keras.Model(model.inputs, model.outputs[0])."
-            )
-        return np.concatenate([tf.cast(part, tf.float32).numpy() for part in found])
 
     def _given(self, model: keras.Model, part: slice):
         """Return inputs of the model, made with functions of `keras.applications` alone."""
@@ -83,35 +106,36 @@ class Asked:
         return tf.convert_to_tensor(value) if dtype == "string" else tf.cast(value, dtype)
 
 
-def check(network: Imported, asked: Asked, original: np.ndarray, precision: str, ends: str) -> float:
+def check(network: Imported, asked: Asked, original: np.ndarray | Arrays, precision: str, ends: str) -> float:
     """Compare the network of a run with the model of the file, on raw examples.
 
     Args:
         network: as it will be saved.
         asked: the examples.
-        original: answers of the model, as plain Keras gives them.
+        original: answers of the model, as plain Keras gives them; by name where there are several.
         precision: that of the model; a key of `TOLERANCES`.
-        ends: what the model's answers are: "softmax", "sigmoid", "logits", "logit" or "numbers".
+        ends: what the model's answers are: "softmax", "sigmoid", "logits", "logit" or "numbers"; "all" where
+            there are several.
 
     Returns:
-        The largest difference, of probabilities or of numbers in standard deviations of the targets.
+        The largest difference, of probabilities or of numbers in standard deviations of the targets; of
+        several outputs measured against the root mean square of the output where that is above 1.
 
     Raises:
         RunFailedError: when it is more than rounding.
     """
-    count = len(original)
+    count = len(leaves(asked.features)[0])
     # Other batches than those of the model: an answer that depends on its neighbours is another one here.
     places = [0, *range(1, count, _BATCH), count]
-    found = np.concatenate([
-        network.infer(map_leaves(lambda leaf, a=a, b=b: tf.constant(leaf[a:b]), asked.features)).numpy()
+    parts = [
+        network.infer(map_leaves(lambda leaf, a=a, b=b: tf.constant(leaf[a:b]), asked.features))
         for a, b in itertools.pairwise(places)
-    ]).astype(np.float64)  # fmt: skip
-    wanted = _MEANINGS[ends](original.astype(np.float64))
-    if ends == "numbers":
-        wanted = (wanted - np.array(network.mean)) / np.array(network.std)
+    ]
+    if isinstance(original, Mapping):
+        found = {name: np.concatenate([part[name] for part in parts]) for name in original}
+        difference = differences(original, found, None)["max_difference"]
     else:
-        found = _softmax(found)
-    difference = float(np.abs(found - wanted).max()) if np.isfinite(found).all() else float("inf")
+        difference = _apart(network, np.concatenate(parts), original, ends)
     if not difference <= TOLERANCES[precision]:
         raise RunFailedError(
             f"The network made of this model does not answer as the model does: on {count} examples they "
@@ -120,6 +144,17 @@ def check(network: Imported, asked: Asked, original: np.ndarray, precision: str,
             "imported."
         )
     return difference
+
+
+def _apart(network: Imported, found: np.ndarray, original: np.ndarray, ends: str) -> float:
+    """Return how far logits or scaled numbers of a network lie from what the model's answers mean."""
+    found = found.astype(np.float64)
+    wanted = _MEANINGS[ends](original.astype(np.float64))
+    if ends == "numbers":
+        wanted = (wanted - np.array(network.mean)) / np.array(network.std)
+    else:
+        found = _softmax(found)
+    return float(np.abs(found - wanted).max()) if np.isfinite(found).all() else float("inf")
 
 
 def _softmax(values: np.ndarray) -> np.ndarray:

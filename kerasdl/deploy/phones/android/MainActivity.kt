@@ -146,11 +146,16 @@ class MainActivity : Activity() {
     private fun read(picture: Uri, isOurs: Boolean): FloatArray {
 [% if app.picture.orientation == "exif" %]
         // It turns the picture upright, as its EXIF tag says.
-        val bitmap = ImageDecoder.decodeBitmap(ImageDecoder.createSource(contentResolver, picture)) { decoder, _, _ ->
+        val bitmap = ImageDecoder.decodeBitmap(ImageDecoder.createSource(contentResolver, picture)) { decoder, info, _ ->
             decoder.allocator = ImageDecoder.ALLOCATOR_SOFTWARE
+            decoder.setTargetSampleSize(samples(info.size.width, info.size.height))
         }
 [% else %]
-        val bitmap = contentResolver.openInputStream(picture).use { BitmapFactory.decodeStream(it) }
+        val options = BitmapFactory.Options().apply { inJustDecodeBounds = true }
+        contentResolver.openInputStream(picture).use { BitmapFactory.decodeStream(it, null, options) }
+        options.inJustDecodeBounds = false
+        options.inSampleSize = samples(options.outWidth, options.outHeight)
+        val bitmap = contentResolver.openInputStream(picture).use { BitmapFactory.decodeStream(it, null, options) }
             ?: throw IllegalArgumentException("this is not a picture")
 [% endif %]
         if (isOurs) contentResolver.delete(picture, null, null)
@@ -159,6 +164,14 @@ class MainActivity : Activity() {
         runOnUiThread { shown.setImageBitmap(small) }
         return pixels(bitmap)
     }
+
+    /**
+     * Return by how much a photo is made smaller while it is decoded: one of 50 megapixels takes 200 MB.
+     *
+     * At least four pixels stay for each that the network takes, so that its answer hardly changes.
+     */
+    private fun samples(width: Int, height: Int): Int =
+        maxOf(1, minOf(width, height) / maxOf(4 * Pictures.WIDTH, 4 * Pictures.HEIGHT, SHOWN))
 
     private fun pixels(bitmap: Bitmap): FloatArray {
         val argb = IntArray(bitmap.width * bitmap.height)
