@@ -56,7 +56,7 @@ def from_text(text: str, like: Source | None = None) -> Source:
     raise UsageError(
         f"There is no data set {text!r}. Give digits, a folder with one sub-folder per class, an .npz or "
         ".csv file, or a name that tensorflow-datasets knows, such as mnist or cifar10."
-        + did_you_mean(text, ["digits", *local, *builder.known_names()])
+        + did_you_mean(text, ["digits", *local, *builder.written_names()])
     )
 
 

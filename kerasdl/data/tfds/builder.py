@@ -4,9 +4,12 @@
 it is prepared are answered from the installed package and the disk alone.
 """
 
+import functools
+import importlib.util
 import logging
 import os
 import re
+import sys
 import threading
 import urllib.parse
 from pathlib import Path
@@ -14,6 +17,9 @@ from pathlib import Path
 from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 
 _PROBE_SECONDS = 4.0
+#: Folders of tensorflow-datasets without code of a set, and endings of its classes that are none.
+_NO_SETS = {"core", "testing", "scripts", "proto", "url_checksums", "dummy_data", "__pycache__"}
+_NO_SET = ("_config", "_info", "_builder", "_error", "_fn", "_type", "_parser")
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +43,39 @@ def known_names() -> list[str]:
     return _import_tfds().list_builders(with_community_datasets=False)
 
 
+@functools.cache
+def written_names() -> frozenset[str]:
+    """Return the names of all sets whose code the package holds, and of some other classes.
+
+    They are read from its files: to import it takes twenty times as long.
+    """
+    spec = importlib.util.find_spec("tensorflow_datasets")
+    root = Path(spec.origin).parent
+    found = {child.name for child in root.joinpath("datasets").iterdir()}
+    for folder, below, files in os.walk(root):
+        below[:] = [name for name in below if name not in _NO_SETS]
+        for file in files:
+            if file.endswith(".py") and not file.endswith("_test.py"):
+                text = Path(folder, file).read_text(encoding="utf-8", errors="replace")
+                found.update(map(_snake_case, re.findall(r"^class (\w+)\(", text, re.MULTILINE)))
+    return frozenset(name for name in found if not name.endswith(_NO_SET))
+
+
+def _snake_case(name: str) -> str:
+    name = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub("([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+
+
 def is_known(text: str) -> bool:
     """Tell whether `text` is a set of tensorflow-datasets: `name`, `name/config`, `name:version`.
 
     A set that its owner prepared counts too, although the package has no code for it.
     """
     match = re.fullmatch(r"(\w+)(/[\w.-]+)?(:[\d.]+)?", text)
-    return bool(match) and (match[1] in known_names() or (_data_dir() / match[1]).is_dir())
+    if match is None:
+        return False
+    may_be = match[1] in written_names() or "tensorflow_datasets" in sys.modules
+    return (may_be and match[1] in known_names()) or (_data_dir() / match[1]).is_dir()
 
 
 def open_builder(name: str, *, download: bool):
