@@ -28,6 +28,8 @@ too_late = "tensorflow" in sys.modules
 #: True while TensorFlow is being imported, and what is called when that begins.
 loading = False
 on_loading: Callable[[], None] | None = None
+#: True while a command of the command line runs: advice names commands then, and calls from Python elsewhere.
+is_command = False
 
 
 def set_defaults() -> None:

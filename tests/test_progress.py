@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from kerasdl.report import terminal
+from kerasdl.report import status_line, terminal
 from kerasdl.training.callbacks import progress_bar
 from kerasdl.training.callbacks.progress_bar import ProgressBar, shown_figures
 
@@ -27,11 +27,12 @@ class Screen(io.StringIO):
 @pytest.fixture
 def line(monkeypatch):
     """A status line that draws on a screen of 80 columns, without a thread."""
-    line = terminal.StatusLine()
+    line = status_line.StatusLine()
     screen = Screen()
     screen.close = lambda: None
     monkeypatch.setattr(line, "_begin", lambda: setattr(line, "_stream", screen))
-    monkeypatch.setattr(terminal, "line_of_status", line)
+    for module in (terminal, status_line):
+        monkeypatch.setattr(module, "line_of_status", line)
     monkeypatch.setenv("COLUMNS", "80")
     line.screen = screen
     return line

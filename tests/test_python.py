@@ -21,7 +21,7 @@ from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import result, train
 from kerasdl.recipe import keywords
 from kerasdl.recipe.document import to_json
-from kerasdl.report import cell, terminal
+from kerasdl.report import cell, status_line, terminal
 from kerasdl.report.blocks import Chart, Column, Notice, Picture, Pictures, Table
 from kerasdl.search import session
 from kerasdl.search.objectives import parse_objective
@@ -334,8 +334,10 @@ def notebook(monkeypatch):
     ipython.get_ipython, displaying.display = Shell, display
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", displaying)
-    monkeypatch.setattr(terminal, "line_of_status", terminal.StatusLine())
-    monkeypatch.setattr(terminal.Cell, "_AT_ONCE", 0.0)
+    line = status_line.StatusLine()
+    for module in (terminal, status_line):
+        monkeypatch.setattr(module, "line_of_status", line)
+    monkeypatch.setattr(status_line.Cell, "_AT_ONCE", 0.0)
     return told
 
 
@@ -363,7 +365,7 @@ def test_progress_in_a_notebook_is_one_line_that_is_rewritten(notebook, asked, c
 
 
 def test_what_is_over_at_once_leaves_nothing_in_a_notebook(notebook, monkeypatch):
-    monkeypatch.setattr(terminal.Cell, "_AT_ONCE", 60.0)
+    monkeypatch.setattr(status_line.Cell, "_AT_ONCE", 60.0)
     with terminal.status("Loading"):
         pass
     assert notebook == []

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _answer(arguments: list[str]) -> tuple[int, str]:
     """Run one command; return its exit code, and what went wrong."""
+    environment.is_command = True
     try:
         return _run(arguments), ""
     except (UsageError, RunFailedError) as error:
@@ -58,6 +59,7 @@ def _answer(arguments: list[str]) -> tuple[int, str]:
         raise
     finally:
         trust.accept(False)  # --trust counts for one command
+        environment.is_command = False
 
 
 def train_file(file: str) -> NoReturn:

@@ -12,7 +12,9 @@ def parse(parser: Parser, arguments: list[str]) -> tuple[argparse.Namespace, dic
     Raises:
         UsageError: for unknown data and flags.
     """
-    parser.add_argument("data", metavar="DATA", help="what --data takes: a folder, a file, a name")
+    parser.add_argument(
+        "data", metavar="DATA", help="what --data takes: a folder of images, a file, or a name such as digits"
+    )
     if arguments and not arguments[0].startswith("-"):
         from kerasdl.cli import flags
         from kerasdl.data import guess

@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.recipe import trust
+from kerasdl.report import terminal
 from kerasdl.runs import places
+
+_MISSING = "the following arguments are required: "  # as argparse says it
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +44,25 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError instead of ending the process."""
+        message = self._without(message)
         raise UsageError(f"{message}{'' if message.endswith(('.', '?')) else '.'} See {self.prog} --help.")
+
+    def _without(self, message: str) -> str:
+        """Return a message about missing arguments with what each of them is; others as they are."""
+        start, _, names = message.partition(_MISSING)
+        if start or not names:
+            return message
+        actions = {"/".join(action.option_strings) or action.metavar: action for action in self._actions}
+        told = []
+        for name in names.split(", "):
+            action = actions.get(name)
+            if action is None or action.nargs != "*":  # of these argparse says so too, but they need not be
+                about = action.help.partition(";")[0] if action is not None and action.help else ""
+                told.append(f"{name} ({about})" if about else name)
+        return f"{self.prog.removeprefix('kerasdl ')} needs {' and '.join(told)}"
+
+    def _print_message(self, message: str, file: TextIO | None = None) -> None:
+        terminal.say(message, end="", file=file)
 
     def parse(self, arguments: list[str]) -> argparse.Namespace:
         """Parse all arguments; an unknown one is an error that offers the nearest flag."""

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasdl.data.dataset import Spec, Tree
 from kerasdl.errors import UsageError
-from kerasdl.inference import texts
+from kerasdl.inference import rows, texts
 from kerasdl.inference.endpoint import Endpoint, Example
 
 _log = logging.getLogger(__name__)
@@ -24,15 +24,18 @@ def are_images(inputs: Tree) -> bool:
 def reader(inputs: Tree) -> dict[str, Any]:
     """Return how an endpoint over examples of a kind reads them; empty where no way is known."""
     if are_images(inputs):
-        return {"reads": functools.partial(read_image, inputs), "example": "some.png"}
+        return _both(inputs, read_image) | {"example": "some.png"}
     if isinstance(inputs, Spec) and inputs.shape == () and inputs.dtype == "string":
         return {"reads": texts.read_text, "reads_many": texts.read_texts, "example": "some text"}
     if isinstance(inputs, Spec) and len(inputs.shape) == 1 and inputs.dtype != "string":
-        return {
-            "reads": functools.partial(read_numbers, inputs),
-            "example": ",".join(["0.5"] * inputs.shape[0]),
-        }
+        return _both(inputs, read_numbers) | {"example": ",".join(["0.5"] * inputs.shape[0])}
     return {}
+
+
+def _both(inputs: Spec, read_one: Callable[[Spec, str], np.ndarray]) -> dict[str, Any]:
+    """Return how one example is read, and how all are."""
+    one = functools.partial(read_one, inputs)
+    return {"reads": one, "reads_many": functools.partial(rows.read_rows, inputs, one)}
 
 
 def read(endpoint: Endpoint, given: Sequence[str], text_column: str | None = None) -> list[Example]:
@@ -102,17 +105,13 @@ def read_numbers(inputs: Spec, text: str) -> np.ndarray:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"{text!r} is not a list of numbers. Give numbers with commas: 0.1,2,3.5.") from None
+        raise UsageError(
+            f"{text!r} is not a list of numbers, and there is no such .csv, .tsv, .npy or .npz file. Give "
+            "numbers with commas: 0.1,2,3.5."
+        ) from None
     if len(values) != inputs.shape[0]:
         raise UsageError(f"{text!r} has {len(values)} numbers, but the network takes {inputs.shape[0]}.")
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = np.array(values).astype(inputs.dtype)
-    whole = array.dtype.kind in "iub"
-    for value, kept in zip(values, array.tolist(), strict=True):
-        if not np.isfinite(kept) or (whole and kept != value):
-            kind = "a whole number that it can hold" if whole else "a finite number"
-            raise UsageError(f"{text!r}: the network takes {inputs.dtype}, and {value:g} is not {kind}.")
-    return array
+    return rows.fitted(inputs, np.array(values), repr(text))
 
 
 def warn_of_gaps(inputs: Mapping[str, np.ndarray]) -> None:

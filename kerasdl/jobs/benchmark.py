@@ -1,11 +1,11 @@
 """Measures latency and throughput of a run or of exported files on this machine."""
 
 import dataclasses
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,9 @@ from kerasdl.jobs import open as loading
 from kerasdl.jobs.evaluate import answers_of
 from kerasdl.jobs.verify import recorded_data, recorded_endpoints
 from kerasdl.recipe import trust
+from kerasdl.report import terminal
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Task
-
-_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,8 +147,8 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
     }
     for num_threads in settings.threads:
         with Worker(num_threads) as worker:
-            for row in (row for row in rows if "error" not in row):
-                _log.info(f"{row['file']}, threads: {num_threads}")
+            good = [row for row in rows if "error" not in row]
+            for row in terminal.each(f"Measuring with threads: {num_threads},", good, itemgetter("file")):
                 artefact = recheck.recorded_artefact(recorded[row["file"]])
                 try:
                     predictor = artefact.open(folder, worker)
@@ -200,10 +199,10 @@ def _measure_run(run: Run, settings: Settings, data: str | None) -> Speeds:
     features, *_ = next(iter(batches()))
     inputs = endpoints[endpoint].inputs_for(predictor.inputs[endpoint])(features, 0)
     for num_threads in settings.threads:
-        _log.info(f"{row['file']}, threads: {num_threads}")
         # TensorFlow's pools are made once in a process: each number of threads gets one of its own.
         pool = ProcessPoolExecutor(1, get_context("spawn"), environment.import_tensorflow)
-        with environment.isolated_children(), pool:
+        doing = terminal.status(f"Measuring with threads: {num_threads}")
+        with environment.isolated_children(), pool, doing:
             try:
                 row["speed"] += pool.submit(
                     network_cells, run.path, inputs, num_threads, settings, trust.known()

@@ -195,7 +195,7 @@ class Target:
         return Predictions(told, together, [example.features for example in examples])
 
     def _warn(self, examples: Sequence[Example]) -> None:
-        files = [example.about["file"] for example in examples if "file" in example.about]
+        files = [one.about["file"] for one in examples if "file" in one.about and "row" not in one.about]
         if len(files) == len(examples):
             images = [example.features for example in examples]
             endpoint = self._default_endpoint.name

@@ -327,8 +327,8 @@ class _Stages:
         shown: dict[str, Any] = {"highlight": False, "soft_wrap": not self.console.is_terminal}
         for text in (verdicts.kept_epoch(run, recipe), recipe.task.summary(metrics)):
             self.console.print(text, **shown)
-        for verdict in verdicts.judge(run, recipe, metrics):
-            self.console.print(f"{verdict['text']} Try: {verdict['command']}", style="yellow", **shown)
+        for text in verdicts.told(verdicts.judge(run, recipe, metrics)):
+            self.console.print(text, style="yellow", **shown)
         bundle = None
         if converter is not None:
             run.update_status(stage="exporting")

@@ -1,10 +1,15 @@
 """Says how training went, and what should be known of its result before it is shipped."""
 
+import ast
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasdl import environment
 from kerasdl.network.imported import Imported
 from kerasdl.recipe import Recipe
 from kerasdl.runs import record
@@ -12,6 +17,8 @@ from kerasdl.runs.folder import Run
 from kerasdl.tasks.task import Verdict
 
 _FEW_UPDATES = 200
+_ENOUGH_UPDATES = 1_000
+_ONLY = "Only"
 _COLLAPSE = 0.2  # of what had been reached
 
 
@@ -43,12 +50,46 @@ def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[dict[str, s
     """
     found = [
         {"text": verdict.text, "command": f"kerasdl train {_what(recipe)} ... {_flags(verdict, recipe)}"}
-        for verdict in (*recipe.task.verdicts(figures), *_of_training(run, recipe))
+        for verdict in _agreed((*recipe.task.verdicts(figures), *_of_training(run, recipe)), run, recipe)
     ]
     kept = {"verdicts": found} if found else {}
     metrics = {name: value for name, value in run.read_json("metrics.json").items() if name != "verdicts"}
     run.write("metrics.json", {**metrics, **kept})
     return found
+
+
+def told(found: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Yield a sentence for each verdict of `judge`, and what to try once: in the words of the caller."""
+    for place, verdict in enumerate(found):
+        later = {other["command"] for other in found[place + 1 :]}
+        said = verdict["command"] if environment.is_command else _call(verdict["command"])
+        yield verdict["text"] + ("" if verdict["command"] in later else f" Try: {said}")
+
+
+def _call(command: str) -> str:
+    """Return a command of `kerasdl train` as a call from Python."""
+    what, _, flags = command.removeprefix("kerasdl train ").partition(" ... ")
+    name, _, value = flags.removeprefix("--").partition(" ")
+    with contextlib.suppress(ValueError, SyntaxError):  # a word stays what it is
+        value = ast.literal_eval(value) if value else True
+    return f"kerasdl.train({what!r}, ..., {name.replace('-', '_')}={value!r})".replace("'", '"')
+
+
+def _agreed(found: Sequence[Verdict], run: Run, recipe: Recipe) -> list[Verdict]:
+    """Return verdicts that do not contradict each other: too few updates explain all others."""
+    updates, epochs = run.read_json("status.json").get("step", 0), len(record.read(run.path).history)
+    few = [verdict for verdict in found if verdict.text.startswith(_ONLY)]
+    if not few and found and 0 < updates < _FEW_UPDATES and epochs == 1:
+        few = [_too_few(updates, epochs, "too few to judge the network by")]
+    if not few:
+        return list(found)
+    others = (dataclasses.replace(verdict, flags=few[0].flags) for verdict in found if verdict not in few)
+    return [few[0], *others]
+
+
+def _too_few(updates: int, epochs: int, why: str) -> Verdict:
+    wanted = max(5 * epochs, -(-epochs * _ENOUGH_UPDATES // updates))
+    return Verdict(text=f"{_ONLY} {updates} updates of the weights, {why}.", flags=f"--epochs {wanted}")
 
 
 def _what(recipe: Recipe) -> str:
@@ -91,12 +132,7 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
         return found
     best = max(range(len(scores)), key=scores.__getitem__)
     if updates < _FEW_UPDATES and best >= len(scores) - 2 and len(scores) > 1 and scores[-1] > scores[0]:
-        found.append(
-            Verdict(
-                text=f"Only {updates} updates of the weights, and the network was still getting better.",
-                flags=f"--epochs {5 * len(scores)}",
-            )
-        )
+        found.append(_too_few(max(1, updates), len(scores), "and the network was still getting better"))
     lost = [
         epoch
         for epoch in range(best + 1, len(scores))

@@ -2,68 +2,36 @@
 
 import contextlib
 import logging
-import os
-import re
 import shutil
 import sys
-import textwrap
-import threading
-import time
-from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+from kerasdl.report.fitting import cells as cells
+from kerasdl.report.fitting import clean as clean
+from kerasdl.report.fitting import cut as cut
+from kerasdl.report.fitting import line as line
+from kerasdl.report.fitting import wrapped as wrapped
+from kerasdl.report.status_line import each as each
+from kerasdl.report.status_line import in_notebook as in_notebook
+from kerasdl.report.status_line import line_of_status as line_of_status
+from kerasdl.report.status_line import status as status
+from kerasdl.report.status_line import without_status as without_status
 
 if TYPE_CHECKING:
-    from IPython.display import DisplayHandle
     from rich.console import Console
 
-_Item = TypeVar("_Item")
-# Control characters but for new lines and tabs, what turns the direction of text, and halves of characters.
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+def tell(text: str, *, file: TextIO | None = None) -> None:
+    """Print sentences; on a terminal they are broken between words.
 
-def clean(text: str) -> str:
-    r"""Return a text with everything that steers a terminal written out: `\x1b[31m`."""
-    return _STEERING.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
-
-
-def line(text: str) -> str:
-    r"""Return a text as a part of one line: new lines are written out too, as `\n`."""
-    return clean(text).replace("\n", "\\n")
-
-
-def cells(text: str) -> int:
-    """Return how wide a text is in a terminal: letters of some scripts, and emoji, take two columns."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def cut(text: str, width: int) -> str:
-    """Return a text as one line that is at most so many columns wide, with `...` where it was cut."""
-    from rich.cells import set_cell_size
-
-    shown = line(" ".join(text[: 8 * width].split()))
-    if cells(shown) <= width and len(text) <= 8 * width:
-        return shown
-    return set_cell_size(shown, max(0, min(width - 3, cells(shown)))).rstrip() + "..."
-
-
-def wrapped(text: str, width: int) -> str:
-    """Return a text with its long lines broken between words; what follows a list's dash is indented."""
-    return "\n".join(
-        textwrap.fill(
-            part, width, subsequent_indent="  " if part.startswith("- ") else "", break_long_words=False,
-            break_on_hyphens=False, replace_whitespace=False, drop_whitespace=True,
-        ) if cells(part) > width else part
-        for part in text.split("\n")
-    )  # fmt: skip
-
-
-def tell(text: str) -> None:
-    """Print a message to standard error; on a terminal it is broken between words."""
-    text = clean(text)
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    say(wrapped(text, shutil.get_terminal_size().columns) if is_terminal else text, file=sys.stderr)
+    Args:
+        text: what is said.
+        file: where to. Defaults to standard error.
+    """
+    text, file = clean(text), file or sys.stderr
+    is_terminal = file is not None and file.isatty()
+    say(wrapped(text, shutil.get_terminal_size().columns) if is_terminal else text, file=file)
 
 
 def say(text: object = "", **options: Any) -> None:
@@ -128,185 +96,3 @@ def _hook():
             return [Cleaned(renderable) for renderable in renderables]
 
     return Hook()
-
-
-def in_notebook() -> bool:
-    """Tell whether this process runs the cells of a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return shell is not None and shell.has_trait("kernel")
-
-
-class Cell:
-    """The line of progress below the cell of a notebook: a display that is rewritten, used like a stream."""
-
-    _AT_ONCE = 0.5  # seconds; of what is over by then no empty place shall remain
-
-    def __init__(self):
-        self.last = ""  # what stays
-        self._begun = time.monotonic()
-        self._display: DisplayHandle | None = None
-        self._shown = ""
-
-    def write(self, text: str) -> None:
-        """Show a text in the place of the one before; spaces, which wipe a terminal, do nothing."""
-        text = text.strip()
-        if text and (self._display is not None or time.monotonic() - self._begun > self._AT_ONCE):
-            self._show(text)
-
-    def flush(self) -> None:
-        """Do nothing: a display is sent at once."""
-
-    def close(self) -> None:
-        """Let `last` stay."""
-        if self._display is not None or self.last:
-            self._show(self.last)
-
-    def _show(self, text: str) -> None:
-        from IPython.display import display
-
-        if text == self._shown:
-            return
-        self._shown, shown = text, {"text/plain": text}
-        if self._display is None:
-            self._display = display(shown, raw=True, display_id=True)
-        else:
-            self._display.update(shown, raw=True)
-
-
-class StatusLine:
-    """The last line of a terminal: it says what goes on, and is wiped before anything else is printed.
-
-    It is drawn on standard error, again every second; without a terminal there it is not drawn. In a notebook
-    it is one line below the cell.
-    """
-
-    _EVERY = 1.0  # seconds
-    _REST = 0.2  # seconds in which it lets others print
-
-    def __init__(self):
-        self._lock = threading.RLock()
-        self._texts: list[Callable[[], str]] = []
-        self._drawn = self._wiped = 0.0
-        self._width = 0  # of what stands there
-        self._stream: TextIO | Cell | None = None
-        self._hidden = False
-        self._ends = threading.Event()
-
-    @contextlib.contextmanager
-    def showing(self, text: Callable[[], str]) -> Iterator[None]:
-        """Show what a function returns while the block runs; of nested ones the inner one shows."""
-        if not self._texts:
-            self._begin()
-        self._texts.append(text)
-        self.draw()
-        try:
-            yield
-        finally:
-            if text in self._texts:  # those that began inside end with it
-                del self._texts[self._texts.index(text) :]
-            if self._texts:
-                self.draw()
-            else:
-                self._end()
-
-    def draw(self, *, at_most_every: float = 0.0) -> None:
-        """Draw the line as it is now."""
-        now = time.monotonic()
-        with self._lock:
-            if self._stream is None or self._hidden or not self._texts or now - self._drawn < at_most_every:
-                return
-            width = shutil.get_terminal_size().columns - 1
-            if not (text := self._texts[-1]()):  # somebody else draws here
-                return
-            shown = cut(text, width)
-            with contextlib.suppress(OSError, UnicodeError):
-                self._stream.write("\r" + shown + " " * (self._width - cells(shown)))
-                self._stream.flush()
-            self._drawn, self._width = now, cells(shown)
-
-    def leave(self, text: str) -> None:
-        """Let a text stay in a notebook when the line ends; a terminal has what was printed."""
-        if isinstance(self._stream, Cell):
-            self._stream.last = clean(text)
-
-    @contextlib.contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Draw nothing inside."""
-        before, self._hidden = self._hidden, True
-        try:
-            yield
-        finally:
-            self._hidden = before
-
-    def wipe(self) -> None:
-        """Take the line off the screen; it comes back with the next second."""
-        if not self._width or self._stream is None:
-            return
-        with self._lock, contextlib.suppress(OSError):
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
-            self._width, self._wiped = 0, time.monotonic()
-
-    def _begin(self) -> None:
-        if in_notebook():
-            self._stream = Cell()
-            self._start()
-            return
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-                return
-            # A stream of its own: while C++ code is kept quiet, file descriptor 2 leads elsewhere.
-            encoding = sys.stderr.encoding
-            number = os.dup(sys.stderr.fileno())
-            self._stream = open(number, "w", encoding=encoding, errors="replace")  # noqa: SIM115, PTH123
-            self._start()
-
-    def _start(self) -> None:
-        self._ends.clear()
-        threading.Thread(target=self._tick, args=(self._ends,), daemon=True).start()
-
-    def _tick(self, ends: threading.Event) -> None:
-        while not ends.wait(self._EVERY):
-            if time.monotonic() - self._wiped > self._REST:
-                self.draw(at_most_every=self._EVERY / 2)
-
-    def _end(self) -> None:
-        self._ends.set()
-        self._ends = threading.Event()
-        self.wipe()
-        with self._lock:
-            if self._stream is not None:
-                self._stream.close()
-            self._stream = None
-
-
-line_of_status = StatusLine()
-
-
-@contextlib.contextmanager
-def status(text: str | Callable[[], str]) -> Iterator[None]:
-    """Show on the last line of the terminal what goes on inside, and for how many seconds."""
-    begun = time.monotonic()
-
-    def shown() -> str:
-        seconds = int(time.monotonic() - begun)
-        return f"{text if isinstance(text, str) else text()} ..." + (f" {seconds} s" if seconds else "")
-
-    with line_of_status.showing(shown):
-        yield
-
-
-def each(doing: str, items: Collection[_Item], name: Callable[[_Item], str] = str) -> Iterator[_Item]:
-    """Yield items while the last line of the terminal tells which one it is: `Exporting 3/6: x.tflite`."""
-    for number, item in enumerate(items, 1):
-        with status(f"{doing} {number}/{len(items)}: {name(item)}"):
-            yield item
-
-
-@contextlib.contextmanager
-def without_status() -> Iterator[None]:
-    """Leave the last line to somebody else inside: a live table, or an answer that is typed."""
-    with line_of_status.showing(str):
-        line_of_status.wipe()
-        yield

@@ -140,7 +140,7 @@ def _history_rows(first: Run, second: Run) -> list[Row]:
         text += f" by {_distance(left[epoch], right[epoch], worst):.2g}" if names else ""
     best = [str(run.read_json("metrics.json").get("best_epoch")) for run in (first, second)]
     return [
-        Row("history.csv", f"{len(left)} epochs", f"{len(right)} epochs: {text}", agree),
+        Row("history.csv", f"epochs: {len(left)}", f"epochs: {len(right)}, {text}", agree),
         Row("best epoch", *best, best[0] == best[1]),
     ]
 

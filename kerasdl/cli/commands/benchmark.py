@@ -1,6 +1,7 @@
 """`kerasdl benchmark`: measure size, metrics, latency and throughput of a run or its exported files."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from kerasdl import environment
@@ -42,7 +43,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         raise UsageError("--adb-tool, --adb-serial and --adb-gpu are about phones. Add --adb.")
     environment.import_tensorflow()
     from kerasdl import machine
-    from kerasdl.cli import printing
+    from kerasdl.cli import artefacts, printing
     from kerasdl.jobs import benchmark
 
     hardware = machine.hardware()
@@ -54,9 +55,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
         about |= {"machine": hardware, "versions": machine.versions(), "artefacts": found.rows}
         printing.print_document(about, as_json=True)
     else:
-        printing.print_speeds(found.rows, found.task)
-        terminal.say(
-            f"Figures: {found.figures}. Latency and throughput: of {found.inputs}, warm, on this machine."
+        artefacts.print_speeds(found.rows, found.task)
+        terminal.tell(
+            f"Figures: {found.figures}. Latency and throughput: of {found.inputs}, warm, on this machine.",
+            file=sys.stdout,
         )
     if found.failures:
         raise RunFailedError("\n".join(found.failures))
@@ -65,7 +67,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
 def _on_phone(values: argparse.Namespace) -> int:
     """Measure on a phone; returns the exit code."""
-    from kerasdl.cli import printing
+    from kerasdl.cli import artefacts, printing
     from kerasdl.deploy.description import describe
     from kerasdl.deploy.phones import adb
 
@@ -79,7 +81,7 @@ def _on_phone(values: argparse.Namespace) -> int:
     if values.json:
         printing.print_document({"target": values.target, "phone": about, "artefacts": rows}, as_json=True)
     else:
-        printing.print_phone(rows, _PHONE_COLUMNS)
+        artefacts.print_phone(rows, _PHONE_COLUMNS)
         terminal.say(
             f"On {about['model']} ({about['chip']}), Android {about['android']}, by benchmark_model."
         )

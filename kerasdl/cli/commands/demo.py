@@ -28,7 +28,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
         help="leave out the test examples that the bundle holds",
     )  # fmt: skip
     parser.add_argument("--serve", action="store_true", help="serve the page on this machine until Ctrl-C")
-    parser.add_argument("--port", type=int, default=8000, metavar="NUMBER", help="(default: 8000)")
+    parser.add_argument(
+        "--port", type=int, default=8000, metavar="NUMBER", help="port of --serve (default: 8000)"
+    )
     values = parser.parse(arguments)
     from kerasdl.jobs import demo
 
@@ -43,7 +45,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     terminal.say(f"{out}: {size / 1e6:.0f} MB, a whole web page.")
     if not values.serve:
-        terminal.say(f"Look at it: python -m http.server --bind 127.0.0.1 --directory {out} {values.port}")
+        from kerasdl.cli import printing
+
+        serve = ["python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(out)]
+        printing.print_next(printing.open_console(soft_wrap=True), [[*serve, str(values.port)]])
         return 0
     with demo.server(out, values.port) as server, contextlib.suppress(KeyboardInterrupt):
         terminal.say(f"http://127.0.0.1:{server.server_address[1]} (Ctrl-C ends it)", flush=True)

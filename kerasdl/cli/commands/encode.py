@@ -1,5 +1,7 @@
 """`kerasdl encode`: describe images by their latents, in an .npz file or a table."""
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from kerasdl import environment
@@ -8,6 +10,12 @@ from kerasdl.errors import UsageError
 from kerasdl.report import terminal
 
 _SPLITS = ("train", "validation", "test")
+#: Methods and figures of `kerasdl.jobs.latent_figures`, in words.
+_METHODS = {
+    "kmeans": "k-means clusters", "mixture": "mixture of Gaussians", "linear_probe": "linear classifier",
+    "nearest_neighbours": "5 nearest neighbours",
+}  # fmt: skip
+_KINDS = {"nmi": "mutual information", "ari": "Rand index", "accuracy": "accuracy"}
 
 
 def run(parser: Parser, arguments: list[str]) -> int:
@@ -55,5 +63,22 @@ def run(parser: Parser, arguments: list[str]) -> int:
     else:
         terminal.say(f"{count:,} images by {size} latents each in {values.out}")
         if figures:
-            printing.print_document(figures)
+            _print_figures(figures)
     return 0
+
+
+def _print_figures(figures: Mapping[str, float | int]) -> None:
+    """Print what `kerasdl.jobs.latent_figures.figures` returned as a table of the methods."""
+    from kerasdl.cli import printing
+
+    terminal.tell(
+        f"How well they tell the classes of {figures['images']:,} images apart, by what was fitted to "
+        f"{figures['train_images']:,} training images (1 at best):",
+        file=sys.stdout,
+    )
+    rows = [
+        [words, *(f"{figures[key]:.4f}" if (key := f"{name}_{kind}") in figures else "" for kind in _KINDS)]
+        for name, words in _METHODS.items()
+    ]
+    titles = ("", *_KINDS.values())
+    printing.print_table(titles, rows, keep=range(4), spare=(2, 1), right=range(1, 4))

@@ -71,7 +71,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if values.tflite_io != "float32" and modes and "int8" not in modes:
         raise UsageError(f"--tflite-io {values.tflite_io} is about int8 files. Add int8 to --tflite-modes.")
     environment.import_tensorflow()
-    from kerasdl.cli import printing
+    from kerasdl.cli import artefacts, printing
     from kerasdl.export.tflite import Converter
     from kerasdl.jobs import export
 
@@ -92,7 +92,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
                 new_signature=values.new_signature,
             )
             bundle = export.export_run(run, splits, converter, settings, network)
-    printing.print_bundle(console, bundle, task, place)
+    artefacts.print_bundle(console, bundle, task, place, run.path)
     return 1 if bundle.failures else 0
 
 

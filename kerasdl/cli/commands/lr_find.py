@@ -8,6 +8,8 @@ from kerasdl.cli import recipe_arguments
 from kerasdl.cli.parser import Parser
 from kerasdl.report import terminal
 
+_BESIDE_BARS = 49  # columns of the plot: the numbers before the bars, and a mark behind one
+
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code: 1 where no learning rate can be suggested."""
@@ -75,10 +77,11 @@ def _print(recipe, found, command: str | None, path: Path) -> None:
     from kerasdl.jobs import lr_find
 
     console = printing.open_console(soft_wrap=True)
-    for line in lr_find.text_plot(found):
+    for line in lr_find.text_plot(found, max(4, min(50, console.width - _BESIDE_BARS))):
         console.print(line, markup=False)
-    console.print(f"Stopped {found.stopped}.")
-    console.print(lr_find.answer(recipe, found), style="bold" if found.suggestion else "red", markup=False)
-    if command:
-        console.print(f"  {command}", style="cyan", markup=False)
+    printing.print_text(console, f"Stopped {found.stopped}.")
+    style = "bold" if found.suggestion else "red"
+    printing.print_text(console, lr_find.answer(recipe, found), style=style)
     console.print(f"Plot    {path}")
+    if command:
+        printing.print_next(console, [shlex.split(command)])

@@ -14,7 +14,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "files", nargs="+", metavar="FILE",
         help="image file, a folder or a pattern of them ('photos/*.jpg'); a text, or a .txt, .csv, .tsv or "
-        ".jsonl file of texts; - for such lines on standard input; or other input that the network reads",
+        ".jsonl file of texts; numbers with commas, or a .csv or .tsv file of them; an .npy or .npz file of "
+        "images or numbers; - for such lines on standard input",
     )  # fmt: skip
     parser.add_argument(
         "--text-column", metavar="NAME",
@@ -28,6 +29,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         raise UsageError(f"--top is {values.top}, but it has to be 1 or more.")
     files = given.expand(values.files, sys.stdin)
     environment.import_tensorflow()
+    from kerasdl.cli import answers as shown
     from kerasdl.cli import printing
     from kerasdl.jobs import open as loading
 
@@ -36,7 +38,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if values.json:
         printing.print_document(answers, as_json=True)
     elif values.csv:
-        printing.print_csv(answers)
+        shown.print_csv(answers)
     else:
-        printing.print_answers(answers)
+        shown.print_answers(answers)
     return 0

@@ -37,6 +37,8 @@ def _print(console, found, pinned) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from kerasdl.cli import printing
+
     titles = ("what", escape(found.first), escape(found.second), "agrees")
     table = Table(*titles, box=None, header_style="bold", pad_edge=False)
     words = {True: "yes", False: "no", None: ""}
@@ -44,5 +46,6 @@ def _print(console, found, pinned) -> None:
         agrees = words[row.agrees] if row.agrees is not None else words[row.first == row.second]
         table.add_row(*map(escape, (row.what, row.first, row.second)), agrees)
     console.print(table)
-    console.print("Pinned: " + ", ".join(f"{name} {value}" for name, value in pinned.items()), markup=False)
-    console.print(found.verdict, style="bold" if found.agrees else "red", markup=False)
+    shown = ", ".join(f"{name} {value}" for name, value in pinned.items())
+    printing.print_text(console, f"Pinned: {shown}")
+    printing.print_text(console, found.verdict, style="bold" if found.agrees else "red")

@@ -45,7 +45,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
         terminal.say(to_json(recipe), end="")
         return 0
-    from kerasdl.cli import printing
+    from kerasdl.cli import artefacts, printing
     from kerasdl.jobs import train
 
     settled = {"--batch-size", "--learning-rate", "--min-steps-per-epoch"}
@@ -58,7 +58,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     else:
         options.pop("force", None)
         result = train.train(recipe, recipe_source=source, **options)
-    printing.print_result(printing.open_console(soft_wrap=True), result, options.get("dry_run", False))
+    artefacts.print_result(printing.open_console(soft_wrap=True), result, options.get("dry_run", False))
     return 1 if result.bundle is not None and result.bundle.failures else 0
 
 

@@ -1,5 +1,6 @@
 """`kerasdl verify`: check that a bundle still is the network that was exported."""
 
+import sys
 from pathlib import Path
 
 from kerasdl import environment
@@ -19,7 +20,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     values = parser.parse(arguments)
     environment.import_tensorflow()
     from kerasdl import data
-    from kerasdl.cli import printing
+    from kerasdl.cli import artefacts, printing
     from kerasdl.export.recheck import NotTheSameError
     from kerasdl.jobs import verify
 
@@ -33,6 +34,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if values.json:
         printing.print_document({"verified": True, "note": note, "artefacts": rows}, as_json=True)
     else:
-        printing.print_rows(printing.open_console(soft_wrap=True), rows, task)
-        terminal.say(f"Verified: {note}. Latency and difference from Keras are those of the export.")
+        artefacts.print_rows(printing.open_console(soft_wrap=True), rows, task)
+        terminal.tell(
+            f"Verified: {note}. Latency and difference from Keras are those of the export.", file=sys.stdout
+        )
     return 0

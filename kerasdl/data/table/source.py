@@ -1,8 +1,6 @@
 """A table of numbers: CSV or TSV with a row for each example, and a column to predict."""
 
-import csv
 import dataclasses
-import io
 import math
 from pathlib import Path
 from typing import Literal
@@ -15,9 +13,9 @@ from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.carving import check_fields
 from kerasdl.data.labelled.choice import Choice
 from kerasdl.data.splits import ArraySplit
+from kerasdl.data.table import rows as table_rows
 from kerasdl.errors import UsageError, did_you_mean
 
-_DELIMITERS = ",;\t|"
 _MOST_CLASSES = 20  # numbers of more values are to be predicted (`with_meaning`)
 _USUAL = ("target", "label", "class", "y")
 
@@ -133,13 +131,7 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
     Raises:
         UsageError: when the file is not there, or a row has more or fewer cells than the first.
     """
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}. Give a .csv or .tsv file with a row for each example.")
-    content, guessed = encodings.decode(path.read_bytes())
-    first = content.lstrip().split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(content.lstrip("\n\r"), newline=""), delimiter=delimiter)
-    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    rows, guessed = table_rows.read(path)
     if len(rows) < 4:
         raise UsageError(f"{path} has {max(0, len(rows) - 1)} rows below its header. Give at least 3.")
     header = [name.strip() for name in rows[0][1]]
