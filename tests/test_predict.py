@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasdl.cli import printing
+from kerasdl.cli import answers
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
 from kerasdl.inference import given, reading
@@ -70,13 +70,13 @@ def test_answers_are_a_table_with_a_header(capsys):
         {"file": "a.png", "class": "cat", "probability": 0.9, "top": top},
         {"file": "long name.png", "class": "dog", "probability": 0.5},
     ]
-    printing.print_answers(rows)
+    answers.print_answers(rows)
     assert capsys.readouterr().out.splitlines() == [
         "file           class  probability  then",
         "a.png          cat    90.0 %       dog 9.5 %",
         "long name.png  dog    50.0 %",
     ]
-    printing.print_csv(rows)
+    answers.print_csv(rows)
     assert capsys.readouterr().out.splitlines() == [
         "file,class,probability,class_2,probability_2", "a.png,cat,0.9,dog,0.095", "long name.png,dog,0.5,,",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from kerasdl.report import terminal
 
 
 def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table of the answers of `predict`; texts are cut so that it fits the terminal."""
+    """Print the answers of `predict` as a table, in which texts are cut; where it is too wide, as lists."""
     rows = [{name: _said(name, value) for name, value in answer.items()} for answer in answers]
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not any(row.get("top") for row in rows):
@@ -22,12 +22,25 @@ def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:
     if "text" in widths:
         others = sum(width + 2 for name, width in widths.items() if name != "text")
         widths["text"] = min(widths["text"], max(20, total - others))
+    if sys.stdout.isatty() and sum(width + 2 for width in widths.values()) - 2 > total:
+        _print_below(names, rows)
+        return
     for row in [{name: _title(name) for name in names}, *rows]:
         cells = {name: row.get(name, "") for name in names}
         if "text" in cells:
             cells["text"] = terminal.cut(cells["text"], widths["text"]) or ('""' if "text" in row else "")
         padded = (cell + " " * (widths[name] - terminal.cells(cell)) for name, cell in cells.items())
         terminal.say("  ".join(map(terminal.line, padded)).rstrip())
+
+
+def _print_below(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    """Print the parts of each answer below each other, where they have no room side by side."""
+    width = max(map(len, map(_title, names)))
+    for number, row in enumerate(rows):
+        if number:
+            terminal.say()
+        for name in names:
+            terminal.say(f"{_title(name):<{width}}  {terminal.line(row.get(name, ''))}".rstrip())
 
 
 def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:

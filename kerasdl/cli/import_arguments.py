@@ -43,15 +43,11 @@ def wanted(values: argparse.Namespace, file: Path) -> "Wanted":
     Raises:
         UsageError: when the data is not given, or a word is unknown.
     """
+    check(values, file)
     from kerasdl.cli.parser import check_words
     from kerasdl.jobs.import_model import TASKS, Wanted
     from kerasdl.training.foreign.inputs import SCALINGS
 
-    if values.data is None:
-        raise UsageError(
-            f"{file} needs examples, for calibration and to prove that files answer as it does. Give --data "
-            "with a folder of images, an .npz or a .csv file."
-        )
     check_words("--task", [values.task] if values.task else None, tuple(TASKS))
     check_words("--preprocess", [values.preprocess] if values.preprocess else None, tuple(SCALINGS))
     return Wanted(
@@ -66,6 +62,19 @@ def wanted(values: argparse.Namespace, file: Path) -> "Wanted":
         signature=values.signature or "",
         output=values.output or "",
     )
+
+
+def check(values: argparse.Namespace, file: Path) -> None:
+    """Raise a UsageError for a file that is not there, and where no data is given."""
+    if not file.exists():
+        raise UsageError(
+            f"There is no file {file}. Give a .keras file, an .h5 file of a whole model, or a SavedModel."
+        )
+    if values.data is None:
+        raise UsageError(
+            f"{file} needs examples, for calibration and to prove that files answer as it does. Give --data "
+            "with a folder of images, an .npz or a .csv file."
+        )
 
 
 def refuse(values: argparse.Namespace) -> None:

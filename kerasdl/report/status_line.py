@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from IPython.display import DisplayHandle
 
 _Item = TypeVar("_Item")
+_ECHO = 2  # columns of the ^C that a terminal shows behind the line
 
 
 def in_notebook() -> bool:
@@ -108,7 +109,8 @@ class StatusLine:
                 return
             shown = cut(text, width)
             with contextlib.suppress(OSError, UnicodeError):
-                self._stream.write("\r" + shown + " " * (self._width - cells(shown)))
+                before = " " * min(self._width + _ECHO, width) + "\r" if self._width else ""
+                self._stream.write("\r" + before + shown)
                 self._stream.flush()
             self._drawn, self._width = now, cells(shown)
 
@@ -130,8 +132,9 @@ class StatusLine:
         """Take the line off the screen; it comes back with the next second."""
         if not self._width or self._stream is None:
             return
+        columns = shutil.get_terminal_size().columns
         with self._lock, contextlib.suppress(OSError):
-            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.write("\r" + " " * min(self._width + _ECHO, columns - 1) + "\r")
             self._stream.flush()
             self._width, self._wiped = 0, time.monotonic()
 

@@ -50,7 +50,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
         serve = ["python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(out)]
         printing.print_next(printing.open_console(soft_wrap=True), [[*serve, str(values.port)]])
         return 0
-    with demo.server(out, values.port) as server, contextlib.suppress(KeyboardInterrupt):
+    server = demo.server(out, values.port)
+    with server, terminal.without_status(), contextlib.suppress(KeyboardInterrupt):
         terminal.say(f"http://127.0.0.1:{server.server_address[1]} (Ctrl-C ends it)", flush=True)
         server.serve_forever()
     return 0

@@ -59,7 +59,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_new_signature()
     parser.add_folders("runs", "exported")
     values = parser.parse(arguments)
-    if not keras_file.is_model(Path(values.target)):
+    if keras_file.is_model(Path(values.target)):
+        import_arguments.check(values, Path(values.target))
+    else:
         import_arguments.refuse(values)
         places.find(Path(values.target))
     from kerasdl.export.modes import ALIASES, MODES

@@ -32,9 +32,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         printing.print_document({**outlook.describe(), **files}, as_json=True)
         return 0
     header, rows = outlook.table()
-    terminal.say("  ".join(header))
-    for row in rows:
-        terminal.say("  ".join(row))
+    printing.print_table(header, rows, keep=range(len(header)), right=range(1, len(header)))
     for name, path in zip(("Table  ", "Picture"), written, strict=True):
         terminal.say(f"{name} {path}")
     return 0

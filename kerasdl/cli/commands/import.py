@@ -17,6 +17,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     import_arguments.add_to(parser)
     parser.add_folders("runs")
     values = parser.parse(arguments)
+    import_arguments.check(values, Path(values.target))
     environment.import_tensorflow()
     from kerasdl.cli import printing
     from kerasdl.jobs import import_model

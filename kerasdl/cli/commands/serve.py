@@ -61,6 +61,12 @@ def run(parser: Parser, arguments: list[str]) -> int:
         raise UsageError(
             f'kerasdl serve needs {", ".join(missing)}. In the clone of kerasdl: pip install -e ".[serve]".'
         )
+    for target in values.targets:  # before seconds of imports
+        path = Path(target) if Path(target).exists() else Path(target.partition("=")[2] or target)
+        if not path.exists():
+            raise UsageError(
+                f"There is no {path}. Give a folder like exported/lenet5, or one version or file of it."
+            )
     environment.import_tensorflow()
     from kerasdl.jobs import serve
     from kerasdl.serving.server import Place
