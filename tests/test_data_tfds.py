@@ -272,3 +272,8 @@ def test_no_choice_can_be_typed():
     annotation = {field.name: field.type for field in dataclasses.fields(Tfds)}["classes"]
     assert values.parse(annotation, "none") is None
     assert values.parse(annotation, "3,dog") == ("3", "dog")
+
+
+def test_names_are_read_from_the_files_of_the_package():
+    assert set(builder.known_names()) <= builder.written_names()
+    assert "mnist" in builder.written_names() and not builder.is_known("mnst")

@@ -100,6 +100,69 @@ def test_numbers_that_a_network_cannot_take_are_named(dtype, text, words):
     assert reading.read_numbers(Spec((2,), dtype), "1,2e0").tolist() == [1, 2]
 
 
+NUMBERS = Spec((2,), "float32")
+NAMED = Spec((2,), "float32", columns=("b", "a"))
+
+
+def rows_of(inputs, *given, column=None):
+    found = reading.reader(inputs)["reads_many"]([str(one) for one in given], column)
+    return [(*example.about.values(), example.features.tolist()) for example in found]
+
+
+def test_rows_of_tables_and_arrays_are_examples(tmp_path):
+    table, bare = tmp_path / "new.csv", tmp_path / "bare.tsv"
+    table.write_text("a;x;b\n1;7;2\n3;7;4\n")
+    bare.write_text("1\t2\n3\t4\n")
+    assert rows_of(NAMED, table) == [(str(table), 1, [2, 1]), (str(table), 2, [4, 3])]  # by name
+    assert rows_of(NUMBERS, bare, "5,6") == [(str(bare), 1, [1, 2]), (str(bare), 2, [3, 4]), ("5,6", [5, 6])]
+    np.save(tmp_path / "x.npy", np.array([[1, 2]]))
+    np.savez(tmp_path / "x.npz", labels=[0, 1], x_test=[[1, 2], [3, 4]])
+    arrays = rows_of(NUMBERS, tmp_path / "x.npy", tmp_path / "x.npz")
+    assert [row[2] for row in arrays] == [[1, 2], [1, 2], [3, 4]]
+    grey = Spec((2, 2, 1), "uint8")
+    np.save(tmp_path / "grey.npy", np.full((3, 2, 2), 9))
+    assert [row[2] for row in rows_of(grey, tmp_path / "grey.npy")] == [[[[9], [9]], [[9], [9]]]] * 3
+
+
+@pytest.mark.parametrize(
+    ("inputs", "name", "content", "words"),
+    [
+        (NAMED, "x.csv", "a,c\n1,2\n", "has no column 'b'; it has a, c"),
+        (NUMBERS, "x.csv", "a,b,c\n1,2,3\n", "has 3 columns, but the network takes 2 numbers"),
+        (NUMBERS, "x.csv", "a,b\n1,x\n", "line 2: 'x' is not a number"),
+        (NUMBERS, "x.csv", "a,b\n1,nan\n", "line 2: the network takes float32, and nan is not a finite"),
+        (NUMBERS, "x.csv", "a,b\n1\n", "line 2: 1 cells, but the first row has 2"),
+        (NUMBERS, "x.csv", "a,b\n", "has no row below its header"),
+        (NUMBERS, "x.csv", "", "is empty"),
+        (NUMBERS, "x.npy", [[1, 2, 3]], r"holds int64 of shape \(1, 3\)"),
+        (NUMBERS, "x.npz", {"p": [1], "q": [2]}, "has the arrays p, q"),
+        (Spec((2, 2, 3), "uint8"), "x.npy", np.full((1, 2, 2, 3), 0.5), "0.5 is not a whole number"),
+        (NUMBERS, "x.npz", "no archive", "is damaged|cannot be read|not"),
+    ],
+)
+def test_tables_and_arrays_that_do_not_fit_are_refused(tmp_path, inputs, name, content, words):
+    path = tmp_path / name
+    if isinstance(content, str):
+        path.write_text(content)
+    elif isinstance(content, dict):
+        np.savez(path, **content)
+    else:
+        np.save(path, np.array(content))
+    with pytest.raises(UsageError, match=words):
+        rows_of(inputs, path)
+    with pytest.raises(UsageError, match="--text-column is for networks that read texts"):
+        rows_of(inputs, path, column="text")
+
+
+def test_answers_that_are_wider_than_the_terminal_are_lists(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    answers.print_answers([{"file": f"{k}.csv", **{f"load+{n}": 1.0 for n in range(9)}} for k in "ab"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["file    a.csv", "load+0  1.0000"]
+    assert lines[10:12] == ["", "file    b.csv"]
+
+
 def test_gaps_in_arrays_are_said(caplog):
     reading.warn_of_gaps({"inputs": np.array([[1, np.nan], [np.inf, 2], [3, 4]])})
     assert "2 of 3 examples hold NaN or infinite numbers (inputs)" in caplog.text

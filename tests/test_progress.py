@@ -50,6 +50,16 @@ def test_the_line_is_wiped_before_anything_else_is_printed(line):
     assert line.screen.seen() == ["a result", ""]
 
 
+def test_the_echo_of_ctrl_c_does_not_stay_behind_the_line(line):
+    with terminal.status("Working"):
+        line.screen.write("^C")
+        line.draw()
+        assert line.screen.seen() == ["Working ..."]
+        line.screen.write("^C")
+        terminal.say("stopped", file=line.screen)
+    assert line.screen.seen()[0] == "stopped"
+
+
 def test_what_began_inside_ends_with_it(line):
     with terminal.status("outer"):
         for item in terminal.each("Exporting", ["a", "b"]):

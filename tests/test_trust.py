@@ -20,7 +20,7 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 import kerasdl
-from kerasdl.cli import main, printing
+from kerasdl.cli import artefacts, main
 from kerasdl.data.tfds import builder
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
@@ -515,7 +515,7 @@ def test_the_hash_that_export_prints_stands_for_the_whole_bundle(theirs, capsys)
     bundle = theirs.parent / "bundle"
     row = {"file": "theirs.onnx", "kind": "onnx", "bytes": 1, "endpoint": "classify"}
     exported = bundles.Bundle(bundle, [row], None)
-    printing.print_bundle(terminal.open_console(soft_wrap=True), exported, kerasdl.Classification())
+    artefacts.print_bundle(terminal.open_console(soft_wrap=True), exported, kerasdl.Classification())
     (digest,) = re.findall("SHA-256 ([0-9a-f]{64})", capsys.readouterr().out)
     verify = ["verify", str(bundle), "--expect"]
     assert main([*verify, "abc"]) == 2

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import balanced_accuracy_score
 
-from kerasdl import load_recipe
+from kerasdl import environment, load_recipe
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.splits import ArraySplit
@@ -109,6 +109,24 @@ def test_how_training_went(tmp_path, scores, updates, said):
     kept = run.read_json("metrics.json").get("verdicts", [])
     assert texts(kept) == said
     assert all(one["command"].startswith("kerasdl train tiny ... --") for one in kept)
+
+
+def test_verdicts_of_a_short_run_agree(tmp_path, monkeypatch):
+    run, recipe = folder(tmp_path, [0.5], 25)
+    bad = figures_of([0] * 50 + [1] * 50 + [2] * 2, [0] * 102, confidence=1.0)
+    found = verdicts.judge(run, recipe, bad)
+    assert found[0]["text"] == "Only 25 updates of the weights, too few to judge the network by."
+    assert len(found) > 2 and {one["command"] for one in found} == {"kerasdl train tiny ... --epochs 40"}
+    for is_command, words in ((True, found[0]["command"]), (False, 'kerasdl.train("tiny", ..., epochs=40)')):
+        monkeypatch.setattr(environment, "is_command", is_command)
+        *others, last = verdicts.told(found)
+        assert last == f"{found[-1]['text']} Try: {words}"
+        assert not any("Try:" in text for text in others)
+    flags = {"--class-weights balanced": 'class_weights="balanced"', "--conditional": "conditional=True"}
+    for flag, words in flags.items():
+        (text,) = verdicts.told([{"text": "Bad.", "command": f"kerasdl train tiny ... {flag}"}])
+        assert text == f'Bad. Try: kerasdl.train("tiny", ..., {words})'
+    assert verdicts.judge(run, recipe, GOOD) == []
 
 
 def test_the_kept_epoch_and_the_end_of_training_are_told(tmp_path):

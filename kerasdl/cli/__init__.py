@@ -93,6 +93,8 @@ def _run(arguments: list[str]) -> int:
                 + did_you_mean(name, _COMMANDS)
             )
         environment.on_loading = terminal.line_of_status.draw
+        if name == "completion":  # a shell asks, at its start or while something is typed
+            return _command(name, Parser(prog=f"kerasdl {name}"), rest)
         with terminal.status(_doing):  # where nothing tells more
             return _command(name, Parser(prog=f"kerasdl {name}", description=_COMMANDS[name]), rest)
     parser.parse_args(arguments)

@@ -215,9 +215,11 @@ def _example(example: str, place: str | None, run: Path | None) -> str:
     """
     from kerasdl.inference import given
 
+    if not example:
+        return ""
     if example.endswith(".csv") and place is not None:  # a series, which goes on behind its last rows
         return place if Path(place).expanduser().is_file() else ""
-    if not example or not example.endswith(given.SUFFIXES):
+    if not example.endswith(given.SUFFIXES):
         return example
     if place is not None and Path(place).expanduser().is_dir():
         with contextlib.suppress(UsageError, OSError):

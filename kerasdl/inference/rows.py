@@ -80,19 +80,13 @@ def _is_file(text: str) -> bool:
 
 def _of_array(inputs: Spec, path: Path) -> np.ndarray:
     """Return the examples (N, ...) of a file of NumPy."""
-    with (
-        parsing(path, "Write it again with np.savez.", UsageError),
-        np.load(path, allow_pickle=False) as file,
-    ):
-        if isinstance(file, np.ndarray):
-            array = file
+    with parsing(path, "Write it again with np.savez.", UsageError):
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            array = loaded
         else:
-            names = [name for name in _FIRST if name in file.files] or file.files
-            if len(names) > 1 and names[0] not in _FIRST:
-                raise UsageError(
-                    f"{path} has the arrays {', '.join(names)}. Call that of the examples {_FIRST[1]!r}."
-                )
-            array = file[names[0]]
+            with loaded:
+                array = loaded[_examples_among(path, loaded.files)]
     if array.shape[1:] == inputs.shape[:-1] and inputs.is_image and inputs.shape[-1] == 1:
         array = array[..., None]
     if array.shape == inputs.shape:
@@ -103,6 +97,16 @@ def _of_array(inputs: Spec, path: Path) -> np.ndarray:
             f"{inputs.shape}: give (N, {', '.join(map(str, inputs.shape))})."
         )
     return fitted(inputs, array, str(path))
+
+
+def _examples_among(path: Path, names: Sequence[str]) -> str:
+    """Return the name of the array that holds the examples."""
+    known = [name for name in _FIRST if name in names]
+    if not known and len(names) != 1:
+        raise UsageError(
+            f"{path} has the arrays {', '.join(names)}. Call that of the examples {_FIRST[1]!r}."
+        )
+    return (known or list(names))[0]
 
 
 def _of_table(inputs: Spec, path: Path) -> np.ndarray:

@@ -9,4 +9,8 @@ _kerasdl() {
         _files
     fi
 }
-compdef _kerasdl kerasdl
+if [[ $funcstack[1] == _kerasdl ]]; then  # loaded from $fpath by the first completion
+    _kerasdl "$@"
+else
+    compdef _kerasdl kerasdl
+fi
