@@ -39,7 +39,7 @@ def print_table(
     Args:
         titles: of the columns; may have several lines.
         rows: a text for each column.
-        keep: numbers of columns that are not broken.
+        keep: numbers of columns that are not broken where there is room for them.
         spare: numbers of columns that are left out where there is no room for all, in this order.
         right: numbers of columns that are set flush right.
         elsewhere: what shows the columns that were left out.
@@ -54,9 +54,10 @@ def print_table(
             del widths[number]
             left_out.append(titles[number])
     table = Table(box=None, header_style="bold", pad_edge=False)
+    room = console.width - total(widths[number] for number in keep if number in widths)
     for number in widths:
         side = "right" if number in right else "left"
-        table.add_column(titles[number], no_wrap=number in keep, overflow="fold", justify=side)
+        table.add_column(titles[number], no_wrap=number in keep and room >= 0, overflow="fold", justify=side)
     for row in rows:
         table.add_row(*(Text(row[number]) for number in widths))
     console.print(table)

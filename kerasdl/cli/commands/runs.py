@@ -39,7 +39,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if rows:
         # Where there is no room for its state, a run without a figure has it in that place.
         cells = [(*row.shown[:3], row.shown[3] or row.state, *row.shown[4:]) for row in rows]
-        printing.print_table(runs.TITLES, cells, keep=(0, 1, 3, 6), spare=(4, 5, 2))
+        printing.print_table(runs.TITLES, cells, keep=(0, 1, 3, 6), spare=(4, 5, 2, 1))
     else:
         terminal.say(f"No run in {values.runs_dir}" + (" has all of these words." if values.words else "."))
     if values.html is not None:
