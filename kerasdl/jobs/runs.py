@@ -88,7 +88,7 @@ def row_of(folder: Path) -> Row:
             state=state.of(read).name,
             started=str(read.status.get("started") or read.receipt.get("started") or ""),
             network=short_type(read.recipe.get("model")),
-            data=short_type(read.recipe.get("data"), "name", "path"),
+            data=short_type(read.recipe.get("data"), "path", "name"),
             metric=metric,
             value=value,
             seconds=read.seconds,
