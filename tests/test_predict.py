@@ -1,16 +1,21 @@
 """What `kerasdl predict` takes, and what it says of images that are unlike those of the training."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from kerasdl.cli import answers
+from kerasdl.cli import answers, artefacts, main, printing
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
+from kerasdl.export.bundle import Bundle
 from kerasdl.inference import given, reading
 from kerasdl.jobs import unlike
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.forecast.task import Forecast
 
 
 def save(path, size=(8, 8), value=80, mode="L"):
@@ -161,6 +166,55 @@ def test_answers_that_are_wider_than_the_terminal_are_lists(capsys, monkeypatch)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["file    a.csv", "load+0  1.0000"]
     assert lines[10:12] == ["", "file    b.csv"]
+
+
+def test_what_is_next_names_files_that_are_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("kerasdl.export.identity.identity", lambda path: "0" * 64)
+    (tmp_path / "hours.csv").touch()
+    row = {"file": "saved_model.pb", "kind": "saved_model", "bytes": 1, "endpoints": {"serving_default": {}}}
+
+    def told(example="some.png", place=None, task=None):
+        bundle = Bundle(Path("exported/x/1"), [row], example)
+        console = printing.open_console(soft_wrap=True)
+        artefacts.print_bundle(console, bundle, task or Classification(), place, tmp_path)
+        return [line.strip() for line in capsys.readouterr().out.partition("Next:")[2].strip().splitlines()]
+
+    rest = ["kerasdl serve exported/x", "kerasdl verify exported/x/1"]
+    assert told() == rest  # no image is there
+    (tmp_path / "mistakes.npz").touch()
+    assert told() == [f"kerasdl predict exported/x/1 {tmp_path}/mistakes.npz", *rest]
+    save(tmp_path / "a.png", (4, 4))
+    assert told(place=str(tmp_path)) == [f"kerasdl predict exported/x/1 {tmp_path}/a.png", *rest]
+    assert told("0.5,0.5")[0] == "kerasdl predict exported/x/1 0.5,0.5"
+    series = str(tmp_path / "hours.csv")
+    assert told("recent.csv", series, Forecast())[0] == f"kerasdl forecast exported/x/1 {series}"
+
+
+def test_speeds_have_two_tables_where_one_is_too_wide(monkeypatch, capsys):
+    speed = {"threads": 1, "p50_ms": 1.0, "p95_ms": 2.0, "examples_per_second": 9.0, "one_by_one": True}
+    row = {"file": "lenet5.float16.tflite", "bytes": 1e6, "accuracy": 0.5, "max_difference": 0.1}
+    rows = [{**row, "speed": [{**speed, "batch_size": size} for size in (1, 32)]}, {**row, "error": "no"}]
+    for width, count in ((130, 1), (80, 2), (50, 2)):
+        for module in (printing, artefacts):
+            monkeypatch.setattr(module, "open_console", lambda width=width: Console(width=width))
+        artefacts.print_speeds(rows, Classification())
+        out = capsys.readouterr().out
+        assert out.count("artefact ") == count
+        table = [line for line in out.partition("* one")[0].splitlines() if not line.startswith("No room")]
+        assert max(map(len, table)) <= width
+        assert ("No room for: batch 32 examples/s" in out) == (width == 50)
+        assert "failed" in out and "1.000" in out
+
+
+def test_what_is_missing_is_explained(capsys):
+    assert main(["doctor"]) == 2
+    assert (
+        "kerasdl: doctor needs DATA (what --data takes: a folder of images, a file" in capsys.readouterr().err
+    )
+    assert main(["predict", "runs/x/1"]) == 2
+    assert "predict needs FILE (image file, a folder or a pattern of them" in capsys.readouterr().err
+    assert main(["explain"]) == 2
+    assert "EXAMPLE" not in capsys.readouterr().err
 
 
 def test_gaps_in_arrays_are_said(caplog):

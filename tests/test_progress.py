@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+from kerasdl.cli.parser import Parser
 from kerasdl.report import status_line, terminal
 from kerasdl.training.callbacks import progress_bar
 from kerasdl.training.callbacks.progress_bar import ProgressBar, shown_figures
@@ -58,6 +59,12 @@ def test_the_echo_of_ctrl_c_does_not_stay_behind_the_line(line):
         line.screen.write("^C")
         terminal.say("stopped", file=line.screen)
     assert line.screen.seen()[0] == "stopped"
+
+
+def test_help_wipes_the_line(line):
+    with terminal.status("Working"):
+        Parser(prog="kerasdl x").print_help(file=line.screen)
+    assert line.screen.seen()[0].startswith("usage: kerasdl x")
 
 
 def test_what_began_inside_ends_with_it(line):
