@@ -141,6 +141,7 @@ def test_rows_of_tables_and_arrays_are_examples(tmp_path):
         (NUMBERS, "x.csv", "", "is empty"),
         (NUMBERS, "x.npy", [[1, 2, 3]], r"holds int64 of shape \(1, 3\)"),
         (NUMBERS, "x.npz", {"p": [1], "q": [2]}, "has the arrays p, q"),
+        (NUMBERS, "x.npz", {"x": np.zeros((0, 2))}, "holds no example"),
         (Spec((2, 2, 3), "uint8"), "x.npy", np.full((1, 2, 2, 3), 0.5), "0.5 is not a whole number"),
         (NUMBERS, "x.npz", "no archive", "is damaged|cannot be read|not"),
     ],
@@ -181,12 +182,15 @@ def test_what_is_next_names_files_that_are_there(tmp_path, monkeypatch, capsys):
 
     rest = ["kerasdl serve exported/x", "kerasdl verify exported/x/1"]
     assert told() == rest  # no image is there
-    (tmp_path / "mistakes.npz").touch()
+    np.savez(tmp_path / "mistakes.npz", indices=[])
+    assert told() == rest
+    np.savez(tmp_path / "mistakes.npz", indices=[1])
     assert told() == [f"kerasdl predict exported/x/1 {tmp_path}/mistakes.npz", *rest]
     save(tmp_path / "a.png", (4, 4))
     assert told(place=str(tmp_path)) == [f"kerasdl predict exported/x/1 {tmp_path}/a.png", *rest]
     assert told("0.5,0.5")[0] == "kerasdl predict exported/x/1 0.5,0.5"
     series = str(tmp_path / "hours.csv")
+    assert told("0.5,0.5", series)[0] == f"kerasdl predict exported/x/1 {series}"
     assert told("recent.csv", series, Forecast())[0] == f"kerasdl forecast exported/x/1 {series}"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.cli.printing import open_console, print_next, print_table, print_text, total, widths_of
 from kerasdl.errors import UsageError
+from kerasdl.files import read_arrays
 from kerasdl.report import terminal
 
 if TYPE_CHECKING:
@@ -217,12 +218,14 @@ def _example(example: str, place: str | None, run: Path | None) -> str:
 
     if not example:
         return ""
-    if example.endswith(".csv") and place is not None:  # a series, which goes on behind its last rows
-        return place if Path(place).expanduser().is_file() else ""
+    is_series = example.endswith(".csv")  # a series goes on behind its last rows
+    if is_series or example[0].isdecimal():
+        is_table = place is not None and Path(place).suffix in (".csv", ".tsv")
+        return place if is_table and Path(place).expanduser().is_file() else "" if is_series else example
     if not example.endswith(given.SUFFIXES):
         return example
     if place is not None and Path(place).expanduser().is_dir():
         with contextlib.suppress(UsageError, OSError):
             return given.expand([str(Path(place).expanduser())], ())[0]
     kept = run / "mistakes.npz" if run is not None else None
-    return str(kept) if kept is not None and kept.is_file() else ""
+    return str(kept) if kept is not None and kept.is_file() and len(read_arrays(kept)["indices"]) else ""

@@ -91,6 +91,8 @@ def _of_array(inputs: Spec, path: Path) -> np.ndarray:
         array = array[..., None]
     if array.shape == inputs.shape:
         array = array[None]
+    if not len(array):
+        raise UsageError(f"{path} holds no example. Give one or more.")
     if array.shape[1:] != inputs.shape or array.dtype.kind not in "iufb":
         raise UsageError(
             f"{path} holds {array.dtype} of shape {array.shape}, but the network takes examples of shape "

@@ -1,12 +1,14 @@
 """Explains answers of a run, and keeps the explanations in a folder."""
 
 import json
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kerasdl.data import passes
 from kerasdl.errors import UsageError
 from kerasdl.explain.explainer import Examples, Explainer, Explanations
 from kerasdl.explain.images import ImageExplainer
@@ -21,6 +23,8 @@ from kerasdl.runs import record
 EXPLAINERS: tuple[Explainer, ...] = (ImageExplainer(), TextExplainer())
 
 _MOST_MISTAKES = 8
+
+_log = logging.getLogger(__name__)
 
 
 def explainer_of(target: Target) -> Explainer:
@@ -41,8 +45,10 @@ def examples_of(
 ) -> Examples:
     """Return the examples that a user gave or, without any, the run's most confident mistakes.
 
+    Of a run without mistakes they are the first examples of the test split.
+
     Raises:
-        UsageError: when they cannot be read, are too many, or the run has no mistakes.
+        UsageError: when they cannot be read, are too many, or the run was not evaluated.
     """
     if given:
         found = target.read(given, text_column)
@@ -54,11 +60,16 @@ def examples_of(
         features = reading.stack([example.features for example in found])
         return Examples(features, [_name(example.about, number) for number, example in enumerate(found, 1)])
     mistakes = record.read(target.path).arrays("mistakes.npz")
-    if mistakes is None or not len(mistakes["indices"]):
-        why = "was not evaluated" if mistakes is None else "made no mistakes on its test split"
+    if mistakes is None:
         raise UsageError(
-            f"{target.path} {why}, so there is nothing to explain by itself. Give {explainer.given}."
+            f"{target.path} was not evaluated, so there is nothing to explain by itself. Give "
+            f"{explainer.given}."
         )
+    if not len(mistakes["indices"]):
+        _log.info("The run made no mistakes on its test split: the first examples of it are explained.")
+        features, labels, *_ = next(iter(passes.test_batches(target.load_data(), limit=1)()))
+        names = [f"test example {index}" for index in range(min(len(labels), _MOST_MISTAKES))]
+        return Examples(features[: len(names)], names, labels[: len(names)])
     names = [f"test example {index}" for index in mistakes["indices"][:_MOST_MISTAKES]]
     return Examples(mistakes["features"][:_MOST_MISTAKES], names, mistakes["labels"][:_MOST_MISTAKES])
 
