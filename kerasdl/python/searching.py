@@ -91,7 +91,7 @@ def tune(
     if recipe is not None:
         start, _ = training.loaded(recipe, data, False, fields, _OPTIONS)
     environment.import_tensorflow()
-    from kerasdl.jobs import train
+    from kerasdl.jobs import judge
     from kerasdl.search import session
     from kerasdl.search.definition import Search
 
@@ -111,7 +111,7 @@ def tune(
         new=new,
     )
     with showing.progress(progress) as shown:
-        search = dataclasses.replace(search, recipe=train.judged(search.recipe, console=shown.console))
+        search = dataclasses.replace(search, recipe=judge.judged(search.recipe, console=shown.console))
         result = session.tune(search, session.make_slots(workers, gpus), shown.console)
         shown.leave(result.sentence())
     return result

@@ -206,7 +206,7 @@ def resume(
     run = runs.open_run(path)
     environment.import_tensorflow()
     from kerasdl.data import from_text
-    from kerasdl.jobs import train as job
+    from kerasdl.jobs import resume as job
     from kerasdl.jobs.result import opened
 
     if fields or data is not None:
