@@ -25,9 +25,10 @@ from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.destination import publish
+from kerasdl.export.references import References
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import Converter
-from kerasdl.export.verify import References, check_interface, compare
+from kerasdl.export.verify import check_interface, compare
 from kerasdl.files import hash_files
 from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
