@@ -35,24 +35,12 @@ def resume(
 ) -> Result:
     """Resume an interrupted run from its last checkpoint; it ends as if uninterrupted.
 
+    Arguments, results and errors are those of `kerasdl.resume`; besides these it takes:
+
     Args:
-        path: the run folder.
-        recipe: the run's recipe with changes: more `epochs`, another `max_time`, the data at another place;
-            anything else only with `force`. Defaults to the run's own.
-        force: resume although the recipe, the data or the versions differ.
-        profile: record some steps, as in `train`.
-        trust: run the Python code in the folder although somebody else made it, and remember that.
-        trial: differences of a trial of a search, as in `train`.
+        trial: differences of a trial of a search. Defaults to None.
         console: where progress is drawn. Defaults to standard output.
-        **options: `export`, `exported_dir`, `embed_samples`, `new_signature` of `train`, where they change.
-
-    Returns:
-        As `train` does; of a finished run what it has.
-
-    Raises:
-        UsageError: when the folder is no run, another process works on it, or something differs.
-        RunFailedError: as `train` does.
-        Interrupted: as `train` does.
+        **options: `export`, `exported_dir`, `embed_samples`, `new_signature`, where they change.
     """
     run = open_run(path)
     with trusting.accepting(trust), run_page.working_on(run):

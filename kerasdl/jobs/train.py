@@ -35,27 +35,11 @@ def train(
 ) -> Result:
     """Train, evaluate on the test split, export and verify.
 
+    Arguments, results and errors are those of `kerasdl.train`; besides these it takes:
+
     Args:
-        recipe: what to train, on what, and how.
-        runs_dir: where `<pipeline>/<n>/` is made.
-        exported_dir: where `<pipeline>/<version>/` is made.
-        export: also export; without it the run ends with the evaluation.
-        dry_run: two batches through every stage, in a temporary folder that is gone afterwards.
-        embed_samples: keep a few test examples in the bundle, to verify it where the data is not.
-        new_signature: make the bundle a version of `<pipeline>` although that answers otherwise so far.
-        profile: record some steps and say where their time goes (`kerasdl.training.profiling.profile`).
-        recipe_source: file the recipe came from; the run keeps a copy.
         trial: differences of a trial of a search. Defaults to None.
         console: where progress is drawn. Defaults to standard output.
-
-    Returns:
-        The run folder, the test figures and the bundle.
-
-    Raises:
-        UsageError: for a recipe that cannot be run as it is.
-        RunFailedError: when training diverges, an artefact is not the same network, or the disk or memory is
-            full.
-        Interrupted: after Ctrl-C or SIGTERM; `resume` goes on.
     """
     if not recipe.name:
         raise UsageError("The recipe has no name, so its run has no folder. Use Recipe(name=..., ...).")
