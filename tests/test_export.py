@@ -361,7 +361,7 @@ def test_a_full_disk_publishes_nothing_and_is_the_reason(write, tmp_path, monkey
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", range(60, 360, 20))
+@pytest.mark.parametrize("size", range(60, 360, 40))
 def test_disks_of_every_size_hold_all_or_nothing(write, images, tmp_path, size):
     """A bundle takes some 300 kB, and 130 kB more while it is written."""
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(tmp_path)]
