@@ -123,7 +123,7 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
 
     Runs in a process of its own: this one starts no TensorFlow.
     """
-    from kerasdl.export import recheck
+    from kerasdl.export import samples
     from kerasdl.export.card import read_card
     from kerasdl.inference import runtimes
 
@@ -134,7 +134,7 @@ def read_bundle(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
         raise UsageError(f"There is no PyTorch twin of {network}, only of {', '.join(_TWINS)}.")
     _, splits = verify.recorded_data(path, card)
     if splits is None:
-        images = recheck.sample_inputs(card, "serving_default")["images"]
+        images = samples.inputs_of(card, "serving_default")["images"]
     else:
         images = next(iter(passes.test_batches(splits)()))[0][:256]
     predictor = runtimes.SavedModelPredictor(path)

@@ -19,7 +19,7 @@ environment.import_tensorflow()
 from rich.console import Console  # noqa: E402
 
 import kerasdl  # noqa: E402
-from kerasdl.jobs import train  # noqa: E402
+from kerasdl.jobs import stages, train  # noqa: E402
 from kerasdl.training import checkpoint, fit  # noqa: E402
 from kerasdl.training.callbacks import best, checkpoint_writer, history, position, progress_bar, stops  # noqa: E402
 
@@ -74,7 +74,7 @@ def main() -> None:
     checkpoint.write = timed("written", checkpoint.write)
     counted, written = checkpoint.write, []
     checkpoint.write = lambda *arguments: written.append(1) or counted(*arguments)
-    train.fit = timed("fit", fit.fit)
+    stages.fit = timed("fit", fit.fit)
     recipe = kerasdl.load_recipe(
         "lenet5", data=values.data, epochs=values.epochs, checkpoint_every=values.checkpoint_every
     )

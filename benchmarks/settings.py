@@ -73,7 +73,7 @@ def samples_per_second(
     from kerasdl.recipe import catalog, replace
     from kerasdl.training import build, loop
     from kerasdl.training.devices import Devices
-    from kerasdl.training.optimizers import make, replica_safe
+    from kerasdl.training.optimizers import replica_safe
     from kerasdl.training.plan import plan_run
 
     loop.CALL_SECONDS = call_seconds
@@ -83,8 +83,9 @@ def samples_per_second(
         finish = batches._finish
         batches._finish = lambda dataset, **_: finish(dataset, prefetch=prefetch)
     if stock_updates:
-        for key, kind in make._CLASSES.items():
-            make._CLASSES[key] = getattr(keras.optimizers, kind.__name__.removeprefix("ReplicaSafe"))
+        for key, kind in replica_safe.REPLICA_SAFE.items():
+            stock = getattr(keras.optimizers, kind.__name__.removeprefix("ReplicaSafe"))
+            replica_safe.REPLICA_SAFE[key] = stock
     if not test_finite:
         replica_safe._all_finite = lambda gradients: tf.constant(True)
     recipe = replace(catalog.load(name)[0], **changes)

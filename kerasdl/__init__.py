@@ -47,13 +47,15 @@ from kerasdl.errors import did_you_mean  # noqa: E402
 if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.cli import train_file, tune_file
     from kerasdl.data.dataset import Dataset, DataSpec, Spec
+    from kerasdl.data.file_split import FileSplit
     from kerasdl.data.images.augment import ImageAugmentation, RandomAffine
     from kerasdl.data.images.digits import Digits
     from kerasdl.data.images.folder import ImageFolder
     from kerasdl.data.npz.source import Npz
     from kerasdl.data.series.source import Series
     from kerasdl.data.source import Augmentation, Source
-    from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
+    from kerasdl.data.splits import ArraySplit
+    from kerasdl.data.stream_split import StreamSplit
     from kerasdl.data.table.source import Table
     from kerasdl.data.text.corpus import Corpus
     from kerasdl.data.text.folder import TextFolder
@@ -99,8 +101,9 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.preprocessing.series import SeriesPreprocessing
     from kerasdl.preprocessing.standardization import Standardization
     from kerasdl.python.opening import load, open_run
+    from kerasdl.python.recipes import load_recipe
     from kerasdl.python.searching import tune
-    from kerasdl.python.training import load_recipe, resume, train
+    from kerasdl.python.training import resume, train
     from kerasdl.recipe import Config, Recipe, replace
     from kerasdl.search.drawing import optimization, own_choice
     from kerasdl.tasks.classification.task import Classification

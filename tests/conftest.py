@@ -31,10 +31,7 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _warm_workers(pytestconfig):
-    if pytestconfig.getoption("markexpr") != "not slow":  # processes of large networks hold gigabytes
-        yield
-        return
+def _warm_workers():
     from tests import warm_workers
 
     with warm_workers.kept():

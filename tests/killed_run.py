@@ -23,6 +23,7 @@ from rich.console import Console  # noqa: E402
 from kerasdl.data.images.augment import RandomAffine  # noqa: E402
 from kerasdl.data.images.digits import Digits  # noqa: E402
 from kerasdl.jobs import train  # noqa: E402
+from kerasdl.jobs.resume import resume  # noqa: E402
 from kerasdl.preprocessing.image import ImagePreprocessing  # noqa: E402
 from kerasdl.recipe import Config, Recipe  # noqa: E402
 from kerasdl.runs import folder as runs  # noqa: E402
@@ -108,7 +109,7 @@ def main(folder: str, strategy: str, moment: str, *rest: str) -> None:
     root, console = Path(folder), Console(quiet=True)
     arm(moment)
     if (root / "runs/tiny/1/recipe.json").is_file():
-        train.resume(root / "runs/tiny/1", console=console)
+        resume(root / "runs/tiny/1", console=console)
     else:
         train.train(
             recipe(strategy),

@@ -19,8 +19,8 @@ from kerasdl.data import batches, passes
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
-from kerasdl.export import verify
 from kerasdl.export.artefact import Artefact
+from kerasdl.export.references import batches_of
 from kerasdl.inference import runtimes
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.labels import to_text
@@ -324,11 +324,11 @@ def test_further_endpoints_are_compared_on_a_few_examples():
     artefact = Artefact("saved_model.pb", "saved_model", ("first", "second"))
     batches = [({"x": np.zeros((400, 2))}, np.zeros(400)), ({"x": np.zeros((3, 2))}, np.zeros(3))]
     first, second = (Endpoint(name, lambda x: {}, {}) for name in artefact.endpoints)
-    ((features, labels),) = verify.batches_of(artefact, second, lambda: batches)()
+    ((features, labels),) = batches_of(artefact, second, lambda: batches)()
     assert len(features["x"]) == len(labels) == 256
-    assert verify.batches_of(artefact, first, lambda: batches)() is batches
+    assert batches_of(artefact, first, lambda: batches)() is batches
     of_noise = dataclasses.replace(first, takes_examples=False)
-    ((features, _),) = verify.batches_of(artefact, of_noise, lambda: batches)()
+    ((features, _),) = batches_of(artefact, of_noise, lambda: batches)()
     assert len(features["x"]) == 256
 
 

@@ -546,6 +546,7 @@ def test_images_of_different_sizes_are_brought_to_the_most_common_one(tmp_path):
         folder(tmp_path, image_size=(0, 4))
 
 
+@pytest.mark.by_default(lambda damage, max_memory_mb: (max_memory_mb == 0) == (damage in ("cut", "dangling")))
 @pytest.mark.parametrize("max_memory_mb", [0, 2048])
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "dangling"])
 def test_bad_images_are_named_or_skipped_and_counted(tmp_path, damage, max_memory_mb):

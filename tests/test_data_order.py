@@ -11,10 +11,12 @@ import tensorflow as tf
 
 from kerasdl.data import memory
 from kerasdl.data.batches import evaluation_batches, steps_per_epoch, training_batches, training_blocks
+from kerasdl.data.file_split import FileSplit
 from kerasdl.data.images.augment import RandomAffine
 from kerasdl.data.order import Ordering
 from kerasdl.data.passes import split_batches
-from kerasdl.data.splits import ArraySplit, FileSplit, StreamSplit
+from kerasdl.data.splits import ArraySplit
+from kerasdl.data.stream_split import StreamSplit
 from kerasdl.errors import UsageError
 
 COUNT = 23
@@ -108,7 +110,7 @@ def test_arrays_and_files_have_one_order(tmp_path):
 
 
 def test_a_stream_is_shuffled_within_bounded_memory(monkeypatch):
-    monkeypatch.setattr("kerasdl.data.splits._SHUFFLE_BYTES", 6 * (8 * 8 + 4))
+    monkeypatch.setattr("kerasdl.data.stream_split._SHUFFLE_BYTES", 6 * (8 * 8 + 4))
     batches = labels_of(stream_split(), STEPS)
     # With room for six examples, the first batch can only hold examples that were read so far.
     assert max(batches[0]) < 6 + BATCH and list(itertools.chain(*batches)) != sorted(

@@ -25,9 +25,10 @@ from kerasdl.errors import MachineError, RunFailedError, UsageError
 from kerasdl.export import bundle as bundles
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.destination import publish
+from kerasdl.export.references import References
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import Converter
-from kerasdl.export.verify import References, check_interface, compare
+from kerasdl.export.verify import check_interface, compare
 from kerasdl.files import hash_files
 from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
@@ -360,7 +361,7 @@ def test_a_full_disk_publishes_nothing_and_is_the_reason(write, tmp_path, monkey
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", range(60, 360, 20))
+@pytest.mark.parametrize("size", range(60, 360, 40))
 def test_disks_of_every_size_hold_all_or_nothing(write, images, tmp_path, size):
     """A bundle takes some 300 kB, and 130 kB more while it is written."""
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(tmp_path)]

@@ -13,6 +13,7 @@ from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.jobs import train as trainer
+from kerasdl.jobs.resume import resume
 from kerasdl.layers import noise
 from kerasdl.layers.dcgan import Discriminator
 from kerasdl.layers.differentiable_augmentation import KINDS, augment
@@ -319,7 +320,7 @@ def test_a_run_goes_on_exactly(tmp_path):
         with pytest.raises(Interrupted):
             train(tmp_path / "cut")
     run = Run(tmp_path / "cut/tiny/1")
-    trainer.resume(run.path, console=Console(quiet=True))
+    resume(run.path, console=Console(quiet=True))
     for left, right in zip(run.network().get_weights(), whole.network().get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
     left, right = ((path / "history.csv").read_text().splitlines() for path in (run.path, whole.path))

@@ -16,6 +16,7 @@ from kerasdl.export.card import read_card
 from kerasdl.inference.answers import caller
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import judge as judging
+from kerasdl.jobs import resume as job
 from kerasdl.jobs import train
 from kerasdl.models.mlp import MLP
 from kerasdl.network.network import logits
@@ -364,7 +365,7 @@ def test_a_run_picks_its_epoch_by_the_fid_of_a_judge_that_is_trained_first(tmp_p
     assert first.metrics["num_samples"] == 400 and first.metrics["fid"] > first.metrics["fid_floor"]
     longer = train.train(replace(recipe, epochs=2), export=False)
     assert [path.name for path in Path("runs/judge").iterdir()] == ["1"]
-    resumed = train.resume(first.run.path, recipe=replace(first.recipe, epochs=2), export=False)
+    resumed = job.resume(first.run.path, recipe=replace(first.recipe, epochs=2), export=False)
     histories = [record.read(result.run.path).history for result in (longer, resumed)]
     assert [row["val_fid"] for row in histories[0]] == [row["val_fid"] for row in histories[1]]
     assert histories[0][0]["val_fid"] != histories[0][1]["val_fid"]

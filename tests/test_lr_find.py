@@ -15,7 +15,7 @@ from kerasdl.data import batches
 from kerasdl.data.images.augment import ImageAugmentation
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
-from kerasdl.jobs import lr_find, train
+from kerasdl.jobs import lr_find, recipe_data
 from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Config, Recipe
@@ -99,7 +99,7 @@ def test_each_loss_is_that_of_its_own_batch():
     found = lr_find.range_test(wanted, min_learning_rate=1e-3, max_learning_rate=1.0, steps=20)
     assert found.learning_rates == pytest.approx(np.geomspace(1e-3, 1.0, 20))
 
-    splits = train.load_data(wanted)
+    splits = recipe_data.load(wanted)
     keras.utils.set_random_seed(wanted.seed)
     network = build.make_network(wanted, splits, preparation.make_preprocessing(wanted, splits))
     optimizer = keras.optimizers.SGD(momentum=wanted.momentum)

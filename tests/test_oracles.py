@@ -10,7 +10,8 @@ import keras_tuner
 import pytest
 from keras_tuner.engine.trial import TrialStatus
 
-from kerasdl.search.keras_tuner.oracles import ORACLES, PROGRESS, figures
+from kerasdl.search.keras_tuner.dependable import PROGRESS, figures
+from kerasdl.search.keras_tuner.oracles import ORACLES
 from kerasdl.search.objectives import parse_constraint, parse_objective
 
 NAMES = tuple(ORACLES)

@@ -179,7 +179,7 @@ def test_integer_files_that_nobody_asked_for_are_left_out(tmp_path, monkeypatch,
     def run():
         files = bundle.Files(tflite_modes=modes)
         written = [Artefact("x", kind, ("run",)), Artefact("y", "onnx", ("run",))]
-        return bundle._verify_artefacts(written, tmp_path, references, (None, None), files, INTEGER)
+        return verify.verify_artefacts(written, tmp_path, references, (None, None), files, INTEGER)
 
     if kind == "int8" and modes is None:
         rows, refused = run()

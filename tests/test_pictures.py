@@ -17,7 +17,7 @@ from kerasdl.data.images.folder import ImageFolder
 from kerasdl.errors import UsageError
 from kerasdl.export.readme.pictures import picture_text
 from kerasdl.inference.reading import read_image
-from kerasdl.jobs import train
+from kerasdl.jobs import recipe_data
 from kerasdl.preprocessing import exif, pillow
 from kerasdl.preprocessing.decoding import decode_image
 from kerasdl.preprocessing.picture import AS_BEFORE, Picture
@@ -442,7 +442,7 @@ def test_the_recipe_decides_size_and_channels(tmp_path):
 
     def sized(source, **preprocessing):
         config = Config(ImagePreprocessing, **preprocessing)
-        return train.sized(kerasdl.load_recipe("mlp", preprocessing=config, data=source)).data
+        return recipe_data.sized(kerasdl.load_recipe("mlp", preprocessing=config, data=source)).data
 
     found = sized(source, size=(9, 7), channels=3)
     assert (found.image_size, found.image_channels) == ((9, 7), 3)

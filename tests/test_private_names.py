@@ -19,7 +19,7 @@ from keras_tuner.engine import base_tuner
 from kerasdl.errors import RunFailedError
 from kerasdl.private import keras as private_keras
 from kerasdl.private import tensorflow as private_tensorflow
-from kerasdl.training.optimizers.replica_safe import ReplicaSafeAdamW
+from kerasdl.training.optimizers.replica_safe import REPLICA_SAFE
 
 PACKAGE = Path(__file__).parent.parent / "kerasdl"
 PRIVATE_MODULES = ("tensorflow.python", "keras.src", "__internal__")
@@ -47,7 +47,7 @@ def test_a_name_that_tensorflow_has_lost_is_said_in_one_line(module, name):
 
 def averaged():
     """Return an optimizer that has all there is, after one update of one weight."""
-    optimizer = ReplicaSafeAdamW(weight_decay=0.1, use_ema=True)
+    optimizer = REPLICA_SAFE["adamw"](weight_decay=0.1, use_ema=True)
     weight = keras.Variable(np.ones(3, np.float32))
     optimizer.build([weight])
     optimizer.apply([tf.ones(3)], [weight])

@@ -50,6 +50,7 @@ def test_padding_and_other_examples_change_nothing(x, cell, backwards):
             assert not any(state[row].any() for state in states)
 
 
+@pytest.mark.by_default(lambda cell, backwards, recurrent_dropout: backwards == (recurrent_dropout > 0))
 @pytest.mark.parametrize("recurrent_dropout", [0.0, 0.4])
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("cell", CELLS)

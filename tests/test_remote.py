@@ -28,7 +28,8 @@ from kerasdl.cli import main
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.recipe.document import from_json
 from kerasdl.search.keras_tuner import private
-from kerasdl.search.keras_tuner.oracles import PROGRESS, RandomOracle
+from kerasdl.search.keras_tuner.dependable import PROGRESS
+from kerasdl.search.keras_tuner.oracles import RandomOracle
 from kerasdl.search.keras_tuner.tuner import recipe_of_trial
 from kerasdl.search.objectives import Objective
 from kerasdl.search.remote import chief, servicer, worker

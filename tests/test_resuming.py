@@ -20,6 +20,7 @@ from rich.console import Console
 
 from kerasdl.data.images.digits import Digits
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.jobs import resume as job
 from kerasdl.jobs import train as trainer
 from kerasdl.models.mlp import MLP
 from kerasdl.preprocessing.image import ImagePreprocessing
@@ -52,7 +53,7 @@ def train(folder, **fields):
 def resume(run, **options):
     changes = {name: options.pop(name) for name in list(options) if name not in ("force", "export")}
     recipe = dataclasses.replace(run.recipe(), **changes) if changes else None
-    return trainer.resume(run.path, recipe=recipe, console=QUIET, **options)
+    return job.resume(run.path, recipe=recipe, console=QUIET, **options)
 
 
 @pytest.fixture(scope="module")
@@ -454,9 +455,9 @@ def test_without_any_checkpoint_the_run_begins_anew(stopped, finished, copy_of):
 
 def test_what_is_not_a_run(finished, tmp_path):
     with pytest.raises(UsageError, match="is not a run folder"):
-        trainer.resume(tmp_path)
+        job.resume(tmp_path)
     with pytest.raises(UsageError, match=f"Give one of {finished}"):
-        trainer.resume(finished.parent)
+        job.resume(finished.parent)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kerasdl.cli import main
 from kerasdl.data.images.digits import Digits
+from kerasdl.jobs import stages
 from kerasdl.jobs import train as trainer
 from kerasdl.models.convnet import ConvNet
 from kerasdl.models.mlp import MLP
@@ -274,7 +275,7 @@ def test_a_class_without_weight_is_never_learned(tmp_path):
 
 def test_nothing_of_the_trained_networks_is_held_after_training(tmp_path, monkeypatch):
     """Evaluation and export have the memory of weights, twin and optimizer slots for themselves."""
-    make_pair, evaluate = build.make_pair, trainer.evaluate_network
+    make_pair, evaluate = build.make_pair, stages.evaluate_network
     built, alive = [], []
 
     def watched(plan, check):
@@ -288,6 +289,6 @@ def test_nothing_of_the_trained_networks_is_held_after_training(tmp_path, monkey
         return evaluate(*given)
 
     monkeypatch.setattr(build, "make_pair", watched)
-    monkeypatch.setattr(trainer, "evaluate_network", looking)
+    monkeypatch.setattr(stages, "evaluate_network", looking)
     train(tmp_path, ema_momentum=0.9)
     assert alive == [None, None, None]

@@ -16,6 +16,7 @@ from kerasdl.data.images.digits import Digits
 from kerasdl.errors import UsageError
 from kerasdl.jobs import lr_find
 from kerasdl.jobs import train as trainer
+from kerasdl.jobs.resume import resume
 from kerasdl.layers import BatchNormalization
 from kerasdl.models.convnet import ConvNet
 from kerasdl.network import parts as backbone
@@ -204,7 +205,7 @@ def test_both_phases_go_on_exactly_without_the_file_of_weights(
     shutil.rmtree(copy)
     state = json.loads(max(run.checkpoints.glob("*/state.json")).read_text())
     assert (state["position"]["num_updates"] >= step) and state["phase"] == (step > 18)
-    trainer.resume(run.path, console=QUIET)
+    resume(run.path, console=QUIET)
     assert_equal_weights(run, whole)
     assert [{**row, "seconds": 0} for row in rows(run)] == [{**row, "seconds": 0} for row in rows(whole)]
     assert run.read_json("receipt.json")["weights"]["path"] == str(copy / "model.keras")
@@ -216,10 +217,10 @@ def test_more_epochs_of_fine_tuning(tmp_path, transfer):
     whole = train(tmp_path / "whole", **transfer)
     run = train(tmp_path / "short", **{**transfer, "fine_tune_epochs": 1})
     recipe = dataclasses.replace(run.recipe(), fine_tune_epochs=2)
-    trainer.resume(run.path, recipe=recipe, console=QUIET)
+    resume(run.path, recipe=recipe, console=QUIET)
     assert_equal_weights(run, whole)
     with pytest.raises(UsageError, match="fine-tunes already"):
-        trainer.resume(run.path, recipe=dataclasses.replace(recipe, epochs=5), console=QUIET)
+        resume(run.path, recipe=dataclasses.replace(recipe, epochs=5), console=QUIET)
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def test_published_sizes_of_small_images(kind, arguments, published):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", ["64x64", pytest.param("224x224", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("shape", ["64x64", pytest.param("224x224", marks=pytest.mark.large)])
 def test_vgg16_takes_the_weights_of_keras_applications(shape):
     """In order: a map that is flattened in another order would show, being of 2x2 places or more."""
     size = int(shape.partition("x")[0])

@@ -3,10 +3,13 @@
 import contextlib
 from collections import defaultdict
 
+import psutil
 import pytest
 
 from kerasdl.export.tflite import Converter
 from kerasdl.inference.worker.client import Worker
+
+_MOST_BYTES = 2**30  # of a process that is kept: one of a large network goes
 
 
 class OwnProcess(Worker):
@@ -25,7 +28,7 @@ def kept():
         start(self)
 
     def keep_or_close(self, *_):
-        if self._process is not None and type(self) in (Worker, Converter):
+        if self._process is not None and type(self) in (Worker, Converter) and _is_small(self.pid):
             idle[type(self), self.num_threads].append((self._process, self._log))
             self._process = None
         self.close()
@@ -39,3 +42,10 @@ def kept():
             worker = Worker()
             worker._process, worker._log = process, log
             worker.close()
+
+
+def _is_small(pid):
+    try:
+        return psutil.Process(pid).memory_info().rss < _MOST_BYTES
+    except psutil.NoSuchProcess:
+        return False

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kerasdl.export.bundle import Bundle
-    from kerasdl.jobs.train import Result
+    from kerasdl.jobs.result import Result
     from kerasdl.tasks.task import Task
 
 

@@ -2,7 +2,8 @@
 
 import math
 
-from kerasdl.data.splits import Split, element_bytes, is_static, parallel_calls
+from kerasdl.data.elements import element_bytes, is_static, parallel_calls
+from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
 
 # Memory and length of a block of batches: beyond these a longer one gains nothing (docs/log.md).

@@ -70,6 +70,10 @@ class Shuffled(Ordering):
         return tf.ensure_shape(tf.reshape(index, shape), static)
 
 
+#: The order of training where none is given.
+SHUFFLED = Shuffled()
+
+
 @dataclasses.dataclass(frozen=True)
 class Contiguous(Ordering):
     """Each place of the batch goes through a part of its own from the first example to the last.

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasdl.data.elements import parallel_calls
 from kerasdl.data.order import Ordering, Shuffled
-from kerasdl.data.splits import Split, parallel_calls
+from kerasdl.data.splits import Split
 from kerasdl.data.trees import Tree, map_leaves
 
 # Separates the order of batches from all other noise with the same seed and step.

@@ -3,34 +3,27 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasdl.data.passes import Batches
-from kerasdl.errors import RunFailedError, UsageError, did_you_mean
-from kerasdl.export import compiled, destination, operators, verify, warm_up
-from kerasdl.export.artefact import Artefact
+from kerasdl.export import destination, operators, verify, warm_up
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
-from kerasdl.export.modes import DEFAULT_MODES, INTEGER, MODES
+from kerasdl.export.modes import DEFAULT_MODES, INTEGER
 from kerasdl.export.plan import failed_rows, plan_files, planned_formats, write_files
 from kerasdl.export.readme.text import readme_text
-from kerasdl.export.recheck import (
-    NotTheSameError,
-    damaged_files,
-    embed_samples,
-    unlisted_files,
-    verify_bundle,
-)
+from kerasdl.export.recheck import NotTheSameError, damaged_files, unlisted_files, verify_bundle
+from kerasdl.export.references import References
+from kerasdl.export.samples import embed
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import Converter, TFLiteWriter
-from kerasdl.export.verify import References
+from kerasdl.export.wanted import DEFAULT_FILES, Files
 from kerasdl.files import hash_files, naming_full_disks
-from kerasdl.inference.endpoint import ALL_FORMATS
 from kerasdl.inference.worker.client import Worker
 from kerasdl.recipe.own_files import OwnFiles
-from kerasdl.report import cell, terminal
+from kerasdl.report import cell
 from kerasdl.report.blocks import Column, Table
 
 __all__ = [
@@ -41,35 +34,6 @@ __all__ = [
 RECIPE_FILE = "recipe.py"
 
 _FULL = "Nothing was published. Remove files or use another --exported-dir, then: kerasdl export RUN"
-_OTHERS = ", or leave both flags out: then what cannot be converted is left out and named"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Files:
-    """The files of a bundle that are asked for.
-
-    Attributes:
-        formats: some of `ALL_FORMATS`; None for those that an endpoint has.
-        tflite_modes: some of `MODES`; None for `DEFAULT_MODES`.
-        dynamic_batch: let the TFLite files take any batch size; without it they take one example.
-        tflite_io: type of inputs and outputs of int8 files, one of `IO_TYPES`.
-        tflite_unroll: write every step of recurrent layers out instead of a loop, as MediaPipe needs it.
-        new_signature: make it a version of `<name>` although that answers otherwise so far.
-    """
-
-    formats: Sequence[str] | None = None
-    tflite_modes: Sequence[str] | None = None
-    dynamic_batch: bool = False
-    tflite_io: str = "float32"
-    tflite_unroll: bool = False
-    new_signature: bool = False
-
-    def names(self, artefact: Artefact) -> bool:
-        """Tell whether a file was asked for by name, by its format or its mode."""
-        return artefact.format in (self.formats or ()) or artefact.kind in (self.tflite_modes or ())
-
-
-DEFAULT_FILES = Files()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +105,7 @@ def write_bundle(
         RunFailedError: when an artefact is not the same network, something that was asked for by name could
             not be written, or the disk is full.
     """
-    _check_words(files)
+    files.check_words()
     signature = {"labels": list(spec.labels), "endpoints": [describe(one) for one in spec.endpoints]}
     place = functools.partial(
         destination.choose, root, spec.name, signature=signature, new_signature=files.new_signature
@@ -167,16 +131,15 @@ def write_bundle(
         errors = write_files(plan)
         if errors and spec.expendable != INTEGER:
             errors = {file: operators.located(text, spec.endpoints[:1]) for file, text in errors.items()}
-        _check_whole(plan, errors, files)
+        files.check_whole(plan, errors)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
         if any(artefact.kind == "saved_model" for artefact in written):
             signature |= warm_up.write_warm_up(spec, folder, references, signature["endpoints"])
-        rows, others = _verify_artefacts(
-            written, folder, references, (fresh, converter), files, spec.expendable
-        )
+        workers = fresh, converter
+        rows, others = verify.verify_artefacts(written, folder, references, workers, files, spec.expendable)
         errors |= others
-        _check_whole(plan, errors, files)
+        files.check_whole(plan, errors)
         written = [artefact for artefact in written if artefact.file not in others]
         # A state loses more at each of many steps: a recurrent network can do without integer files.
         can_do_without = tflite.recurrent or any(one.integers_may_fail for one in spec.endpoints)
@@ -190,84 +153,12 @@ def write_bundle(
             tflite_io=files.tflite_io,
             tflite_unroll=files.tflite_unroll,
         )
-        embedded = samples and embed_samples(samples, written, folder, references, fresh)
+        embedded = samples and embed(samples, written, folder, references, fresh)
         if recipe_file is not None:
             OwnFiles(recipe_file).copy_to(folder / RECIPE_FILE)
         _write_texts(folder, spec, card, embedded)
         parent = place([artefact.format for artefact in written])
         return Bundle(destination.publish(folder, parent), card["artefacts"], spec.endpoints[0].example)
-
-
-def _check_whole(plan: Iterable[Artefact], errors: Mapping[str, str], files: Files) -> None:
-    """Raise a RunFailedError unless all is there that was asked for by name, and at least one file."""
-    missing = [artefact for artefact in plan if artefact.file in errors]
-    reasons = [f"{artefact.file}: {errors[artefact.file]}" for artefact in missing]
-    if len(missing) == len(list(plan)):
-        raise RunFailedError("\n".join(["Nothing could be exported.", *reasons]))
-    if any(files.names(artefact) for artefact in missing):
-        said = "Nothing was published: not all that was asked for by name could be written."
-        advice = f"Leave it out of --formats or --tflite-modes{_OTHERS}."
-        raise RunFailedError("\n".join([said, *reasons, advice]))
-
-
-def _check_words(files: Files) -> None:
-    asked = (("format", files.formats, ALL_FORMATS), ("TFLite mode", files.tflite_modes, MODES))
-    for kind, words, known in asked:
-        for word in words or ():
-            if word not in known:
-                near = did_you_mean(word, known)
-                raise UsageError(f"There is no {kind} {word!r}; there are {', '.join(known)}.{near}")
-
-
-def _verify_artefacts(
-    artefacts: Sequence[Artefact],
-    folder: Path,
-    references: References,
-    workers: tuple[Worker, Worker],
-    asked: Files,
-    expendable: Sequence[str],
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Compare every artefact with Keras; return a row for each, or raise with all that is wrong.
-
-    A file of an expendable kind that was not asked for by name is deleted where it is too far from the
-    network, and returned by name, with the reason.
-    """
-    rows, problems, refused, hashes = [], [], {}, hash_files(folder)
-    for artefact in terminal.each("Verifying", artefacts, lambda one: one.file):
-        row = {
-            "file": artefact.file,
-            "kind": artefact.kind,
-            "endpoint": artefact.endpoints[0],
-            "bytes": sum(file["bytes"] for path, file in hashes.items() if artefact.owns(path)),
-            "sha256": hashes[artefact.file]["sha256"],
-        }
-        try:
-            predictor = artefact.open(folder, workers[0])
-            verify.check_interface(predictor, artefact, references.endpoints)
-            figures, wrong = verify.compare(predictor, artefact, references)
-            if artefact.kind == "saved_model":
-                warm_up.replay(folder, predictor, largest=1)
-            row |= figures
-            if predictor.kind == "tflite":
-                row["flex_operators"] = verify.flex_operators(folder / artefact.file)
-                inputs_of = references.first_inputs
-                row[compiled.KEY], others = compiled.compare(predictor, artefact, inputs_of, workers[1])
-                wrong += others
-        except RunFailedError as error:
-            wrong = [str(error)]
-        if wrong and artefact.kind in expendable and not asked.names(artefact):
-            refused[artefact.file] = f"it is not the same network: {'; '.join(wrong)}"
-            (folder / artefact.file).unlink()
-            continue
-        problems += [f"{artefact.file}: {problem}" for problem in wrong]
-        rows.append(row)
-    if problems or not rows:
-        problems += [f"{file}: {reason}" for file, reason in refused.items()]
-        advice = (
-            "Nothing was published. Leave out what fails: kerasdl export RUN --formats ... --tflite-modes ..."
-        )
-        raise RunFailedError("\n".join([*problems, advice]))
-    return rows, refused
 
 
 def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedded: Mapping | None) -> None:

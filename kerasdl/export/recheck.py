@@ -5,16 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kerasdl.data.dataset import Tree
 from kerasdl.data.passes import Batches
-from kerasdl.data.trees import map_leaves
-from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export import compiled, verify, warm_up
+from kerasdl.errors import RunFailedError
+from kerasdl.export import compiled, samples, verify, warm_up
 from kerasdl.export.artefact import Artefact
-from kerasdl.export.card import FILE_NAME, REPAIR, decode_array, encode_array, read_card
-from kerasdl.export.verify import References
+from kerasdl.export.card import FILE_NAME, REPAIR, read_card
+from kerasdl.export.references import batches_of
 from kerasdl.files import hash_file, parsing
 from kerasdl.inference.answers import caller, run_over
 from kerasdl.inference.endpoint import Endpoint
@@ -24,7 +20,6 @@ from kerasdl.report import terminal
 
 # How far figures of the same file may lie from those of the export: processors round differently.
 _FIGURE_TOLERANCE = 0.005
-_SAMPLE_BYTES = 2**17
 
 
 class NotTheSameError(RunFailedError):
@@ -37,46 +32,6 @@ class NotTheSameError(RunFailedError):
     def __init__(self, path: Path, problems: Sequence[str]):
         super().__init__("\n".join([f"{path} is not what was exported:", *problems, "Export it again."]))
         self.problems = list(problems)
-
-
-def embed_samples(
-    samples: Mapping[str, Any],
-    artefacts: Sequence[Artefact],
-    folder: Path,
-    references: References,
-    worker: Worker,
-) -> dict[str, Any]:
-    """Return samples as JSON, with the outputs of Keras and of each artefact.
-
-    An artefact is later compared with its own answers: a quantized one differs from Keras by design, and on a
-    few samples that says nothing.
-    """
-    names = dict.fromkeys(name for artefact in artefacts for name in artefact.endpoints)
-    samples = _few(samples, references, next(iter(names)))
-    inputs = {name: references.endpoints[name].inputs_of(samples["features"], 0) for name in names}
-    answers = {name: {"keras": references.call(name, inputs[name])} for name in names}
-    for artefact in artefacts:
-        predictor = artefact.open(folder, worker)
-        for name in artefact.endpoints:
-            answers[name][artefact.file] = caller(predictor, name)(inputs[name])
-    return {
-        "labels": _encode_tree(samples["targets"]),
-        "endpoints": {
-            name: {
-                "inputs": _encode(inputs[name]),
-                "outputs": {file: _encode(outputs) for file, outputs in answers[name].items()},
-            }
-            for name in names
-        },
-    }
-
-
-def _few(samples: Mapping[str, Any], references: References, endpoint: str) -> dict[str, Any]:
-    """Return as many samples as have answers of 128 kB together, such as one text; one at least."""
-    answers = references.call(endpoint, references.endpoints[endpoint].inputs_of(samples["features"], 0))
-    size = sum(value[:1].nbytes for value in answers.values())
-    kept = max(1, _SAMPLE_BYTES // max(1, size))
-    return {name: map_leaves(lambda part: part[:kept], tree) for name, tree in samples.items()}
 
 
 def verify_bundle(
@@ -121,14 +76,10 @@ def verify_bundle(
                 if artefact.kind == "saved_model":
                     warm_up.replay(path, predictor)
                 with parsing(path / FILE_NAME, REPAIR):
-                    repeat = _repeat(artefact, predictor, recorded, card["samples"], endpoints)
+                    found, wrong = _repeat(artefact, predictor, recorded, card, endpoints, worker)
                     again = run_again(artefact, predictor, recorded, endpoints, batches) if batches else {}
-                    if artefact.format == "tflite" and card["samples"] is not None:
-                        repeat[compiled.KEY], wrong = compiled.compare(
-                            predictor, artefact, functools.partial(sample_inputs, card), worker
-                        )
-                        problems += [f"{artefact.file}: {problem}" for problem in wrong]
-                rows.append({**recorded, **repeat, **again})
+                problems += [f"{artefact.file}: {problem}" for problem in wrong]
+                rows.append({**recorded, **found, **again})
             except RunFailedError as error:
                 problems.append(f"{artefact.file}: {error}")
     if problems:
@@ -139,21 +90,6 @@ def verify_bundle(
 def recorded_artefact(row: Mapping[str, Any]) -> Artefact:
     """Return the artefact of a card's row."""
     return Artefact(row["file"], row["kind"], tuple(row["endpoints"]))
-
-
-def sample_inputs(card: Mapping[str, Any], endpoint: str) -> dict[str, np.ndarray]:
-    """Return the test examples that a bundle holds as inputs of an endpoint, (N, ...) by name.
-
-    Raises:
-        UsageError: when it holds none.
-    """
-    if card["samples"] is None:
-        raise UsageError(
-            f"The bundle of {card['name']} holds no examples, and its data is not here. Say with --data "
-            "where that is."
-        )
-    with parsing(Path(FILE_NAME), REPAIR):
-        return _decode(card["samples"]["endpoints"][endpoint]["inputs"])
 
 
 def damaged_files(folder: Path, card: Mapping[str, Any]) -> dict[str, str]:
@@ -187,24 +123,33 @@ def _repeat(
     artefact: Artefact,
     predictor: Predictor,
     recorded: Mapping[str, Any],
-    samples: Mapping[str, Any] | None,
+    card: Mapping[str, Any],
     endpoints: Mapping[str, Endpoint],
-) -> dict[str, Any]:
-    """Compare an artefact's outputs for the embedded samples with those at export."""
-    if samples is None:
-        return {}
-    found, problems, targets = {}, [], _decode_tree(samples["labels"])
+    worker: Worker,
+) -> tuple[dict[str, Any], list[str]]:
+    """Compare an artefact's outputs for the embedded samples with those at export.
+
+    Returns:
+        The figures, and what of LiteRT's newer interface is wrong, in words.
+    """
+    if (kept := card["samples"]) is None:
+        return {}, []
+    figures, problems, targets = {}, [], samples.decode_tree(kept["labels"])
     for name in artefact.endpoints:
-        inputs = _decode(samples["endpoints"][name]["inputs"])
-        expected = _decode(samples["endpoints"][name]["outputs"][artefact.file])
+        inputs = samples.decode(kept["endpoints"][name]["inputs"])
+        expected = samples.decode(kept["endpoints"][name]["outputs"][artefact.file])
         actual = caller(predictor, name)(inputs)
         verify.check_outputs(name, expected, actual)
-        found[name] = endpoints[name].compare(expected, actual, targets)
+        figures[name] = endpoints[name].compare(expected, actual, targets)
         probed = recorded["endpoints"][name]  # what only the export could find out
-        problems += verify.beyond(endpoints[name], artefact.kind, {**probed, **found[name]})
+        problems += verify.beyond(endpoints[name], artefact.kind, {**probed, **figures[name]})
     if problems:
         raise RunFailedError("; ".join(problems))
-    return {"repeat": found}
+    if artefact.format != "tflite":
+        return {"repeat": figures}, []
+    inputs_of = functools.partial(samples.inputs_of, card)
+    found, wrong = compiled.compare(predictor, artefact, inputs_of, worker)
+    return {"repeat": figures, compiled.KEY: found}, wrong
 
 
 def run_again(
@@ -233,7 +178,7 @@ def run_again(
     for name, then in recorded["endpoints"].items():
         if endpoints[name].asks_network:
             continue
-        part = verify.batches_of(artefact, endpoints[name], batches)
+        part = batches_of(artefact, endpoints[name], batches)
         answers = run_over(caller(predictor, name), endpoints[name].inputs_of, part)
         if "evaluation" in then:
             evaluation = endpoints[name].judge(answers)
@@ -245,22 +190,6 @@ def run_again(
             f"{name}: the root mean square of", verify.magnitudes(answers.outputs), then["magnitudes"]
         )
     return found
-
-
-def _encode(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: encode_array(np.asarray(value)) for name, value in arrays.items()}
-
-
-def _decode(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: decode_array(value) for name, value in arrays.items()}
-
-
-def _encode_tree(tree: Tree) -> dict[str, Any]:
-    return {"by_name": _encode(tree)} if isinstance(tree, Mapping) else encode_array(np.asarray(tree))
-
-
-def _decode_tree(encoded: Mapping[str, Any]) -> Tree:
-    return _decode(encoded["by_name"]) if "by_name" in encoded else decode_array(encoded)
 
 
 def _check_same(what: str, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:

@@ -1,99 +1,76 @@
 """Opens exported files in their own runtimes and compares their outputs with Keras."""
 
-import dataclasses
-import functools
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
+from kerasdl.export import compiled, warm_up
 from kerasdl.export.artefact import Artefact
-from kerasdl.inference import runtimes, tflite_file
-from kerasdl.inference.answers import Answers, Call, caller, depends_on_batch, run_over
-from kerasdl.inference.endpoint import Arrays, Endpoint
+from kerasdl.export.references import Reference, References, check_alone
+from kerasdl.export.wanted import Files
+from kerasdl.files import hash_files
+from kerasdl.inference import tflite_file
+from kerasdl.inference.answers import caller, run_over
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
+from kerasdl.inference.worker.client import Worker
+from kerasdl.report import terminal
 
-_NUM_FURTHER = 256  # examples that an artefact's further endpoints are compared on
 _LENGTHS = (10, 100, 400)  # steps of examples that are timed, where these differ in length
-_NUM_ALONE = 5  # examples that are also asked for alone, in a batch of 2 and in another order
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Reference:
-    """Outputs of Keras for the data at one endpoint.
+def verify_artefacts(
+    artefacts: Sequence[Artefact],
+    folder: Path,
+    references: References,
+    workers: tuple[Worker, Worker],
+    asked: Files,
+    expendable: Sequence[str],
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Compare every artefact with Keras; return a row for each, or raise with all that is wrong.
 
-    Attributes:
-        endpoint: what was called.
-        answers: outputs, targets and sample weights of all examples.
-        batches: the data again.
+    A file of an expendable kind that was not asked for by name is deleted where it is too far from the
+    network, and returned by name, with the reason.
     """
-
-    endpoint: Endpoint
-    answers: Answers
-    batches: Batches
-
-
-class References:
-    """Answers of a Keras network in this process, each worked out when it is first asked for.
-
-    It runs on the CPU as the artefacts do: a GPU multiplies in reduced precision (TF32), up to 1e-3 away.
-
-    Args:
-        endpoints: what can be called.
-        batches: the data.
-    """
-
-    def __init__(self, endpoints: Sequence[Endpoint], batches: Batches):
-        self.endpoints = {endpoint.name: endpoint for endpoint in endpoints}
-        self._predictor = runtimes.EndpointPredictor(Path("the network"), endpoints, ())
-        self.batches = batches
-        self._known: dict[tuple[str, bool], Reference] = {}
-
-    def of(self, artefact: Artefact, endpoint: str) -> Reference:
-        """Return the reference for an artefact's endpoint.
-
-        Raises:
-            RunFailedError: when there is not one example, or the answer to one depends on others.
-        """
-        key = endpoint, endpoint == artefact.endpoints[0]
-        if key not in self._known:
-            called = self.endpoints[endpoint]
-            batches = batches_of(artefact, called, self.batches)
-            answers = run_over(functools.partial(self.call, endpoint), called.inputs_of, batches)
-            self._known[key] = Reference(called, answers, batches)
-            check_alone(functools.partial(self.call, endpoint), self._known[key])
-        return self._known[key]
-
-    def call(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
-        """Run an endpoint on a batch."""
-        with tf.device("CPU:0"):
-            return self._predictor.call(endpoint, inputs)
-
-    def first_inputs(self, endpoint: str) -> Arrays:
-        """Return the first batch as inputs of an endpoint."""
-        features, *_ = next(iter(self.batches()))
-        return self.endpoints[endpoint].inputs_of(features, 0)
-
-
-def batches_of(artefact: Artefact, endpoint: Endpoint, batches: Batches) -> Batches:
-    """Return the batches to compare an endpoint on: all for an artefact's first one that takes examples.
-
-    Further endpoints hold the same network behind other inputs, some of them slow ones (files to decode), and
-    noise is all alike: the first 256 examples of the first batch serve them.
-    """
-    if endpoint.name == artefact.endpoints[0] and endpoint.takes_examples:
-        return batches
-
-    def first_examples():
-        for batch in itertools.islice(batches(), 1):
-            yield tf.nest.map_structure(lambda part: None if part is None else part[:_NUM_FURTHER], batch)
-
-    return first_examples
+    rows, problems, refused, hashes = [], [], {}, hash_files(folder)
+    for artefact in terminal.each("Verifying", artefacts, lambda one: one.file):
+        row = {
+            "file": artefact.file,
+            "kind": artefact.kind,
+            "endpoint": artefact.endpoints[0],
+            "bytes": sum(file["bytes"] for path, file in hashes.items() if artefact.owns(path)),
+            "sha256": hashes[artefact.file]["sha256"],
+        }
+        try:
+            predictor = artefact.open(folder, workers[0])
+            check_interface(predictor, artefact, references.endpoints)
+            figures, wrong = compare(predictor, artefact, references)
+            if artefact.kind == "saved_model":
+                warm_up.replay(folder, predictor, largest=1)
+            row |= figures
+            if predictor.kind == "tflite":
+                row["flex_operators"] = flex_operators(folder / artefact.file)
+                inputs_of = references.first_inputs
+                row[compiled.KEY], others = compiled.compare(predictor, artefact, inputs_of, workers[1])
+                wrong += others
+        except RunFailedError as error:
+            wrong = [str(error)]
+        if wrong and artefact.kind in expendable and not asked.names(artefact):
+            refused[artefact.file] = f"it is not the same network: {'; '.join(wrong)}"
+            (folder / artefact.file).unlink()
+            continue
+        problems += [f"{artefact.file}: {problem}" for problem in wrong]
+        rows.append(row)
+    if problems or not rows:
+        problems += [f"{file}: {reason}" for file, reason in refused.items()]
+        advice = (
+            "Nothing was published. Leave out what fails: kerasdl export RUN --formats ... --tflite-modes ..."
+        )
+        raise RunFailedError("\n".join([*problems, advice]))
+    return rows, refused
 
 
 def compare(
@@ -156,13 +133,6 @@ def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:
         raise RunFailedError("nothing was compared: the endpoint gives no figures for its outputs")
     figures = {**figures, "examples": actual.num_examples, "magnitudes": magnitudes(actual.outputs)}
     return figures | ({} if endpoint.judge is None else {"evaluation": endpoint.judge(actual)})
-
-
-def check_alone(call: Call, reference: Reference) -> None:
-    """Raise a RunFailedError where an example's answer depends on the other examples of its batch."""
-    features = tf.nest.map_structure(lambda part: part[:_NUM_ALONE], next(iter(reference.batches()))[0])
-    if way := depends_on_batch(call, reference.endpoint.inputs_of(features, 0)):
-        raise RunFailedError(f"{reference.endpoint.name}: an example gets another answer {way}")
 
 
 def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:

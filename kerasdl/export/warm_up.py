@@ -19,8 +19,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from kerasdl.data.trees import map_leaves
 from kerasdl.errors import RunFailedError
+from kerasdl.export.references import References
 from kerasdl.export.spec import ExportSpec
-from kerasdl.export.verify import References
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 

@@ -13,7 +13,7 @@ from kerasdl.data.passes import split_batches
 from kerasdl.errors import UsageError
 from kerasdl.files import replacing, writing
 from kerasdl.jobs import endpoints
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import numpy as np
 from kerasdl import environment
 from kerasdl.data import from_text, passes
 from kerasdl.errors import RunFailedError, UsageError
-from kerasdl.export import recheck
+from kerasdl.export import recheck, samples
 from kerasdl.export.card import read_card
 from kerasdl.inference.answers import caller
 from kerasdl.inference.endpoint import Arrays, Endpoint, figure_of
@@ -140,7 +140,7 @@ def _measure_bundle(folder: Path, file: str | None, settings: Settings, data: st
     damaged = recheck.damaged_files(folder, card)
     rows = [_row(row, task, damaged) for name, row in recorded.items() if file in (None, name)]
     inputs = {
-        name: recheck.sample_inputs(card, name)
+        name: samples.inputs_of(card, name)
         if batches is None or endpoints[name].asks_network  # which is not in the bundle
         else _first(endpoints[name], batches)
         for name in {row["endpoint"] for row in rows}

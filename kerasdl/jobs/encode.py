@@ -16,7 +16,7 @@ from kerasdl.inference.endpoint import Arrays
 from kerasdl.inference.labels import class_number
 from kerasdl.jobs import endpoints, latent_figures
 from kerasdl.jobs.generate_images import kind_of
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 from kerasdl.network.features import features_and_logits
 from kerasdl.runs.folder import Run
 from kerasdl.training import reference

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kerasdl.errors import UsageError
 from kerasdl.jobs import open as loading
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from kerasdl.explain.page import FILE_NAME, about_of
 from kerasdl.explain.texts import TextExplainer
 from kerasdl.files import writing
 from kerasdl.inference import reading
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 from kerasdl.runs import record
 
 #: One for each kind of examples that can be explained.

@@ -35,30 +35,18 @@ _NUM_EMBEDDED = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Settings of an export.
+class Settings(bundle.Files):
+    """Settings of an export: the files that are asked for, where they go, and how they are verified.
 
     Attributes:
         exported_dir: folder of all bundles; `<name>/<version>/` is made in it.
-        formats: some of "saved_model", "tflite", "onnx"; None for all that the network can have.
-        tflite_modes: some of "float32", "float16", "dynamic", "int8", "int16x8"; None for the first four.
-        dynamic_batch: let TFLite files take any batch size; without it they take one example.
-        tflite_io: type of inputs and outputs of int8 files: "float32", "uint8" or "int8".
-        tflite_unroll: write every step of recurrent layers out instead of a loop, as MediaPipe needs it.
         embed_samples: keep a few test examples in the card.
         limit: batches of the test split to verify with; None for all.
-        new_signature: make it a version of `<name>` although that answers otherwise so far.
     """
 
     exported_dir: str | Path
-    formats: Sequence[str] | None = None
-    tflite_modes: Sequence[str] | None = None
-    dynamic_batch: bool = False
-    tflite_io: str = "float32"
-    tflite_unroll: bool = False
     embed_samples: bool = True
     limit: int | None = None
-    new_signature: bool = False
 
 
 def export_run(
@@ -101,14 +89,7 @@ def export_run(
         spec,
         root=Path(settings.exported_dir),
         batches=passes.test_batches(dataset, settings.limit),
-        files=bundle.Files(
-            formats=settings.formats,
-            tflite_modes=settings.tflite_modes,
-            dynamic_batch=settings.dynamic_batch,
-            tflite_io=settings.tflite_io,
-            tflite_unroll=settings.tflite_unroll,
-            new_signature=settings.new_signature,
-        ),
+        files=settings,
         info={
             "recipe": encoded,
             "data": dataset.describe(),

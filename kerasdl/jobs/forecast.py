@@ -12,7 +12,7 @@ import numpy as np
 from kerasdl.data.series.source import Series
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import replacing, writing
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 from kerasdl.tasks.forecast.task import Forecast
 
 _log = logging.getLogger(__name__)

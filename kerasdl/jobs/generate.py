@@ -10,7 +10,7 @@ from kerasdl.data.dataset import Spec
 from kerasdl.errors import UsageError
 from kerasdl.inference import generation
 from kerasdl.inference.generation import Settings
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from kerasdl.files import replacing, writing
 from kerasdl.inference import latents
 from kerasdl.inference.labels import class_number
 from kerasdl.jobs import endpoints
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 from kerasdl.report import pictures
 
 _MOST = 10_000  # images in a picture, frames of a film

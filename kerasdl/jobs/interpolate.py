@@ -10,7 +10,7 @@ from kerasdl.errors import UsageError
 from kerasdl.inference import latents, reading
 from kerasdl.jobs import endpoints
 from kerasdl.jobs.generate_images import Maker, kind_of, write_film, write_picture
-from kerasdl.jobs.open import Target
+from kerasdl.jobs.target import Target
 from kerasdl.report import pictures
 
 _MOST = 1000

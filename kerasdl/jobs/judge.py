@@ -1,14 +1,21 @@
 """Finds or trains the run that a task judges results with, such as a classifier of generated images."""
 
+import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+
 from kerasdl.data.dataset import Dataset
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.jobs import recipe_data
+from kerasdl.jobs.stages import Options, Stages
 from kerasdl.recipe import Recipe
-from kerasdl.runs.folder import Run
+from kerasdl.report import terminal
+from kerasdl.runs.folder import Run, create
 
 _log = logging.getLogger(__name__)
 
@@ -50,3 +57,59 @@ def _find(wanted: Recipe, fingerprint: str, folder: Path) -> Run | None:
         except (UsageError, RunFailedError):  # of another version, or damaged
             continue
     return None
+
+
+def settler(runs_dir: Path, console: Console, dry_run: bool = False) -> Callable[[Recipe, Dataset], Recipe]:
+    """Return the function from a recipe and its data to the recipe with a judge that is trained if needed.
+
+    Args:
+        runs_dir: folder of the runs of all pipelines.
+        console: where is said which run the judge is.
+        dry_run: whether two batches are enough.
+    """
+
+    def settle(recipe: Recipe, data: Dataset) -> Recipe:
+        train = functools.partial(_train, data, runs_dir, console, dry_run)
+        return settled(recipe, data, runs_dir, train)
+
+    return settle
+
+
+def judged(recipe: Recipe, runs_dir: str | Path = "runs", console: Console | None = None) -> Recipe:
+    """Return the recipe of a search, whose task has its judge where trials aim at what a judge tells.
+
+    Args:
+        recipe: the recipe of runs to come.
+        runs_dir: folder of the runs of all pipelines.
+        console: where is said which run it is. Defaults to standard output.
+    """
+    if not recipe.task.wants_judge or recipe.task.objectives == ("val_loss",):
+        return recipe
+    data = recipe_data.load(recipe_data.sized(recipe))
+    return settler(Path(runs_dir), console or terminal.open_console(soft_wrap=True))(recipe, data)
+
+
+def _train(data: Dataset, runs_dir: Path, console: Console, dry_run: bool, recipe: Recipe) -> Run:
+    """Train the run that others are judged with, on data that is loaded already."""
+    if dry_run:
+        recipe = dataclasses.replace(recipe, epochs=1)
+    options = Options(exported_dir="exported", export=False, embed_samples=False)
+
+    def start(resolved: Recipe, fingerprint: str):
+        run = create(runs_dir, resolved, **options.status())
+        stack.enter_context(run.locked())
+        return run, None
+
+    with contextlib.ExitStack() as stack:
+        found = Stages(
+            recipe=recipe,
+            options=options,
+            runs_dir=runs_dir,
+            start=start,
+            console=terminal.open_console(quiet=True),
+            dry_run=dry_run,
+            loaded=data,
+        ).work()
+        said = found.recipe.task.summary(found.metrics) if found.metrics else ""
+        console.print(f"Judge   {found.run.path}  {said}".rstrip(), highlight=False)
+        return found.run

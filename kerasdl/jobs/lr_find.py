@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from kerasdl.errors import UsageError
-from kerasdl.jobs import train
+from kerasdl.jobs import recipe_data
 from kerasdl.recipe import Recipe
 from kerasdl.report import terminal
 from kerasdl.training import build, devices
@@ -96,7 +96,7 @@ def range_test(
         overfit_batches=None,
     )  # fmt: skip
     used = devices.begin(recipe)
-    plan = plan_run(recipe, train.load_data(train.sized(recipe)), used)
+    plan = plan_run(recipe, recipe_data.load(recipe_data.sized(recipe)), used)
     rates = np.geomspace(min_learning_rate, max_learning_rate, steps).tolist()
     return judge(*_losses(plan, rates))
 

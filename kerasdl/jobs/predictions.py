@@ -67,3 +67,22 @@ def _form(answers: Sequence[Mapping[str, Any]], name: str) -> str | None:
     if not all(isinstance(value, (int, float)) for value in values):
         return None
     return ".1%" if name == "probability" else ".4g"
+
+
+def add_top(
+    answers: Sequence[dict[str, Any]], probabilities: np.ndarray, labels: Sequence[str], count: int
+) -> None:
+    """Add the most probable classes under `top` to the answers (N) with these probabilities (N, K)."""
+    for answer, row in zip(answers, probabilities, strict=True):
+        best = np.argsort(-row, kind="stable")[:count]
+        answer["top"] = [{"class": labels[index], "probability": float(row[index])} for index in best]
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Return the outputs of batches as one array; the steps of sequences differ from batch to batch."""
+    if len({part.shape[1:] for part in parts}) > 1:
+        steps = max(part.shape[1] for part in parts)
+        parts = [
+            np.pad(part, [(0, 0), (0, steps - part.shape[1]), *[(0, 0)] * (part.ndim - 2)]) for part in parts
+        ]
+    return np.concatenate(parts)

@@ -20,7 +20,7 @@ from kerasdl.tasks.task import Task, numbers
 if TYPE_CHECKING:
     import pandas
 
-    from kerasdl.jobs.open import Target
+    from kerasdl.jobs.target import Target
 
 _MOST_CURVES = 3  # more are on the page of the run
 

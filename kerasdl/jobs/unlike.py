@@ -9,7 +9,7 @@ import numpy as np
 from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.card import read_card
-from kerasdl.export.recheck import sample_inputs
+from kerasdl.export.samples import inputs_of
 from kerasdl.files import read_arrays
 from kerasdl.inference.reading import are_images
 from kerasdl.preprocessing import pillow
@@ -73,6 +73,6 @@ def _known(place: Path, kind: str, endpoint: str) -> np.ndarray | None:
         if kind == "keras":
             arrays = read_arrays(place / "reference.npz")
         else:
-            arrays = sample_inputs(read_card(place if place.is_dir() else place.parent), endpoint)
+            arrays = inputs_of(read_card(place if place.is_dir() else place.parent), endpoint)
         return next((value for value in arrays.values() if value.ndim == 4 and value.dtype == np.uint8), None)
     return None

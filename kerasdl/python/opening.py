@@ -8,8 +8,8 @@ from kerasdl import environment
 from kerasdl.runs import places
 
 if TYPE_CHECKING:
-    from kerasdl.jobs.open import Target
     from kerasdl.jobs.result import Result
+    from kerasdl.jobs.target import Target
 
 
 def load(path: str | os.PathLike[str], *, trust: bool = False) -> "Target":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from kerasdl import environment
 from kerasdl.errors import UsageError
-from kerasdl.python import showing, training
+from kerasdl.python import recipes, showing
 from kerasdl.recipe import Recipe, catalog
 from kerasdl.recipe.values import check_value
 
@@ -87,11 +87,11 @@ def tune(
         return own, source
 
     name = os.fspath(space)
-    start, _ = training.loaded(name, data, False, fields, _OPTIONS, load, catalog.find_space)
+    start, _ = recipes.loaded(name, data, False, fields, _OPTIONS, load, catalog.find_space)
     if recipe is not None:
-        start, _ = training.loaded(recipe, data, False, fields, _OPTIONS)
+        start, _ = recipes.loaded(recipe, data, False, fields, _OPTIONS)
     environment.import_tensorflow()
-    from kerasdl.jobs import train
+    from kerasdl.jobs import judge
     from kerasdl.search import session
     from kerasdl.search.definition import Search
 
@@ -111,7 +111,7 @@ def tune(
         new=new,
     )
     with showing.progress(progress) as shown:
-        search = dataclasses.replace(search, recipe=train.judged(search.recipe, console=shown.console))
+        search = dataclasses.replace(search, recipe=judge.judged(search.recipe, console=shown.console))
         result = session.tune(search, session.make_slots(workers, gpus), shown.console)
         shown.leave(result.sentence())
     return result

@@ -1,19 +1,15 @@
-"""Loads recipes and trains them from Python: names, paths or recipes, with fields as keywords."""
+"""Trains and resumes from Python: names, paths or recipes, with fields as keywords."""
 
 import dataclasses
-import functools
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kerasdl import environment
-from kerasdl.errors import UsageError
-from kerasdl.python import showing
-from kerasdl.recipe import Recipe, catalog, keywords, sketch
+from kerasdl.python import recipes, showing
+from kerasdl.recipe import Recipe, keywords
 from kerasdl.recipe import trust as trusting
 from kerasdl.recipe.keywords import UNSET
-from kerasdl.report import terminal
 from kerasdl.runs import folder as runs
 
 if TYPE_CHECKING:
@@ -27,35 +23,6 @@ _OPTIONS = (
     "data", "runs_dir", "exported_dir", "export", "dry_run", "embed_samples", "new_signature", "profile",
     "progress", "trust",
 )  # fmt: skip
-
-
-def load_recipe(
-    pipeline: str | os.PathLike[str],
-    *,
-    data: "str | os.PathLike[str] | Source | None" = None,
-    trust: bool = False,
-    **fields: Any,
-) -> Recipe:
-    """Load the recipe of a pipeline, with changes.
-
-    Args:
-        pipeline: name in `kerasdl list`, or path of a .py file, a recipe.json or a run.
-        data: source, or text that `--data` takes ("digits", a folder, an .npz file, the name of a set).
-            Defaults to the recipe's own.
-        trust: run the Python code beside a recipe.json although somebody else made it, and remember that.
-        **fields: fields of the recipe to replace, and arguments of its network, preprocessing, augmentation,
-            data and task, as flags have them: epochs=5, batch_size=64, dropout=0.2, ...
-
-    Returns:
-        The recipe, a frozen value; `kerasdl.replace` changes it further.
-
-    Raises:
-        UsageError: for an unknown pipeline, data set, field or value.
-
-    Example:
-        >>> recipe = kerasdl.load_recipe("lenet5", data="digits", epochs=5, dropout=0.2)
-    """
-    return loaded(pipeline, data, trust, fields, ("data", "trust"))[0]
 
 
 def train(
@@ -131,7 +98,7 @@ def train(
         "weights": weights, "freeze": freeze, "early_stopping": early_stopping, "max_time": max_time,
         "seed": seed,
     })  # fmt: skip
-    found, source = loaded(recipe, data, trust, fields, _OPTIONS)
+    found, source = recipes.loaded(recipe, data, trust, fields, _OPTIONS)
     if (
         source is not None
         and found.min_steps_per_epoch == 0
@@ -206,7 +173,7 @@ def resume(
     run = runs.open_run(path)
     environment.import_tensorflow()
     from kerasdl.data import from_text
-    from kerasdl.jobs import train as job
+    from kerasdl.jobs import resume as job
     from kerasdl.jobs.result import opened
 
     if fields or data is not None:
@@ -229,59 +196,3 @@ def resume(
             result = dataclasses.replace(result, bundle=opened(run).bundle)
         shown.leave(result.sentence())
     return result
-
-
-def loaded(
-    recipe: str | os.PathLike[str] | Recipe,
-    data: "str | os.PathLike[str] | Source | None",
-    trust: bool,
-    fields: Mapping[str, Any],
-    options: tuple[str, ...],
-    load: Callable[[str], tuple[Recipe, Path | None]] = catalog.load,
-    find: Callable[[str], Path] = catalog.find,
-) -> tuple[Recipe, Path | None]:
-    """Return a recipe with changes, and the file that it came from; mistakes show before TensorFlow does.
-
-    Args:
-        recipe: a name, a path or a recipe.
-        data: as `load_recipe` takes it.
-        trust: as `load_recipe` takes it.
-        fields: changes by name.
-        options: other keywords of the function that was called, to propose for a mistyped one.
-        load: function from the name to the recipe and the file that it came from.
-        find: function from the name to that file.
-
-    Raises:
-        UsageError: for what cannot be used.
-    """
-    if isinstance(recipe, Recipe):
-        return _changed(recipe, data, fields, options), None
-    if not isinstance(recipe, (str, os.PathLike)):
-        raise UsageError(
-            f"The recipe is {recipe!r}, but it has to be the name of a pipeline, a path, or a Recipe."
-        )
-    name = os.fspath(recipe)
-
-    def read() -> tuple[Recipe, Path | None]:
-        with trusting.accepting(trust):
-            found, source = load(name)
-        return _changed(found, data, fields, options), source
-
-    with terminal.without_notes():
-        sketch.without_keras(find(name), functools.partial(read))
-    environment.import_tensorflow()
-    return read()
-
-
-def _changed(
-    recipe: Recipe,
-    data: "str | os.PathLike[str] | Source | None",
-    fields: Mapping[str, Any],
-    options: tuple[str, ...],
-) -> Recipe:
-    if data is not None:
-        from kerasdl.data import from_text
-
-        is_text = isinstance(data, (str, os.PathLike))
-        fields = {**fields, "data": from_text(os.fspath(data), recipe.data) if is_text else data}
-    return keywords.apply(recipe, fields, options) if fields else recipe

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import shlex
-import shutil
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError, did_you_mean
-from kerasdl.files import UNFINISHED, damaged, next_version, parsing, read_json, replacing, writing
-from kerasdl.recipe import Config, Recipe, keras_file, python_file, type_of
+from kerasdl.files import damaged, next_version, parsing, read_json, replacing, writing
+from kerasdl.recipe import Recipe, python_file, type_of
 from kerasdl.recipe.document import from_file, to_json
 from kerasdl.recipe.own_files import OwnFiles
-from kerasdl.runs import documents, links
+from kerasdl.runs import documents, links, lock, network_file
 
 if TYPE_CHECKING:
     import keras
-
-_LOCK = ".lock"
-_OWNER = ".owner"  # the number of the process that holds the lock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Run:
         model = self.recipe().model
         with parsing(self.model_file):
             zipfile.ZipFile(self.model_file).close()
-            return load_network(self.model_file, model)
+            return network_file.load(self.model_file, model)
 
     def labels(self) -> tuple[str, ...]:
         """Read the class names."""
@@ -105,62 +101,22 @@ class Run:
 
     def is_active(self) -> bool:
         """Tell whether a living process works on this run."""
-        from filelock import FileLock, Timeout
-
-        links.check_link(self.path / _LOCK)
-        if not (self.path / _LOCK).is_file():
-            return False
-        try:
-            with FileLock(self.path / _LOCK, blocking=False):
-                return False
-        except Timeout:
-            return True
-        except OSError:  # somebody else's folder, which this process may only read
-            import psutil
-
-            return psutil.pid_exists(int(self._owner() or -1))
+        return lock.is_held(self.path)
 
     @contextlib.contextmanager
     def locked(self):
         """Keep other processes from working on this run.
 
-        The lock is the process's, not a file's existence: it ends with its owner, however that ends.
-
         Raises:
             UsageError: when another process holds it, or the folder holds links.
         """
-        from filelock import FileLock, Timeout
-
         self.check_links()
-        lock = FileLock(self.path / _LOCK, timeout=0.2)  # longer than `is_active` holds it
-        try:
-            lock.acquire(poll_interval=0.02)
-        except Timeout:
-            raise UsageError(
-                f"Another process works on {self.path}: process {self._owner() or '?'}. Wait until it ends, "
-                "or stop it."
-            ) from None
-        except OSError as error:
-            raise UsageError(f"{self.path} cannot be written to: {error.strerror}.") from error
-        try:
-            for unfinished in self.path.glob(f"{UNFINISHED}*"):  # of an owner that died
-                shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
-            (self.path / _OWNER).write_text(str(os.getpid()))
+        with lock.held(self.path):
             yield
-        finally:
-            with contextlib.suppress(OSError):  # the folder may be gone
-                (self.path / _OWNER).unlink()
-            lock.release()
 
     def check_links(self) -> None:
         """Raise a UsageError for a link in the folder; the network, which is large, may lie elsewhere."""
         links.check_links(self.path, allowed=(self.model_file.name,))
-
-    def _owner(self) -> str:
-        """Return the process that holds the lock, as a number; empty where that is not known."""
-        with contextlib.suppress(OSError):
-            return (self.path / _OWNER).read_text()
-        return ""
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run; empty where it was not written.
@@ -181,29 +137,6 @@ class Run:
         with parsing(self.path / "receipt.json"):
             DataSpec.from_description(found)  # it is read further on, without this guard
         return found
-
-
-def load_network(file: Path, model: Config) -> "keras.Model":
-    """Load a network, with the classes of the recipe file that defines it."""
-    import keras
-
-    from kerasdl.network.imported import Imported
-    from kerasdl.network.imported_parts import check_opaque
-    from kerasdl.network.own_objects import own_objects
-
-    names = {
-        keras.saving.get_registered_name(kind): kind for kind in python_file.classes_beside(type_of(model))
-    }
-    names |= {keras.saving.get_registered_name(type_of(model)): type_of(model)}
-    if type_of(model) is Imported:
-        names |= own_objects(file.parent)
-    with zipfile.ZipFile(file) as archive, parsing(file):
-        document = json.loads(archive.read("config.json"))
-    safe_mode = keras_file.check(file, document, names)
-    with keras.saving.custom_object_scope(names):
-        network = keras.saving.load_model(file, compile=False, safe_mode=safe_mode)
-    check_opaque(network)
-    return network
 
 
 def open_run(path: str | Path) -> Run:

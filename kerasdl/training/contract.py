@@ -1,10 +1,8 @@
 """Checks a network of the user's before its first step, so that no hours of training are lost on it."""
 
-import contextlib
 import logging
-import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.data.passes import split_batches
-from kerasdl.data.trees import Tree, map_leaves, named
+from kerasdl.data.trees import Tree, map_leaves
 from kerasdl.errors import UsageError
 from kerasdl.export import operators
-from kerasdl.inference.answers import Call, depends_on_batch, same
+from kerasdl.inference.answers import same
 from kerasdl.inference.endpoint import Arrays
 from kerasdl.network.generative import GenerativeNetwork
 from kerasdl.network.network import Network, main_output_of
 from kerasdl.private.keras import all_parts_of
 from kerasdl.recipe.document import encode
-from kerasdl.runs.folder import load_network
+from kerasdl.runs import network_file
 from kerasdl.training.making import check_making
+from kerasdl.training.neighbours import check_neighbours
 from kerasdl.training.plan import Plan
+from kerasdl.training.probe import answers_of, random_weights
 
 _log = logging.getLogger(__name__)
 
@@ -63,17 +63,17 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
         map_leaves(lambda part: part[:_NUM_EXAMPLES], part)
         for part in next(split_batches(plan.data.validation, 1)())[:2]
     )
-    with _random_weights(network) as draw:
+    with random_weights(network) as draw:
         draw(0)
-        answers = [_answers(network, features)]
+        answers = [answers_of(network, features)]
         if _may_be_probabilities(answers[0]):
             for number in reversed(range(_NUM_DRAWS)):
                 draw(number)
-                answers.append(_answers(network, features))
+                answers.append(answers_of(network, features))
         outputs = map_leaves(lambda *parts: np.concatenate(parts), *answers)
         recipe.task.check_outputs(outputs.get("", outputs), plan.data.spec, main_output_of(network))
         _check_owned(network, features)
-        _check_batches(network, features)
+        check_neighbours(network, features)
         if isinstance(network, GenerativeNetwork):
             check_making(network, features, targets)
         _check_file(network, recipe.model, features)
@@ -156,94 +156,8 @@ def _check_owned(network: keras.Model, features: Tree) -> None:
         )
 
 
-@contextlib.contextmanager
-def _random_weights(network: keras.Model) -> Iterator[Callable[[int], None]]:
-    """Yield a function that draws all weights anew, wider with each number; restore them afterwards.
-
-    Weights that do not train (variances, means) stay positive, integers as they are. The generators that
-    initial weights come from are left as they were.
-    """
-    before = network.get_weights()
-    fixed = {id(weight) for layer in all_parts_of(network) if _is_adapted(layer) for weight in layer.weights}
-    states = random.getstate(), np.random.get_state()
-
-    def draw(number: int) -> None:
-        generator = np.random.default_rng(number)
-        for weight, value in zip(network.weights, before, strict=True):
-            if not np.issubdtype(value.dtype, np.floating) or id(weight) in fixed:
-                continue
-            noise = generator.standard_normal(value.shape, np.float32)
-            if weight.trainable:
-                weight.assign(value + noise * (1 + number) * max(float(value.std()), 0.05))
-            else:
-                weight.assign(np.abs(value) + 0.1 * np.abs(noise))
-
-    try:
-        yield draw
-    finally:
-        network.set_weights(before)
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-
-
-def _is_adapted(layer: keras.Layer) -> bool:
-    """Tell whether a layer of Keras computes with constants that it made of its weights."""
-    return isinstance(layer, keras.layers.Normalization)
-
-
-def _answers(network: keras.Model, features: Tree) -> Arrays:
-    """Return what a deployed network answers, as float32 arrays by name; of a single one the name is ""."""
-    given = map_leaves(tf.constant, features)
-    outputs = network.infer(given) if isinstance(network, Network) else network(given, training=False)
-    return map_leaves(
-        lambda part: np.asarray(keras.ops.convert_to_numpy(part), np.float32), dict(named(outputs, ""))
-    )
-
-
-def _check_batches(network: keras.Model, features: Tree) -> None:
-    """Refuse a network whose answer for an example depends on chance, or on the others of its batch."""
-    kind, single = type(network).__name__, not isinstance(features, Mapping)
-
-    def call(inputs: Arrays) -> Arrays:
-        return _answers(network, inputs[""] if single else inputs)
-
-    inputs = dict(named(features, ""))
-    if not same(call(inputs), call(inputs)):
-        raise UsageError(
-            f"{kind} answers otherwise each time it is asked the same: something is drawn at random with "
-            "training=False. Pass `training` on to each layer (dropout, noise)."
-        )
-    if way := _depends_on_others(call, inputs) or depends_on_batch(call, inputs):
-        raise UsageError(
-            f"{kind} gives an example another answer {way}: the answer depends on the other examples of the "
-            "batch. Compute nothing over the batch axis (axis 0) with training=False."
-        )
-
-
-def _depends_on_others(call: Call, inputs: Arrays) -> str | None:
-    """Return beside what an example gets another answer than alone; None where neighbours do not matter."""
-    faint = map_leaves(_faint, inputs)
-    alone = call(faint)
-    for beside, others in {"others": inputs, "empty ones": map_leaves(_empty, inputs)}.items():
-        answers = call(map_leaves(lambda leaf, other: np.concatenate([leaf, other[1:]]), faint, others))
-        if not same(alone, map_leaves(lambda leaf: leaf[:1], answers)):
-            return f"beside {beside} than alone"
-    return None
-
-
 def _may_be_probabilities(outputs: Arrays) -> bool:
     return any(leaf.min() >= 0 and leaf.max() <= 1 for leaf in outputs.values())
-
-
-def _faint(leaf: np.ndarray) -> np.ndarray:
-    """Return the first example, half as bright or large: all may have the same largest number."""
-    if leaf.dtype == np.uint8 or leaf.dtype.kind == "f":
-        return (leaf[:1] / 2).astype(leaf.dtype)
-    return leaf[:1]
-
-
-def _empty(leaf: np.ndarray) -> np.ndarray:
-    return np.full(leaf.shape, b"" if leaf.dtype == object else 0, leaf.dtype)
 
 
 def _check_file(network: keras.Model, model: Any, features: Tree) -> None:
@@ -257,12 +171,12 @@ def _check_file(network: keras.Model, model: Any, features: Tree) -> None:
         file = Path(folder) / "model.keras"
         try:
             network.save(file)
-            loaded = load_network(file, model)
+            loaded = network_file.load(file, model)
         except Exception as error:  # whatever the user's classes and Keras raise
             raise UsageError(
                 f"{kind} cannot be loaded from its own file ({_first_line(error)}). {mend}"
             ) from error
-    if not same(_answers(network, features), _answers(loaded, features)):
+    if not same(answers_of(network, features), answers_of(loaded, features)):
         raise UsageError(f"{kind} answers otherwise once it is saved and loaded. {mend}")
 
 

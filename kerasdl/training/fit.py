@@ -1,21 +1,18 @@
 """Training itself: network, optimizers and callbacks over the data, from any step on."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from kerasdl.data import batches, passes
-from kerasdl.errors import RunFailedError
+from kerasdl.data import batches
 from kerasdl.recipe.document import decode
 from kerasdl.runs import receipt
 from kerasdl.runs.folder import Run
-from kerasdl.training import build, phases, reference
+from kerasdl.training import build, phases, saved_network
 from kerasdl.training import checkpoint as checkpoints
 from kerasdl.training.callbacks.assembly import CallbackAssembly
 from kerasdl.training.callbacks.best import averaged
@@ -24,16 +21,10 @@ from kerasdl.training.describe import describe
 from kerasdl.training.interruption import Interruptions
 from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers import make
-from kerasdl.training.plan import DRY_RUN_STEPS, Plan
+from kerasdl.training.plan import Plan
+from kerasdl.training.validation import validate
 
 _log = logging.getLogger(__name__)
-
-#: Largest difference between the validation figures in training and those of the saved network, which is
-#: float32 always; relative above 1.
-_SAME_FIGURE = 0.01
-_SAME_FIGURE_16_BITS = 0.1
-_ENOUGH_UPDATES = 20  # to change every weight that a gradient reaches
-_FEW_EXAMPLES = 1000  # to validate on sooner than a graph is traced
 
 
 def fit(
@@ -68,7 +59,7 @@ def fit(
     if checkpoint is not None:
         _restore(assembly, checkpoint, network)
     describe(plan, run, checkpoint, network, assembly.identity)
-    before = _hashes(twin) if checkpoint is None else []
+    before = saved_network.hashes(twin) if checkpoint is None else []
     chosen = [*hooks, *assembly.callbacks()]
     callbacks = keras.callbacks.CallbackList(
         chosen, model=network, epochs=plan.recipe.total_epochs, steps=plan.steps_per_epoch
@@ -80,10 +71,10 @@ def fit(
         for callback in chosen:  # the memory of a trained network is free once nobody refers to it
             callback.set_model(None)
     run.write("metrics.json", {"best_epoch": assembly.best.best_epoch + 1, "epochs": assembly.position.epoch})
-    saved = _reload(run, twin)
-    if untrained := _unchanged(assembly, network, before, saved):
+    saved = saved_network.reload(run, twin)
+    if untrained := saved_network.unchanged(assembly, network, before, saved):
         run.write("metrics.json", {**run.read_json("metrics.json"), "untrained": untrained})
-    _check_saved(assembly, saved)
+    saved_network.check(assembly, saved)
     weights = {"weights_sha256": receipt.hash_weights(saved)}
     run.write("receipt.json", {**run.read_json("receipt.json"), **weights})
     return saved
@@ -143,7 +134,7 @@ def _run_epochs(
             callbacks.on_train_batch_begin(position.step)
             count, logs = loop.run(min(steps - position.step, assembly.writer.steps_left()))
             callbacks.on_train_batch_end(position.step + count - 1, logs)
-        results = {**_results(network, logs), **_validate(plan, network, callbacks)}
+        results = {**_results(network, logs), **validate(plan, network, callbacks)}
         if further is not None:
             with averaged(network):
                 results |= further()
@@ -192,69 +183,3 @@ def _results(network: keras.Model, logs: Mapping[str, Any]) -> dict[str, float]:
     return {
         name: float(value) for name, value in (results if results.keys() == logs.keys() else logs).items()
     }
-
-
-def _validate(
-    plan: Plan, network: keras.Model, callbacks: keras.callbacks.CallbackList | None
-) -> dict[str, float]:
-    """Return the metrics of the validation split."""
-    split, num_replicas = plan.fed.validation, plan.devices.num_replicas
-    batch_size = passes.shared_batch_size(split, plan.recipe.batch_size, num_replicas)
-    steps = min(DRY_RUN_STEPS, -(-len(split) // batch_size)) if plan.dry_run else None
-    metrics = network.evaluate(
-        batches.evaluation_batches(split, batch_size=batch_size),
-        steps=steps,
-        callbacks=callbacks,
-        verbose=0,
-        return_dict=True,
-    )
-    return {f"val_{name}": value for name, value in metrics.items()}
-
-
-def _check_saved(assembly: CallbackAssembly, saved: keras.Model) -> None:
-    """Raise a RunFailedError unless the saved network answers and validates as the one in memory did."""
-    plan, best = assembly.plan, assembly.best
-    reference.check(assembly.run, saved)
-    if not best.best_figures or plan.observe is not None:  # a trial's figures are those of its files
-        return
-    few = len(plan.data.validation) <= _FEW_EXAMPLES
-    build.compile_to_validate(saved, plan.recipe, plan.data.spec, run_eagerly=few)
-    further = plan.recipe.task.validator(saved, plan.data)
-    found = {**_validate(plan, saved, None), **({} if further is None else further())}
-    limit = _SAME_FIGURE if plan.recipe.precision == "float32" else _SAME_FIGURE_16_BITS
-    for name, then in best.best_figures.items():
-        if not abs(found[name] - then) <= limit * max(1.0, abs(then)):
-            raise RunFailedError(
-                f"{assembly.run.model_file} is not the network that was trained: it gives a {name} of "
-                f"{found[name]:.4g}, but in training, at epoch {best.best_epoch + 1}, it was {then:.4g}. "
-                "Something that training changes is not saved with the network."
-            )
-
-
-def _hashes(network: keras.Model) -> list[bytes]:
-    """Return a hash of each weight."""
-    return [hashlib.blake2b(value.tobytes(), digest_size=8).digest() for value in network.get_weights()]
-
-
-def _unchanged(
-    assembly: CallbackAssembly, network: keras.Model, before: Sequence[bytes], saved: keras.Model
-) -> list[str]:
-    """Return the paths of weights that were to train, and are what they were before the first step."""
-    epochs = 0 if assembly.best.best_epoch is None else assembly.best.best_epoch + 1
-    if not before or epochs * assembly.plan.steps_per_epoch < _ENOUGH_UPDATES:
-        return []
-    after, trains = _hashes(saved), {id(weight) for weight in network.trainable_variables}
-    pairs = zip(network.weights, before, after, strict=True)
-    return [weight.path for weight, old, new in pairs if old == new and id(weight) in trains]
-
-
-def _reload(run: Run, twin: keras.Model) -> keras.Model:
-    """Open what was saved; a network whose file does not hold its weights must not pass for trained."""
-    network = run.network()
-    saved = [np.array_equal(a, b) for a, b in zip(network.get_weights(), twin.get_weights(), strict=False)]
-    if not all(saved) or len(network.weights) != len(twin.weights):
-        raise RunFailedError(
-            f"{run.model_file} gives back {sum(saved)} of {len(twin.weights)} weights. Make every layer of "
-            "the network in its __init__."
-        )
-    return network

@@ -10,7 +10,7 @@ from kerasdl.errors import UsageError
 from kerasdl.report import terminal
 
 if TYPE_CHECKING:
-    from kerasdl.jobs.open import Target
+    from kerasdl.jobs.target import Target
 
 #: Group -> options of it: flag, type, word for the value, help.
 _OPTIONS = {

@@ -46,7 +46,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         terminal.say(to_json(recipe), end="")
         return 0
     from kerasdl.cli import artefacts, printing
-    from kerasdl.jobs import train
+    from kerasdl.jobs import resume, train
 
     settled = {"--batch-size", "--learning-rate", "--min-steps-per-epoch"}
     given = {argument.partition("=")[0] for argument in arguments}
@@ -54,7 +54,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         # Fewer examples than a batch are no mistake of who did not say how large that is.
         recipe = dataclasses.replace(recipe, min_steps_per_epoch=1)
     if resumes:
-        result = train.resume(first.resume, recipe=recipe, **options)
+        result = resume.resume(first.resume, recipe=recipe, **options)
     else:
         options.pop("force", None)
         result = train.train(recipe, recipe_source=source, **options)

@@ -30,12 +30,12 @@ def run(parser: Parser, arguments: list[str]) -> int:
 
     recipe, source, values = recipe_arguments.parse(parser, arguments, load=load, find=catalog.find_space)
     _check_sides(values)
-    from kerasdl.jobs import train
+    from kerasdl.jobs import judge
     from kerasdl.search import session
     from kerasdl.search.definition import Search
 
     search = Search(
-        recipe=train.judged(recipe),
+        recipe=judge.judged(recipe),
         space=catalog.space_in(found["space"]),
         space_file=found["space"],
         recipe_source=source,

@@ -7,12 +7,13 @@ from typing import Literal, Self
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.file_split import FileSplit
 from kerasdl.data.images import files as images
 from kerasdl.data.images import notes
 from kerasdl.data.labelled import listing
 from kerasdl.data.labelled.assemble import assemble
 from kerasdl.data.labelled.pictures import Pictures
-from kerasdl.data.splits import ArraySplit, FileSplit, Split
+from kerasdl.data.splits import ArraySplit, Split
 from kerasdl.errors import UsageError
 from kerasdl.preprocessing.picture import Picture
 

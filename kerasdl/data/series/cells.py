@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from kerasdl.data.series.table import Table
+from kerasdl.data.series.table import Table, is_number
 from kerasdl.errors import UsageError
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "?", "#n/a"}
@@ -31,7 +31,7 @@ def read(table: Table, column: str) -> np.ndarray:
     try:
         values = np.array(cells, np.float64)
     except ValueError:
-        row = next(row for row, cell in enumerate(cells) if not _is_number(cell))
+        row = next(row for row, cell in enumerate(cells) if not is_number(cell))
         raise UsageError(
             f"{table.name}, {table.place(row)}: {cells[row]!r} in column {column} is not a number. Correct "
             "it, leave the cell empty where the value is missing, or choose other columns (--target, "
@@ -49,7 +49,7 @@ def read(table: Table, column: str) -> np.ndarray:
 def are_numbers(table: Table, column: str) -> bool:
     """Tell whether most cells of a column are numbers, in whatever form; `read` refuses some of them."""
     cells = [cell for cell in table.column(column)[:1000] if cell.lower() not in _MISSING]
-    numbers = [cell for cell in cells if _is_number(cell) or any(form.match(cell) for form in _FORMS)]
+    numbers = [cell for cell in cells if is_number(cell) or any(form.match(cell) for form in _FORMS)]
     return len(numbers) > len(cells) / 2
 
 
@@ -67,11 +67,3 @@ def _with_points(table: Table, column: str, cells: list[str]) -> list[str]:
             f"{commas[0]!r}. Write decimal points, and nothing between thousands."
         )
     return [cell.replace(",", ".") if _COMMA.match(cell) else cell for cell in cells]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

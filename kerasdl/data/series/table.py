@@ -109,14 +109,15 @@ def _header(name: str, header: list[str], rows: list[list[str]]) -> list[str]:
     while header and not header[-1] and not any(row[len(header) - 1 :] != [""] for row in rows[:_NUM_TRIED]):
         header = header[:-1]  # of a separator at the end of each line
     header = [title or f"column {number}" for number, title in enumerate(header, 1)]
-    if all(_is_number(title) for title in header):
+    if all(is_number(title) for title in header):
         raise UsageError(f"{name} begins with numbers. Let its first line name the columns: date,value.")
     if doubled := sorted({title for title in header if header.count(title) > 1}):
         raise UsageError(f"{name} has several columns called {doubled[0]!r}. Give each a name of its own.")
     return header
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Tell whether a cell holds a number."""
     try:
         float(text)
     except ValueError:

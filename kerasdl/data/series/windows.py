@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from kerasdl.data import memory
-from kerasdl.data.order import Ordering, Shuffled
-from kerasdl.data.splits import ArraySplit, parallel_calls
-
-_SHUFFLED = Shuffled()
+from kerasdl.data.elements import parallel_calls
+from kerasdl.data.order import SHUFFLED, Ordering
+from kerasdl.data.splits import ArraySplit
 
 
 class WindowSplit(ArraySplit):
@@ -35,7 +34,7 @@ class WindowSplit(ArraySplit):
         context: int,
         horizon: int,
         num_targets: int,
-        ordering: Ordering = _SHUFFLED,
+        ordering: Ordering = SHUFFLED,
     ):
         self.weights = None
         self.ordering = ordering

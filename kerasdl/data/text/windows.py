@@ -3,13 +3,13 @@
 import numpy as np
 
 from kerasdl.data import memory
-from kerasdl.data.order import Ordering, Shuffled
-from kerasdl.data.splits import ArraySplit, Split, parallel_calls
+from kerasdl.data.elements import parallel_calls
+from kerasdl.data.order import SHUFFLED, Ordering
+from kerasdl.data.splits import ArraySplit, Split
 from kerasdl.data.trees import Tree
 
 # Separates the shifts of windows from all other noise with the same seed and epoch.
 _SHIFT = 821640323
-_SHUFFLED = Shuffled()
 
 
 class WindowSplit(Split):
@@ -25,7 +25,7 @@ class WindowSplit(Split):
         ordering: order of training. Defaults to a fresh permutation in each epoch.
     """
 
-    def __init__(self, ids: np.ndarray, length: int, ordering: Ordering = _SHUFFLED):
+    def __init__(self, ids: np.ndarray, length: int, ordering: Ordering = SHUFFLED):
         self.ids, self.length = ids, length
         count = (len(ids) - 1) // length
         super().__init__(ids[1 : 1 + count * length].reshape(count, length), ordering=ordering)

@@ -10,7 +10,8 @@ from kerasdl.data import memory
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.labelled.pictures import Pictures
-from kerasdl.data.splits import ArraySplit, StreamSplit
+from kerasdl.data.splits import ArraySplit
+from kerasdl.data.stream_split import StreamSplit
 from kerasdl.data.tfds.builder import is_known, open_builder
 from kerasdl.errors import UsageError
 

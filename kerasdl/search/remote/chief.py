@@ -20,7 +20,7 @@ from kerasdl.report import terminal
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
 from kerasdl.search.keras_tuner import private
-from kerasdl.search.keras_tuner.oracles import PROGRESS
+from kerasdl.search.keras_tuner.dependable import PROGRESS
 from kerasdl.search.remote import client, servicer
 from kerasdl.search.show.table import Running
 from kerasdl.search.trials.workers import Plan, Slot

@@ -10,7 +10,7 @@ from kerasdl import environment
 
 environment.import_tensorflow(look_for_devices=False)
 
-from kerasdl.jobs import train  # noqa: E402, F401
+from kerasdl.jobs import resume, train  # noqa: E402, F401
 from kerasdl.search.trials import process  # noqa: E402, F401
 
 # Ctrl-C is for the search, which asks trials to stop. Until here the signal was blocked (`pool.py`).

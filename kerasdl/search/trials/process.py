@@ -134,7 +134,9 @@ def _die_with_the_search(lifeline: Connection) -> None:
 
 
 def _run(job: Job, observe: Observer) -> Outcome:
-    from kerasdl.jobs import train
+    from kerasdl.jobs.resume import resume
+    from kerasdl.jobs.train import train
+    from kerasdl.jobs.trial import Trial
     from kerasdl.recipe.document import from_json
 
     recipe = from_json(job.recipe, folder=job.types, own=True)
@@ -142,7 +144,7 @@ def _run(job: Job, observe: Observer) -> Outcome:
     run, before = _unfinished(job.folder / recipe.name)
     if run is not None and (outcome := _recorded(run)) is not None:
         return outcome
-    trial = train.Trial(
+    trial = Trial(
         load=functools.partial(_load, job.data),
         observe=observe,
         formats=job.formats,
@@ -157,11 +159,11 @@ def _run(job: Job, observe: Observer) -> Outcome:
     }
     if run is None:
         source = job.types / "recipe.py"
-        result = train.train(
+        result = train(
             recipe, runs_dir=job.folder, recipe_source=source if source.is_file() else None, **options
         )
     else:
-        result = train.resume(run.path, **options)
+        result = resume(run.path, **options)
     outcome = _outcome(result.run, job, {*recipe.task.columns, "latency_ms"})
     seconds = before + time.perf_counter() - begun
     outcome = dataclasses.replace(outcome, figures={**outcome.figures, "trial_seconds": round(seconds, 3)})
@@ -234,7 +236,7 @@ def _load(folder: Path, recipe: Any):
     """Load a recipe's data; data in memory is cached on disk for the other trials of the search."""
     from kerasdl.data.splits import ArraySplit
     from kerasdl.files import replacing
-    from kerasdl.jobs import train
+    from kerasdl.jobs import recipe_data
     from kerasdl.recipe.document import encode
 
     key = hashlib.sha256(json.dumps(encode(recipe.data), sort_keys=True).encode()).hexdigest()[:16]
@@ -243,7 +245,7 @@ def _load(folder: Path, recipe: Any):
         with file.open("rb") as stream:
             return pickle.load(stream)
     try:
-        splits = train.load_data(recipe)
+        splits = recipe_data.load(recipe)
     except (UsageError, RunFailedError) as error:
         raise _NoDataError(str(error)) from error
     if all(isinstance(split, ArraySplit) for split in (splits.train, splits.validation, splits.test)):

@@ -14,7 +14,7 @@ from kerasdl.errors import RunFailedError, UsageError, did_you_mean
 from kerasdl.recipe import trust
 from kerasdl.recipe.document import to_json
 from kerasdl.search import objectives as aims
-from kerasdl.search.keras_tuner.oracles import PROGRESS
+from kerasdl.search.keras_tuner.dependable import PROGRESS
 from kerasdl.search.record import PRUNED
 from kerasdl.search.show.table import Running
 from kerasdl.search.trials.pool import Pool

@@ -11,11 +11,20 @@ import numpy as np
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
-from kerasdl.inference import reading
-from kerasdl.inference.answers import Answers, Batches, run_over
-from kerasdl.inference.endpoint import Arrays, Endpoint
+from kerasdl.inference.answers import Answers, Batches
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.report.blocks import Section
-from kerasdl.tasks.classification import baselines, class_numbers, comparison, figures, files, texts, verdicts
+from kerasdl.tasks.classification import (
+    baselines,
+    class_numbers,
+    class_weights,
+    comparison,
+    endpoints,
+    figures,
+    files,
+    texts,
+    verdicts,
+)
 from kerasdl.tasks.classification.verdicts import listed
 from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
@@ -133,41 +142,10 @@ class Classification(Task):
 
         check_logits(outputs, data.class_names, main_output)
 
-    def weights_of_classes(self, data: Dataset) -> np.ndarray | None:
-        """Return the weight of each class in the loss, (num_classes,) float32; None where all are 1.
-
-        Raises:
-            UsageError: when there is not one weight for each class.
-        """
-        num_classes = len(data.spec.class_names)
-        if self.class_weights is None:
-            return None
-        if self.class_weights == "balanced":
-            counts = np.bincount(data.train.targets, minlength=num_classes)
-            return (len(data.train) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
-        if len(self.class_weights) != num_classes:
-            raise UsageError(
-                f"class_weights has {len(self.class_weights)} numbers, the data {num_classes} classes. "
-                "Give one number for each class."
-            )
-        return np.array(self.class_weights, np.float32)
-
     def sample_weights(self, data: Dataset) -> Callable[[Tree], Tree] | None:
         """Return a function from labels to class weights; of mixed labels to the mean by share."""
-        of_class = self.weights_of_classes(data)
-        if of_class is None:
-            return None
-
-        def weights(labels):
-            import tensorflow as tf
-
-            if labels.dtype.is_integer:
-                return tf.gather(of_class, labels)
-            first, second, share = tf.unstack(labels, axis=-1)  # mixed: (..., 3), see `losses`
-            first, second = (tf.gather(of_class, tf.cast(index, tf.int32)) for index in (first, second))
-            return share * first + (1 - share) * second
-
-        return weights
+        of_class = class_weights.of_classes(self.class_weights, data)
+        return None if of_class is None else functools.partial(class_weights.of_labels, of_class)
 
     def score(self, logs):
         balanced = self.judge_by == "balanced_accuracy"
@@ -182,17 +160,9 @@ class Classification(Task):
         """Fit the temperature where `calibrate` asks for it; see `temperature.fit_temperature`."""
         if not self.calibrate:
             return {}
-        import tensorflow as tf
+        from kerasdl.tasks.classification import temperature
 
-        from kerasdl.tasks.classification.temperature import fit_temperature
-
-        logits = tf.function(functools.partial(_logits, network), autograph=False)
-
-        def call(features: Tree) -> Arrays:
-            return {"logits": logits(tf.nest.map_structure(tf.constant, features)).numpy()}
-
-        found = run_over(call, lambda features, seed: features, batches)
-        return fit_temperature(found.outputs["logits"], found.targets)
+        return temperature.fit(network, batches)
 
     def calibrated(self):
         return dataclasses.replace(self, calibrate=True)
@@ -249,54 +219,7 @@ class Classification(Task):
         A fitted temperature becomes a part of the graph: it divides the logits. The class is taken before, so
         that no rounding can change it.
         """
-        import tensorflow as tf
-        from keras import ops
-
-        from kerasdl.network.network import main_output, outputs_of
-
-        single = not isinstance(data.inputs, Mapping)
-        only = "images" if reading.are_images(data.inputs) else "inputs"
-        specs = {only: data.inputs} if single else data.inputs
-
-        def classify(*tensors):
-            features = tensors[0] if single else dict(zip(specs, tensors, strict=True))
-            outputs = outputs_of(network, features)
-            logits = main_output(network, outputs)
-            scaled = logits / fitted["temperature"] if fitted else logits
-            class_ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
-            answer = {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
-            if isinstance(outputs, Mapping) and texts.ATTENTION in outputs:
-                answer[texts.ATTENTION] = outputs[texts.ATTENTION]
-            return answer
-
-        shared = {
-            "compare": files.compare,
-            "tolerances": files.tolerances,
-            "describe": functools.partial(files.describe, data.class_names),
-            "derived": ("class_ids", texts.ATTENTION),
-            **reading.reader(data.inputs),
-        }
-        default = Endpoint(
-            "serving_default",
-            classify,
-            {name: tf.TensorSpec((None, *spec.shape), spec.dtype, name) for name, spec in specs.items()},
-            inputs_of=lambda features, seed: {only: features} if single else dict(features),
-            judge=self._judge,
-            **shared,
-        )
-        if reading.are_images(data.inputs):
-            from kerasdl.tasks.classification import images
-
-            return images.endpoints(default, data.inputs)
-        if (tokenizer := texts.tokenizer(network, data)) is not None:
-            return texts.endpoints(default, tokenizer)
-        if any(spec.dtype == "string" for spec in specs.values()):
-            default = dataclasses.replace(default, formats=("saved_model",))
-        return (default,)
-
-    def _judge(self, answers: Answers) -> dict[str, Any]:
-        outputs = answers.outputs
-        return figures.short_figures(outputs["probabilities"], answers.targets, files.class_ids(outputs))
+        return endpoints.endpoints(network, data, fitted)
 
     # Showing
 
@@ -319,10 +242,3 @@ class Classification(Task):
         from kerasdl.tasks.classification.page import sections
 
         return sections(figures, class_names, mistakes)
-
-
-def _logits(network: "keras.Model", features):
-    """Return the logits that a deployed network, of ours or any other, answers with."""
-    from kerasdl.network.network import logits
-
-    return logits(network, features)

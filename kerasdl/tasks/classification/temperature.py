@@ -3,15 +3,38 @@
 Reference: Guo et al., "On calibration of modern neural networks", 2017, https://arxiv.org/abs/1706.04599.
 """
 
+import functools
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasdl.data.dataset import Tree
+from kerasdl.inference.answers import Batches, run_over
+from kerasdl.inference.endpoint import Arrays
 from kerasdl.tasks.classification.figures import blocks, confidences, expected_calibration_error, reliability
+
+if TYPE_CHECKING:
+    import keras
 
 _log = logging.getLogger(__name__)
 
 _LOWEST, _HIGHEST = 0.05, 20.0  # beyond these all probabilities are 0 and 1, or all alike
+
+
+def fit(network: "keras.Model", batches: Batches) -> dict[str, float]:
+    """Fit the temperature to the logits that a deployed network answers with; see `fit_temperature`."""
+    import tensorflow as tf
+
+    from kerasdl.network.network import logits
+
+    answers = tf.function(functools.partial(logits, network), autograph=False)
+
+    def call(features: Tree) -> Arrays:
+        return {"logits": answers(tf.nest.map_structure(tf.constant, features)).numpy()}
+
+    found = run_over(call, lambda features, seed: features, batches)
+    return fit_temperature(found.outputs["logits"], found.targets)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

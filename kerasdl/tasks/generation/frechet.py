@@ -62,11 +62,6 @@ def distance(first: Moments, second: Moments) -> float:
     return float(max(difference @ difference + spread, 0.0))
 
 
-def of_features(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the distance of two sets of features (N, D) and (M, D)."""
-    return distance(moments(first), moments(second))
-
-
 def _square_root(matrix: np.ndarray) -> np.ndarray:
     """Return the symmetric square root of a symmetric matrix without negative eigenvalues."""
     values, vectors = np.linalg.eigh(matrix)

@@ -6,9 +6,8 @@ import numpy as np
 
 from kerasdl.data.passes import split_batches
 from kerasdl.data.splits import Split
-from kerasdl.inference import latents
 from kerasdl.inference.endpoint import Arrays
-from kerasdl.inference.predictor import InputSpec, Predictor
+from kerasdl.inference.predictor import InputSpec
 
 _BATCH = 250
 
@@ -52,14 +51,6 @@ def asked(classes: np.ndarray, count: int) -> np.ndarray:
 def raw(images: np.ndarray) -> np.ndarray:
     """Return images of 0 to 1 as raw ones, uint8: what is not a number becomes black."""
     return np.rint(np.clip(np.nan_to_num(images), 0, 1) * 255).astype(np.uint8)
-
-
-def of_predictor(predictor: Predictor, labels: np.ndarray, seed: int) -> np.ndarray | None:
-    """Return images that an opened network or file makes; None where it makes none of noise."""
-    name = latents.making(predictor.inputs)
-    if name is None:
-        return None
-    return draw(lambda given: predictor.call(name, given), predictor.inputs[name], labels, seed)
 
 
 def real(split: Split, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -31,21 +31,6 @@ def moving_averages(model) -> list[tuple]:
     return [pair for pair in pairs if id(pair[0]) in averaged]
 
 
-_CLASSES = {
-    "sgd": replica_safe.ReplicaSafeSGD,
-    "adam": replica_safe.ReplicaSafeAdam,
-    "adamw": replica_safe.ReplicaSafeAdamW,
-    "rmsprop": replica_safe.ReplicaSafeRMSprop,
-}
-#: Those of a run with a loss scale, which sums the gradients itself.
-_CLASSES_UNDER_LOSS_SCALE = {
-    "sgd": replica_safe.AlreadySummedSGD,
-    "adam": replica_safe.AlreadySummedAdam,
-    "adamw": replica_safe.AlreadySummedAdamW,
-    "rmsprop": replica_safe.AlreadySummedRMSprop,
-}
-
-
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
     """Build the optimizer of a recipe, with its schedule, clipping, decay, average and loss scale."""
     arguments = {
@@ -66,7 +51,8 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
         arguments["weight_decay"] = recipe.weight_decay  # None is not a value that AdamW takes
     private.check_overridden()
     scaled = recipe.precision == "mixed_float16"
-    optimizer = (_CLASSES_UNDER_LOSS_SCALE if scaled else _CLASSES)[recipe.optimizer](**arguments)
+    kinds = replica_safe.ALREADY_SUMMED if scaled else replica_safe.REPLICA_SAFE
+    optimizer = kinds[recipe.optimizer](**arguments)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return replica_safe.ReplicaSafeLossScale(optimizer) if scaled else optimizer

@@ -48,44 +48,18 @@ class _ReplicaSafe(_AlreadySummed):
         self.num_skipped.assign_add(1)
 
 
-@keras.saving.register_keras_serializable("kerasdl")
-class ReplicaSafeSGD(_ReplicaSafe, fused.SGD):
-    """`keras.optimizers.SGD` for any number of replicas."""
+def _kinds(prefix: str, mixin: type) -> dict[str, type[keras.Optimizer]]:
+    """Return the optimizers of Keras with a mixin before each, registered, by the names that recipes have."""
+    kinds = (fused.SGD, fused.Adam, fused.AdamW, fused.RMSprop)
+    made = (type(f"{prefix}{kind.__name__}", (mixin, kind), {"__module__": __name__}) for kind in kinds)
+    register = keras.saving.register_keras_serializable("kerasdl")
+    return {kind.__name__.removeprefix(prefix).lower(): register(kind) for kind in made}
 
 
-@keras.saving.register_keras_serializable("kerasdl")
-class ReplicaSafeAdam(_ReplicaSafe, fused.Adam):
-    """`keras.optimizers.Adam` for any number of replicas."""
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class ReplicaSafeAdamW(_ReplicaSafe, fused.AdamW):
-    """`keras.optimizers.AdamW` for any number of replicas."""
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class ReplicaSafeRMSprop(_ReplicaSafe, fused.RMSprop):
-    """`keras.optimizers.RMSprop` for any number of replicas."""
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class AlreadySummedSGD(_AlreadySummed, fused.SGD):
-    """`keras.optimizers.SGD` within a `ReplicaSafeLossScale`."""
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class AlreadySummedAdam(_AlreadySummed, fused.Adam):
-    """`keras.optimizers.Adam` within a `ReplicaSafeLossScale`."""
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class AlreadySummedAdamW(_AlreadySummed, fused.AdamW):
-    """`keras.optimizers.AdamW` within a `ReplicaSafeLossScale`."""
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class AlreadySummedRMSprop(_AlreadySummed, fused.RMSprop):
-    """`keras.optimizers.RMSprop` within a `ReplicaSafeLossScale`."""
+#: For any number of replicas: `ReplicaSafeSGD`, ...
+REPLICA_SAFE = _kinds("ReplicaSafe", _ReplicaSafe)
+#: Within a `ReplicaSafeLossScale`, which sums the gradients itself: `AlreadySummedSGD`, ...
+ALREADY_SUMMED = _kinds("AlreadySummed", _AlreadySummed)
 
 
 @keras.saving.register_keras_serializable("kerasdl")
