@@ -184,7 +184,7 @@ class Target:
             parts.append(outputs)
             with parsing(self._described_in, "Restore it."):
                 answers += endpoint.describe(outputs)
-            if top and self.labels and "probabilities" in outputs:
+            if top and self.labels and outputs.get("probabilities", np.zeros(0)).ndim == 2:
                 for answer, row in zip(answers[start:], outputs["probabilities"], strict=True):
                     best = np.argsort(-row, kind="stable")[:top]
                     answer["top"] = [
