@@ -1,8 +1,8 @@
 """Linear-chain conditional random fields: scores for pairs of neighbouring tags, and what follows from them.
 
-Everything works on potentials (B, T, K, K), float32: at [b, t, i, j] the score of tag j at step t after tag
-i at step t - 1. At step 0, which has no tag before it, all rows i are the same. Masks (B, T) are bool, True up
-to the end of each sequence.
+Everything works on potentials (B, T, K, K), float32: at [b, t, i, j] is the score of tag j at step t after
+tag i at step t - 1. At step 0, which has no tag before it, all rows i are the same. Masks (B, T) are bool,
+True up to the end of each sequence.
 
 Reference: Lafferty, McCallum, Pereira, "Conditional random fields: probabilistic models for segmenting and
 labeling sequence data", 2001.

@@ -51,7 +51,7 @@ class Tagger(Network):
     Output: logits (B, T, num_tags), float32; with `crf` potentials (B, T, num_tags, num_tags), float32, see
         `kerasdl.layers.linear_chain`.
 
-    Parameters: 83,210 over steps of 96 numbers with 10 tags; a table of 30,000 words has 1,920,000 more.
+    Parameters: 83,722 over steps of 96 numbers with 10 tags; a table of 30,000 words has 1,920,000 more.
 
     Example:
         >>> network = Tagger(num_tags=9, crf=True)

@@ -129,7 +129,7 @@ def _ids(numbers: TokenNumbers, length: int | None, features: np.ndarray, seed: 
 
 
 def _of_file(numbers: TokenNumbers, specs: Mapping[str, Any]) -> Callable[[np.ndarray, int], Arrays]:
-    """Return what makes inputs for an opened file: files for phones take so many tokens, others any number."""
+    """Return what makes the inputs of an opened file, which takes so many tokens or any number."""
     length = specs["ids"][0][1]
 
     def inputs(features: np.ndarray, seed: int) -> Arrays:
