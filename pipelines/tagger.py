@@ -5,7 +5,7 @@
     kerasdl train tagger --data sentences.conll
     kerasdl train tagger --data shakespeare
 
-Not measured yet.
+PLACEHOLDER
 """
 
 from kerasdl import Config, Recipe, TaggedTokens, Tagger, Tagging, TokenPreprocessing

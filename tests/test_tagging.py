@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from kerasdl.data import from_text
 from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.tagged import TaggedTokens
 from kerasdl.errors import UsageError
+from kerasdl.export.readme.tags import tags_part
 from kerasdl.inference import sentences
 from kerasdl.layers import linear_chain
 from kerasdl.layers.linear_chain import LinearChain
@@ -169,6 +171,22 @@ def test_tensorflow_numbers_tokens_as_python_does():
     np.testing.assert_array_equal(again(tf.constant(tokens)), expected)
 
 
+def test_the_readme_of_a_bundle_numbers_tokens(tmp_path, monkeypatch):
+    layer = TokenPreprocessing(phone_length=5)
+    layer.fit(lambda: [np.array([[b"The", b"U.S.", b"won", b"3-1"]], object)])
+    for name, content in layer.assets().items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", tags_part({}, layer.assets()), re.DOTALL)
+    found = {}
+    exec(code, found)
+    tokens = ["Won", "Zürich", "3-2", "U.S.", "a", "b"]
+    row = np.array([[one.encode() for one in tokens]], object)
+    expected = TokenNumbers(layer.assets()).padded(row, 5)
+    np.testing.assert_array_equal(found["ids_of"](tokens)[None], expected)
+    assert tags_part({}, {"vocab.txt": ""}) == ""
+
+
 def test_texts_are_split_at_signs_around_words():
     assert sentences.split('He said: "(don\'t) fly to St. Ives, 3.5 km!"') == [
         *(
@@ -223,9 +241,10 @@ def score(layer, features, tags):
     )
 
 
-def test_the_chain_is_the_sum_over_all_ways():
+@pytest.mark.parametrize("seed", range(5))
+def test_the_chain_is_the_sum_over_all_ways(seed):
     """Partition, best way and the share of each tag, against every way to tag a sequence."""
-    layer, features, mask, tags = chain()
+    layer, features, mask, tags = chain(count=5, steps=5, seed=seed)
     potentials = layer(features, mask=mask)
     likelihood = linear_chain.log_likelihood(potentials, tags, mask).numpy()
     total = linear_chain.log_partition(potentials, mask).numpy()
