@@ -12,7 +12,7 @@ from kerasdl.cli import main
 pytestmark = pytest.mark.slow
 
 SMALL = ("--units", "8", "--embedding-size", "8", "--suffix-size", "4", "--shape-size", "2", "--phone-length",
-         "12", "--min-steps", "0", "--batch-size", "64")  # fmt: skip
+         "12", "--min-steps", "0", "--batch-size", "64", "--schedule", "constant")  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,16 +79,9 @@ def test_the_report_shows_sentences_and_tags(place):
     assert "B-PER &gt;" in page or "&gt; B-PER" in page
 
 
-def test_a_run_that_was_stopped_resumes_exactly_and_replicas_share_it(place, tmp_path):
-    common = ["train", "tagger", "--crf", *SMALL, "--no-export", "--schedule", "constant", "--runs-dir"]
-    assert main([*common, str(tmp_path / "part"), "--epochs", "1"]) == 0
-    run = tmp_path / "part/tagger/1"
-    assert main(["train", "--resume", str(run), "--epochs", "2", "--no-export"]) == 0
-    assert main([*common, str(tmp_path / "whole"), "--epochs", "2"]) == 0
-    assert main([*common, str(tmp_path / "two"), "--epochs", "1", "--strategy", "cpu:2"]) == 0
-    whole, part, two = (
-        rows_of(tmp_path / name / "tagger/1/history.csv") for name in ("whole", "part", "two")
-    )
+def test_a_run_that_was_stopped_resumes_exactly(place, tmp_path):
+    command = ["train", "tagger", "--crf", *SMALL, "--epochs", "1", "--no-export", "--runs-dir"]
+    assert main([*command, str(tmp_path)]) == 0
+    assert main(["train", "--resume", str(tmp_path / "tagger/1"), "--epochs", "2", "--no-export"]) == 0
+    whole, part = (rows_of(folder / "tagger/1/history.csv") for folder in (place / "runs", tmp_path))
     assert len(whole) == 2 and whole == part
-    for name in ("loss", "val_loss", "val_f1", "val_accuracy"):
-        assert float(two[0][name]) == pytest.approx(float(whole[0][name]), rel=1e-3)
