@@ -5,10 +5,10 @@
     kerasdl train tagger --data sentences.conll
     kerasdl train tagger --data shakespeare
 
-Measured on the shipped requests, which were made by rules, with seed 0 and `--epochs 3 --min-steps 0` on 2 cores
-of an AMD EPYC that other work used too, TensorFlow 2.21.0, Keras 3.15.1: F1 of entities 87.89 %, with --crf 89.46
-%; the most frequent tag of each word has 58.67 %. The default number of epochs, and other data, were not
-measured.
+Measured on the shipped requests, which were made by rules, with seed 0 and `--epochs 3 --min-steps 0` on 2
+cores of an AMD EPYC that other work used too, TensorFlow 2.21.0, Keras 3.15.1: F1 of entities 87.89 %, with
+--crf 89.46 %; the most frequent tag of each word has 58.67 %. The default number of epochs, and other data,
+were not measured.
 """
 
 from kerasdl import Config, Recipe, TaggedTokens, Tagger, Tagging, TokenPreprocessing
