@@ -14,8 +14,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "files", nargs="+", metavar="FILE",
         help="image file, a folder or a pattern of them ('photos/*.jpg'); a text, or a .txt, .csv, .tsv or "
-        ".jsonl file of texts (or of tokens, .conll too); numbers with commas, or a .csv or .tsv file of them; "
-        "an .npy or .npz file of images or numbers; - for such lines on standard input",
+        ".jsonl file of texts (or of tokens, .conll too); numbers with commas, or a .csv or .tsv file of "
+        "them; an .npy or .npz file of images or numbers; - for such lines on standard input",
     )  # fmt: skip
     parser.add_argument(
         "--text-column", metavar="NAME",
