@@ -10,17 +10,17 @@ All that a recipe, a search space or a notebook needs is imported from here:
   with, and open_run a run to look at.
 * Recipes: Recipe, Config, replace; train_file and tune_file for the main guard of a file.
 * Networks: AlexNet, Autoencoder, CharLM, ConvNet, DLinear, FlowMatching, Forecaster, GAN, GoogLeNet,
-  LeNet5, MLP, NLinear, RecurrentNetwork, ResNet, VAE, VGG; Network, or GenerativeNetwork, to write your own;
-  Imported, which wraps any Keras model; SavedModelLayer, which holds a SavedModel.
-* Layers: AttentionPooling, BatchNormalization, Conv2D, ConvolutionBlock, Dropout,
+  LeNet5, MLP, NLinear, RecurrentNetwork, ResNet, Tagger, VAE, VGG; Network, or GenerativeNetwork, to write
+  your own; Imported, which wraps any Keras model; SavedModelLayer, which holds a SavedModel.
+* Layers: AttentionPooling, BatchNormalization, Conv2D, ConvolutionBlock, Dropout, LinearChain,
   LocalResponseNormalization, Maxout, Recurrent.
-* Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, Table, TextFolder, TextTable, Tfds; Stripes, the
-  synthetic images of `kerasdl check`.
+* Data: Corpus, Digits, ImageFolder, Npz, Phrases, Series, Table, TaggedTokens, TextFolder, TextTable, Tfds;
+  Stripes, the synthetic images of `kerasdl check`.
 * Data of your own: Source, Dataset, DataSpec, Spec, ArraySplit, FileSplit, StreamSplit.
 * Augmentation: ImageAugmentation, RandomAffine; Augmentation to write your own.
-* Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing, Standardization;
-  Preprocessing to write your own.
-* Tasks: Classification, Forecast, Generation, LanguageModel, Outputs, Regression.
+* Preprocessing: ImagePreprocessing, SequencePreprocessing, SeriesPreprocessing, Standardization,
+  TokenPreprocessing; Preprocessing to write your own.
+* Tasks: Classification, Forecast, Generation, LanguageModel, Outputs, Regression, Tagging.
 * For a task of your own: Task, Evaluation, RunDifference, Verdict, Endpoint, Answers.
 * Search spaces: optimization, own_choice.
 * Errors: UsageError for input that cannot be used, RunFailedError for work that failed.
@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.data.text.folder import TextFolder
     from kerasdl.data.text.phrases import Phrases
     from kerasdl.data.text.table import TextTable
+    from kerasdl.data.text.tagged import TaggedTokens
     from kerasdl.data.tfds.source import Tfds
     from kerasdl.errors import RunFailedError, UsageError
     from kerasdl.inference.answers import Answers
@@ -77,6 +78,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
         Maxout,
         Recurrent,
     )
+    from kerasdl.layers.linear_chain import LinearChain
     from kerasdl.models.alexnet import AlexNet
     from kerasdl.models.char_lm import CharLM
     from kerasdl.models.convnet import ConvNet
@@ -90,6 +92,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.models.nlinear import NLinear
     from kerasdl.models.recurrent import RecurrentNetwork
     from kerasdl.models.resnet import ResNet
+    from kerasdl.models.tagger import Tagger
     from kerasdl.models.vae import VAE, Autoencoder
     from kerasdl.models.vgg import VGG
     from kerasdl.network.generative import GenerativeNetwork
@@ -97,6 +100,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.network.network import Network
     from kerasdl.preprocessing.image import ImagePreprocessing
     from kerasdl.preprocessing.preprocessing import Preprocessing
+    from kerasdl.preprocessing.sentence import TokenPreprocessing
     from kerasdl.preprocessing.sequence import SequencePreprocessing
     from kerasdl.preprocessing.series import SeriesPreprocessing
     from kerasdl.preprocessing.standardization import Standardization
@@ -112,6 +116,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.tasks.language.task import LanguageModel
     from kerasdl.tasks.outputs.task import Outputs
     from kerasdl.tasks.regression.task import Regression
+    from kerasdl.tasks.tagging.task import Tagging
     from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
 __version__ = "0.1.0"

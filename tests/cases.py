@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.images.digits import Digits
@@ -28,11 +29,13 @@ from kerasdl.models.mlp import MLP
 from kerasdl.models.nlinear import NLinear
 from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.models.resnet import ResNet
+from kerasdl.models.tagger import Tagger
 from kerasdl.models.vae import VAE, Autoencoder
 from kerasdl.models.vgg import VGG
 from kerasdl.network.network import Network, main_output
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.preprocessing.preprocessing import Preprocessing
+from kerasdl.preprocessing.sentence import TokenPreprocessing
 from kerasdl.preprocessing.sequence import SequencePreprocessing
 from kerasdl.preprocessing.series import SeriesPreprocessing
 from kerasdl.recipe import Config, Recipe
@@ -40,6 +43,8 @@ from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.forecast.task import Forecast
 from kerasdl.tasks.generation.task import Generation
 from kerasdl.tasks.language.task import LanguageModel
+from kerasdl.tasks.tagging.decoding import tags_of
+from kerasdl.tasks.tagging.task import Tagging
 from kerasdl.tasks.task import Task
 from kerasdl.training.build import compile_network
 
@@ -139,6 +144,10 @@ class Case:
         """Fail unless a network knows the examples that it was trained on."""
         np.testing.assert_array_equal(np.argmax(self.logits(network, features), -1), self.labels(targets))
 
+    def resources(self, network) -> tuple:
+        """Return the parts of a network with tables, which a SavedModel has to be told of."""
+        return ()
+
     def shipped(self, network, features) -> tuple[str, np.ndarray]:
         """Return the name and the values of the main output of an export."""
         return "probabilities", keras.ops.softmax(self.logits(network, features)).numpy()
@@ -172,6 +181,40 @@ class LanguageCase(Case):
 
     def shipped(self, network, features):
         return "logits", self.logits(network, features).numpy()
+
+
+class TaggerCase(Case):
+    """A tagger of words, of which each one has a tag of its own, in sentences of two lengths."""
+
+    @property
+    def output_shape(self):
+        return (*self.input_shape, *[NUM_CLASSES] * (1 + self.model.values.get("crf", False)))
+
+    @property
+    def spec(self):
+        return DataSpec(Spec((None,), "string"), Spec((None,), "int32", ("O", "B-X", "I-X")))
+
+    def preprocessing(self):
+        layer = TokenPreprocessing(phone_length=6)
+        layer.fit(lambda: [self.examples(16)[0]])
+        return layer
+
+    def examples(self, count, seed=0):
+        tags = np.random.default_rng(seed).integers(1, NUM_CLASSES + 1, (count, *self.input_shape))
+        tags[1::3, -2:] = 0
+        words = np.array([b"", b"the", b"Anna", b"Berg"], object)
+        return words[tags], tags.astype(np.int32)
+
+    def assert_learned(self, network, features, targets):
+        given, _ = tags_of(self.logits(network, features), tf.constant(targets > 0))
+        np.testing.assert_array_equal(given, targets)
+
+    def resources(self, network):
+        return tuple(network.preprocessing.resources())
+
+    def shipped(self, network, features):
+        _, probabilities = tags_of(self.logits(network, features), tf.constant(features != b""))
+        return "probabilities", probabilities.numpy()
 
 
 class TreeCase(Case):
@@ -545,6 +588,32 @@ CASES += (
         heads=frozenset(),
         modes=_FLOAT_MODES,
     ),
+)
+
+CASES += tuple(
+    TaggerCase(
+        Config(
+            Tagger,
+            cell="gru",
+            units=4,
+            num_layers=2,
+            residual=True,
+            embedding_size=5,
+            suffix_size=3,
+            shape_size=2,
+            dropout=0.2,
+            hide_words=0.1,
+            **({"crf": True} if crf else {}),
+        ),
+        input_shape=(6,),
+        parameters=5 * 5 + 5 * 3 + 4 * 2 + 2 * 3 * 4 * (10 + 4 + 2) + 2 * 3 * 4 * (8 + 4 + 2) + 27 + 15 * crf,
+        default_input_shape=(20, 96),
+        default_parameters=83_722,
+        task=Tagging(),
+        heads=frozenset({"emissions" if crf else "head"}),
+        modes=_FLOAT_MODES,
+    )
+    for crf in (False, True)
 )
 
 CASES += (

@@ -949,7 +949,8 @@ def test_every_format_of_every_network_equals_keras(case, converter, tmp_path):
     representative = {one.name: one.inputs_of(features, 0) for one in endpoints}
     first = endpoints[0].name
     inputs = representative[first]
-    spec = ExportSpec("net", network, endpoints, case.spec.class_names, representative)
+    resources = case.resources(network)
+    spec = ExportSpec("net", network, endpoints, case.spec.class_names, representative, resources=resources)
     written = bundles.write_bundle(
         spec, root=tmp_path, batches=lambda: [(features, labels, None)], converter=converter,
         info={}, files=bundles.Files(tflite_modes=case.modes, dynamic_batch=True),

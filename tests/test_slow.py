@@ -49,7 +49,7 @@ _LARGE = (
 
 
 #: Pipelines of texts and series; what they train on by default comes with the package.
-_OF_OTHER_DATA = ("char_lm", "dlinear", "forecast", "nlinear")
+_OF_OTHER_DATA = ("char_lm", "dlinear", "forecast", "nlinear", "tagger")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.folder import TextFolder
 from kerasdl.data.text.phrases import Phrases
 from kerasdl.data.text.table import TextTable
+from kerasdl.data.text.tagged import TaggedTokens
 from kerasdl.data.tfds import builder
 from kerasdl.data.tfds.source import Tfds
 from kerasdl.errors import UsageError, did_you_mean
@@ -20,7 +21,7 @@ from kerasdl.errors import UsageError, did_you_mean
 #: In the order in which they are asked for a word on the command line.
 SOURCES: dict[str, type[Source]] = {
     "digits": Digits, "phrases": Phrases, "npz": Npz, "corpus": Corpus, "texts": TextTable, "series": Series,
-    "text_folder": TextFolder, "folder": ImageFolder, "tfds": Tfds, "table": Table,
+    "text_folder": TextFolder, "folder": ImageFolder, "tagged": TaggedTokens, "tfds": Tfds, "table": Table,
 }  # fmt: skip
 
 

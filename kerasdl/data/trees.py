@@ -27,7 +27,9 @@ def named(tree: Tree, name: str) -> Mapping[str, Any]:
 
 
 def storable(array: np.ndarray) -> np.ndarray:
-    """Return an array that `.npz` files hold without pickling: texts (N,) as bytes of one length."""
+    """Return an array that `.npz` files hold without pickling: texts (N, ...) as bytes of one length."""
     if array.dtype != object:
         return array
-    return np.array([text.encode() if isinstance(text, str) else text for text in array.flat], bytes)
+    return np.array([text.encode() if isinstance(text, str) else text for text in array.flat], bytes).reshape(
+        array.shape
+    )

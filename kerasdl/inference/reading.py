@@ -129,4 +129,7 @@ def stack(examples: list[Tree]) -> Tree:
     """Stack examples, arrays or dicts of arrays, into a batch."""
     if isinstance(examples[0], dict):
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+    if examples[0].dtype == object and examples[0].ndim:  # sentences, with "" behind their ends
+        longest = max(map(len, examples))
+        examples = [np.pad(one, (0, longest - len(one)), constant_values=b"") for one in examples]
     return np.stack(examples)

@@ -177,7 +177,7 @@ class Target:
             parts.append(outputs)
             with parsing(self._described_in, "Restore it."):
                 answers += endpoint.describe(outputs)
-            if top and self.labels and "probabilities" in outputs:
+            if top and self.labels and outputs.get("probabilities", np.zeros(0)).ndim == 2:
                 add_top(answers[start:], outputs["probabilities"], self.labels, top)
         told = [{**example.about, **answer} for example, answer in zip(examples, answers, strict=True)]
         together = {name: joined([part[name] for part in parts]) for name in parts[0]} if parts else {}

@@ -14,8 +14,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument(
         "files", nargs="+", metavar="FILE",
         help="image file, a folder or a pattern of them ('photos/*.jpg'); a text, or a .txt, .csv, .tsv or "
-        ".jsonl file of texts; numbers with commas, or a .csv or .tsv file of them; an .npy or .npz file of "
-        "images or numbers; - for such lines on standard input",
+        ".jsonl file of texts (or of tokens, .conll too); numbers with commas, or a .csv or .tsv file of "
+        "them; an .npy or .npz file of images or numbers; - for such lines on standard input",
     )  # fmt: skip
     parser.add_argument(
         "--text-column", metavar="NAME",
@@ -30,7 +30,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     files = given.expand(values.files, sys.stdin)
     environment.import_tensorflow()
     from kerasdl.cli import answers as shown
-    from kerasdl.cli import printing
+    from kerasdl.cli import printing, tagged
     from kerasdl.jobs import open as loading
 
     top = values.top if values.top is not None else (0 if values.json else 3)
@@ -38,7 +38,9 @@ def run(parser: Parser, arguments: list[str]) -> int:
     if values.json:
         printing.print_document(answers, as_json=True)
     elif values.csv:
-        shown.print_csv(answers)
+        shown.print_csv(tagged.rows(answers))
+    elif any("tags" in answer for answer in answers):
+        tagged.print_sentences(answers)
     else:
         shown.print_answers(answers)
     return 0

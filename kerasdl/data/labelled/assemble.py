@@ -41,14 +41,15 @@ def assemble(
     Raises:
         UsageError: when a class has too few examples to carve from, or is chosen but not there.
     """
-    names = spec.class_names
+    sequences = isinstance(spec.targets, Spec) and bool(spec.targets.shape)  # of classes: no strata
+    names = () if sequences else spec.class_names
     if choice is not None and names:
         splits, digests, names = choice.choose_classes(splits, digests, names)
         spec = dataclasses.replace(spec, targets=dataclasses.replace(spec.targets, class_names=names))
     splits, digests = carve_missing(splits, digests, fractions=fractions, seed=seed, class_names=names)
     if choice is not None and names:
         splits["train"], digests["train"] = choice.limit_images(splits["train"], digests["train"], seed)
-    if not names:
+    if not spec.class_names:
         spec = dataclasses.replace(spec, targets=map_leaves(_measured, spec.targets, splits["train"].targets))
     return Dataset(
         train=splits["train"],
@@ -56,7 +57,7 @@ def assemble(
         test=splits["test"],
         spec=spec,
         fingerprint=_fingerprint(splits, {name: digest[:, :32] for name, digest in digests.items()}, spec),
-        notes=notes + _duplicates(splits, digests, spec),
+        notes=notes + _duplicates(splits, digests, spec, names),
     )
 
 
@@ -67,10 +68,10 @@ def digest(examples) -> np.ndarray:
     return np.frombuffer(joined, np.uint8).reshape(-1, hashlib.sha256().digest_size)
 
 
-def _duplicates(splits, digests, spec: DataSpec) -> tuple[str, ...]:
+def _duplicates(splits, digests, spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
     noun = "images" if isinstance(spec.inputs, Spec) and spec.inputs.is_image else "examples"
     contents = {name: digest[:, -32:] for name, digest in digests.items()}
-    return findings.duplicates(splits, contents, spec.class_names, noun)
+    return findings.duplicates(splits, contents, names, noun)
 
 
 def _measured(spec: Spec, targets: np.ndarray) -> Spec:

@@ -106,7 +106,7 @@ class Corpus(Source):
             UsageError: when there is no such text, it is too short, or its encoding is another one.
             RunFailedError: when the download that was asked for fails.
         """
-        parts, notes = self._parts()
+        parts, notes = self.parts()
         vocabulary = self._vocabulary(parts["train"])
         ids = {name: _encode(text, vocabulary) for name, text in parts.items()}
         unknown = {name: int((part == 0).sum()) for name, part in ids.items() if name != "train"}
@@ -137,7 +137,7 @@ class Corpus(Source):
             )
         return (UNKNOWN, *kept)
 
-    def _parts(self) -> tuple[dict[str, str], tuple[str, ...]]:
+    def parts(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """Return the text of each split, and notes."""
         if self.path is None and self.name == _PREPARED:
             return _prepared(self.download), ()

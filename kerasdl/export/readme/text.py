@@ -9,6 +9,7 @@ from kerasdl.export.readme import templates
 from kerasdl.export.readme.choice import choice_text
 from kerasdl.export.readme.pictures import picture_text
 from kerasdl.export.readme.steps import steps_text
+from kerasdl.export.readme.tags import tags_part
 from kerasdl.export.readme.texts import INPUT, VALUES, has_words, text_part
 from kerasdl.inference.endpoint import figure_of
 
@@ -42,7 +43,8 @@ def readme_text(card: Fields, assets: Mapping[str, str] = MappingProxyType({})) 
     own = {INPUT: VALUES} if has_words(card, assets) else {}
     rows = [row for row in card["artefacts"] if "error" not in row]
     endpoints = {endpoint["name"]: endpoint for endpoint in card["endpoints"]}
-    parts = [_head(card, rows), picture_text(card), text_part(card, assets), steps_text(card)]
+    parts = [_head(card, rows), picture_text(card), text_part(card, assets), tags_part(card, assets)]
+    parts.append(steps_text(card))
     shown = set()  # one section for all TFLite files
     for row in rows:
         kind = row["kind"] if row["kind"] in ("saved_model", "onnx") else "tflite"

@@ -118,6 +118,10 @@ class Classification(Task):
                 "The data has no classes to tell apart: its targets are numbers, or several. Use "
                 "Regression(), a task of your own, or data with a class for each example."
             )
+        if data.targets.shape:
+            raise UsageError(
+                "The data has a tag at each token, not a class for each example. Use the pipeline tagger."
+            )
         return {"num_classes": len(data.class_names)}
 
     # Training

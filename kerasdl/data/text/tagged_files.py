@@ -1,0 +1,140 @@
+"""Reads sentences with a tag at each token: files in columns, as CoNLL's are, and JSON lines."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kerasdl.data import encodings
+from kerasdl.errors import UsageError, did_you_mean
+
+#: Suffixes of files that hold tokens in columns.
+COLUMNS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".tags")
+_JSON = (".jsonl", ".ndjson")
+#: Suffixes of files that a tagger takes; other sources have some of them too.
+SUFFIXES = (*COLUMNS, *_JSON, ".txt", ".tsv")
+_DOCUMENT = "-DOCSTART-"
+_TOKENS, _TAGS = ("tokens", "words"), ("tags", "labels", "ner_tags", "pos_tags")
+
+#: Tokens of a sentence, and the tag of each; "" where a file has none.
+Sentence = tuple[list[str], list[str]]
+
+
+def read(
+    path: Path, token_column: str | None = None, label_column: str | None = None, *, tagged: bool = True
+) -> tuple[list[Sentence], bool]:
+    """Return the sentences of a file, and whether its encoding had to be guessed.
+
+    Args:
+        path: a file of JSON lines where its name says so, else one in columns.
+        token_column: column of the tokens: a number from 1 on, or -1 for the last; of JSON lines a name.
+            Defaults to the first one, or a usual name.
+        label_column: that of the tags. Defaults to the last one, or a usual name.
+        tagged: whether there have to be tags. Defaults to True.
+
+    Raises:
+        UsageError: when the file cannot be read, and for a line that is not as described.
+    """
+    try:
+        content, guessed = encodings.decode(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    rows = _json_lines if path.suffix.lower() in _JSON else _columns
+    found = list(rows(path, content, token_column, label_column, tagged))
+    if not found:
+        raise UsageError(f"{path} holds no token. Give a file with a token and its tag on each line.")
+    return found, guessed
+
+
+def _columns(path, content, token_column, label_column, tagged) -> Iterator[Sentence]:
+    token, label = _place(token_column, 0, "--token-column"), _place(label_column, -1, "--label-column")
+    tokens: list[str] = []
+    tags: list[str] = []
+    for number, line in enumerate(content.split("\n"), 1):
+        cells = _cells(line)
+        if not cells or cells[0] == _DOCUMENT:
+            if tokens:
+                yield tokens, tags
+                tokens, tags = [], []
+            continue
+        if tagged and len(cells) < 2:
+            raise UsageError(
+                f"{path}, line {number} has one column ({line.strip()[:40]!r}), but a token and its tag are "
+                "needed. Put white space between them, and an empty line between sentences."
+            )
+        for flag, place in (("--token-column", token), ("--label-column", label if tagged else -1)):
+            if not -len(cells) <= place < len(cells):
+                raise UsageError(
+                    f"{path}, line {number} has {len(cells)} columns, so that there is no "
+                    f"{flag} {place + (place >= 0)}. Give a number from 1 to {len(cells)}."
+                )
+        tokens.append(cells[token])
+        tags.append(cells[label] if len(cells) > 1 else "")
+    if tokens:
+        yield tokens, tags
+
+
+def _cells(line: str) -> list[str]:
+    """Split a line at tabs where it has any, so that a token may hold spaces; else at white space."""
+    if not line.strip():
+        return []
+    parts = (
+        [part.strip() for part in line.strip("\r\n").split("\t")] if "\t" in line.strip() else line.split()
+    )
+    return [part for part in parts if part]
+
+
+def _place(column: str | None, default: int, flag: str) -> int:
+    """Return the index of a column that is given by its number from 1 on."""
+    if column is None:
+        return default
+    try:
+        number = int(column)
+    except ValueError:
+        number = 0
+    if not number:
+        raise UsageError(
+            f"{flag} is {column!r}, but the columns of this file have no names. Give a number from 1 on, or "
+            "-1 for the last one."
+        )
+    return number - (number > 0)
+
+
+def _json_lines(path, content, token_column, label_column, tagged) -> Iterator[Sentence]:
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{where} is not JSON: {error}. Give one JSON object a line.") from error
+        if not isinstance(record, dict):
+            raise UsageError(f"{where} is not a JSON object, as each line has to be.")
+        tokens = _list(where, record, token_column, _TOKENS, "--token-column")
+        tags = _list(where, record, label_column, _TAGS, "--label-column") if tagged else [""] * len(tokens)
+        if len(tokens) != len(tags):
+            raise UsageError(
+                f"{where} has {len(tokens)} tokens, but {len(tags)} tags. Give each token one tag."
+            )
+        tokens, tags = ([" ".join(one.split()) for one in part] for part in (tokens, tags))
+        for name, part in (("token", tokens), ("tag", tags if tagged else ())):
+            if "" in part:
+                raise UsageError(f"{where}: {name} {part.index('') + 1} is empty. Leave it out, or fill it.")
+        if tokens:
+            yield tokens, tags
+
+
+def _list(where: str, record: dict, name: str | None, usual: Sequence[str], flag: str) -> list[str]:
+    """Return a list of texts of an object."""
+    found = name if name is not None else next((one for one in usual if one in record), None)
+    if found not in record:
+        known = ", ".join(map(repr, record)) or "nothing"
+        wanted = f"no list {found!r}" if found is not None else f"none of {', '.join(usual)}"
+        raise UsageError(
+            f"{where} has {wanted}; it has {known}. Name the list with {flag}."
+            + did_you_mean(found or usual[0], record)
+        )
+    values = record[found]
+    if not isinstance(values, list) or not all(isinstance(one, (str, int)) for one in values):
+        raise UsageError(f'{where}: {found!r} is not a list of texts. Give a list such as ["New", "York"].')
+    return [str(one) for one in values]

@@ -1,0 +1,381 @@
+"""Tagging: files of sentences, numbers of tokens, the linear chain, entities, and a whole run."""
+
+import itertools
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasdl.data import from_text
+from kerasdl.data.text.corpus import Corpus
+from kerasdl.data.text.tagged import TaggedTokens
+from kerasdl.errors import UsageError
+from kerasdl.export.readme.tags import tags_part
+from kerasdl.inference import sentences
+from kerasdl.layers import linear_chain
+from kerasdl.layers.linear_chain import LinearChain
+from kerasdl.preprocessing.sentence import TokenPreprocessing
+from kerasdl.preprocessing.tokens import TokenNumbers
+from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.tagging import comparison, decoding, figures
+from kerasdl.tasks.tagging.entities import Scheme
+from kerasdl.tasks.tagging.losses import TagF1, TagLoss, TokenAccuracy
+from kerasdl.tasks.tagging.task import Tagging
+
+CONLL = "-DOCSTART- -X- O\n\nAnna NNP B-PER\nsings VB O\n\n\nIn IN O\nNew NNP B-LOC\nHaven NNP I-LOC\n"
+TAGS = ("O", "B-LOC", "B-PER", "I-LOC", "I-PER")
+
+
+def sentences_of(split, tags):
+    features, targets, _ = split.part(slice(None))
+    return [
+        " ".join(f"{word.decode()}/{tags[tag - 1]}" for word, tag in zip(words, row, strict=True) if tag)
+        for words, row in zip(features, targets, strict=True)
+    ]
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+# Data
+
+
+def test_files_in_columns_are_read_as_sentences(tmp_path):
+    path = write(
+        tmp_path, train_conll=CONLL, dev_conll="Oslo\tNNP\tB-LOC\n", test_conll="Bo B-PER\r\nsat O\r\n"
+    )
+    data = from_text(path, TaggedTokens()).load()
+    assert data.spec.class_names == ("O", "B-LOC", "B-PER", "I-LOC")
+    parts = [sentences_of(part, data.spec.class_names) for part in (data.train, data.validation, data.test)]
+    assert parts == [
+        ["Anna/B-PER sings/O", "In/O New/B-LOC Haven/I-LOC"], ["Oslo/B-LOC"], ["Bo/B-PER sat/O"],
+    ]  # fmt: skip
+    assert data.notes == ()
+    (tmp_path / "whole.conll").write_text(CONLL * 3)
+    middle = TaggedTokens(path=str(tmp_path / "whole.conll"), label_column="2", token_column="-3").load()
+    assert middle.spec.class_names == ("IN", "NNP", "VB")
+    assert sentences_of(middle.test, middle.spec.class_names) == ["In/IN New/NNP Haven/NNP"]
+
+
+def test_json_lines_and_long_sentences_are_read(tmp_path):
+    rows = [{"words": ["New York", "is", "big"], "ner": ["B-LOC", "O", "O"]}] * 9
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = TaggedTokens(path=str(tmp_path / "a.jsonl"), label_column="ner", sentence_length=2)
+    data = source.load()
+    assert {*sentences_of(data.train, data.spec.class_names)} == {"New York/B-LOC is/O", "big/O"}
+    assert len(data.train) + len(data.validation) + len(data.test) == 18
+    assert data.notes[0].startswith("9 times a sentence is divided after 2 tokens")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fields", "message"),
+    [
+        ("a.conll", "", {}, "holds no token"),
+        ("a.conll", "Anna\nsings\n", {}, "line 1 has one column .*empty line between sentences"),
+        ("a.conll", "Anna B-PER\nsings\n", {}, "line 2 has one column"),
+        ("a.conll", "Anna B-PER\n", {}, "All tokens .* have the tag 'B-PER'.*--label-column"),
+        ("a.conll", CONLL, {"label_column": "4"}, "line 3 has 3 columns.*--label-column 4"),
+        ("a.conll", CONLL, {"label_column": "ner"}, "columns of this file have no names"),
+        ("a.conll", CONLL, {"token_column": "0"}, "--token-column is '0'"),
+        ("a.jsonl", '{"tokens": ["a", "b"], "tags": ["O"]}', {}, "line 1 has 2 tokens, but 1 tags"),
+        ("a.jsonl", '{"tokens": ["a", ""], "tags": ["O", "O"]}', {}, "token 2 is empty"),
+        (
+            "a.jsonl",
+            '{"tokens": ["a"], "tag": ["O"]}',
+            {},
+            "none of tags.*it has 'tokens', 'tag'.*mean 'tag'",
+        ),
+        ("a.jsonl", '{"tokens": "a b", "tags": ["O"]}', {}, "'tokens' is not a list of texts"),
+        ("a.jsonl", "Anna B-PER", {}, "line 1 is not JSON"),
+        ("a.conll", "\n".join(f"w t{n}" for n in range(600)), {}, "600 different tags.*column of words"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(tmp_path, name, text, fields, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        TaggedTokens(path=str(tmp_path / name), **fields).load()
+
+
+def test_tags_that_training_lacks_are_told_and_those_of_a_run_stay(tmp_path):
+    path = write(tmp_path, train_conll="a O\n\nb B-X\n\n" * 3, test_conll="a O\nb B-Y\n")
+    data = TaggedTokens(path=path).load()
+    assert data.spec.class_names == ("O", "B-X", "B-Y")
+    assert any("No training sentence has the tag B-Y" in note for note in data.notes)
+    other = write(tmp_path, train_conll="a O\n\nb B-Y\n\n" * 3, test_conll="a B-Y\n")
+    assert TaggedTokens(path=other).like(data.spec).load().spec == data.spec
+    write(tmp_path, test_conll="a B-Z\n")
+    with pytest.raises(UsageError, match="tag 'B-Z', which the network does not know"):
+        TaggedTokens(path=other).like(data.spec).load()
+
+
+def test_shipped_sets_are_the_same_each_time():
+    made, text = TaggedTokens().load(), TaggedTokens(name="shakespeare").load()
+    assert len(made.train) == 1600 and made.notes == text.notes == ()
+    assert sentences_of(made.test, made.spec.class_names)[0] == (
+        "please/O book/O a/O table/O for/O Romano/B-PER in/O Bath/B-LOC on/O Tuesday/B-DATE"
+    )
+    assert sentences_of(text.train, text.spec.class_names)[0].startswith(
+        "first/cap citizen/cap,COLON before/cap we/low proceed/low any/low further/low,COMMA hear/low me/low"
+    )
+
+
+def test_a_word_stands_for_the_kind_of_data_that_a_recipe_has():
+    assert from_text("shakespeare") == Corpus()
+    assert from_text("shakespeare", TaggedTokens()) == TaggedTokens(name="shakespeare")
+    assert from_text("requests") == TaggedTokens()
+    with pytest.raises(UsageError, match=r"tag at each token.*tagger"):
+        Classification().network_arguments(TaggedTokens().load().spec)
+    with pytest.raises(UsageError, match="no tag at each token"):
+        Tagging().network_arguments(Corpus().load().spec)
+
+
+# Numbers of tokens
+
+
+def test_tensorflow_numbers_tokens_as_python_does():
+    train = np.array(
+        [[b"The", b"U.S.", b"won", b"3-1"], ["Zürich".encode(), b"it", "漢字".encode(), b"2nd"]], object
+    )
+    layer = TokenPreprocessing(max_words=7)
+    layer.fit(lambda: [train])
+    assert layer.sizes[0] == 7 and layer.shapes[0] == "a"
+    odd = [
+        "THE",
+        "the",
+        "Zürich",
+        "ZüRICH",
+        "é",
+        "don't",
+        "x" * 50,
+        "7th",
+        "漢",
+        "a\tb",
+        "[UNK]",
+        "İ",
+        "😀.",
+        "",
+    ]
+    tokens = np.array([[one.encode() for one in odd], [b"won"] + [b""] * 13], object)
+    expected = layer(tf.constant(tokens)).numpy()
+    found = TokenNumbers(layer.assets())
+    np.testing.assert_array_equal(found.padded(tokens, 14), expected)
+    assert [len(row) for row in found.rows(tokens)] == [13, 1]
+    np.testing.assert_array_equal(found.padded(tokens, 3), expected[:, :3])
+    again = TokenPreprocessing.from_config(layer.get_config())
+    np.testing.assert_array_equal(again(tf.constant(tokens)), expected)
+
+
+def test_the_readme_of_a_bundle_numbers_tokens(tmp_path, monkeypatch):
+    layer = TokenPreprocessing(phone_length=5)
+    layer.fit(lambda: [np.array([[b"The", b"U.S.", b"won", b"3-1"]], object)])
+    for name, content in layer.assets().items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", tags_part({}, layer.assets()), re.DOTALL)
+    found = {}
+    exec(code, found)
+    tokens = ["Won", "Zürich", "3-2", "U.S.", "a", "b"]
+    row = np.array([[one.encode() for one in tokens]], object)
+    expected = TokenNumbers(layer.assets()).padded(row, 5)
+    np.testing.assert_array_equal(found["ids_of"](tokens)[None], expected)
+    assert tags_part({}, {"vocab.txt": ""}) == ""
+
+
+def test_texts_are_split_at_signs_around_words():
+    assert sentences.split('He said: "(don\'t) fly to St. Ives, 3.5 km!"') == [
+        *(
+            "He",
+            "said",
+            ":",
+            '"',
+            "(",
+            "don't",
+            ")",
+            "fly",
+            "to",
+            "St",
+            ".",
+            "Ives",
+            ",",
+            "3.5",
+            "km",
+            "!",
+            '"',
+        ),
+    ]
+    assert sentences.split(" ... \n") == [".", ".", "."]
+
+
+# The chain
+
+
+def chain(count=5, steps=4, size=3, seed=0):
+    """Return potentials of a layer with distinct weights, a mask of several lengths, and tags."""
+    random = np.random.default_rng(seed)
+    layer = LinearChain(num_tags=size)
+    mask = np.arange(steps) < np.array([steps, 1, 0, steps - 1, 2])[:count, None]
+    features = random.normal(size=(count, steps, 2)).astype(np.float32)
+    layer(features, mask=mask)
+    layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
+    return layer, features, mask, random.integers(0, size, (count, steps))
+
+
+def score(layer, features, tags):
+    """Return the score of one way to tag one sequence, from the definition."""
+    kernel, bias, transitions, first, last = (
+        layer.emissions.kernel.numpy(), layer.emissions.bias.numpy(), layer.transitions.numpy(),
+        layer.first.numpy(), layer.last.numpy(),
+    )  # fmt: skip
+    emitted = sum((feature @ kernel + bias)[tag] for feature, tag in zip(features, tags, strict=True))
+    return (
+        emitted
+        + first[tags[0]]
+        + last[tags[-1]]
+        + sum(transitions[pair] for pair in itertools.pairwise(tags))
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_chain_is_the_sum_over_all_ways(seed):
+    """Partition, best way and the share of each tag, against every way to tag a sequence."""
+    layer, features, mask, tags = chain(count=5, steps=5, seed=seed)
+    potentials = layer(features, mask=mask)
+    likelihood = linear_chain.log_likelihood(potentials, tags, mask).numpy()
+    total = linear_chain.log_partition(potentials, mask).numpy()
+    best, shares = (part.numpy() for part in linear_chain.decode(potentials, mask))
+    assert likelihood[2] == 0  # the empty sequence
+    for row, length in enumerate(mask.sum(axis=1).tolist()):
+        if not length:
+            continue
+        ways = list(itertools.product(range(3), repeat=length))
+        scores = np.array([score(layer, features[row, :length], way) for way in ways])
+        partition = np.log(np.exp(scores).sum())
+        assert total[row] == pytest.approx(partition, abs=1e-4)
+        true = scores[ways.index(tuple(tags[row, :length].tolist()))]
+        assert likelihood[row] == pytest.approx(true - partition, abs=1e-4)
+        assert tuple(best[row, :length].tolist()) == ways[int(scores.argmax())]
+        weights = np.exp(scores - partition)
+        for place in range(length):
+            expected = np.bincount([way[place] for way in ways], weights, minlength=3)
+            np.testing.assert_allclose(shares[row, place], expected, atol=1e-5)
+
+
+def test_shares_are_the_gradient_of_the_partition():
+    layer, features, mask, _ = chain(seed=3)
+    potentials = layer(features, mask=mask)
+    with tf.GradientTape() as tape:
+        tape.watch(potentials)
+        total = tf.reduce_sum(linear_chain.log_partition(potentials, mask))
+    gradient = tf.reduce_sum(tape.gradient(total, potentials), axis=2).numpy()  # over the tag before
+    _, shares = linear_chain.decode(potentials, mask)
+    np.testing.assert_allclose(gradient[mask], shares.numpy()[mask], atol=1e-5)
+
+
+def test_padding_changes_nothing():
+    layer, features, mask, tags = chain()
+    wider = [np.concatenate([part, np.ones_like(part[:, :2]) * fill], axis=1)
+             for part, fill in ((features, 9), (mask, False), (tags, 2))]  # fmt: skip
+    short = layer(features, mask=mask), tags, mask
+    long = layer(wider[0], mask=wider[1]), wider[2], wider[1]
+    np.testing.assert_allclose(
+        linear_chain.log_likelihood(*short), linear_chain.log_likelihood(*long), atol=1e-5
+    )
+    for one, other in zip(
+        decoding.tags_of(short[0], short[2]), decoding.tags_of(long[0], long[2]), strict=True
+    ):
+        np.testing.assert_allclose(one, other[:, :4], atol=1e-5)
+        assert not np.any(other[:, 4:])
+
+
+def test_the_loss_counts_tokens_alone():
+    logits = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    targets = np.array([[1, 4, 2, 0, 0], [3, 0, 0, 0, 0]], np.int32)  # as long as the longest of all
+    nats = -np.log(keras.ops.softmax(logits))
+    expected = [nats[0, 0, 0] + nats[0, 1, 3] + nats[0, 2, 1], nats[1, 0, 2]]
+    loss = TagLoss(reduction=None)
+    np.testing.assert_allclose(loss(targets, logits), expected, rtol=1e-5)
+    independent = np.broadcast_to(logits[:, :, None, :], (2, 3, 4, 4))  # a chain without pairs is the same
+    np.testing.assert_allclose(loss(targets, independent), expected, rtol=1e-5)
+    accuracy = TokenAccuracy()
+    for outputs in (logits, independent):
+        accuracy.reset_state()
+        accuracy.update_state(targets, outputs)
+        right = (logits.argmax(-1) + 1 == targets[:, :3]).sum()
+        assert float(accuracy.result()) == pytest.approx(right / 4)
+
+
+# Entities
+
+
+def reference_entities(tags):
+    """Return the entities by the rules of conlleval, written as its two functions are."""
+    found, begun = set(), None
+    for place, tag in enumerate([*tags, "O"]):
+        before = tags[place - 1] if place else "O"
+        (prefix, _, kind), (last, _, last_kind) = tag.partition("-"), before.partition("-")
+        ends = last != "O" and (last in "ES" or prefix in "BSO" or kind != last_kind)
+        starts = prefix != "O" and (prefix in "BS" or last in "ESO" or kind != last_kind)
+        if ends:
+            found.add((last_kind, begun, place - 1))
+        begun = place if starts else begun
+    return found
+
+
+def test_entities_are_those_of_conlleval():
+    tags = ("O", "B-A", "I-A", "B-B", "I-B", "E-A", "S-B")
+    scheme, random = Scheme.of(tags), np.random.default_rng(0)
+    for _ in range(300):
+        numbers = random.integers(1, len(tags) + 1, 7).tolist()
+        expected = reference_entities([tags[number - 1] for number in numbers])
+        assert set(scheme.entities(numbers)) == expected, numbers
+    assert scheme.entities([3, 3, 1, 2, 5]) == [("A", 0, 1), ("A", 3, 3), ("B", 4, 4)]  # I- without B-
+
+
+@pytest.mark.parametrize("tags", [TAGS, ("O", "B-A", "I-A", "E-A", "S-B"), ("noun", "verb", "O", "B-X")])
+def test_f1_of_training_is_that_of_the_figures(tags):
+    random = np.random.default_rng(1)
+    targets = random.integers(1, len(tags) + 1, (40, 9)).astype(np.int32)
+    targets[np.arange(9) >= random.integers(1, 10, (40, 1))] = 0
+    logits = random.normal(size=(40, 9, len(tags))).astype(np.float32)
+    logits += 2 * np.eye(len(tags) + 1, dtype=np.float32)[targets][:, :, 1:]
+    metric = TagF1(tags=tags)
+    for part in (slice(0, 30), slice(30, 40)):
+        metric.update_state(targets[part], logits[part])
+    given = (logits.argmax(-1) + 1) * (targets > 0)
+    found = figures.figures(given, targets, tags)
+    assert 0.2 < found["f1"] < 1
+    assert float(metric.result()) == pytest.approx(found["f1"], abs=1e-6)
+    assert found["kind"] == ("tags" if "noun" in tags else "entities")
+    again = TagF1.from_config(metric.get_config())
+    assert again.tags == tags
+
+
+def test_figures_of_a_small_example():
+    """Two of three entities are found, one more is made up; seven of eight tokens have their tag."""
+    targets = np.array([[3, 5, 1, 2, 0], [1, 1, 3, 1, 0]], np.int32)
+    given = np.array([[3, 5, 1, 2, 4], [2, 1, 3, 1, 0]], np.int32)  # behind the end nothing counts
+    found = figures.figures(given, targets, TAGS)
+    assert found["accuracy"] == 7 / 8 and found["sentence_accuracy"] == 0.5 and found["tokens"] == 8
+    assert found["precision"] == 3 / 4 and found["recall"] == 1 and found["f1"] == pytest.approx(6 / 7)
+    by_type = {row["name"]: (row["found"], row["given"], row["support"]) for row in found["per_entity"]}
+    assert by_type == {"LOC": (1, 2, 1), "PER": (2, 2, 2)}
+    rows = {row["name"]: row for row in found["per_tag"]}
+    assert rows["B-LOC"]["precision"] == 0.5 and rows["O"]["recall"] == 0.75
+
+
+def test_runs_are_compared_by_sentence():
+    targets = np.ones((200, 3), np.int32)
+    tokens = np.full(200, 3, np.int32)
+    first = {"right": np.full(200, 2, np.int32), "tokens": tokens, "targets": targets}
+    second = {**first, "right": np.where(np.arange(200) < 30, 3, 2).astype(np.int32)}
+    found = comparison.compare(first, second)
+    assert found.p_value < 0.001 and found.gain == pytest.approx(30 / 600)
+    assert comparison.compare(first, first).p_value == 1
+    with pytest.raises(ValueError, match="other sentences"):
+        comparison.compare(first, {**second, "targets": targets * 2})
