@@ -130,10 +130,21 @@ def test_rows_of_tables_and_arrays_are_examples(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "pixels", [[[False, True]], np.uint8([[0, 1]]), np.float32([[0, 1]]), [[0.001, 0.999]]]
+)
+def test_pixels_from_0_to_1_are_read_as_in_training(tmp_path, caplog, pixels):
+    np.save(tmp_path / "x.npy", np.array([pixels]))
+    assert rows_of(Spec((1, 2, 1), "uint8"), tmp_path / "x.npy")[0][2] == [[[0], [255]]]
+    assert "pixels from 0 to 1: 1 is taken for white" in caplog.text
+
+
+@pytest.mark.parametrize(
     ("inputs", "name", "content", "words"),
     [
         (NAMED, "x.csv", "a,c\n1,2\n", "has no column 'b'; it has a, c"),
         (NUMBERS, "x.csv", "a,b,c\n1,2,3\n", "has 3 columns, but the network takes 2 numbers"),
+        (NAMED, "x.csv", "a,b,b\n1,2,3\n", "has 2 columns 'b'"),
+        (NUMBERS, "x.csv", "1,\n2,3\n", "line 1: '' is not a number"),
         (NUMBERS, "x.csv", "a,b\n1,x\n", "line 2: 'x' is not a number"),
         (NUMBERS, "x.csv", "a,b\n1,nan\n", "line 2: the network takes float32, and nan is not a finite"),
         (NUMBERS, "x.csv", "a,b\n1\n", "line 2: 1 cells, but the first row has 2"),
@@ -142,7 +153,7 @@ def test_rows_of_tables_and_arrays_are_examples(tmp_path):
         (NUMBERS, "x.npy", [[1, 2, 3]], r"holds int64 of shape \(1, 3\)"),
         (NUMBERS, "x.npz", {"p": [1], "q": [2]}, "has the arrays p, q"),
         (NUMBERS, "x.npz", {"x": np.zeros((0, 2))}, "holds no example"),
-        (Spec((2, 2, 3), "uint8"), "x.npy", np.full((1, 2, 2, 3), 0.5), "0.5 is not a whole number"),
+        (Spec((2, 2, 3), "uint8"), "x.npy", np.full((1, 2, 2, 3), 1.5), "1.5 is not a whole number"),
         (NUMBERS, "x.npz", "no archive", "is damaged|cannot be read|not"),
     ],
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasdl.data import encodings
 from kerasdl.data.dataset import Spec
+from kerasdl.data.npz.ranges import to_bytes
 from kerasdl.data.table import rows
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.files import parsing
@@ -98,7 +99,16 @@ def _of_array(inputs: Spec, path: Path) -> np.ndarray:
             f"{path} holds {array.dtype} of shape {array.shape}, but the network takes examples of shape "
             f"{inputs.shape}: give (N, {', '.join(map(str, inputs.shape))})."
         )
-    return fitted(inputs, array, str(path))
+    return fitted(inputs, _pixels(path, array) if inputs.is_image else array, str(path))
+
+
+def _pixels(path: Path, array: np.ndarray) -> np.ndarray:
+    """Return pixels from 0 to 1 as those from 0 to 255, as training reads them; others as they are."""
+    if array.dtype.kind == "b" or 0 <= array.min() <= array.max() <= 1:
+        if array.any():
+            _log.warning(f"{path} holds pixels from 0 to 1: 1 is taken for white, 255.")
+        return to_bytes(1)(array)
+    return array
 
 
 def _examples_among(path: Path, names: Sequence[str]) -> str:
@@ -120,7 +130,7 @@ def _of_table(inputs: Spec, path: Path) -> np.ndarray:
         raise UsageError(f"{path} is empty. Give a row for each example.")
     first = [cell.strip() for cell in lines[0][1]]
     places = _places(inputs, path, first)
-    header = bool(inputs.columns) or not all(map(_is_number, first))
+    header = bool(inputs.columns) or not any(map(_is_number, first))
     found = []
     for line, row in lines[header:]:
         if len(row) != len(first):
@@ -149,6 +159,8 @@ def _places(inputs: Spec, path: Path, header: list[str]) -> list[int]:
                 f"{path} has no column {name!r}; it has {', '.join(header[:20])}."
                 + did_you_mean(name, header)
             )
+        if header.count(name) > 1:
+            raise UsageError(f"{path} has {header.count(name)} columns {name!r}. Rename all but one.")
     return [header.index(name) for name in inputs.columns]
 
 

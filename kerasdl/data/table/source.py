@@ -186,7 +186,8 @@ def _check_numbers(path: Path, rows: list[tuple[int, list[str]]], places: dict[s
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
+    """Return names as numbers, or else as texts, in one order: a set has another in each process."""
     try:
-        return tuple(sorted(names, key=float))
+        return tuple(sorted(names, key=lambda name: (math.isnan(float(name)), float(name), name)))
     except ValueError:
         return tuple(sorted(names))
