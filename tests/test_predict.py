@@ -116,7 +116,7 @@ def rows_of(inputs, *given, column=None):
 
 def test_rows_of_tables_and_arrays_are_examples(tmp_path):
     table, bare = tmp_path / "new.csv", tmp_path / "bare.tsv"
-    table.write_text("a;x;b\n1;7;2\n3;7;4\n")
+    table.write_text("a;x;b\n1;7;2\n\n3;7;4\n;;\n;;\n")
     bare.write_text("1\t2\n3\t4\n")
     assert rows_of(NAMED, table) == [(str(table), 1, [2, 1]), (str(table), 2, [4, 3])]  # by name
     assert rows_of(NUMBERS, bare, "5,6") == [(str(bare), 1, [1, 2]), (str(bare), 2, [3, 4]), ("5,6", [5, 6])]
@@ -138,11 +138,22 @@ def test_pixels_from_0_to_1_are_read_as_in_training(tmp_path, caplog, pixels):
     assert "pixels from 0 to 1: 1 is taken for white" in caplog.text
 
 
+def test_arrays_of_pixels_from_0_to_1_are_refused():
+    images, good = Spec((1, 2, 1), "uint8"), np.float32([[[[0], [255]]]])
+    for wrong in (good / 255, good > 0):
+        with pytest.raises(UsageError, match=r"Pixels are 0 to 255, but these are .* from 0 to 1\. Multiply"):
+            reading.check_pixels(images, wrong)
+    for right in (good, good * 0, np.uint8(good > 0)):
+        reading.check_pixels(images, right)
+    reading.check_pixels(Spec((1, 2, 1), "float32"), good / 255)
+
+
 @pytest.mark.parametrize(
     ("inputs", "name", "content", "words"),
     [
         (NAMED, "x.csv", "a,c\n1,2\n", "has no column 'b'; it has a, c"),
         (NUMBERS, "x.csv", "a,b,c\n1,2,3\n", "has 3 columns, but the network takes 2 numbers"),
+        (NAMED, "x.csv", "a,b\n1,2\n,\n3,4\n,\n", "line 3: '' is not a number"),
         (NAMED, "x.csv", "a,b,b\n1,2,3\n", "has 2 columns 'b'"),
         (NUMBERS, "x.csv", "1,\n2,3\n", "line 1: '' is not a number"),
         (NUMBERS, "x.csv", "a,b\n1,x\n", "line 2: 'x' is not a number"),

@@ -114,6 +114,19 @@ def read_numbers(inputs: Spec, text: str) -> np.ndarray:
     return rows.fitted(inputs, np.array(values), repr(text))
 
 
+def check_pixels(inputs: Spec, features: np.ndarray) -> None:
+    """Refuse images with pixels from 0 to 1, which files that take float32 cannot tell from dark ones.
+
+    Raises:
+        UsageError: says which pixels are right.
+    """
+    if are_images(inputs) and features.dtype.kind in "bf" and features.size and 0 < features.max() <= 1:
+        raise UsageError(
+            f"Pixels are 0 to 255, but these are {features.dtype} from 0 to 1. Multiply them by 255, "
+            "and give them as uint8."
+        )
+
+
 def warn_of_gaps(inputs: Mapping[str, np.ndarray]) -> None:
     """Warn of examples with NaN or infinite numbers: some runtimes make sound-looking answers of them."""
     for name, value in ((name, np.asarray(value)) for name, value in inputs.items()):

@@ -123,7 +123,7 @@ def _examples_among(path: Path, names: Sequence[str]) -> str:
 
 def _of_table(inputs: Spec, path: Path) -> np.ndarray:
     """Return the rows of a table that has the columns of the training, or as many."""
-    lines, guessed = rows.read(path)
+    lines, guessed = rows.read(path, with_gaps=True)  # answers are counted by row
     for note in encodings.guessed_note([path] if guessed else []):
         _log.warning(note)
     if not lines:

@@ -137,6 +137,7 @@ class Target:
         if isinstance(given, Mapping) or isinstance(self.spec.inputs, Mapping):
             return given
         array, shape, dtype = np.asarray(given), self.spec.inputs.shape, self.spec.inputs.dtype
+        reading.check_pixels(self.spec.inputs, array)
         if not isinstance(given, np.ndarray) and array.dtype.kind == "i" and dtype.startswith("uint"):
             fitted = array.astype(dtype)  # Python's numbers have no type of their own
             array = fitted if np.array_equal(fitted, array) else array
