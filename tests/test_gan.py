@@ -279,7 +279,6 @@ def test_the_map_tells_apart_what_the_mean_over_places_does_not():
         ({"normalization_momentum": 1.0}, "normalization_momentum is 1.0"),
         ({"objective": "wgan_gp", "gradient_penalty": -1.0}, "gradient_penalty is -1.0"),
         ({"discriminator_normalization": "group"}, "discriminator_normalization is 'group'"),
-        ({"projection": "map"}, "which --conditional tells"),
         ({"projection": "sum"}, "projection is 'sum', but it has to be one of mean, map"),
     ],
 )

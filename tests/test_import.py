@@ -458,6 +458,13 @@ def test_all_outputs_of_a_model_become_those_of_the_network(here, tmp_path, stru
         main_output(made.network, made.network.infer(pixels(2)))
 
 
+@pytest.mark.parametrize("axis", [0, None])
+def test_an_output_that_is_not_one_of_each_example_is_refused(here, tmp_path, axis):
+    model = three_outputs(lambda kind, number, ids: {"z": kind, "mean": keras.ops.mean(kind, axis)})
+    with pytest.raises(kerasdl.UsageError, match=r"output mean has shape \(.*\) for 8 examples"):
+        bring(here, model, "grey.npz", tmp_path, task="outputs")
+
+
 def test_one_output_of_a_model_is_judged(here, tmp_path):
     pair = Pair()
     pair(np.zeros((1, 8, 8, 1), np.uint8))

@@ -160,8 +160,6 @@ class GAN(GenerativeNetwork):
             raise UsageError(
                 f"projection is {self.projection!r}, but it has to be one of {', '.join(known)}."
             )
-        if self.projection == "map" and not self.conditional:
-            raise UsageError("projection is about classes, which --conditional tells. Leave it out without.")
         if not self.filters:
             raise UsageError("filters is empty, but a GAN needs one number or more: --filters 64,128.")
 

@@ -64,10 +64,17 @@ class Asked:
         """Return all that a model answers, by name: floating-point outputs as float32.
 
         Raises:
-            UsageError: when it cannot be called on the examples.
+            UsageError: when it cannot be called on the examples, or an output is not one of each example.
         """
         found = self._called(model)
         names = several.names_of(model, found[0])
+        count = min(_BATCH, len(leaves(self.features)[0]))
+        for name, part in zip(names, keras.tree.flatten(found[0]), strict=True):
+            if tuple(part.shape[:1]) != (count,):
+                raise UsageError(
+                    f"The output {name} has shape {tuple(part.shape)} for {count} examples: it is not one of "
+                    "each example. Make a model of the others in Keras, or take one with --output."
+                )
         columns = zip(*map(keras.tree.flatten, found), strict=True)
         return {
             name: np.concatenate(
