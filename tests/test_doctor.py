@@ -112,6 +112,17 @@ def test_tables_of_numbers_are_classes_or_amounts(tmp_path, monkeypatch, capsys)
     assert recipe.data.columns == ("age", "area") and type(recipe.task).__name__ == "Regression"
 
 
+def test_odd_tables_are_told_of(tmp_path):
+    rows = [(20_240_000 + n, n % 7, ("yes", "Yes ", "no")[n % 3]) for n in range(90)]
+    write_table(tmp_path / "odd.csv", ("day", "a", "label"), rows)
+    said = "\n".join(doctor.examine(str(tmp_path / "odd.csv"), {"targets": "classes"}).findings)
+    assert "The classes 'Yes', 'yes' are written almost alike" in said
+    assert "The column day has 90 different values, of which float32 keeps 46 apart" in said
+    write_table(tmp_path / "one.csv", ("a", "label"), [(n / 7, ("01", "1.0", "2")[n % 3]) for n in range(90)])
+    said = "\n".join(doctor.examine(str(tmp_path / "one.csv"), {"targets": "classes"}).findings)
+    assert "The classes '01', '1.0' are written" in said and "one and the same value" not in said
+
+
 def test_flags_of_the_data_choose_its_kind(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_table(

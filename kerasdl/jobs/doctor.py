@@ -98,10 +98,26 @@ def _of_classes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
             f"{'These classes have' if len(few) > 1 else 'This class has'} fewer than {_FEW} training "
             f"examples: {verdicts.listed(few)}."
         )
+    written = {}
+    for name in train:
+        written.setdefault(_plainly(name), []).append(name)
+    found += [
+        f"The classes {verdicts.listed(list(map(repr, names)))} are written almost alike: are they one?"
+        for names in written.values()
+        if len(names) > 1
+    ]
     for split in ("validation", "test"):
         if empty := [name for name, by_split in counts.items() if not by_split[split]]:
             found.append(f"Not one {split} example is of the class {verdicts.listed(empty)}.")
     return found
+
+
+def _plainly(name: str) -> str:
+    """Return the name of a class as a number, or else without capitals and spaces."""
+    try:
+        return str(float(name))
+    except ValueError:
+        return "".join(name.casefold().split())
 
 
 def _of_values(dataset: Dataset) -> list[str]:
@@ -115,7 +131,7 @@ def _of_values(dataset: Dataset) -> list[str]:
     found = []
     flat = features.reshape(len(features), -1)
     noun = "images" if spec.is_image else "examples"
-    if plain := int((flat == flat[:, :1]).all(axis=1).sum()):
+    if flat.shape[1] > 1 and (plain := int((flat == flat[:, :1]).all(axis=1).sum())):
         found.append(f"{plain:,} of {len(flat):,} {noun} hold one and the same value everywhere: blank ones?")
     if not spec.is_image and features.ndim == 2 and len(flat) > 1:
         constant = np.flatnonzero((flat == flat[:1]).all(axis=0))

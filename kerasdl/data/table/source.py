@@ -17,6 +17,7 @@ from kerasdl.data.table import rows as table_rows
 from kerasdl.errors import UsageError, did_you_mean
 
 _MOST_CLASSES = 20  # numbers of more values are to be predicted (`with_meaning`)
+_WHOLE = 2**24  # up to which float32 holds each whole number
 _USUAL = ("target", "label", "class", "y")
 
 
@@ -62,7 +63,8 @@ class Table(Choice):
         columns = self._columns(header, target)
         place, places = header.index(target), [header.index(name) for name in columns]
         _check_numbers(path, rows, dict(zip(columns, places, strict=True)), self._doubt(target))
-        features = np.array([[float(row[k]) for k in places] for _, row in rows], np.float32)
+        exact = np.array([[float(row[k]) for k in places] for _, row in rows])
+        features = exact.astype(np.float32)
         wanted = [row[place].strip() for _, row in rows]
         inputs = Spec((len(columns),), "float32", columns=columns)
         if self.targets == "numbers":
@@ -86,6 +88,7 @@ class Table(Choice):
             spec=spec,
             choice=self,
             notes=(self._doubt(target),) * (self.target_column is None)
+            + _rounded(columns, exact, features)
             + encodings.guessed_note([path] if guessed else []),
         )
 
@@ -183,6 +186,19 @@ def _check_numbers(path: Path, rows: list[tuple[int, list[str]]], places: dict[s
             f"{path}: not every row has a number in {shown}. Fill gaps and write words as "
             f"numbers{rest}. {more}"
         )
+
+
+def _rounded(columns: tuple[str, ...], exact: np.ndarray, features: np.ndarray) -> tuple[str, ...]:
+    """Return a sentence for each column of large numbers that float32 does not tell apart."""
+    notes = []
+    for place in np.flatnonzero(np.abs(exact).max(axis=0) > _WHOLE):
+        several, fewer = (len(np.unique(values[:, place])) for values in (exact, features))
+        if fewer < several:
+            notes.append(
+                f"The column {columns[place]} has {several:,} different values, of which float32 keeps "
+                f"{fewer:,} apart: they are too large. Subtract the smallest, or leave it out (--columns)."
+            )
+    return tuple(notes)
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
