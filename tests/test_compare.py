@@ -141,6 +141,21 @@ def test_figures_are_side_by_side_with_their_intervals(runs):
         assert None not in found.figures[name], name
 
 
+def test_small_figures_are_no_zeros_and_nan_is_neither_better_nor_worse(runs):
+    found = compare([run.path for run in runs])
+    found.figures.clear()
+    found.figures.update(mse=[2e-5, 4e-5], perplexity=[150.2, 150.4], loss=[0.5, math.nan])
+    assert pages.figures_table(found).rows == [
+        ["MSE", "2.00e-05", "4.00e-05", "+2.00e-05 worse"],
+        ["perplexity", "150", "150", "+0.2000 worse"],
+        ["loss", "0.5000", "nan", ""],
+    ]
+    found.names.append("third")
+    found.figures.clear()
+    found.figures["loss"] = [0.5, math.nan, 0.4]
+    assert pages.figures_table(found, brief=True).rows[0][1:] == ["0.5000", "nan", "0.4000*"]
+
+
 def test_figures_say_which_run_is_better_and_by_how_much(runs, tmp_path):
     for run, accuracy, loss in zip(runs, (0.9, 0.95), (0.5, 0.75), strict=True):
         test = {"accuracy": accuracy, "crossentropy": loss, "temperature": accuracy, "examples": 10}

@@ -1,6 +1,7 @@
 """The page of a comparison of runs."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from kerasdl.jobs.compare import Comparison, Difference
@@ -82,7 +83,7 @@ def figures_table(comparison: Comparison, *, brief: bool = False) -> Table:
 
 def _best(values: Sequence[float | None], direction: str | None) -> float | None:
     """Return the best of some values; None where none is better than all the others."""
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and not math.isnan(value)]
     if direction is None or len(set(known)) < 2:
         return None
     return max(known) if direction == "max" else min(known)
@@ -90,12 +91,11 @@ def _best(values: Sequence[float | None], direction: str | None) -> float | None
 
 def _change(before: float | None, after: float | None, direction: str | None) -> str:
     """Return how far a figure is from that of the first run: "+0.0120 better"."""
-    if before is None or after is None or before == after:
+    if before is None or after is None or before == after or math.isnan(after - before):
         return ""
     change = after - before
-    form = "+,d" if isinstance(change, int) else "+.4f" if abs(before) < 100 else "+,.0f"
     word = {None: ""}.get(direction, "better" if (change > 0) == (direction == "max") else "worse")
-    return f"{change:{form}} {word}".strip()
+    return f"{_short(change, '+')} {word}".strip()
 
 
 def _intervals(comparison: Comparison) -> list[Block]:
@@ -169,8 +169,17 @@ def _differing(caption: str, values, comparison: Comparison, same: str) -> Block
 def _figure(value: float | None, interval: tuple[float, float] | None) -> str:
     if value is None:
         return ""
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
-    return text if interval is None else f"{text} ({interval[0]:.4f} to {interval[1]:.4f})"
+    text = _short(value)
+    return text if interval is None else f"{text} ({_short(interval[0])} to {_short(interval[1])})"
+
+
+def _short(value: float, sign: str = "") -> str:
+    """Return a number in few digits; none that is not 0 looks like it."""
+    if isinstance(value, int):
+        return f"{value:{sign},}"
+    if abs(value) >= 100:
+        return f"{value:{sign},.0f}"
+    return f"{value:{sign}.4f}" if abs(value) >= 1e-3 or not value else f"{value:{sign}.2e}"
 
 
 def _curves(comparison: Comparison) -> list[Block]:
