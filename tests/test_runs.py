@@ -54,6 +54,14 @@ def test_a_narrow_table_of_runs_leaves_columns_out(place, capsys, monkeypatch):
     assert [line for line in lines if "damaged" in line or "stopped" in line or "failed" in line], lines
 
 
+def test_a_figure_that_is_no_number_stands_behind_all_others(place):
+    for number, accuracy in ((2, float("nan")), (3, 0.95)):
+        run = write_run(place / f"runs/resnet/{number}")
+        run.write("metrics.json", {"test": {"accuracy": accuracy}, "best_epoch": 1})
+    best = [row.value for row in runs.find(place / "runs", ["finished"], "metric")]
+    assert best[1] == 0.95 and sorted(best[:3], reverse=True) == best[:3] and best[3] != best[3]
+
+
 def test_runs_are_listed_sorted_and_filtered(place, capsys):
     rows = {row["run"]: row for row in told(capsys, "runs")}
     assert {name: row["state"] for name, row in rows.items()} == {

@@ -1,6 +1,7 @@
 """Lists runs and searches in a table: what, when, on which data, how good, and where its bundle is."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -157,8 +158,9 @@ def _has(row: Row, word: str) -> bool:
 def _rank(row: Row, order: str) -> tuple:
     if order == "metric":
         smaller = metrics.direction(row.metric) != "max"
-        value = float("inf") if row.value is None else row.value if smaller else -row.value
-        return (row.value is None, row.metric.removeprefix("val_"), value)
+        if row.value is None or math.isnan(row.value):  # which no order holds: behind all others
+            return (True, row.metric.removeprefix("val_"), 0.0)
+        return (False, row.metric.removeprefix("val_"), row.value if smaller else -row.value)
     if order == "run":
         parent, number = os.path.split(row.run)
         return (parent, len(number), number)
