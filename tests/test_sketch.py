@@ -48,3 +48,16 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
     assert ran.returncode == 0, ran.stderr
     assert "--latent" not in ran.stdout
     assert "--weight-decay" in ran.stdout  # of --help-all
+
+
+def test_data_and_tasks_of_a_recipe_import_no_keras():
+    code = f"""
+import importlib, sys
+from kerasdl import public
+for name, module in public.PLACES.items():
+    if not module.startswith({sketch._OF_KERAS!r}) and name != "SavedModelLayer":
+        importlib.import_module(module)
+        assert "keras" not in sys.modules, name
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
