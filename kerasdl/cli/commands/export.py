@@ -82,7 +82,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         run, splits, task, network, place = _opened(values, console, converter)
         with run.locked():
             if values.calibrate:
-                console.print(task.summary(export.calibrate_run(run, splits)))
+                printing.print_text(console, task.summary(export.calibrate_run(run, splits)))
             settings = export.Settings(
                 exported_dir=values.exported_dir,
                 formats=values.formats,
@@ -111,7 +111,7 @@ def _opened(
         wanted = import_arguments.wanted(values, file)
         converter.start()
         made = import_model.import_model(wanted, runs_dir=values.runs_dir)
-        console.print(made.recipe.task.summary(made.metrics), highlight=False)
+        printing.print_text(console, made.recipe.task.summary(made.metrics))
         console.print(f"Run     {made.run.path}", highlight=False)
         return made.run, made.dataset, made.recipe.task, made.network, made.recipe.data.place
     target = loading.load(values.target)
