@@ -102,6 +102,7 @@ def _opened(
     values: argparse.Namespace, console: "Console", converter: "Converter"
 ) -> tuple["Run", "Dataset", "Task", "Network | None", str | None]:
     """Return the run to export, its data and task, its network if new, and where the data lies."""
+    from kerasdl.cli import printing
     from kerasdl.jobs import import_model
     from kerasdl.jobs import open as loading
     from kerasdl.runs.folder import Run
