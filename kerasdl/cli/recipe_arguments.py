@@ -112,7 +112,8 @@ def _expect_pipeline(parser: Parser, arguments: list[str], first: argparse.Names
     parser.add_argument("pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a run")
     parser.add_argument("--help-all", action="help", help="show every flag of the recipe")
     parser.add_data(
-        "digits, phrases, a tensorflow-datasets name, a folder, or a .npz, .csv, .tsv, .jsonl or .txt file"
+        "digits, phrases, requests, shakespeare, demand, a tensorflow-datasets name, a folder, or a .npz, "
+        ".csv, .tsv, .jsonl, .parquet, .conll or .txt file"
     )
     if first.pipeline is None:
         parser.epilog = f"{parser.prog} PIPELINE --help shows the flags of that pipeline's recipe too."
