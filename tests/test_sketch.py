@@ -37,7 +37,7 @@ mistakes = ["train lenet6", "train lenet5 --epoch 3",
     "train lenet5 --epochs x", "train lenet5 --learning-rate -1",
     "train gan --objective x", "train lenet5 --data ./nowhere", "train lenet5 --data digits --batch-size 0",
     "tune lenet5 --data digits --seeds 3", "evaluate nowhere", "predict nowhere x.png", "verify --expekt",
-    "train --resume runs/lenet5/1"]
+    "train --resume runs/lenet5/1", "train lenet5 --from-trial searches/lenet5/9:best"]
 for mistake in mistakes:
     assert main(mistake.split()) == 2, mistake
 for asked in ("train lenet5 --help", "train flow --help-all", "tune lstm --help", "predict --help"):

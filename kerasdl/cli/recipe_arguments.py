@@ -76,7 +76,12 @@ def _file_of(first: argparse.Namespace, find: "Callable[[str], Path]") -> Path |
 
         return open_run(first.resume).recipe_file
     file = find(first.pipeline)
-    return None if getattr(first, "from_trial", None) else file
+    if trial := getattr(first, "from_trial", None):
+        search = trial.rpartition(":")[0]
+        if search and not Path(search).exists():
+            raise UsageError(f"There is no {search}. `kerasdl tune` makes such a folder, and says its name.")
+        return None
+    return file
 
 
 def _check(parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load") -> None:

@@ -166,7 +166,7 @@ def _tagged(dataset: Dataset, count: int) -> tuple[str, _Change]:
     return "tagger", lambda recipe: (
         recipe,
         [
-            f"A tag at each token, of {len(dataset.spec.class_names)}: an LSTM reads each sentence from both ends.",
+            f"A tag at each token, of {len(dataset.spec.class_names)}: an LSTM that reads from both ends.",
             "Where a tag depends on those beside it, as in names, try --crf: the best sequence as a whole.",
             _of_updates(recipe),
         ],
