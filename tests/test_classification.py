@@ -29,6 +29,8 @@ def test_evaluate():
     assert figures["accuracy"] == 0.75
     assert figures["crossentropy"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.1)) / 4, rel=1e-5)
     assert figures["examples"] == 4
+    sure = Answers(outputs(0, 1, confidence=1.0), np.array([0, 1]))
+    assert str(Classification().evaluate(sure, DATA, {}).figures["crossentropy"]) == "0.0"  # not -0.0
 
 
 def test_compare():

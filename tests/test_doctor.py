@@ -15,6 +15,7 @@ from kerasdl.jobs import doctor
 from kerasdl.layers import scaling
 from kerasdl.preprocessing.standardization import Standardization
 from kerasdl.recipe import catalog
+from kerasdl.tasks.tagging.task import Tagging
 
 RANDOM = np.random.default_rng(0)
 
@@ -91,6 +92,16 @@ def test_recipes_for_tables_and_numbers(tmp_path, monkeypatch):
 
 def numbers(path, rows, header=("id", "age", "area", "target")):
     write_table(path, header, [[n, n % 7, n * 1.5 % 11, row] for n, row in enumerate(rows)])
+
+
+def test_sentences_with_tags_get_a_tagger(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"word{n} B-X\nother O\n" for n in range(120)]
+    (tmp_path / "names.conll").write_text("\n".join(lines))
+    assert main(["doctor", "names.conll"]) == 0
+    assert "TaggedTokens: 120 examples" in capsys.readouterr().out
+    assert main(["init", "names.conll"]) == 0
+    assert catalog.load("./names.py")[0].task == Tagging()
 
 
 def test_tables_of_numbers_are_classes_or_amounts(tmp_path, monkeypatch, capsys):

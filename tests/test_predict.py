@@ -189,6 +189,10 @@ def test_answers_that_are_wider_than_the_terminal_are_lists(capsys, monkeypatch)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["file    a.csv", "load+0  1.0000"]
     assert lines[10:12] == ["", "file    b.csv"]
+    answers.print_answers([{"file": "a.npy", "kind": [0.25] * 5 + [2e-7]}])  # broken between numbers
+    assert capsys.readouterr().out.splitlines() == [
+        "file  a.npy", "kind  [0.2500, 0.2500, 0.2500, 0.2500,", "      0.2500, 2e-07]",
+    ]  # fmt: skip
 
 
 def test_what_is_next_names_files_that_are_there(tmp_path, monkeypatch, capsys):

@@ -19,6 +19,7 @@ from kerasdl import Classification, Config, Digits, LeNet5, Recipe, Tfds, UsageE
 from kerasdl.errors import RunFailedError
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import result, train
+from kerasdl.python import recipes
 from kerasdl.recipe import keywords
 from kerasdl.recipe.document import to_json
 from kerasdl.report import cell, status_line, terminal
@@ -140,6 +141,18 @@ def test_progress_goes_to_standard_error_or_nowhere(asked, capsys):
     kerasdl.train(recipe, console=mine)
     assert asked[-1][1]["console"] is mine
     assert asked[-1][0] == recipe and asked[-1][1]["recipe_source"] is None
+
+
+def test_progress_begins_before_tensorflow_is_imported(asked, monkeypatch):
+    said, loaded = [], recipes.loaded
+
+    def spied(*given):
+        said.extend(text() for text in terminal.line_of_status._texts)
+        return loaded(*given)
+
+    monkeypatch.setattr(recipes, "loaded", spied)
+    kerasdl.train("lenet5", data="digits")
+    assert said == ["Starting ..."]
 
 
 def test_a_name_brings_its_file_and_small_data_are_no_mistake(asked):

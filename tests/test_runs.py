@@ -112,6 +112,9 @@ def test_show_tells_what_belongs_to_a_run(place, capsys):
     out = capsys.readouterr().out
     assert "interrupted" in out
     assert "kerasdl train --resume runs/mlp/1" in out
+    (place / "exported/lenet5/1/saved_model.pb").touch()
+    assert main(["show", "runs/lenet5/10"]) == 0
+    assert "Next:\n  kerasdl serve exported/lenet5/1\n" in capsys.readouterr().out
 
 
 def test_clean_leaves_a_finished_run_that_a_process_works_on(place):

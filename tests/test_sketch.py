@@ -37,7 +37,7 @@ mistakes = ["train lenet6", "train lenet5 --epoch 3",
     "train lenet5 --epochs x", "train lenet5 --learning-rate -1",
     "train gan --objective x", "train lenet5 --data ./nowhere", "train lenet5 --data digits --batch-size 0",
     "tune lenet5 --data digits --seeds 3", "evaluate nowhere", "predict nowhere x.png", "verify --expekt",
-    "train --resume runs/lenet5/1"]
+    "train --resume runs/lenet5/1", "train lenet5 --from-trial searches/lenet5/9:best"]
 for mistake in mistakes:
     assert main(mistake.split()) == 2, mistake
 for asked in ("train lenet5 --help", "train flow --help-all", "tune lstm --help", "predict --help"):
@@ -48,3 +48,16 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
     assert ran.returncode == 0, ran.stderr
     assert "--latent" not in ran.stdout
     assert "--weight-decay" in ran.stdout  # of --help-all
+
+
+def test_data_and_tasks_of_a_recipe_import_no_keras():
+    code = f"""
+import importlib, sys
+from kerasdl import public
+for name, module in public.PLACES.items():
+    if not module.startswith({sketch._OF_KERAS!r}) and name != "SavedModelLayer":
+        importlib.import_module(module)
+        assert "keras" not in sys.modules, name
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]

@@ -109,6 +109,9 @@ def test_how_training_went(tmp_path, scores, updates, said):
     kept = run.read_json("metrics.json").get("verdicts", [])
     assert texts(kept) == said
     assert all(one["command"].startswith("kerasdl train tiny ... --") for one in kept)
+    run.write("receipt.json", {"command": ["__main__.py", "train", "mine/tiny.py"]})
+    found = verdicts.judge(run, recipe, GOOD)
+    assert all(one["command"].startswith("kerasdl train ./tiny.py ... --") for one in found)
 
 
 def test_verdicts_of_a_short_run_agree(tmp_path, monkeypatch):

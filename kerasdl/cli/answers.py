@@ -36,11 +36,14 @@ def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:
 def _print_below(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
     """Print the parts of each answer below each other, where they have no room side by side."""
     width = max(map(len, map(_title, names)))
+    room = max(open_console().width - width - 2, 20)
     for number, row in enumerate(rows):
         if number:
             terminal.say()
         for name in names:
-            terminal.say(f"{_title(name):<{width}}  {terminal.line(row.get(name, ''))}".rstrip())
+            lines = terminal.wrapped(terminal.line(row.get(name, "")), room).split("\n")
+            for line_number, line in enumerate(lines):
+                terminal.say(f"{'' if line_number else _title(name):<{width}}  {line}".rstrip())
 
 
 def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:
@@ -68,7 +71,11 @@ def _said(name: str, value: Any) -> str:
         return ", ".join(f"{one['class']} {_percent(one['probability'])}" for one in value[1:])
     if name == "probability":
         return _percent(value)
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, list):  # of an output with several numbers
+        return f"[{', '.join(_said('', one) for one in value)}]"
+    if isinstance(value, float):
+        return f"{value:.4g}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
+    return str(value)
 
 
 def _percent(share: float) -> str:

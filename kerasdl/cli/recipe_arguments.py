@@ -76,7 +76,12 @@ def _file_of(first: argparse.Namespace, find: "Callable[[str], Path]") -> Path |
 
         return open_run(first.resume).recipe_file
     file = find(first.pipeline)
-    return None if getattr(first, "from_trial", None) else file
+    if trial := getattr(first, "from_trial", None):
+        search = trial.rpartition(":")[0]
+        if search and not Path(search).exists():
+            raise UsageError(f"There is no {search}. `kerasdl tune` makes such a folder, and says its name.")
+        return None
+    return file
 
 
 def _check(parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load") -> None:
@@ -112,7 +117,8 @@ def _expect_pipeline(parser: Parser, arguments: list[str], first: argparse.Names
     parser.add_argument("pipeline", metavar="PIPELINE", help="a name of `kerasdl list`, a .py file or a run")
     parser.add_argument("--help-all", action="help", help="show every flag of the recipe")
     parser.add_data(
-        "digits, phrases, a tensorflow-datasets name, a folder, or a .npz, .csv, .tsv, .jsonl or .txt file"
+        "digits, phrases, requests, shakespeare, demand, a tensorflow-datasets name, a folder, or a .npz, "
+        ".csv, .tsv, .jsonl, .parquet, .conll or .txt file"
     )
     if first.pipeline is None:
         parser.epilog = f"{parser.prog} PIPELINE --help shows the flags of that pipeline's recipe too."

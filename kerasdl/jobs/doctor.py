@@ -72,7 +72,8 @@ def examine(text: str, given: Mapping[str, Any] | None = None) -> Examination:
 def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
     splits = {name: getattr(dataset, name) for name in SPLITS}
     names = dataset.spec.class_names
-    if not names:
+    targets = dataset.spec.targets
+    if not names or not isinstance(targets, Spec) or targets.shape:  # no class for each example
         return {"": {name: len(split) for name, split in splits.items()}}
     found = {name: np.bincount(split.targets, minlength=len(names)) for name, split in splits.items()}
     return {

@@ -13,6 +13,7 @@ from kerasdl.data.series.source import Series
 from kerasdl.data.source import Source
 from kerasdl.data.splits import ArraySplit
 from kerasdl.data.text.corpus import Corpus
+from kerasdl.data.text.tagged import TaggedTokens
 from kerasdl.errors import UsageError
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.preprocessing.standardization import Standardization
@@ -56,6 +57,8 @@ def propose(source: Source, dataset: Dataset) -> Proposal:
         choose = _series
     elif isinstance(source, Corpus):
         choose = _corpus
+    elif isinstance(source, TaggedTokens):
+        choose = _tagged
     elif not isinstance(spec, Spec):
         raise UsageError(
             "The examples have several inputs, which no pipeline takes. See docs/own-network.md."
@@ -157,6 +160,17 @@ def _texts(dataset: Dataset, count: int) -> tuple[str, _Change]:
 
 def _corpus(dataset: Dataset, count: int) -> tuple[str, _Change]:
     return "char_lm", lambda recipe: (recipe, ["A text to be continued: a language model of characters."])
+
+
+def _tagged(dataset: Dataset, count: int) -> tuple[str, _Change]:
+    return "tagger", lambda recipe: (
+        recipe,
+        [
+            f"A tag at each token, of {len(dataset.spec.class_names)}: an LSTM that reads from both ends.",
+            "Where a tag depends on those beside it, as in names, try --crf: the best sequence as a whole.",
+            _of_updates(recipe),
+        ],
+    )
 
 
 def _series(dataset: Dataset, count: int) -> tuple[str, _Change]:

@@ -49,7 +49,7 @@ def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[dict[str, s
         `text` and `command`, to be completed by the other flags of the run, of each verdict.
     """
     found = [
-        {"text": verdict.text, "command": f"kerasdl train {_what(recipe)} ... {_flags(verdict, recipe)}"}
+        {"text": verdict.text, "command": f"kerasdl train {_what(run, recipe)} ... {_flags(verdict, recipe)}"}
         for verdict in _agreed((*recipe.task.verdicts(figures), *_of_training(run, recipe)), run, recipe)
     ]
     kept = {"verdicts": found} if found else {}
@@ -92,8 +92,11 @@ def _too_few(updates: int, epochs: int, why: str) -> Verdict:
     return Verdict(text=f"{_ONLY} {updates} updates of the weights, {why}.", flags=f"--epochs {wanted}")
 
 
-def _what(recipe: Recipe) -> str:
-    """Return what `kerasdl train` is given: the pipeline, or the run of an imported network."""
+def _what(run: Run, recipe: Recipe) -> str:
+    """Return what `kerasdl train` is given: the pipeline or its file, or the run of an imported network."""
+    typed = run.read_json("receipt.json").get("command", [])
+    if typed[1:2] == ["train"] and typed[2:] and typed[2].endswith(".py"):
+        return f"./{Path(typed[2]).name}"
     if recipe.model.target is not Imported or not recipe.weights:
         return recipe.name
     return "/".join(("runs", *Path(recipe.weights).parts[-2:]))

@@ -54,7 +54,8 @@ class RecurrentNetwork(Network):
             1. Defaults to 0.0.
         dropout: fraction of the units left out in training between layers and before the head, 0 to 1.
             Defaults to 0.0.
-        recurrent_dropout: see `kerasdl.layers.Recurrent`. Defaults to 0.0.
+        recurrent_dropout: fraction of the state that is left out in training from step to step, 0 to 1.
+            Defaults to 0.0.
         **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: numbers of words (B, T), int32, 0 behind the end of a text; or sequences (B, T, D), float.

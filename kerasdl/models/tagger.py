@@ -43,7 +43,8 @@ class Tagger(Network):
             stay. Defaults to 0.0.
         dropout: fraction of the units left out in training before each layer and before the head, 0 to 1.
             Defaults to 0.0.
-        recurrent_dropout: see `kerasdl.layers.Recurrent`. Defaults to 0.0.
+        recurrent_dropout: fraction of the state that is left out in training from step to step, 0 to 1.
+            Defaults to 0.0.
         **kwargs: arguments of `kerasdl.Network`: preprocessing, name, dtype.
 
     Input: ids (B, T, 3), int32: numbers of word, end and shape, 0 behind the end of a sentence; or sequences

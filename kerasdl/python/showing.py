@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kerasdl import environment
 from kerasdl.report import terminal
 
 if TYPE_CHECKING:
@@ -41,9 +42,14 @@ def progress(shows: bool, console: "Console | None" = None) -> Iterator[Shown]:
         with terminal.line_of_status.hidden():
             yield Shown(terminal.open_console(quiet=True))
     elif console is not None or not terminal.in_notebook():
-        yield Shown(console or terminal.open_console(file=sys.stderr, soft_wrap=True))
+        with terminal.status(_doing):
+            yield Shown(console or terminal.open_console(file=sys.stderr, soft_wrap=True))
     else:
         shown = Shown(terminal.open_console(quiet=True))
-        with terminal.status("Starting"):
+        with terminal.status(_doing):
             yield shown
             terminal.line_of_status.leave(shown.last)
+
+
+def _doing() -> str:
+    return "Loading TensorFlow" if environment.loading else "Starting"

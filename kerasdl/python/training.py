@@ -98,17 +98,17 @@ def train(
         "weights": weights, "freeze": freeze, "early_stopping": early_stopping, "max_time": max_time,
         "seed": seed,
     })  # fmt: skip
-    found, source = recipes.loaded(recipe, data, trust, fields, _OPTIONS)
-    if (
-        source is not None
-        and found.min_steps_per_epoch == 0
-        and not {"batch_size", "learning_rate"} & {*fields}
-    ):
-        # Fewer examples than a batch are no mistake of who did not say how large that is.
-        found = dataclasses.replace(found, min_steps_per_epoch=fields.get("min_steps_per_epoch", 1))
-    from kerasdl.jobs import train as job
-
     with showing.progress(progress, console) as shown:
+        found, source = recipes.loaded(recipe, data, trust, fields, _OPTIONS)
+        if (
+            source is not None
+            and found.min_steps_per_epoch == 0
+            and not {"batch_size", "learning_rate"} & {*fields}
+        ):
+            # Fewer examples than a batch are no mistake of who did not say how large that is.
+            found = dataclasses.replace(found, min_steps_per_epoch=fields.get("min_steps_per_epoch", 1))
+        from kerasdl.jobs import train as job
+
         result = job.train(
             found,
             runs_dir=runs_dir,

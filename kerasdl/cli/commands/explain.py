@@ -103,6 +103,6 @@ def _print(parts: Sequence[Any]) -> None:
     console = printing.open_console()
     for part in parts:
         if isinstance(part, str):
-            terminal.say(part)
+            printing.print_text(console, part)
         else:
             console.print(part)

@@ -82,7 +82,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
         run, splits, task, network, place = _opened(values, console, converter)
         with run.locked():
             if values.calibrate:
-                console.print(task.summary(export.calibrate_run(run, splits)))
+                printing.print_text(console, task.summary(export.calibrate_run(run, splits)))
             settings = export.Settings(
                 exported_dir=values.exported_dir,
                 formats=values.formats,
@@ -102,6 +102,7 @@ def _opened(
     values: argparse.Namespace, console: "Console", converter: "Converter"
 ) -> tuple["Run", "Dataset", "Task", "Network | None", str | None]:
     """Return the run to export, its data and task, its network if new, and where the data lies."""
+    from kerasdl.cli import printing
     from kerasdl.jobs import import_model
     from kerasdl.jobs import open as loading
     from kerasdl.runs.folder import Run
@@ -111,7 +112,7 @@ def _opened(
         wanted = import_arguments.wanted(values, file)
         converter.start()
         made = import_model.import_model(wanted, runs_dir=values.runs_dir)
-        console.print(made.recipe.task.summary(made.metrics), highlight=False)
+        printing.print_text(console, made.recipe.task.summary(made.metrics))
         console.print(f"Run     {made.run.path}", highlight=False)
         return made.run, made.dataset, made.recipe.task, made.network, made.recipe.data.place
     target = loading.load(values.target)

@@ -25,7 +25,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     wanted = import_arguments.wanted(values, Path(values.target))
     made = import_model.import_model(wanted, runs_dir=values.runs_dir)
     console = printing.open_console(soft_wrap=True)
-    console.print(made.recipe.task.summary(made.metrics), highlight=False)
+    printing.print_text(console, made.recipe.task.summary(made.metrics))
     path = str(made.run.path)
     console.print(f"Run     {path}")
     commands = [["kerasdl", "export", path], ["kerasdl", "train", path]]

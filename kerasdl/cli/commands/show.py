@@ -22,9 +22,19 @@ def run(parser: Parser, arguments: list[str]) -> int:
         return 0
     for name, value in shown.items():
         for number, text in enumerate(value if isinstance(value, list) else [value]):
-            terminal.say(f"{'' if number else name:<12} {text}")
+            _print("" if number else name, str(text))
     printing.print_next(printing.open_console(soft_wrap=True), commands)
     return 0
+
+
+def _print(name: str, text: str) -> None:
+    """Print a text behind its name; on a terminal broken between words, below its own beginning."""
+    from kerasdl.cli import printing
+
+    console = printing.open_console()
+    lines = terminal.wrapped(text, max(console.width - 13, 20)) if console.is_terminal else text
+    for number, line in enumerate(lines.split("\n")):
+        terminal.say(f"{'' if number else name:<12} {line}")
 
 
 def _run(folder: Path):
@@ -52,7 +62,8 @@ def _run(folder: Path):
     commands = [shlex.split(where.command)] if where.command else []
     if not there and where.name == "finished":
         commands.append(["kerasdl", "export", str(folder)])
-    commands += [["kerasdl", "verify", name] for name in there[-1:]]
+    for bundle in map(Path, there[-1:]):
+        commands += [*_served(bundle), ["kerasdl", "verify", str(bundle)]]
     if not shown["report"]:
         commands.append(["kerasdl", "report", str(folder)])
     return {name: value for name, value in shown.items() if value}, commands
@@ -73,4 +84,10 @@ def _bundle(folder: Path):
     shown = {"bundle": str(folder), "run": card.get("run", ""), "exported": card.get("created", "")}
     shown |= {"files": files, "readme": str(folder / "README.md")}
     commands = [["kerasdl", command, str(folder)] for command in ("verify", "evaluate", "benchmark")]
+    commands = [*_served(folder), *commands]
     return {name: value for name, value in shown.items() if value}, commands
+
+
+def _served(bundle: Path) -> list[list[str]]:
+    """Return the command that serves a bundle, where it holds what servers take."""
+    return [["kerasdl", "serve", str(bundle)]] if (bundle / "saved_model.pb").is_file() else []

@@ -81,7 +81,7 @@ def short_figures(probabilities: np.ndarray, labels: np.ndarray, class_ids: np.n
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return {
         "accuracy": float(right.mean()),
-        "crossentropy": float(-np.log(np.maximum(of_label, _SMALLEST)).mean()),
+        "crossentropy": float(0.0 - np.log(np.maximum(of_label, _SMALLEST)).mean()),
         "examples": len(labels),
         "ece": expected_calibration_error(reliability(confidences(probabilities, class_ids), right)),
     }

@@ -12,7 +12,6 @@ from kerasdl.errors import UsageError
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint, Limits, by_kind
-from kerasdl.layers import scaling
 from kerasdl.report.blocks import Section
 from kerasdl.tasks.regression import comparison, figures
 from kerasdl.tasks.task import Evaluation, Task, Verdict
@@ -150,6 +149,8 @@ class Regression(Task):
     ) -> tuple[Endpoint, ...]:
         """Return the endpoint that takes raw examples and gives `values` in the targets' own units."""
         import tensorflow as tf
+
+        from kerasdl.layers import scaling  # imports Keras
 
         mean, std = self._scale(data)
         single = not isinstance(data.inputs, Mapping)
