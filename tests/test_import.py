@@ -349,12 +349,15 @@ def test_files_that_are_no_models_are_said(here, tmp_path):
     ("arguments", "words"),
     [
         (["export", "m.keras"], "needs examples"),
+        (["export", "n.keras", "--data", "x"], "There is no file n.keras"),
         (["import", "m.keras", "--data", "x", "--preprocess", "pytorch"], "'pytorch'"),
         (["export", "runs/m/1", "--preprocess", "tf"], "not trained here"),
         (["import", "m.keras", "--data", "x", "--size", "224"], "--size 224,224"),
     ],
 )
-def test_a_wrong_command_is_one_sentence(arguments, words, capsys):
+def test_a_wrong_command_is_one_sentence(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("m.keras").touch()
     assert main(arguments) == 2
     assert words in capsys.readouterr().err
 

@@ -184,8 +184,9 @@ def test_a_bundle_of_kerasdl_is_told_apart(here, tmp_path, capsys):
     data = ["--data", str(here / "grey.npz")]
     assert main(["import", str(tmp_path / "bundle"), *data]) == 2
     assert "is a bundle that kerasdl made" in capsys.readouterr().err
-    assert main(["import", "model.keras", *data, "--signature", "two"]) == 2
-    assert "are for SavedModels" in capsys.readouterr().err
+    (tmp_path / "model.keras").touch()
+    assert main(["import", str(tmp_path / "model.keras"), *data, "--signature", "two"]) == 2
+    assert "--signature is for SavedModels" in capsys.readouterr().err
 
 
 @pytest.mark.slow
