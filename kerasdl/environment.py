@@ -8,6 +8,8 @@ Every value is a default: what the user has set in the environment stays.
 * `TF_CPP_MIN_LOG_LEVEL=3`: what fails raises an exception; TensorFlow's C++ notes (among its "errors":
   that there is no GPU, that one kernel is slower for uint8) bury what a user has to read.
 * `KERAS_BACKEND=tensorflow`: the only backend this package supports.
+* `TF_ONEDNN_USE_SYSTEM_ALLOCATOR=1`, where TensorFlow neither trains nor is timed (`allocator`): its own
+  allocator is up to three times faster, but keeps the memory of what is freed as long as the process lives.
 """
 
 import contextlib
@@ -23,6 +25,9 @@ DEFAULTS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 
+_ALLOCATOR = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
+_chosen = os.environ.get(_ALLOCATOR)  # by the user
+
 #: True when TensorFlow was already there as this module was imported, so that the defaults came too late.
 too_late = "tensorflow" in sys.modules
 #: True while TensorFlow is being imported, and what is called when that begins.
@@ -36,6 +41,16 @@ def set_defaults() -> None:
     """Set every variable of `DEFAULTS` that the user has not set."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def allocator(*, gives_back: bool) -> dict[str, str]:
+    """Return the variable that lets TensorFlow give freed memory back to the system, or keep it for speed."""
+    return {_ALLOCATOR: _chosen or str(int(gives_back))}
+
+
+def give_back() -> None:
+    """Let TensorFlow, before its import, give back what it frees: in a process where nothing trains."""
+    os.environ.update(allocator(gives_back=True))
 
 
 def limit(num_threads: int | None = None, gpus: str | None = None) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import flatbuffers.table
@@ -26,9 +27,10 @@ from kerasdl.export import bundle as bundles
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.destination import publish
 from kerasdl.export.references import References
+from kerasdl.export.samples import embed
 from kerasdl.export.spec import ExportSpec
 from kerasdl.export.tflite import Converter
-from kerasdl.export.verify import check_interface, compare
+from kerasdl.export.verify import check_interface, compare, verify_artefacts
 from kerasdl.files import hash_files
 from kerasdl.inference import labels
 from kerasdl.inference.endpoint import Endpoint
@@ -472,6 +474,37 @@ def test_each_file_is_asked_for_examples_alone(bundle, spec, batches):
             Artefact("tiny.onnx", "onnx", ("serving_default",)),
             References(spec.endpoints, batches),
         )
+
+
+def test_one_file_is_open_at_a_time(bundle, spec, batches, images, monkeypatch):
+    open_file, before = Artefact.open, []
+
+    def watched(*arguments):
+        assert all(predictor() is None for predictor in before)
+        predictor = open_file(*arguments)
+        before.append(weakref.ref(predictor))
+        return predictor
+
+    monkeypatch.setattr(Artefact, "open", watched)
+    artefacts = [Artefact("tiny.onnx", "onnx", ("serving_default",))] * 2
+    references, worker = References(spec.endpoints, batches), Worker()  # which nothing here starts
+    verify_artefacts(artefacts, bundle.path, references, (worker, worker), bundles.Files(), ())
+    embed({"features": images[:2], "targets": np.zeros(2)}, artefacts, bundle.path, references, worker)
+    assert len(before) == 4
+
+
+def test_only_the_converter_gives_freed_memory_back(monkeypatch):
+    variables = []
+
+    def started(*_, env, **__):
+        variables.append(env["TF_ONEDNN_USE_SYSTEM_ALLOCATOR"])
+        raise OSError
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    for kind in (Worker, Converter):
+        with pytest.raises(OSError):
+            type("Own", (kind,), {})().start()
+    assert variables == ["0", "1"]
 
 
 def test_the_card_states_the_tolerances(bundle):

@@ -128,8 +128,10 @@ def _set_weights(graph: onnx.GraphProto, variables: dict[str, keras.Variable]) -
     inputs = [value for value in graph.input if value.name not in variables]
     for value in graph.input:
         if value.name in variables and value.name in used:
-            array = np.asarray(variables[value.name].numpy())
-            graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
+            weight = np.asarray(variables[value.name].numpy())
+            stored = graph.initializer.add(name=value.name, dims=weight.shape)
+            stored.data_type = onnx.helper.np_dtype_to_tensor_dtype(weight.dtype)
+            stored.raw_data = weight.astype(weight.dtype.newbyteorder("<"), copy=False).tobytes()
     del graph.input[:]
     graph.input.extend(inputs)
 

@@ -35,7 +35,9 @@ def embed(
     samples = _few(samples, references, next(iter(names)))
     inputs = {name: references.endpoints[name].inputs_of(samples["features"], 0) for name in names}
     answers = {name: {"keras": references.call(name, inputs[name])} for name in names}
+    predictor = None
     for artefact in artefacts:
+        del predictor  # its memory is free before the next one is opened
         predictor = artefact.open(folder, worker)
         for name in artefact.endpoints:
             answers[name][artefact.file] = caller(predictor, name)(inputs[name])

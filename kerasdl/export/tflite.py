@@ -29,6 +29,8 @@ class Converter(Worker):
         ...     converter.convert(folder, Path("x.int8.tflite"), "int8", ["encode"], {"encode": inputs})
     """
 
+    gives_back = True
+
     def convert(
         self,
         source: Path,

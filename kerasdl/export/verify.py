@@ -44,6 +44,7 @@ def verify_artefacts(
             "bytes": sum(file["bytes"] for path, file in hashes.items() if artefact.owns(path)),
             "sha256": hashes[artefact.file]["sha256"],
         }
+        predictor = None  # the memory of the file before is free before the next one is opened
         try:
             predictor = artefact.open(folder, workers[0])
             check_interface(predictor, artefact, references.endpoints)

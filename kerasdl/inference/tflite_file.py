@@ -1,10 +1,13 @@
 """Reads operators and labels of a .tflite file, and writes metadata into it."""
 
+import contextlib
+import mmap
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from kerasdl.inference import labels as label_text
@@ -16,12 +19,14 @@ _NORMALIZATION, _REGEX = 1, 6  # ProcessUnitOptions
 # AssociatedFileType: TENSOR_AXIS_LABELS (one label for each place of the last axis), VOCABULARY
 _AXIS_LABELS, _VOCABULARY = 2, 5
 _TOKENS = "tokens.txt"
+_SPACE = 2**20  # bytes for what is added, for which the builder need not double its memory
 
 
 def custom_operators(path: Path) -> list[str]:
     """Return the names of the operators that are not builtin: "FlexStatelessRandomNormalV2", ..."""
-    model = schema.Model.GetRootAs(path.read_bytes(), 0)
-    names = (model.OperatorCodes(index).CustomCode() for index in range(model.OperatorCodesLength()))
+    with _mapped(path) as content:
+        model = schema.Model.GetRootAs(content, 0)
+        names = [model.OperatorCodes(index).CustomCode() for index in range(model.OperatorCodesLength())]
     return sorted({name.decode() for name in names if name})
 
 
@@ -38,22 +43,42 @@ def embed(path: Path, name: str, labels: Sequence[str], assets: Mapping[str, str
         assets: content of the network's text files by name; a vocabulary among them becomes the tokeniser of
             an input `ids` (1, length), unless the model has loops, with which MediaPipe takes none.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
-    delimiters, tokens = (len(model.subgraphs) == 1 and spellings.for_mediapipe(assets)) or ("", "")
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(_metadata(model, name, len(labels), delimiters))
-    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
-    model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(path.stat().st_size)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(builder.Output())
+    builder = _Builder(path.stat().st_size + _SPACE)
+    with _mapped(path) as content:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        delimiters, tokens = (len(model.subgraphs) == 1 and spellings.for_mediapipe(assets)) or ("", "")
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = list(_metadata(model, name, len(labels), delimiters))
+        entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or []), entry]
+        builder.Finish(model.Pack(builder), b"TFL3")
+        del model  # its weights are the file's
+    path.write_bytes(memoryview(builder.Bytes)[builder.Head() :])
     files = {label_text.FILE_NAME: label_text.to_text(labels) if labels else "", _TOKENS: tokens}
     for file, text in files.items():
         if text:
             with zipfile.ZipFile(path, "a") as archive:
                 # A ZipInfo has a fixed date, so that equal models give equal files.
                 archive.writestr(zipfile.ZipInfo(file), text)
+
+
+class _Builder(flatbuffers.Builder):
+    """Takes weights in without two copies of them on the way."""
+
+    def CreateNumpyVector(self, x):  # noqa: N802  the library's name
+        self.StartVector(x.itemsize, x.size, x.dtype.alignment)
+        self.head -= x.nbytes
+        np.frombuffer(self.Bytes, np.uint8, x.nbytes, self.head)[:] = x.view(np.uint8)
+        self.vectorNumElems = x.size
+        return self.EndVector()
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    """Yield the content of a file, which is not read into memory of its own."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
 
 
 def read_labels(path: Path) -> tuple[str, ...]:

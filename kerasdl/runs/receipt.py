@@ -69,8 +69,8 @@ def hash_weights(network: "keras.Model") -> str:
     paths and dates have no part in it, so that equal weights have equal hashes wherever they are.
     """
     digest = hashlib.sha256()
-    for weight in network.get_weights():
-        array = np.ascontiguousarray(weight)
+    for weight in network.weights:
+        array = np.ascontiguousarray(weight.numpy())
         if sys.byteorder == "big":
             array = array.byteswap()
         digest.update(f"{array.shape} {array.dtype.name}\n".encode())

@@ -51,7 +51,8 @@ def make_pair(
         check(twin)
     with plan.devices.scope(), precision(recipe.precision):
         network = make_network(recipe, data, plan.preprocessing)
-        network.set_weights(twin.get_weights())
+        for weight, initial in zip(network.weights, twin.weights, strict=True):
+            weight.assign(initial.numpy())  # one at a time: all at once would be one more copy of them
     begin_phase(network, plan, plan.phases[0])
     pairs = zip(parts.layers(twin), parts.layers(network), strict=True)
     check_frozen(network, [layer for other, layer in pairs if other in left])

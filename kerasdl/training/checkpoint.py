@@ -17,6 +17,7 @@ import json
 import logging
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,10 @@ def write(
     with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as temporary:
         unfinished = Path(temporary) / f"{number:08}"
         unfinished.mkdir()
-        np.savez(unfinished / "variables.npz", **dict(_values(network)))
+        with zipfile.ZipFile(unfinished / "variables.npz", "w") as archive:
+            for key, value in _values(network):  # np.savez wants all of them in memory at once
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, value, allow_pickle=False)
         (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for file in best:
             if file.is_file():

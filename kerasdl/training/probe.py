@@ -32,7 +32,9 @@ def random_weights(network: keras.Model) -> Iterator[Callable[[int], None]]:
                 continue
             noise = generator.standard_normal(value.shape, np.float32)
             if weight.trainable:
-                weight.assign(value + noise * (1 + number) * max(float(value.std()), 0.05))
+                noise *= 1 + number  # in place, as the largest weight of a network may be most of it
+                noise *= max(float(value.std()), 0.05)
+                weight.assign(value + noise)
             else:
                 weight.assign(np.abs(value) + 0.1 * np.abs(noise))
 

@@ -23,7 +23,8 @@ _FEW_EXAMPLES = 1000  # to validate on sooner than a graph is traced
 def reload(run: Run, twin: keras.Model) -> keras.Model:
     """Open what was saved; a network whose file does not hold its weights must not pass for trained."""
     network = run.network()
-    saved = [np.array_equal(a, b) for a, b in zip(network.get_weights(), twin.get_weights(), strict=False)]
+    pairs = zip(network.weights, twin.weights, strict=False)
+    saved = [np.array_equal(loaded.numpy(), weight.numpy()) for loaded, weight in pairs]
     if not all(saved) or len(network.weights) != len(twin.weights):
         raise RunFailedError(
             f"{run.model_file} gives back {sum(saved)} of {len(twin.weights)} weights. Make every layer of "
@@ -54,7 +55,8 @@ def check(assembly: CallbackAssembly, saved: keras.Model) -> None:
 
 def hashes(network: keras.Model) -> list[bytes]:
     """Return a hash of each weight."""
-    return [hashlib.blake2b(value.tobytes(), digest_size=8).digest() for value in network.get_weights()]
+    values = (weight.numpy() for weight in network.weights)
+    return [hashlib.blake2b(value.tobytes(), digest_size=8).digest() for value in values]
 
 
 def unchanged(

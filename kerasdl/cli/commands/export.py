@@ -72,6 +72,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     modes = values.tflite_modes and [ALIASES.get(mode, mode) for mode in values.tflite_modes]
     if values.tflite_io != "float32" and modes and "int8" not in modes:
         raise UsageError(f"--tflite-io {values.tflite_io} is about int8 files. Add int8 to --tflite-modes.")
+    environment.give_back()
     environment.import_tensorflow()
     from kerasdl.cli import artefacts, printing
     from kerasdl.export.tflite import Converter

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from typing import Any
 
+from kerasdl import environment
 from kerasdl.errors import RunFailedError
 from kerasdl.inference.worker import script
 
@@ -26,6 +27,9 @@ class Worker:
         >>> with Worker() as worker:
         ...     worker.ask("load", path="exported/lenet5/1")
     """
+
+    #: Whether its TensorFlow gives memory back that it frees, rather than keeping it for speed.
+    gives_back = False
 
     def __init__(self, num_threads: int | None = None):
         self.num_threads = num_threads
@@ -56,7 +60,11 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+            env={
+                **os.environ,
+                "CUDA_VISIBLE_DEVICES": "-1",
+                **environment.allocator(gives_back=self.gives_back),
+            },
         )
 
     def ask(self, command: str, **arguments) -> Any:

@@ -4,8 +4,10 @@
 crash here ends no training run, and what runs here needs no line of this package.
 """
 
+import ctypes
 import os
 import pickle
+import platform
 import re
 import signal
 import sys
@@ -48,6 +50,7 @@ def convert(
     if mode in ("int8", "int16x8"):
         loaded = tf.saved_model.load(source).signatures
         inputs = {key: signature_inputs(loaded[key]) for key in signatures}
+        del loaded  # a second copy of the weights
         converter.representative_dataset = lambda: _one_by_one(calibration, inputs)
     if mode == "int16x8":
         converter.target_spec.supported_ops = [
@@ -171,6 +174,12 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:500] if lines else 'no message'}"
 
 
+def _give_back() -> None:
+    """Give freed memory back to the system, which glibc does not by itself."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not come between the answers
@@ -194,6 +203,8 @@ def _main() -> None:
             answer = (False, _reason(error))
         pickle.dump(answer, answers)
         answers.flush()
+        del answer, arguments
+        _give_back()
 
 
 if __name__ == "__main__":

@@ -114,12 +114,12 @@ class Best(keras.callbacks.Callback):
             Whether the present weights were finite.
         """
         averages = {id(variable): average for variable, average in moving_averages(self.model)}
-        values = [
-            keras.ops.convert_to_numpy(averages.get(id(weight), weight)) for weight in self.model.weights
-        ]
-        finite = all(np.isfinite(value).all() for value in values)
+        weights = [averages.get(id(weight), weight) for weight in self.model.weights]
+        # One at a time, and therefore twice: all of them at once would be one more copy in memory.
+        finite = all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in weights)
         if finite:
-            self.twin.set_weights(values)
+            for kept, weight in zip(self.twin.weights, weights, strict=True):
+                kept.assign(keras.ops.convert_to_numpy(weight))
         if Devices.of(self.model).is_chief:
             with replacing(self.run.model_file) as temporary:
                 self.twin.save(temporary)
