@@ -1,7 +1,7 @@
 """One endpoint to one ONNX file, in a few times the memory of its weights."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,11 @@ def write_onnx(spec: ExportSpec, endpoint: Endpoint, path: Path) -> None:
     try:
         proto = _convert(endpoint, variables, names)
         onnx.checker.check_model(proto, full_check=True)  # with weights it takes several times their memory
-        _set_weights(proto.graph, dict(zip(names, variables, strict=True)))
+        weights = _weights_used(proto.graph, dict(zip(names, variables, strict=True)))
         _name_batch_axis(proto.graph)
         properties = {"name": spec.name, "endpoint": endpoint.name, "labels": label_text.to_text(spec.labels)}
         onnx.helper.set_model_props(proto, properties)
-        onnx.save(proto, path)
-        del proto  # its weights, before others read them from the file
+        _save(proto, weights, path)
         onnx.checker.check_model(path)
         onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # three libraries, each with error types of its own
@@ -122,18 +121,49 @@ def _erfc_operator(graph: Any, node: Any, name: str, arguments: Sequence[Any]) -
     graph.make_node("Sub", inputs, outputs=outputs, name=name, shapes=[shape], dtypes=[dtype])
 
 
-def _set_weights(graph: onnx.GraphProto, variables: dict[str, keras.Variable]) -> None:
-    """Turn the inputs that are weights into stored values; those that nothing uses fall away."""
+def _weights_used(
+    graph: onnx.GraphProto, variables: Mapping[str, keras.Variable]
+) -> dict[str, keras.Variable]:
+    """Return the inputs that are weights, but for those that nothing uses; they are no inputs any more."""
     used = _names_used(graph)
     inputs = [value for value in graph.input if value.name not in variables]
-    for value in graph.input:
-        if value.name in variables and value.name in used:
-            weight = np.asarray(variables[value.name].numpy())
-            stored = graph.initializer.add(name=value.name, dims=weight.shape)
-            stored.data_type = onnx.helper.np_dtype_to_tensor_dtype(weight.dtype)
-            stored.raw_data = weight.astype(weight.dtype.newbyteorder("<"), copy=False).tobytes()
+    weights = [value.name for value in graph.input if value.name in variables and value.name in used]
     del graph.input[:]
     graph.input.extend(inputs)
+    return {name: variables[name] for name in weights}
+
+
+def _save(proto: onnx.ModelProto, weights: Mapping[str, keras.Variable], path: Path) -> None:
+    """Write a model with its weights as stored values, one after the other.
+
+    In one piece the library holds four copies of them. Source: https://protobuf.dev/programming-guides/encoding/
+    """
+    graph = proto.graph.SerializeToString()
+    proto.ClearField("graph")
+    heads, size = {}, len(graph)
+    for name, weight in weights.items():
+        value = np.asarray(weight.numpy())
+        dtype = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+        head = onnx.TensorProto(name=name, dims=value.shape, data_type=dtype).SerializeToString()
+        head += _field(onnx.TensorProto.RAW_DATA_FIELD_NUMBER, value.nbytes)
+        heads[name] = _field(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, len(head) + value.nbytes) + head
+        size += len(heads[name]) + value.nbytes
+    with path.open("wb") as file:
+        file.write(proto.SerializeToString())
+        file.write(_field(onnx.ModelProto.GRAPH_FIELD_NUMBER, size) + graph)
+        for name, weight in weights.items():
+            value = np.asarray(weight.numpy())
+            file.write(heads[name])
+            file.write(value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes())
+
+
+def _field(number: int, size: int) -> bytes:
+    """Return what stands before a field of `size` bytes in a protocol buffer."""
+    found = bytearray([number << 3 | 2])
+    while size > 127:
+        found.append(size & 127 | 128)
+        size >>= 7
+    return bytes([*found, size])
 
 
 def _names_used(graph: onnx.GraphProto) -> set[str]:
