@@ -25,7 +25,7 @@ from kerasdl.training.callbacks.position import Position
 from kerasdl.training.interruption import Interruptions
 from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers.make import make_optimizer, moving_averages
-from tests.cases import ALL_CASES, EXTRA_CASES, TWO_HEADS, TWO_OPTIMIZERS
+from tests.cases import ALL_CASES, EXTRA_CASES, TWO_HEADS, TWO_OPTIMIZERS, TaggerCase
 
 NORMALIZED = EXTRA_CASES[0]
 TOGETHER = dataclasses.replace(TWO_OPTIMIZERS, model=TWO_OPTIMIZERS.model.replace(together=True))
@@ -67,7 +67,9 @@ def assert_same_update(case, tolerance=1e-5, one=None, two=None, **fields):
 
 
 @pytest.mark.by_default(lambda case: case is EXTRA_CASES[1])  # the others in `test_partial_last_batch`
-@pytest.mark.parametrize("case", ALL_CASES, ids=str)
+# Keras's `fit` adds up the first examples of all replicas, which strings refuse: test_tagging_runs.py has
+# taggers.
+@pytest.mark.parametrize("case", [case for case in ALL_CASES if not isinstance(case, TaggerCase)], ids=str)
 def test_two_replicas_equal_one(case, caplog):
     # Larger steps of deep networks with batch normalisation multiply differences of rounding.
     assert_same_update(case, learning_rate=0.002)

@@ -8,6 +8,7 @@ import pytest
 
 import kerasdl
 from kerasdl.cli import main
+from kerasdl.runs import folder as runs
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +49,17 @@ def test_every_file_tags_as_the_run_does(place):
             assert [one["tags"] for one in found] == [one["tags"] for one in expected]
     alone = kerasdl.load("exported/tagger/1").predict(texts[1])
     np.testing.assert_allclose(alone[0]["probabilities"], expected[1]["probabilities"], atol=1e-5)
+
+
+def test_two_replicas_equal_one(place):
+    command = ["train", "tagger", "--crf", *SMALL, "--epochs", "1", "--no-export", "--optimizer", "sgd"]
+    weights = []
+    for strategy in ("none", "cpu:2"):
+        beside = f"on-{strategy.replace(':', '-')}"
+        assert main([*command, "--strategy", strategy, "--runs-dir", beside]) == 0
+        weights.append(runs.open_run(f"{beside}/tagger/1").network().get_weights())
+    for left, right in zip(*weights, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
 
 
 def test_predict_prints_tokens_with_their_tags(place, capsys, caplog):
