@@ -140,7 +140,14 @@ def random_moments(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "seed"), [("none", 0), ("none", 1), ("cpu:2", 2), ("cpu:2", 3)])
+@pytest.mark.parametrize(
+    ("strategy", "seed"),
+    [
+        ("none", 0),
+        ("cpu:2", 2),
+        *(pytest.param(*case, marks=pytest.mark.large) for case in (("none", 1), ("cpu:2", 3))),
+    ],
+)
 def test_killed_at_random_moments(references, tmp_path, strategy, seed):
     """Six kills; where a run ends before a moment comes, it is compared and the next run begins."""
     kills, number, moments = [], 0, random_moments(seed)

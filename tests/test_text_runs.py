@@ -24,6 +24,12 @@ KINDS = {
 }  # fmt: skip
 
 
+#: For what takes minutes with attention, whose layers have tests of their own for it.
+LARGE_WITH_ATTENTION = pytest.mark.parametrize(
+    "place", ["lstm", pytest.param("attention", marks=pytest.mark.large)], indirect=True
+)
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def place(request, tmp_path_factory):
     """A folder with a finished run and its bundle."""
@@ -92,6 +98,7 @@ def test_another_vocabulary_is_noticed(place, tmp_path, caplog):
     assert "vocab.txt has changed since it was exported" in caplog.text
 
 
+@LARGE_WITH_ATTENTION
 def test_a_run_that_was_stopped_resumes_exactly(place, tmp_path):
     common = ["train", *place[1], *SMALL, "--no-export", "--schedule", "constant", "--runs-dir"]
     assert main([*common, str(tmp_path / "whole"), "--epochs", "3"]) == 0
@@ -102,6 +109,7 @@ def test_a_run_that_was_stopped_resumes_exactly(place, tmp_path):
     assert len(whole) == 3 and whole == part
 
 
+@LARGE_WITH_ATTENTION
 def test_two_replicas_give_the_losses_of_one(place, tmp_path):
     command = ["train", *place[1], *SMALL, "--epochs", "2", "--no-export", "--optimizer", "sgd"]
     for name, strategy in (("one", "none"), ("two", "cpu:2")):
