@@ -633,7 +633,7 @@ def test_real_trials_survive_a_worker_and_the_chief(tmp_path):
     processes = [start("chief", *lead), start("one", *follow), start("two", *follow)]
     try:
         search = tmp_path / "searches/lenet5/1"
-        wait_until(lambda: list(search.glob("trial_*/lenet5/1/checkpoints/*")), 60)
+        wait_until(lambda: list(search.glob("trial_*/lenet5/1/checkpoints/*")), 180)
         processes[0].kill()
         os.kill(processes[1].pid, signal.SIGINT)  # it cannot give its trial back: the chief is away
         assert processes[1].wait(120) == 130
