@@ -240,6 +240,7 @@ def said(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_predict_reads_texts_files_and_tables(run, capsys, caplog):
     given = ["good film", "a.txt", "b.TXT", "r.csv", "nowhere.txt", "notes.md", ""]
     code, out, _ = said(capsys, "predict", run, *given, "--json")
@@ -264,6 +265,7 @@ def test_predict_reads_texts_files_and_tables(run, capsys, caplog):
     assert same == pytest.approx([answer["probability"] for answer in answers[1:3]], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_lines_of_predict_fit_80_columns(run, capsys):
     wide = "\u6f22\u5b57 " * 60
     code, out, _ = said(
@@ -279,6 +281,7 @@ def test_lines_of_predict_fit_80_columns(run, capsys):
     assert lines[3].startswith("            good film\\x1b[31m  ") and lines[4].strip().startswith('""  ')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["predict", "explain"])
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -312,6 +315,7 @@ def test_texts_are_told_from_paths_whatever_they_hold(tmp_path, monkeypatch, cap
     assert read_texts([latin])[0].about == {"text": "caf\u00e9"}
 
 
+@pytest.mark.slow
 def test_any_file_is_answered_and_explained(run, capsys, tmp_path):
     contents = [b"good " * 200_000, b"x" * 10**6, b"\x00" * 50, bytes(range(256)),
                 "\u202e\u0645 \U0001f600".encode("utf-16-be")]  # fmt: skip
@@ -353,6 +357,7 @@ def test_explain_writes_a_page_and_adds_to_the_report(run, place, capsys):
     assert code == 2 and "it takes integrated-gradients,occlusion,attention" in error
 
 
+@pytest.mark.slow
 def test_the_report_shows_texts_of_mistakes_and_attention(place):
     with np.load(place / "runs/tiny/1/mistakes.npz") as mistakes:
         first = mistakes["features"][0].decode()
