@@ -68,6 +68,7 @@ def refused(capsys, *arguments):
     return err
 
 
+@pytest.mark.slow
 def test_training_on_a_folder(here):
     run = here / "runs/mlp/1"
     assert (run / "labels.txt").read_text(encoding="utf-8") == "".join(f"{name}\n" for name in CLASSES)

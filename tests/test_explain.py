@@ -377,6 +377,7 @@ def test_without_images_it_explains_mistakes_and_only_its_own_old_files_go(copie
     assert not any("saliency" in name for name in names)
 
 
+@pytest.mark.slow
 def test_elsewhere_the_run_stays_as_it_was(copied, capsys):
     run = copied / "lenet/1"
     before = (run / "report.html").read_bytes()

@@ -239,6 +239,7 @@ def test_two_phases_on_two_replicas(tmp_path, transfer):
     assert all(np.isfinite(array).all() for array in run.network().get_weights())
 
 
+@pytest.mark.slow
 def test_a_search_for_the_learning_rate_freezes_too(transfer, monkeypatch):
     held = {}
 
