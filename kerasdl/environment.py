@@ -133,7 +133,7 @@ def quiet(*, show_on_error: bool = True):
 
 @contextlib.contextmanager
 def quiet_logger(name: str) -> Iterator[None]:
-    """Keep a library's notes to itself; what matters in them shows when what it wrote is opened."""
+    """Log nothing under a name inside: what matters shows when the result is opened, or all is done again."""
     import logging
 
     logger = logging.getLogger(name)

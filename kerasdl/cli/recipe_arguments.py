@@ -11,7 +11,6 @@ from kerasdl import environment
 from kerasdl.cli.parser import Parser
 from kerasdl.errors import UsageError
 from kerasdl.recipe import catalog, sketch
-from kerasdl.report import terminal
 
 if TYPE_CHECKING:
     from kerasdl.recipe import Recipe
@@ -86,7 +85,7 @@ def _file_of(first: argparse.Namespace, find: "Callable[[str], Path]") -> Path |
 
 def _check(parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load") -> None:
     """Raise the UsageError that `_read` would raise; or that of data in a file that is not there."""
-    with terminal.without_notes():
+    with environment.quiet_logger("kerasdl"):
         recipe, _, _ = _read(parser, arguments, first, load)
     place = recipe.data.place
     if place and ("/" in place or "." in place) and not Path(place).expanduser().exists():

@@ -11,7 +11,7 @@ from kerasdl.data import encodings
 from kerasdl.data.text import tagged_files
 from kerasdl.errors import UsageError
 from kerasdl.inference.endpoint import Example
-from kerasdl.inference.texts import read_text
+from kerasdl.inference.texts import content_of, file_of, read_text
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def read_sentences(given: Sequence[str], column: str | None = None) -> list[Exam
     """
     found: list[Example] = []
     for text in given:
-        path = _file(text)
+        path = file_of(text, tagged_files.SUFFIXES)
         if path is None:
             tokens = split(str(read_text(text)))
             if not tokens:
@@ -71,30 +71,8 @@ def _tokens(tokens: Sequence[str]) -> np.ndarray:
     return found
 
 
-def _file(text: str) -> Path | None:
-    """Return the file that a text is the path of; None where it is a text."""
-    path = Path(text)
-    known = path.suffix.lower() in tagged_files.SUFFIXES
-    try:
-        there = path.is_file()
-    except (OSError, ValueError):  # no file can have such a name
-        there = False
-    if there and known:
-        return path
-    if there:
-        _log.warning(f"{text} is read as a text, although there is such a file: its ending is not known.")
-    elif known and not any(letter.isspace() for letter in text):
-        _log.warning(f"There is no file {text}, so it is read as a text.")
-    return None
-
-
 def _lines(path: Path) -> list[list[str]]:
-    try:
-        text, guessed = encodings.decode(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    _tell([path] if guessed else [])
-    rows = [tokens for line in text.splitlines() if (tokens := split(line))]
+    rows = [tokens for line in content_of(path).splitlines() if (tokens := split(line))]
     if not rows:
         raise UsageError(f"{path} holds no token. Give a file with a text on each line.")
     return rows
@@ -102,10 +80,6 @@ def _lines(path: Path) -> list[list[str]]:
 
 def _rows(path: Path, column: str | None) -> list[list[str]]:
     found, guessed = tagged_files.read(path, column, tagged=False)
-    _tell([path] if guessed else [])
-    return [tokens for tokens, _ in found]
-
-
-def _tell(guessed: Sequence[Path]) -> None:
-    for note in encodings.guessed_note(guessed):
+    for note in encodings.guessed_note([path] if guessed else []):
         _log.warning(note)
+    return [tokens for tokens, _ in found]

@@ -34,7 +34,7 @@ def read_texts(given: Sequence[str], column: str | None = None) -> list[Example]
     Raises:
         UsageError: when a file cannot be read or holds no text, or a column is named and no table given.
     """
-    paths = [_file(text) for text in given]
+    paths = [file_of(text, (".txt", *table.SUFFIXES)) for text in given]
     if column is not None and not any(path is not None and path.suffix.lower() != ".txt" for path in paths):
         raise UsageError("--text-column names a column of a table: give a .csv, .tsv or .jsonl file.")
     found: list[Example] = []
@@ -43,7 +43,7 @@ def read_texts(given: Sequence[str], column: str | None = None) -> list[Example]
             example = read_text(text)
             found.append(Example({"text": str(example)}, example))
         elif path.suffix.lower() == ".txt":
-            found.append(Example({"file": text}, np.array(_content(path), object)))
+            found.append(Example({"file": text}, np.array(content_of(path), object)))
         else:
             found += _rows(text, path, column)
     if empty := sum(not str(example.features).strip() for example in found):
@@ -52,10 +52,15 @@ def read_texts(given: Sequence[str], column: str | None = None) -> list[Example]
     return found
 
 
-def _file(text: str) -> Path | None:
-    """Return the file that a text is the path of; None where it is a text."""
+def file_of(text: str, suffixes: Sequence[str]) -> Path | None:
+    """Return the file that a text is the path of; None where it is a text.
+
+    Args:
+        text: what was given for a text or a path.
+        suffixes: endings of the files that are read, with their dots, lower case.
+    """
     path = Path(text)
-    known = path.suffix.lower() in (".txt", *table.SUFFIXES)
+    known = path.suffix.lower() in suffixes
     try:
         there = path.is_file()
     except (OSError, ValueError):  # no file can have such a name
@@ -63,8 +68,9 @@ def _file(text: str) -> Path | None:
     if there and known:
         return path
     if there:
+        *others, last = suffixes
         _log.warning(
-            f"{text} is read as a text, although there is such a file: only .txt, .csv, .tsv and .jsonl "
+            f"{text} is read as a text, although there is such a file: only {', '.join(others)} and {last} "
             "files are read."
         )
     elif known and len(text) <= _LONGEST_NAME and not any(letter.isspace() for letter in text):
@@ -72,7 +78,8 @@ def _file(text: str) -> Path | None:
     return None
 
 
-def _content(path: Path) -> str:
+def content_of(path: Path) -> str:
+    """Return the text of a file in whatever encoding; says where that is guessed."""
     try:
         text, guessed = encodings.decode(path.read_bytes())
     except OSError as error:

@@ -9,7 +9,6 @@ from kerasdl import environment
 from kerasdl.errors import UsageError
 from kerasdl.recipe import Recipe, catalog, keywords, sketch
 from kerasdl.recipe import trust as trusting
-from kerasdl.report import terminal
 
 if TYPE_CHECKING:
     from kerasdl.data.source import Source
@@ -80,7 +79,7 @@ def loaded(
             found, source = load(name)
         return _changed(found, data, fields, options), source
 
-    with terminal.without_notes():
+    with environment.quiet_logger("kerasdl"):
         sketch.without_keras(find(name), read)
     environment.import_tensorflow()
     return read()

@@ -1,10 +1,8 @@
 """The one place that writes to a terminal: no name or message in a file of somebody else's may steer it."""
 
-import contextlib
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from kerasdl.report.fitting import cells as cells
@@ -55,18 +53,6 @@ def begin_logging() -> None:
     handler.setFormatter(Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("kerasdl").setLevel(logging.INFO)
-
-
-@contextlib.contextmanager
-def without_notes() -> Iterator[None]:
-    """Log nothing of this package inside, since it is done again."""
-    logger = logging.getLogger("kerasdl")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def open_console(**options: Any) -> "Console":

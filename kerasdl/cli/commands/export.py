@@ -8,6 +8,7 @@ from kerasdl import environment
 from kerasdl.cli import import_arguments
 from kerasdl.cli.parser import Parser, check_words
 from kerasdl.errors import UsageError
+from kerasdl.export.modes import ALIASES, IO_TYPES, MODES
 from kerasdl.recipe import keras_file
 from kerasdl.runs import places
 
@@ -35,7 +36,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     )
     parser.add_argument(
         "--tflite-io",
-        choices=("float32", "uint8", "int8"),
+        choices=IO_TYPES,
         default="float32",
         help="numbers that int8 files take and give: real ones, or the whole ones that microcontrollers and "
         "NPUs want (default: float32)",
@@ -64,7 +65,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     else:
         import_arguments.refuse(values)
         places.find(Path(values.target))
-    from kerasdl.export.modes import ALIASES, MODES
     from kerasdl.inference.endpoint import ALL_FORMATS
 
     check_words("--formats", values.formats, ALL_FORMATS)
