@@ -9,6 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
+import kerasdl
 from kerasdl.cli import main
 from kerasdl.errors import UsageError
 from kerasdl.jobs import doctor
@@ -34,6 +35,14 @@ def photos(tmp_path, monkeypatch):
 def write_table(path, header, rows):
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
+
+
+def test_classes_of_a_table_have_one_order(tmp_path):
+    """As numbers these are equal, and a set has them in an order of chance."""
+    labels = ["1", "1.0", "01", "1.00", "001", "1e0"]
+    write_table(tmp_path / "t.csv", ("a", "label"), enumerate(["nan", *labels, "0.5"] * 4))
+    names = kerasdl.Table(path=str(tmp_path / "t.csv")).load().spec.class_names
+    assert names == ("0.5", *sorted(labels), "nan")
 
 
 def test_photos_are_examined(photos, capsys):
