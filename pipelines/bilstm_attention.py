@@ -1,9 +1,10 @@
-"""A bidirectional LSTM with attention over the words, and vectors for pairs of them.
+"""A bidirectional LSTM with attention over the words, and vectors for pairs of them, on IMDB: 88.34 %.
 
     kerasdl train bilstm_attention --data imdb_reviews
     kerasdl train bilstm_attention --data phrases
 
-Not measured on IMDB yet.
+Measured on 2 cores of an AMD EPYC that other work used too, TensorFlow 2.21.0, Keras 3.15.1, seed 0, trained
+on 22,500 reviews and chosen by 2,500 others: 88.34 % of the 25,000 test reviews; 533 processor seconds.
 """
 
 from kerasdl import Classification, Config, Recipe, RecurrentNetwork, SequencePreprocessing, Tfds
