@@ -279,6 +279,17 @@ def test_a_search_whose_space_or_values_changed_is_shown(tmp_path):
         assert "lion" in page.text and "gone" in page.text
 
 
+def test_an_own_value_without_a_logarithm_stands_at_the_lower_end():
+    """No weight decay in the recipe, where a search tries 1e-4 to 1e-1."""
+    record = search_of(*(trial(n, values={"learning_rate": value}) for n, value in enumerate((0.0, 0.01))))
+    lines = parallel_coordinates(record).figure["data"]
+    points = [point for line in lines for point in zip(line["x"], line["text"], strict=True)]
+    found = {text.split("<br>")[1]: x for x, text in points if "learning rate" in text}
+    assert found == {"learning rate 0": 0.0, "learning rate 0.01": pytest.approx(2 / 3, abs=1e-3)}
+    points = slices(record)[1].figure["data"]
+    assert sorted(x for trace in points for x in trace["x"]) == [1e-4, 0.01]
+
+
 def test_nothing_that_users_write_becomes_markup(tmp_path):
     name = "<script>alert(1)</script>"
     space = (

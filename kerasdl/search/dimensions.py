@@ -48,7 +48,16 @@ def categories(parameter: Parameter, values: Iterable[Any]) -> list[Any]:
 
 def number(parameter: Parameter, value: Any) -> float:
     """Return the position of a number on its axis: itself or its decimal logarithm."""
-    return math.log10(value) if is_log(parameter) else float(value)
+    value = float(positive(parameter, value))
+    return math.log10(value) if is_log(parameter) else value
+
+
+def positive(parameter: Parameter, value: Any) -> Any:
+    """Return a value; the lower end for one without a logarithm where values are compared by ratios.
+
+    The recipe's own value may be such a one: no weight decay, where a search tries 1e-4 to 1e-1.
+    """
+    return parameter.low if is_log(parameter) and value <= 0 else value
 
 
 def spelled(value: Any) -> str:

@@ -125,7 +125,8 @@ def _axis(parameter: Parameter, trials: Sequence[TrialRecord]) -> _Axis:
     found = [trial.values.get(parameter.name) for trial in trials]
     active = [trial.values[parameter.name] for trial in trials if parameter.name in trial.values]
     if parameter.kind != "choice":
-        ends = min(parameter.low, *active), max(parameter.high, *active)
+        placed = [dimensions.positive(parameter, value) for value in active]
+        ends = min(parameter.low, *placed), max(parameter.high, *placed)
         return _scaled(parameter.name, found, ends, dimensions.is_log(parameter), "inactive")
     known = dimensions.categories(parameter, active)
     gap = 1 / max(len(known) - 1, 1)
@@ -165,7 +166,7 @@ def _part(value: float, low: float, high: float, log: bool) -> float:
     if low == high:
         return 0.5
     if log:
-        return math.log(value / low) / math.log(high / low)
+        return math.log(max(value, low) / low) / math.log(high / low)
     return (value - low) / (high - low)
 
 

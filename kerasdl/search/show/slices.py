@@ -42,8 +42,9 @@ def _slice(record: SearchRecord, parameter: Parameter, trials: Sequence[TrialRec
 
     def place(trial: TrialRecord) -> tuple[float, float]:
         value = trial.values[parameter.name]
-        across = nudged(trial, known.index(value), 0.5) if parameter.kind == "choice" else value
-        return across, trial.figures[name]
+        if parameter.kind == "choice":
+            return nudged(trial, known.index(value), 0.5), trial.figures[name]
+        return dimensions.positive(parameter, value), trial.figures[name]
 
     best = min if objective.direction == "min" else max
     groups = _groups(parameter, known, trials, name)
