@@ -16,6 +16,7 @@ import pytest
 import kerasdl
 from kerasdl import cli, public
 from kerasdl.cli import flags
+from kerasdl.cli.commands import tune
 from kerasdl.cli.parser import Parser
 from kerasdl.data.images.digits import Digits
 from kerasdl.data.source import Source
@@ -250,16 +251,32 @@ def test_colliding_flags_are_refused():
         flags.of_recipe(replace(recipe(), data=Colliding()))
 
 
-def test_fields_named_as_options_of_the_command_are_refused():
+def test_fields_named_as_options_of_the_command_have_their_part_before_them():
     @dataclasses.dataclass(frozen=True)
     class Colliding(Source):
         # A folder.
         runs_dir: str = "x"
 
-    parser = Parser()
+    parser, own = Parser(), replace(recipe(), data=Colliding())
     parser.add_folders("runs")
-    with pytest.raises(UsageError, match="--runs-dir is an option of the command itself"):
-        flags.add_to(parser, replace(recipe(), data=Colliding()))
+    flags.add_to(copy.deepcopy(parser), own)
+    parser.add_argument("--data-runs-dir")
+    with pytest.raises(UsageError, match="--data-runs-dir is an option of the command itself"):
+        flags.add_to(parser, own)
+
+
+@pytest.mark.parametrize("name", sorted(catalog.names("tuning")))
+def test_every_shipped_space_takes_all_its_flags(name):
+    """The search's `--objective` is not the network's: that is `--model-objective` there."""
+    parser = Parser()
+    tune._add_options(parser)
+    parser.add_data("data")
+    own, _, _ = catalog.load_space(name)
+    flags.add_to(parser, own)
+    if name == "vae":
+        given = vars(parser.parse(["--objective", "val_nll", "--model-objective", "iwae"]))
+        assert given["objective"] == ["val_nll"]
+        assert flags.apply(own, given).model.values["objective"] == "iwae"
 
 
 def test_parse_value():

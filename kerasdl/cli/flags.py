@@ -53,6 +53,11 @@ class Flag:
         return "--" + self.name.replace("_", "-")
 
     @property
+    def long_option(self) -> str:
+        """The flag with its part, for commands that have an option of its name: `--model-objective`."""
+        return f"--{self.part}{self.option[1:]}" if self.part else self.option
+
+    @property
     def key(self) -> str:
         """The name of its value among those of the command line."""
         return f"{self.part}.{self.name}"
@@ -90,10 +95,9 @@ def add_to(parser: Parser, recipe: Recipe, *, show_all: bool = True) -> None:
         show_all: show the help of all; else of those that are used most.
     """
     for flag in of_recipe(recipe):
-        if flag.option in parser.flags:
-            raise UsageError(
-                f"{flag.option} is an option of the command itself: rename the field {flag.name}."
-            )
+        option = flag.option if flag.option not in parser.flags else flag.long_option
+        if option in parser.flags:
+            raise UsageError(f"{option} is an option of the command itself: rename the field {flag.name}.")
         title = f"{flag.part} ({type_of(getattr(recipe, flag.part)).__name__})" if flag.part else "recipe"
         kind = {"action": argparse.BooleanOptionalAction} if flag.annotation is bool else {
             "type": _reader(flag), "metavar": values.describe(flag.annotation)
@@ -102,7 +106,7 @@ def add_to(parser: Parser, recipe: Recipe, *, show_all: bool = True) -> None:
         has_default = flag.default is not inspect.Parameter.empty
         shown = f" (default: {values.written(flag.default)})" if has_default else ""
         parser.add_to_group(
-            title, flag.option, dest=flag.key, default=argparse.SUPPRESS,
+            title, option, dest=flag.key, default=argparse.SUPPRESS,
             help=f"{flag.help}{shown}".replace("%", "%%") if shows else argparse.SUPPRESS, **kind,
         )  # fmt: skip
     if not show_all:
