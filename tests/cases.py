@@ -51,8 +51,6 @@ from kerasdl.training.build import compile_network
 NUM_CLASSES = 3
 # Of networks whose states, or columns of other scales, 256 steps are too few for.
 _FLOAT_MODES = ("float32", "float16", "dynamic")
-# Of networks whose int16x8 files are refused, with differences of half the spread of the outputs.
-_BYTE_MODES = (*_FLOAT_MODES, "int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -631,7 +629,6 @@ CASES += (
         ),
         input_shape=(6, 5, 1),
         parameters=40 + 185 + 24 * 7 + 8 * 6 + 7 * 7 + 8 * 20 + 184 + 37 + 1,
-        modes=_BYTE_MODES,
         learning_rate=3e-2,
         default_input_shape=(28, 28, 1),
         default_parameters=425_284,
@@ -642,7 +639,6 @@ CASES += (
         Config(Autoencoder, latent_size=3, units=(7,), corruption=0.2),
         input_shape=(6, 5, 1),
         parameters=31 * 7 + 8 * 3 + 4 * 7 + 8 * 30,
-        modes=_BYTE_MODES,
         default_input_shape=(28, 28, 1),
         default_parameters=415_234,
         task=Generation(judge="none"),

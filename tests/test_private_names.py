@@ -5,6 +5,7 @@ Where one of these tests fails after an upgrade, the file that it names has to b
 
 import ast
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -32,6 +33,11 @@ OF_KERAS = {
 @pytest.mark.parametrize(("module", "name"), private_tensorflow.NAMES, ids=str)
 def test_tensorflow_has_its_names(module, name):
     assert callable(private_tensorflow._find(module, name))
+
+
+def test_the_converter_has_the_quantizer_that_int16x8_files_go_around():
+    """`kerasdl/inference/worker/script.py` hands it a model whose signatures share no buffer."""
+    assert list(inspect.signature(tf.lite.TFLiteConverter._quantize).parameters)[:2] == ["self", "result"]
 
 
 @pytest.mark.parametrize(

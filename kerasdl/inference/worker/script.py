@@ -4,6 +4,7 @@
 crash here ends no training run, and what runs here needs no line of this package.
 """
 
+import copy
 import ctypes
 import os
 import pickle
@@ -57,11 +58,30 @@ def convert(
             tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
             tf.lite.OpsSet.TFLITE_BUILTINS,
         ]
+        quantize = converter._quantize
+        converter._quantize = lambda model, *rest: quantize(with_own_buffers(model), *rest)
     if mode == "int8" and io != "float32":
         converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io)
     content = converter.convert()
     _run_once(content, signatures)
     Path(target).write_bytes(content)
+
+
+def with_own_buffers(content: bytes) -> bytes:
+    """Give each tensor of a TFLite file a buffer of its own.
+
+    Signatures share their weights, and the converter's quantizer of int16x8 quantizes a shared buffer once
+    for each of them: the weights are wrong after the second time. Equal buffers are merged afterwards.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model, taken = flatbuffer_utils.convert_bytearray_to_object(content), set()
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
+        if tensor.buffer in taken and model.buffers[tensor.buffer].data is not None:
+            model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
+            tensor.buffer = len(model.buffers) - 1
+        taken.add(tensor.buffer)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def load(path: str) -> dict[str, dict[str, tuple[tuple, str]]]:
