@@ -1,6 +1,6 @@
 """How fast generative networks train: kerasdl and PyTorch on the same batches, in one interleaved run.
 
-    python benchmarks/generative.py [--networks vae,gan,flow] [--rounds 3] [--steps 30]
+    python benchmarks/generative.py [--networks vae,gan,flow] [--rounds 3] [--steps 30] [--single]
 
 Every arm trains on random images of 28x28 pixels, 64 at a time, by Adam, with new noise in each step:
 
@@ -9,7 +9,8 @@ Every arm trains on random images of 28x28 pixels, 64 at a time, by Adam, with n
 * flow: a U-Net of `FlowMatching` with 32 and 64 channels, told the class.
 
 Each arm of each round is a process of its own, in an order that is drawn anew each round; the median of all
-steps but the first ten counts. PyTorch runs as it is written (eager) and compiled.
+steps but the first ten counts. kerasdl runs several steps in one call of the device, as it trains runs (those
+of about 0.1 s); `--single` lets it run one. PyTorch runs as it is written (eager) and compiled.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-BATCH, CLASSES, LATENTS, KERNEL, WARM_UP = 64, 10, 64, 4, 10
+BATCH, CLASSES, LATENTS, KERNEL, WARM_UP, BLOCK = 64, 10, 64, 4, 10, 30
 FILTERS, WIDTHS, CONDITION, GROUPS = (32, 64), (32, 64), 64, 8
 ARMS = ("kerasdl", "torch", "torch-compiled")
 
@@ -37,8 +38,8 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
     return images, rng.integers(0, CLASSES, BATCH).astype(np.int32)
 
 
-def kerasdl_step(kind: str) -> Callable[[], None]:
-    """Return a function that runs one training step of a network, through the loop that trains runs."""
+def kerasdl_step(kind: str, most: int) -> Callable[[], int]:
+    """Return a function that runs training steps of a network as a run does, and returns how many."""
     from kerasdl import environment
 
     environment.import_tensorflow()
@@ -63,9 +64,9 @@ def kerasdl_step(kind: str) -> Callable[[], None]:
         model=model, data=Digits(), task=task, optimizer="adam", schedule="constant", batch_size=BATCH
     )
     compile_network(network, recipe, spec, steps_per_epoch=1000, seed=0)
-    images, labels = batch()
-    loop = Loop(network, tf.data.Dataset.from_tensors((images[None], labels[None])).repeat())
-    return lambda: loop.run(1)
+    block = tuple(np.stack([array] * BLOCK) for array in batch())
+    loop = Loop(network, tf.data.Dataset.from_tensors(block).repeat())
+    return lambda: loop.run(most)[0]
 
 
 def torch_vae():
@@ -201,8 +202,8 @@ def torch_flow():
     return [(network, loss)]
 
 
-def torch_step(kind: str, compiled: bool) -> Callable[[], None]:
-    """Return a function that runs one training step of the same networks in PyTorch."""
+def torch_step(kind: str, compiled: bool) -> Callable[[], int]:
+    """Return a function that runs one training step of the same networks in PyTorch, and returns 1."""
     import torch
 
     players = {"vae": torch_vae, "gan": torch_gan, "flow": torch_flow}[kind]()
@@ -216,18 +217,19 @@ def torch_step(kind: str, compiled: bool) -> Callable[[], None]:
             optimizer.zero_grad()
             loss().backward()
             optimizer.step()
+        return 1
 
     return step
 
 
-def measure(arm: str, kind: str, steps: int) -> list[float]:
-    """Return the seconds of each step of an arm, warm."""
-    step = kerasdl_step(kind) if arm == "kerasdl" else torch_step(kind, compiled=arm == "torch-compiled")
-    seconds = []
-    for _ in range(steps + WARM_UP):
+def measure(arm: str, kind: str, steps: int, most: int) -> list[float]:
+    """Return the seconds of each step of an arm, warm; of several in one call their mean."""
+    step = kerasdl_step(kind, most) if arm == "kerasdl" else torch_step(kind, arm == "torch-compiled")
+    seconds: list[float] = []
+    while len(seconds) < steps + WARM_UP:
         began = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - began)
+        count = step()
+        seconds += [(time.perf_counter() - began) / count] * count
     return seconds[WARM_UP:]
 
 
@@ -237,17 +239,19 @@ def main() -> None:
     parser.add_argument("--networks", default="vae,gan,flow")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--single", action="store_true", help="one step in a call of kerasdl's loop")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
     values = parser.parse_args()
     if values.arm:
-        print(json.dumps(measure(values.arm, values.networks, values.steps)))
+        most = 1 if values.single else BLOCK
+        print(json.dumps(measure(values.arm, values.networks, values.steps, most)))
         return
     for kind in values.networks.split(","):
         found: dict[str, list[float]] = {arm: [] for arm in ARMS}
         for _ in range(values.rounds):
             for arm in random.sample(ARMS, len(ARMS)):
                 command = [sys.executable, __file__, "--arm", arm, "--networks", kind,
-                           "--steps", str(values.steps)]  # fmt: skip
+                           "--steps", str(values.steps), *["--single"] * values.single]  # fmt: skip
                 ran = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True)
                 found[arm] += json.loads(ran.stdout.splitlines()[-1])
         medians = {arm: 1000 * statistics.median(times) for arm, times in found.items()}
