@@ -1,6 +1,8 @@
 """Images that networks make: samples by epoch, the report, `generate`, `interpolate` and `encode`."""
 
+import base64
 import csv
+import io
 import json
 import types
 from pathlib import Path
@@ -78,6 +80,15 @@ def test_grids_have_a_pixel_between_images():
     assert rows.tolist() == [[0, 255, 1], [255] * 3, [2, 255, 255]]
     assert pictures.arranged(tiles, np.array([1, 1, 1])).shape == (5, 5, 1)
     assert pictures.arranged(np.concatenate([tiles, tiles]), np.array([0, 1, 0, 1, 0, 1])).shape == (5, 8, 1)
+
+
+def test_pictures_of_a_film_have_few_greys():
+    noise = np.random.default_rng(0).normal(128, 60, (231, 231, 1)).clip(0, 255).astype(np.uint8)
+    whole, few = (pictures.data_uri(noise, exact=400, colours=colours) for colours in (None, 16))
+    assert len(few[0]) < 0.55 * len(whole[0]) and few[1:] == whole[1:] == (231, 231)
+    with Image.open(io.BytesIO(base64.b64decode(few[0].partition(",")[2]))) as image:
+        away = np.asarray(image.convert("L")).astype(int) - noise[..., 0]
+    assert np.abs(away).max() <= 40 and abs(away.mean()) < 2
 
 
 def test_floats_become_bytes():

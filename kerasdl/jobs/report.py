@@ -27,7 +27,7 @@ from kerasdl.tasks.task import Task, numbers
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "report.html"
-_FRAMES, _SIDE = 12, 256  # of a film of samples, pixels
+_FRAMES, _SIDE, _COLOURS = 8, 256, 16  # of a film of samples; pixels
 
 
 def write_report(run: Run) -> Path:
@@ -122,7 +122,8 @@ def _film(read: Record, epochs: Sequence[int]) -> list[Block]:
         path = read.run.path / sample_picture(epochs[place])
         with parsing(path, "Delete it."):
             pixels = pictures.enlarged(pictures.read_png(path), _SIDE)
-            source = pictures.data_uri(pixels, exact=3 * _SIDE // 2, reduced=3 * _SIDE // 2)
+            most = 3 * _SIDE // 2
+            source = pictures.data_uri(pixels, exact=most, reduced=most, colours=_COLOURS * pixels.shape[-1])
         said = f"epoch {epochs[place]}{', whose network was kept' if epochs[place] == best else ''}"
         items.append(Picture(*source, alt=f"Samples after {said}", caption=said))
     text = "Made from the same noise after each epoch, with the weights that would have been saved."

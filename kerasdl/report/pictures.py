@@ -18,7 +18,9 @@ def is_picture(shape: tuple[int, ...]) -> bool:
     return (len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3, 4))) and min(shape) > 0
 
 
-def data_uri(example: np.ndarray, *, exact: int = _EXACT, reduced: int = _REDUCED) -> tuple[str, int, int]:
+def data_uri(
+    example: np.ndarray, *, exact: int = _EXACT, reduced: int = _REDUCED, colours: int | None = None
+) -> tuple[str, int, int]:
     """Return an example as a data URI, its width and its height in pixels.
 
     Args:
@@ -26,12 +28,16 @@ def data_uri(example: np.ndarray, *, exact: int = _EXACT, reduced: int = _REDUCE
             taken as it is; of other types the range of values in the example is stretched to black and white.
         exact: longest side in pixels that is not reduced. Defaults to 64.
         reduced: longest side in pixels of reduced ones. Defaults to 160.
+        colours: how many colours, or greys, one that is not reduced has at most: 16 halve its size. Defaults
+            to all that there are.
     """
     image = _image(_stretched(example))
     name, options = "PNG", {"optimize": True}
     if max(image.size) > exact:
         image.thumbnail((reduced, reduced))
         name, options = "JPEG", {"quality": 85}
+    elif colours is not None:
+        image = image.quantize(colours)
     file = io.BytesIO()
     image.save(file, name, **options)
     text = base64.b64encode(file.getvalue()).decode()
