@@ -283,6 +283,11 @@ def test_a_judge_that_is_gone_is_said(data, caplog, tmp_path):
     gone = Generation(judge=str(tmp_path / "gone"))
     assert gone.against_data(Maker(noisy), data, data.test)[0]["left_out"].startswith("FID, since the judge")
     assert "is not there. Name one with --judge RUN" in caplog.text
+    copies = Maker(lambda labels, noise: data.train.features[30:90])  # which are found without a judge
+    found, arrays = Generation(fid_samples=60).against_data(copies, data, data.test)
+    assert found["memorised"] == 1 and "fid" not in found
+    np.testing.assert_array_equal(arrays["samples"], arrays["nearest"])
+    assert Generation(fid_samples=60).against_data(copies, data, data.train)[1] == {}
     with pytest.raises(UsageError, match="There is no judge"):
         gone.resolve(data)
     assert Generation(judge="none").against_data(Maker(noisy), data, data.test) == ({}, {})
@@ -340,6 +345,15 @@ def test_a_discriminator_that_knows_everything_and_divergence_are_said():
     texts = [one.text for one in verdicts.of_training(rows)]
     assert "tells every real image" in texts[0] and "3 at epoch 2, and 10 at the end" in texts[1]
     assert not verdicts.of_training([{**row, "fake_accuracy": 0.9, "val_fid": 3.0} for row in rows])
+
+
+def test_a_generator_of_one_image_and_latents_without_use_are_said():
+    (one,) = verdicts.of_training([{"pixel_spread": 0.3}] * 8 + [{"pixel_spread": 0.004}] * 2)
+    assert "one image whatever the noise is" in one.text
+    assert not verdicts.of_training([{"pixel_spread": 0.004}] * 8 + [{"pixel_spread": 0.3}] * 2)
+    (one,) = verdicts.of_samples({"active_units": 0, "latents": 50})
+    assert "None of the 50 latents is active" in one.text
+    assert not verdicts.of_samples({"active_units": 1, "latents": 50})
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasdl.data.dataset import DataSpec, Spec, Tree
+from kerasdl.errors import UsageError
 from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint
 from kerasdl.inference.predictor import InputSpec
 
@@ -84,6 +85,15 @@ def drawn_inputs(inputs: Mapping[str, InputSpec], images: np.ndarray, seed: int,
     return found
 
 
-def image_spec(data: DataSpec) -> Spec | None:
-    """Return the spec of the images; None where the data has others than one image an example."""
-    return data.inputs if isinstance(data.inputs, Spec) and data.inputs.is_image else None
+def images_of(data: DataSpec) -> Spec:
+    """Return the specification of the images of some data.
+
+    Raises:
+        UsageError: for data without them, or with more than one image an example.
+    """
+    if not isinstance(data.inputs, Spec) or not data.inputs.is_image:
+        raise UsageError(
+            "The data has no images to make others like them. Give --data digits, --data mnist, or a "
+            "folder of images."
+        )
+    return data.inputs

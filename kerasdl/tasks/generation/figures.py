@@ -71,6 +71,16 @@ def figures(
     return {**found, **away}, arrays
 
 
+def without_judge(
+    sampling: Sampling, data: Dataset, split: Split, count: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Compare samples with a split by pixels alone: `memorised` and its arrays; arguments as of `figures`."""
+    if split is data.train:
+        return {}, {}
+    images, classes = samples.real(split, 10_000)
+    return _nearest(sampling(samples.asked(classes, min(count, _COMPARED)), 0), images, data.train)
+
+
 def _distances(seen: Seen, real: Seen, others: Seen) -> dict[str, Any]:
     """Return the distances of features, or why they are left out (`left_out`)."""
     needed = frechet.least_samples(real.features.shape[1])

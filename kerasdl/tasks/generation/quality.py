@@ -1,7 +1,8 @@
 """Quality of generated images while a network trains, and of those of exported files beside Keras's."""
 
+import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,15 @@ def validator(
         return figures
 
     return measure
+
+
+def probed(endpoints: Sequence[Endpoint], judge: Judge, num_classes: int) -> tuple[Endpoint, ...]:
+    """Return endpoints of which the one that makes images measures that of a file; see `probe`."""
+    name = latents.making([one.name for one in endpoints])
+    return tuple(
+        dataclasses.replace(one, probe=probe(judge, one, num_classes)) if one.name == name else one
+        for one in endpoints
+    )
 
 
 def probe(judge: Judge, endpoint: Endpoint, num_classes: int) -> Callable[..., Mapping[str, float]]:

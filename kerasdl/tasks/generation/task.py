@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.dataset import Dataset, DataSpec
 from kerasdl.data.passes import Batches
 from kerasdl.data.source import Source
 from kerasdl.data.splits import Split
@@ -26,7 +26,7 @@ from kerasdl.tasks.generation import (
     summary,
     verdicts,
 )
-from kerasdl.tasks.generation.endpoints import endpoints, image_spec
+from kerasdl.tasks.generation.endpoints import endpoints, images_of
 from kerasdl.tasks.generation.judge import Judge, open_judge, shown
 from kerasdl.tasks.task import Task, Verdict
 
@@ -109,7 +109,7 @@ class Generation(Task):
         Raises:
             UsageError: when the examples are not images.
         """
-        _images_of(data.spec)
+        images_of(data.spec)
         found = default_judge.recipe(source, data)
         if found is None:
             _log.warning(
@@ -130,7 +130,7 @@ class Generation(Task):
         Raises:
             UsageError: when the examples are not images.
         """
-        return {"image_shape": _images_of(data).shape, "num_classes": max(1, len(data.class_names))}
+        return {"image_shape": images_of(data).shape, "num_classes": max(1, len(data.class_names))}
 
     # Training
 
@@ -173,24 +173,22 @@ class Generation(Task):
     def against_data(
         self, predictor: Predictor, data: Dataset, split: Split, *, dry_run: bool = False
     ) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
-        """Compare samples with real images; see `figures.figures`."""
+        """Compare samples with real images: `figures.figures`, without a judge `figures.without_judge`."""
         name = latents.making(predictor.inputs)
         if name is None or not self.fid_samples or self.judge == _NONE:
             return {}, {}
-        found = self._judge()
-        if found is None:
-            reason = "no judge is named" if not self.judge else f"the judge {self.judge} is not there"
-            _log.warning(
-                f"FID and what else a judge tells are left out: {reason}. Name one with --judge RUN."
-            )
-            return {"left_out": f"FID, since {reason}"}, {}
-        inputs = predictor.inputs[name]
+        inputs, found = predictor.inputs[name], self._judge()
+        count = min(self.fid_samples, _DRY_RUN) if dry_run else self.fid_samples
 
         def sampling(labels: np.ndarray, seed: int) -> np.ndarray:
             return samples.draw(lambda given: predictor.call(name, given), inputs, labels, seed)
 
-        count = min(self.fid_samples, _DRY_RUN) if dry_run else self.fid_samples
-        return figures.figures(found, sampling, data, split, count, "labels" in inputs)
+        if found is not None:
+            return figures.figures(found, sampling, data, split, count, "labels" in inputs)
+        reason = "no judge is named" if not self.judge else f"the judge {self.judge} is not there"
+        _log.warning(f"FID and what else a judge tells are left out: {reason}. Name one with --judge RUN.")
+        seen, arrays = figures.without_judge(sampling, data, split, count)
+        return {"left_out": f"FID, since {reason}", **seen}, arrays
 
     def evaluate_further(self, predictor: Predictor, batches: Batches) -> dict[str, Any]:
         """Return the likelihood where the network has one; see `likelihood.figures`."""
@@ -214,17 +212,9 @@ class Generation(Task):
     ) -> tuple[Endpoint, ...]:
         """Return the calls of the network: see `kerasdl.GenerativeNetwork.calls`."""
         made = endpoints(network, data)
-        name = latents.making({endpoint.name: endpoint for endpoint in made})
-        found = None if network is None or name is None else self._judge()
-        if found is None:
-            return made
-        classes = max(1, len(data.class_names))
-        return tuple(
-            dataclasses.replace(endpoint, probe=quality.probe(found, endpoint, classes))
-            if endpoint.name == name
-            else endpoint
-            for endpoint in made
-        )
+        makes = network is not None and latents.making([one.name for one in made])
+        found = self._judge() if makes else None
+        return made if found is None else quality.probed(made, found, max(1, len(data.class_names)))
 
     # Showing
 
@@ -253,14 +243,3 @@ class Generation(Task):
         if latents.making(endpoints):
             return ["kerasdl", "generate", path, "--out", "grid.png"]
         return ["kerasdl", "encode", path, "some.png"] if "encode" in endpoints else []
-
-
-def _images_of(data: DataSpec) -> Spec:
-    """Return the specification of the images of some data, or refuse data without any."""
-    spec = image_spec(data)
-    if spec is None:
-        raise UsageError(
-            "The data has no images to make others like them. Give --data digits, --data mnist, or a "
-            "folder of images."
-        )
-    return spec

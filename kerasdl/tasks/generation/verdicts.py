@@ -13,6 +13,7 @@ _ALIKE = 0.5  # of the spread of real images
 _MEMORISED = 0.5  # of the samples
 _ASKED = 0.8
 _CERTAIN = 0.99  # part of the images that a discriminator tells apart
+_ONE_IMAGE = 0.01  # standard deviation of a pixel over images, of its range
 _LATE = 0.2  # part of the last epochs
 
 
@@ -39,6 +40,14 @@ def of_samples(figures: Mapping[str, Any]) -> list[Verdict]:
                 text="The samples are alike: their features spread "
                 f"{figures['diversity']:.0%} as far as those of real images.",
                 flags="--seed 1",
+            )
+        )
+    if figures.get("active_units") == 0:
+        found.append(
+            Verdict(
+                text=f"None of the {figures['latents']} latents is active: images do not depend on them. The "
+                "posterior has collapsed, by a large beta or a large learning rate.",
+                flags="--learning-rate 3e-4",
             )
         )
     if figures.get("memorised", 0.0) > _MEMORISED:
@@ -74,6 +83,15 @@ def of_training(history: Sequence[Mapping[str, float]]) -> list[Verdict]:
                 text="The discriminator tells every real image from every generated one: the generator "
                 "learns nothing from it any more.",
                 flags="--objective hinge",
+            )
+        )
+    spreads = [row["pixel_spread"] for row in last if row.get("pixel_spread") is not None]
+    if spreads and max(spreads) < _ONE_IMAGE:
+        found.append(
+            Verdict(
+                text="The generator has collapsed: it makes one image whatever the noise is (its pixels "
+                f"differ by {max(spreads):.1g} of their range between images).",
+                flags="--discriminator-rate 0.5",
             )
         )
     fids = [row.get("val_fid") for row in history if row.get("val_fid") is not None]
