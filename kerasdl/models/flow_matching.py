@@ -9,41 +9,13 @@ import tensorflow as tf
 from kerasdl.errors import UsageError
 from kerasdl.layers import export_mode, noise
 from kerasdl.layers.config import config_of
+from kerasdl.layers.time_embedding import TimeEmbedding
 from kerasdl.layers.unet import UNet
 from kerasdl.network.generative import Call, GenerativeNetwork
 
 _GOLDEN = 0.5 * (math.sqrt(5) - 1)  # multiples of it, modulo 1, lie evenly however many there are
-_FASTEST = 100.0  # angular frequency of the fastest wave of the time embedding
 _CONDITION = 64  # numbers that tell the U-Net time and class
 _CALLS = {"euler": 1, "midpoint": 2}  # of the network in a step
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class TimeEmbedding(keras.layers.Layer):
-    """Turn times into sines and cosines of several frequencies.
-
-    Reference: Vaswani et al., "Attention is all you need", 2017, https://arxiv.org/abs/1706.03762.
-
-    Args:
-        units: number of values, even. Defaults to 32.
-        **kwargs: arguments of `keras.Layer`.
-
-    Input: times (B,), float, 0 to 1.
-    Output: (B, units), float, -1 to 1.
-    """
-
-    def __init__(self, *, units: int = 32, **kwargs):
-        super().__init__(**kwargs)
-        self.units = units
-
-    def call(self, times):
-        """Return the waves at these times."""
-        frequencies = tf.exp(tf.linspace(0.0, math.log(_FASTEST), self.units // 2))
-        angles = tf.cast(times, tf.float32)[:, None] * frequencies
-        return tf.cast(tf.concat([tf.sin(angles), tf.cos(angles)], -1), self.compute_dtype)
-
-    def get_config(self):
-        return {**super().get_config(), **config_of(self, "units")}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -247,10 +219,10 @@ class FlowMatching(GenerativeNetwork):
     def _step(self, x, time, labels):
         """Return the images one step later."""
         size = 1.0 / self.num_steps
+        velocity = self._guided(x, time, labels)
         if self.solver == "midpoint":
-            half = x + 0.5 * size * self._guided(x, time, labels)
-            return x + size * self._guided(half, time + 0.5 * size, labels)
-        return x + size * self._guided(x, time, labels)
+            velocity = self._guided(x + 0.5 * size * velocity, time + 0.5 * size, labels)
+        return x + size * velocity
 
     def _guided(self, x, time, labels):
         """Return the velocity of all images at one time, with guidance."""
