@@ -33,6 +33,14 @@ def test_clusters_and_probes_find_classes_that_lie_apart():
     } == {1}
 
 
+def test_images_in_order_of_classes_are_looked_at_as_a_whole(monkeypatch):
+    monkeypatch.setattr(latent_figures, "_MOST", 30)
+    values, classes = points(30)
+    order = np.argsort(classes, kind="stable")
+    found = latent_figures.figures((values[order], classes[order]), points(30, seed=1), 3)
+    assert found["train_images"] == 30 and found["linear_probe_accuracy"] == 1
+
+
 def test_latents_that_tell_nothing_are_as_good_as_chance():
     found = latent_figures.figures(points(0), points(0, seed=1), 3)
     assert abs(found["kmeans_ari"]) < 0.1 and found["kmeans_nmi"] < 0.15

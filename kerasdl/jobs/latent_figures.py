@@ -18,7 +18,7 @@ def figures(
     best assignment of clusters to classes.
 
     Args:
-        train: latents (N, D) and classes (N,) of training images; the first 10,000 count.
+        train: latents (N, D) and classes (N,) of training images; 10,000 count, spread evenly.
         test: those of the images that are judged, (M, D) and (M,).
         num_classes: number of classes.
 
@@ -33,7 +33,9 @@ def figures(
     from sklearn.mixture import GaussianMixture
     from sklearn.neighbors import KNeighborsClassifier
 
-    (known, classes), (asked, expected) = [part[:_MOST] for part in train], test
+    # A folder of images is in order of its classes: the first ones would be of a few.
+    places = np.linspace(0, len(train[0]) - 1, min(len(train[0]), _MOST)).round().astype(int)
+    (known, classes), (asked, expected) = [part[places] for part in train], test
     mean, spread = known.mean(axis=0), known.std(axis=0)
     used = spread > 1e-6 * max(float(spread.max()), 1e-12)  # others never vary
     known, asked = ((part[:, used] - mean[used]) / spread[used] for part in (known, asked))

@@ -132,11 +132,14 @@ def _ways(predictor: Predictor, means: np.ndarray | None, labels: np.ndarray) ->
         made = pictures.as_uint8(np.concatenate(list(made)))
         return made.reshape(*noise.shape[:2], *made.shape[1:])
 
-    ends = latents.normal(_SEED, 2 * _WAYS, shape) if means is None else means[: 2 * _WAYS]
+    few = _of_each_class(labels)[: 2 * _WAYS]  # a folder of images is in order of its classes
+    ends = latents.normal(_SEED, 2 * _WAYS, shape) if means is None else means[few]
     count = len(ends) // 2
     shares = np.linspace(0, 1, _STEPS)
     ways = [latents.spherical(ends[2 * way], ends[2 * way + 1], shares) for way in range(count)]
-    found = {"between": images(np.stack(ways), np.repeat(labels[: 2 * count : 2], _STEPS))} if ways else {}
+    found = (
+        {"between": images(np.stack(ways), np.repeat(labels[few][: 2 * count : 2], _STEPS))} if ways else {}
+    )
     if means is None:
         return found
     units = np.argsort(-means.var(axis=0), kind="stable")[:_UNITS]
