@@ -14,7 +14,7 @@ and samples of the class that was asked for:
 * guidance 1.5, 5 steps: 2.75, 99.6 %.
 """
 
-from kerasdl import Config, FlowMatching, Generation, Recipe, Tfds
+from kerasdl import Config, FlowMatching, Generation, Recipe, Tfds, replace
 
 RECIPE = Recipe(
     model=Config(FlowMatching, widths=(32, 96), attention=True, conditional=True, guidance=1.5, num_steps=5),
@@ -30,6 +30,9 @@ RECIPE = Recipe(
     global_clip_norm=1.0,
     ema_momentum=0.995,
 )
+
+# `kerasdl tune flow` compares trials by their images.
+SEARCHED = replace(RECIPE, task=Generation(judge_by="fid", val_fid_samples=200))
 
 if __name__ == "__main__":
     from kerasdl import train_file

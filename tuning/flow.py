@@ -2,8 +2,9 @@
 
     kerasdl tune flow --data digits --max-trials 20
 
-A search aims at the validation loss: the squared error of the velocity, at times and with noise that are
-the same in every trial. The network itself is `kerasdl/models/flow_matching.py`: what is tuned is what ships.
+A search aims at the FID of 200 samples (with `--judge-by loss` at the squared error of the velocity, at times
+and with noise that are the same in every trial). The network itself is `kerasdl/models/flow_matching.py`:
+what is tuned is what ships.
 """
 
 from kerasdl import optimization, own_choice, replace

@@ -90,7 +90,7 @@ def load_space(name: str) -> tuple[Recipe, Path, Path]:
         space_in(Path(name))
         return *load(name), Path(name)
     find_space(name)
-    return *load(name), names("tuning")[name]
+    return *load(name, "SEARCHED"), names("tuning")[name]
 
 
 def space_in(path: Path, load: Callable[[Path], ModuleType] = python_file.load) -> Callable:
@@ -111,12 +111,18 @@ def space_in(path: Path, load: Callable[[Path], ModuleType] = python_file.load) 
     return space
 
 
-def load(pipeline: str) -> tuple[Recipe, Path]:
-    """Load the recipe of a pipeline, and return it with the file it came from."""
+def load(pipeline: str, preferred: str = "RECIPE") -> tuple[Recipe, Path]:
+    """Load the recipe of a pipeline, and return it with the file it came from.
+
+    Args:
+        pipeline: name or path.
+        preferred: name that is taken in place of RECIPE where the file has it: that of a recipe for searches.
+    """
     path = find(pipeline)
     if path.suffix == ".json":
         return from_file(path), path
-    recipe = getattr(python_file.load(path), "RECIPE", None)
+    module = python_file.load(path)
+    recipe = getattr(module, preferred, getattr(module, "RECIPE", None))
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{path} defines no RECIPE = Recipe(...); see pipelines/lenet5.py for an example.")
     return (recipe if recipe.name else dataclasses.replace(recipe, name=path.stem)), path
