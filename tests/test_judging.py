@@ -290,7 +290,9 @@ def test_a_judge_that_is_gone_is_said(data, caplog, tmp_path):
     assert Generation(fid_samples=60).against_data(copies, data, data.train)[1] == {}
     with pytest.raises(UsageError, match="There is no judge"):
         gone.resolve(data)
-    assert Generation(judge="none").against_data(Maker(noisy), data, data.test) == ({}, {})
+    none, _ = Generation(judge="none").against_data(Maker(noisy), data, data.test)
+    assert 0 <= none["memorised"] < 1 and none.keys() == {"memorised", "num_compared", "num_train_compared"}
+    assert Generation(fid_samples=0).against_data(copies, data, data.test) == ({}, {})
 
 
 def test_a_judge_is_trained_once(run, data, tmp_path):

@@ -49,7 +49,7 @@ class Generation(Task):
     # Samples that are compared with real images (FID, KID, precision, recall); 0 for none.
     fid_samples: int = 10_000
     # Run of a classifier of images, in whose features they are compared; empty: a LeNet-5 is trained on the
-    # same data first, unless that is there; none: nothing is compared.
+    # same data first, unless that is there; none: samples are compared with training images by pixels alone.
     judge: str = ""
     # Figure that picks the best epoch: auto is the loss of a network that tells likelihoods, fid of others.
     judge_by: Literal["auto", "loss", "fid"] = "auto"
@@ -175,7 +175,7 @@ class Generation(Task):
     ) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
         """Compare samples with real images: `figures.figures`, without a judge `figures.without_judge`."""
         name = latents.making(predictor.inputs)
-        if name is None or not self.fid_samples or self.judge == _NONE:
+        if name is None or not self.fid_samples:
             return {}, {}
         inputs, found = predictor.inputs[name], self._judge()
         count = min(self.fid_samples, _DRY_RUN) if dry_run else self.fid_samples
@@ -185,9 +185,11 @@ class Generation(Task):
 
         if found is not None:
             return figures.figures(found, sampling, data, split, count, "labels" in inputs)
+        seen, arrays = figures.without_judge(sampling, data, split, count)
+        if self.judge == _NONE:
+            return seen, arrays
         reason = "no judge is named" if not self.judge else f"the judge {self.judge} is not there"
         _log.warning(f"FID and what else a judge tells are left out: {reason}. Name one with --judge RUN.")
-        seen, arrays = figures.without_judge(sampling, data, split, count)
         return {"left_out": f"FID, since {reason}", **seen}, arrays
 
     def evaluate_further(self, predictor: Predictor, batches: Batches) -> dict[str, Any]:
