@@ -54,6 +54,7 @@ _arm: dict[str, Answer] = {}  # of this process
 
 def open_artefact(path: str, num_threads: int) -> Answer:
     """Open one artefact as `kerasdl.load` does."""
+    environment.import_tensorflow()
     import tensorflow as tf
 
     from kerasdl.inference.runtimes import open_artifact
@@ -66,6 +67,7 @@ def open_artefact(path: str, num_threads: int) -> Answer:
 
 def open_function(path: str, num_threads: int) -> Answer:
     """Open the network of a run as a `tf.function`."""
+    environment.import_tensorflow()
     import tensorflow as tf
 
     from kerasdl.jobs import open as loading
@@ -173,8 +175,6 @@ def flop(name: str) -> int:
 
 def start(open_arm: Callable[..., Answer], arguments: Sequence[Any]) -> None:
     """Open the arm of this process."""
-    if open_arm is not open_torch:
-        environment.import_tensorflow()
     _arm["answer"] = open_arm(*arguments)
 
 
@@ -201,7 +201,7 @@ class Arm:
 
     def __init__(self, name: str, open_arm: Callable[..., Answer], *arguments: Any):
         self.name = name
-        self.is_torch = open_arm is open_torch
+        self.is_torch = name.startswith("PyTorch")
         self.difference = math.nan  # from the SavedModel's probabilities, once checked
         self._pool = ProcessPoolExecutor(1, get_context("spawn"), start, (open_arm, arguments))
 

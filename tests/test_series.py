@@ -215,6 +215,15 @@ def test_columns_without_changes_are_told(file):
     assert "Column large changes by 6.9" in large and "its changes are lost" in large
 
 
+def test_numbers_that_stand_for_missing_values_are_doubted(file):
+    rows = [[time, -999 if n in (3, 9) else value, 99.9 + n % 2] for n, (time, value) in enumerate(plain())]
+    dataset = dataclasses.replace(write(file, ["time", "a", "b"], rows), target=("a", "b")).load()
+    assert [note for note in dataset.notes if "missing" in note] == [
+        "Column a is -999 in 2 rows, far from all other values. Leave the cells empty if that says that a "
+        "value is missing."
+    ]
+
+
 def test_dates_are_the_times_and_not_a_column_of_numbers(file):
     rows = [[n, time, value] for n, (time, value) in enumerate(plain())]
     dataset = dataclasses.replace(write(file, ["index", "when", "a"], rows), target=("a",)).load()
@@ -261,6 +270,7 @@ def test_what_cannot_be_asked_for_is_said(file, tmp_path):
         (["2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00"], "1 hour", "2024-10-27T03:00+01:00"),
         (["30.12.2024", "31.12.2024"], "1 day", "01.01.2025"),
         (["12/30/2024 00:00", "12/31/2024 00:00"], "1 day", "01/01/2025 00:00"),
+        (["12/31/2024 11:00 PM", "01/01/2025 12:00 AM"], "1 hour", "01/01/2025 01:00 AM"),
         (["7", "8", "9"], "1 row", "10"),
         (["2024-01-01", "2024-01-08"], "1 week", "2024-01-15"),
     ],

@@ -63,6 +63,47 @@ def test_files_in_columns_are_read_as_sentences(tmp_path):
     assert sentences_of(middle.test, middle.spec.class_names) == ["In/IN New/NNP Haven/NNP"]
 
 
+_UNIVERSAL = """# text = Anna sings
+1-2\tAnnas\t_\t_\t_
+1\tAnna\tanna\tB-PER\t_
+2\tsings\tsing\tO\tx
+2.1\tnothing\t_\t_\t_
+
+1\tOslo\toslo\tB-LOC\t_
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "note"),
+    [
+        (_UNIVERSAL, {"label_column": "4"}, ""),
+        ("Token\tNER\n||Anna\tB-PER\nsings\tO\n\nOslo\tB-LOC\n", {}, ""),
+        ("Anna B-PER\rsings O\r\rOslo B-LOC\r", {}, ""),
+        ("Anna B-PER\nsings x O\n\nOslo B-LOC\n", {}, "line 2 has 3 columns, line 1 has 2"),
+        ("Anna B-PER\nsings o\n\nOslo b-per\n", {}, "'B-PER' and 'b-per' count as two tags"),
+        ("O Anna\nO sings\n\nO Oslo\n", {}, "3 different tags, but 1 different tokens"),
+    ],
+    ids=["CoNLL-U", "header", "old Mac", "uneven", "case", "swapped"],
+)
+def test_files_that_people_have_are_read_right_or_doubted(tmp_path, content, fields, note):
+    first, _, body = content.rpartition("||")
+    (tmp_path / "a.conll").write_bytes((first + (body.rstrip() + body[-1] * 2) * 4).encode())
+    data = TaggedTokens(path=str(tmp_path / "a.conll"), **fields).load()
+    if note:
+        assert any(note in said for said in data.notes)
+        return
+    assert not any("columns" in said or "tags" in said for said in data.notes)
+    parts = (data.train, data.validation, data.test)
+    found = {one for part in parts for one in sentences_of(part, data.spec.class_names)}
+    assert found == {"Anna/B-PER sings/O", "Oslo/B-LOC"}
+
+
+def test_no_break_spaces_do_not_part_tokens(tmp_path):
+    (tmp_path / "a.conll").write_text("New\u00a0York B-LOC\nis O\n\n" * 4, encoding="utf-8")
+    data = TaggedTokens(path=str(tmp_path / "a.conll")).load()
+    assert set(sentences_of(data.train, data.spec.class_names)) == {"New\u00a0York/B-LOC is/O"}
+
+
 def test_json_lines_and_long_sentences_are_read(tmp_path):
     rows = [{"words": ["New York", "is", "big"], "ner": ["B-LOC", "O", "O"]}] * 9
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -37,11 +37,19 @@ TABLES = {
     "windows.csv": table().encode("cp1252"),
     "utf16.csv": table().encode("utf-16"),
     "utf16_unmarked.csv": table().encode("utf-16-le"),
+    "two_origins.csv": table(rows=ROWS[1:]).encode() + "text 0 caf\u00e9,pos\n".encode("cp1252"),
+    "excel.csv": ("sep=;\r\n" + table(separator=";")).encode("utf-8-sig"),
+    "old_mac.csv": table(rows=[(f'"{text}"', label) for text, label in ROWS]).replace("\n", "\r").encode()
+    + b'"a; b; c; d",\r',
     "more_columns.csv": table(
         "Review,Label,id", rows=[(text, f"{label},7") for text, label in ROWS]
     ).encode(),
     "quoted.csv": table(rows=[(f'"{text}"', label) for text, label in ROWS]).encode(),
     "gaps.csv": (table() + ",pos\nnothing,\n\n").encode(),
+    "gaps.jsonl": "\n".join(
+        json.dumps({"text": text, "label": label})
+        for text, label in [*ROWS, (float("nan"), "pos"), ("nothing", float("nan"))]
+    ).encode(),
     "objects.jsonl": "\n".join(json.dumps({"label": label, "text": text}) for text, label in ROWS).encode(),
 }
 
@@ -65,8 +73,8 @@ def test_tables_of_all_kinds_hold_the_same_texts(tmp_path, name):
     dataset = source.load()
     assert everything(dataset) == sorted(ROWS)
     said = " ".join(dataset.notes)
-    assert ("not UTF-8" in said) == (name in ("windows.csv", "utf16_unmarked.csv"))
-    assert ("2 of 18 rows" in said) == (name == "gaps.csv")
+    assert ("not UTF-8" in said) == (name in ("windows.csv", "utf16_unmarked.csv", "two_origins.csv"))
+    assert ("2 of 18 rows" in said) == (name in ("gaps.csv", "gaps.jsonl"))
 
 
 def test_a_quoted_text_keeps_its_lines_and_separators(tmp_path):
@@ -153,6 +161,7 @@ def test_classes_are_written_alike(tmp_path):
     path.write_text(table(rows=mixed), encoding="utf-8")
     dataset = TextTable(path=str(path)).load()
     assert any("'1' and '1.0' count as two classes" in note for note in dataset.notes)
+    assert any("'nan' counts as a class" in note for note in dataset.notes)
     assert dataset.spec.class_names == ("1", "1.0", "nan")  # and in no order of a set
 
 

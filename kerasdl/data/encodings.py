@@ -14,6 +14,8 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
+_AS_WINDOWS = "kerasdl.windows"
+
 
 def marked(content: bytes) -> str | None:
     """Return the encoding that a byte-order mark says; None without one."""
@@ -23,8 +25,9 @@ def marked(content: bytes) -> str | None:
 def decode(content: bytes) -> tuple[str, bool]:
     """Return a text, and whether its encoding had to be guessed.
 
-    A byte-order mark says which encoding it is. Without one it is UTF-8; if that cannot be, Windows-1252
-    (which contains ISO 8859-1); UTF-16 without a mark is told by its zeros.
+    A byte-order mark says which encoding it is. Without one it is UTF-8; what cannot be that is Windows-1252
+    (which contains ISO 8859-1), so that one line of another origin spoils no other; UTF-16 without a mark is
+    told by its zeros.
     """
     if (encoding := marked(content)) is not None:
         return content.decode(encoding, errors="replace"), False
@@ -35,7 +38,16 @@ def decode(content: bytes) -> tuple[str, bool]:
     try:
         return content.decode("utf-8"), False
     except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace"), True
+        return content.decode("utf-8", errors=_AS_WINDOWS), True
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Return the letters that a few bytes are in Windows-1252, and where to go on."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", errors="replace"), error.end
+
+
+codecs.register_error(_AS_WINDOWS, _as_windows)
 
 
 def guessed_note(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -44,6 +56,6 @@ def guessed_note(paths: Sequence[Path]) -> tuple[str, ...]:
         return ()
     count = "1 file is" if len(paths) == 1 else f"{len(paths):,} files are"
     return (
-        f"{count} not UTF-8, and read as Windows-1252 or UTF-16: {named([path.name for path in paths])}. "
-        "Save them as UTF-8 if letters are wrong.",
+        f"{count} not UTF-8, and read as Windows-1252, where it cannot be UTF-8, or as UTF-16: "
+        f"{named([path.name for path in paths])}. Save them as UTF-8 if letters are wrong.",
     )

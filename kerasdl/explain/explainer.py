@@ -40,6 +40,7 @@ class Question:
         methods: some of the explainer's; None for all that the network can have.
         steps: of integrated gradients, to begin with.
         temperature: that the run's probabilities are calibrated by.
+        token: word of a sentence whose tag is to be explained, or its number from 0 on; None for a choice.
     """
 
     class_names: Sequence[str]
@@ -47,6 +48,7 @@ class Question:
     methods: Sequence[str] | None = None
     steps: int = 32
     temperature: float = 1.0
+    token: str | None = None
 
 
 class Explainer:
@@ -62,6 +64,8 @@ class Explainer:
     first_file: ClassVar[tuple[str, str]]
     #: Number of examples in one call.
     most_examples: ClassVar[int] = 1000
+    #: Whether one of several answers to an example is explained, that of a token.
+    takes_token: ClassVar[bool] = False
 
     def takes(self, inputs: Tree) -> bool:
         """Tell whether examples of a specification are of this kind."""
@@ -86,8 +90,16 @@ class Explainer:
         raise NotImplementedError
 
 
-def answers(logits: np.ndarray, examples: Examples, asked: Question) -> tuple[np.ndarray, list[Any]]:
+def answers(
+    logits: np.ndarray, examples: Examples, asked: Question, predicted: np.ndarray | None = None
+) -> tuple[np.ndarray, list[Any]]:
     """Return the class to explain of each example (N,), and a row about each answer.
+
+    Args:
+        logits: (N, num_classes).
+        examples: N of them.
+        asked: what is to be explained.
+        predicted: the class of each example (N,), where it is not that of the highest logit.
 
     Raises:
         UsageError: when these are not the logits of the classes.
@@ -98,11 +110,11 @@ def answers(logits: np.ndarray, examples: Examples, asked: Question) -> tuple[np
             f"This network answers with {logits.shape[1:]}, not with a logit for each of {len(names)} "
             "classes: only classifications can be explained."
         )
-    predicted = logits.argmax(-1)
+    predicted = logits.argmax(-1) if predicted is None else predicted
     class_ids = predicted if asked.class_id is None else np.full(len(logits), asked.class_id)
     scaled = (logits / asked.temperature).astype(np.float64)
     powers = np.exp(scaled - scaled.max(-1, keepdims=True))
-    probabilities = (powers / powers.sum(-1, keepdims=True)).max(-1)
+    probabilities = powers[np.arange(len(powers)), predicted] / powers.sum(-1)
     rows = []
     for index, (name, class_id) in enumerate(zip(examples.names, class_ids, strict=True)):
         rows.append({

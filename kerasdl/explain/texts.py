@@ -57,9 +57,9 @@ class TextExplainer(Explainer):
             raise UsageError(f"This network has no attention. Use --methods {','.join(self.methods[:-1])}.")
         notes: list[str] = []
         for row, pieces, numbers, answer, class_id in zip(rows, spelled, ids, found, class_ids, strict=True):
-            scores = _scores(asking, numbers, answer, int(class_id), asked, row)
-            row["words"], row["unread"] = _words(pieces, scores, splitter.max_length)
-            notes += _notes(row)
+            scores = scores_of(asking, numbers, answer, int(class_id), asked, row)
+            row["words"], row["unread"] = words_of(pieces, scores, splitter.max_length)
+            notes += notes_of(row)
         about = {"texts": rows, "methods": [name for name in methods if name in scores], "notes": notes}
         return {"about": np.array(json.dumps(about))}
 
@@ -81,7 +81,7 @@ def _write(page: str, path: Path) -> None:
     path.write_text(page, encoding="utf-8", errors="replace")
 
 
-def _scores(
+def scores_of(
     asking: WordNetwork,
     ids: np.ndarray,
     answer: Mapping[str, np.ndarray],
@@ -102,7 +102,7 @@ def _scores(
     return found
 
 
-def _words(
+def words_of(
     pieces: Sequence[tuple[str, int | None]], scores: Mapping[str, np.ndarray], most: int
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the words of a text with their scores, and how many are behind the `most` that are read."""
@@ -122,7 +122,7 @@ def _words(
     return rows, len(pieces) - len(rows)
 
 
-def _notes(row: Mapping[str, Any]) -> list[str]:
+def notes_of(row: Mapping[str, Any]) -> list[str]:
     """Return what should be known of the explanation of a text."""
     found = not_exact(row) if "error" in row else []
     known = [word["known"] for word in row["words"] if "known" in word]

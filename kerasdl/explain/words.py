@@ -6,6 +6,7 @@ All of them explain the logit of a class, against the same text of unknown words
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -27,9 +28,12 @@ class WordNetwork:
         network: any network that takes numbers of words (N, T), int32, as they are.
     """
 
+    #: Shape of the numbers that the network takes.
+    shape: ClassVar[tuple[int | None, ...]] = (None, None)
+
     def __init__(self, network: keras.Model):
         self._network = network
-        numbers = tf.TensorSpec((None, None), tf.int32)
+        numbers = tf.TensorSpec(self.shape, tf.int32)
         self._answers = tf.function(self._answer, input_signature=[numbers], autograph=False)
         self._gradients = tf.function(
             self._sum_of_gradients,
@@ -61,7 +65,7 @@ class WordNetwork:
         them.
 
         Args:
-            ids: numbers of the words of one text, (T,), int32.
+            ids: numbers of the words of one text, (T,), or several of each word, (T, F), int32.
             class_id: class to explain.
             steps: intervals of the path to begin with, 1 or more. Defaults to 32.
             most_steps: intervals that are not halved again. Defaults to 1024.
@@ -95,7 +99,7 @@ class WordNetwork:
         https://arxiv.org/abs/1612.08220.
 
         Args:
-            ids: numbers of the words of one text, (T,), int32.
+            ids: numbers of the words of one text, (T,), or several of each word, (T, F), int32.
             class_id: class to explain.
         """
         ids = np.asarray(ids, np.int32)
@@ -105,14 +109,16 @@ class WordNetwork:
             without = np.repeat(ids[None], len(places), axis=0)
             without[range(len(places)), places] = UNKNOWN
             falls.append(whole - self.answers(without)["logits"][:, class_id])
-        return np.where(ids == 0, np.float32(0), np.concatenate(falls))
+        padding = (ids == 0).reshape(len(ids), -1).all(axis=1)
+        return np.where(padding, np.float32(0), np.concatenate(falls))
+
+    def logits(self, outputs):
+        """Return the logits (N, num_classes), float32, in what the network answers."""
+        return tf.cast(deployed.main_output(self._network, outputs), tf.float32)
 
     def _answer(self, ids):
-        network = self._network
-        outputs = (
-            network.infer(ids) if isinstance(network, deployed.Network) else network(ids, training=False)
-        )
-        found = {"logits": deployed.main_output(network, outputs)}
+        outputs = deployed.outputs_of(self._network, ids)
+        found = {"logits": self.logits(outputs)}
         if isinstance(outputs, dict) and ATTENTION in outputs:
             found[ATTENTION] = outputs[ATTENTION]
         return {name: tf.cast(value, tf.float32) for name, value in found.items()}
@@ -121,7 +127,7 @@ class WordNetwork:
         """Return the sum over places on the path of what the vectors add there, (T,) for each embedding.
 
         Args:
-            ids: (1, T), int32.
+            ids: (1, T) or (1, T, F), int32.
             places: (S,), 0 to 1.
             class_id: scalar.
         """
@@ -145,7 +151,7 @@ class WordNetwork:
                 return x
 
             with _embeddings_through(self._network, on_the_way):
-                logits = tf.cast(deployed.logits(self._network, many), tf.float32)
+                logits = self.logits(deployed.outputs_of(self._network, many))
             target = tf.reduce_sum(tf.gather(logits, class_id, axis=1))
         if not moved:
             raise UsageError(

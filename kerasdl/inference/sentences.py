@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasdl.data import encodings
 from kerasdl.data.text import tagged_files
 from kerasdl.errors import UsageError
 from kerasdl.inference.endpoint import Example
@@ -79,7 +78,7 @@ def _lines(path: Path) -> list[list[str]]:
 
 
 def _rows(path: Path, column: str | None) -> list[list[str]]:
-    found, guessed = tagged_files.read(path, column, tagged=False)
-    for note in encodings.guessed_note([path] if guessed else []):
+    found, notes = tagged_files.read(path, column, tagged=False)
+    for note in notes:
         _log.warning(note)
     return [tokens for tokens, _ in found]

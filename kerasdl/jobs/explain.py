@@ -13,6 +13,7 @@ from kerasdl.errors import UsageError
 from kerasdl.explain.explainer import Examples, Explainer, Explanations
 from kerasdl.explain.images import ImageExplainer
 from kerasdl.explain.page import FILE_NAME, about_of
+from kerasdl.explain.sentences import SentenceExplainer
 from kerasdl.explain.texts import TextExplainer
 from kerasdl.files import writing
 from kerasdl.inference import reading
@@ -20,7 +21,7 @@ from kerasdl.jobs.target import Target
 from kerasdl.runs import record
 
 #: One for each kind of examples that can be explained.
-EXPLAINERS: tuple[Explainer, ...] = (ImageExplainer(), TextExplainer())
+EXPLAINERS: tuple[Explainer, ...] = (ImageExplainer(), TextExplainer(), SentenceExplainer())
 
 _MOST_MISTAKES = 8
 
@@ -36,7 +37,8 @@ def explainer_of(target: Target) -> Explainer:
     for explainer in EXPLAINERS:
         if explainer.takes(target.spec.inputs):
             return explainer
-    kinds = " and ".join(explainer.name for explainer in EXPLAINERS)
+    *names, last = (explainer.name for explainer in EXPLAINERS)
+    kinds = f"{', '.join(names)} and {last}"
     raise UsageError(f"{target.path} cannot be explained: only answers to {kinds} are.")
 
 
@@ -71,7 +73,8 @@ def examples_of(
         names = [f"test example {index}" for index in range(min(len(labels), _MOST_MISTAKES))]
         return Examples(features[: len(names)], names, labels[: len(names)])
     names = [f"test example {index}" for index in mistakes["indices"][:_MOST_MISTAKES]]
-    return Examples(mistakes["features"][:_MOST_MISTAKES], names, mistakes["labels"][:_MOST_MISTAKES])
+    true = mistakes["targets" if explainer.takes_token else "labels"]
+    return Examples(mistakes["features"][:_MOST_MISTAKES], names, true[:_MOST_MISTAKES])
 
 
 def _name(about: Mapping[str, str | int], number: int) -> str:

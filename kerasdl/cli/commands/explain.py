@@ -1,4 +1,4 @@
-"""`kerasdl explain`: explain answers to images by maps, and to texts by word."""
+"""`kerasdl explain`: explain answers to images by maps, and to texts and tokens by word."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,12 +34,17 @@ def run(parser: Parser, arguments: list[str]) -> int:
     target = loading.load(found.path)
     explainer = explain.explainer_of(target)
     check_words("--methods", values.methods, explainer.methods)
+    if values.token is not None and not explainer.takes_token:
+        raise UsageError(
+            f"--token is for taggers; this network answers to whole {explainer.name}. Leave it out."
+        )
     asked = Question(
         class_names=target.labels,
         class_id=None if values.class_name is None else class_number(values.class_name, target.labels),
         methods=values.methods,
         steps=values.steps,
         temperature=target.fitted.get("temperature", 1.0),
+        token=values.token,
     )
     examples = explain.examples_of(target, explainer, values.examples, values.text_column)
     with terminal.status("Explaining"):
@@ -79,10 +84,13 @@ def _check_run(path: Path) -> None:
 def _add_options(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder, such as runs/lenet5/1")
     parser.add_argument("examples", nargs="*", metavar="EXAMPLE",
-                        help="image files; or texts, .txt files and tables of texts (default: the run's most "
-                        "confident mistakes)")  # fmt: skip
+                        help="image files; or texts, .txt files and tables of them; or sentences (default: "
+                        "the run's most confident mistakes)")  # fmt: skip
     parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX",
                         help="class to explain (default: the predicted one)")  # fmt: skip
+    parser.add_argument("--token", metavar="WORD|INDEX",
+                        help="of a tagger the token whose tag to explain (default: the wrong one that it was "
+                        "most sure of, else the one that it is least sure of)")  # fmt: skip
     parser.add_words(
         "--methods",
         "some of grad-cam,integrated-gradients,saliency,occlusion,filters; of texts some of "

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
-from kerasdl.data.series import reading
+from kerasdl.data.series import doubts, reading
 from kerasdl.data.series.reading import Recent, Rows
 from kerasdl.data.series.windows import WindowSplit, starts_within
 from kerasdl.data.source import Source
@@ -15,7 +15,6 @@ from kerasdl.errors import UsageError
 
 _ENDINGS = (".csv", ".tsv", ".parquet")
 _BUILT_IN = "demand"
-_FEWEST_ROUNDINGS = 100  # of float32 in a standard deviation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,7 +159,7 @@ class Series(Source):
     def _spec(self, rows: Rows, train_end: int) -> DataSpec:
         train = rows.values[:train_end]
         mean, std = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
-        std[_constant(train)] = 0.0  # of 0.1, 0.1, 0.1 it is 1e-17
+        std[doubts.constant(train)] = 0.0  # of 0.1, 0.1, 0.1 it is 1e-17
         count = rows.num_targets
 
         def spec(length: int, places: slice) -> Spec:
@@ -178,7 +177,7 @@ class Series(Source):
         return DataSpec(spec(self.context, slice(None)), spec(self.horizon, slice(count)))
 
     def _notes(self, rows: Rows, ends: tuple[int, ...], starts: list[np.ndarray]) -> tuple[str, ...]:
-        found = [*rows.notes, *_notes_of_scale(rows, ends[0])]
+        found = [*rows.notes, *doubts.notes_of_fillers(rows), *doubts.notes_of_scale(rows, ends[0])]
         if (rest := len(rows.values) - ends[-1]) > len(rows.values) // 100:
             found.append(
                 f"{rest:,} rows at the end of {rows.name} are not used: they are after the test part."
@@ -191,31 +190,6 @@ class Series(Source):
                 f"{left:,} of {possible:,} windows are left out: they go over gaps or missing values."
             )
         return tuple(found)
-
-
-def _constant(values: np.ndarray) -> np.ndarray:
-    """Tell of each column (R, C) whether all its values are the same, (C,) bool."""
-    return np.nanmax(values, axis=0) == np.nanmin(values, axis=0)
-
-
-def _notes_of_scale(rows: Rows, train_end: int) -> list[str]:
-    """Return sentences about columns without changes, and about such as float32 cannot tell from noise."""
-    train, found = rows.values[:train_end], []
-    std = np.nanstd(train, axis=0)
-    rounding = np.spacing(np.nanmax(np.abs(train), axis=0).astype(np.float32))
-    for k, name in enumerate(rows.columns):
-        if _constant(train[:, [k]])[0]:
-            found.append(
-                f"Column {name} is the same in all {train_end:,} rows of the training part: nothing is "
-                "learned from it, and a change later comes unscaled. Leave it out of --features."
-            )
-        elif std[k] < _FEWEST_ROUNDINGS * rounding[k]:
-            found.append(
-                f"Column {name} changes by {std[k]:.2g} (standard deviation) around values that float32 "
-                f"rounds to multiples of {rounding[k]:.2g}: its changes are lost. Subtract a constant in the "
-                "file."
-            )
-    return found
 
 
 def _listed(parts: dict[str, int | float]) -> str:

@@ -113,7 +113,8 @@ def read(table: Table, column: str | None, form: str) -> Times:
     if column is None:
         return Times(np.arange(len(table.columns[0])), "row")
     cells = table.column(column)
-    if form == "auto":
+    found_here = form == "auto"
+    if found_here:
         form = _form_of(table, column, cells)
     if form == "number":
         return _numbers(table, column, cells)
@@ -123,7 +124,7 @@ def read(table: Table, column: str | None, form: str) -> Times:
         try:
             seconds[row], zone = _parse(text, form)
         except ValueError as error:
-            advice = "" if form != "iso" else " Give its format with --time-format, such as %d.%m.%Y."
+            advice = " Give its format with --time-format, such as %d.%m.%Y." if found_here else ""
             raise UsageError(
                 f"{table.name}, {table.place(row)}: {text!r} in column {column} is not a time"
                 f"{'' if form == 'iso' else f' of the form {form}'}.{advice}"
@@ -164,8 +165,12 @@ def _form_of(table: Table, column: str, cells: list[str]) -> str:
 
 
 def _time_of_day(text: str) -> str:
-    match = re.search(r"([ T])\d{1,2}:\d{2}(:\d{2})?$", text)
-    return "" if not match else f"{match[1]}%H:%M{':%S' if match[2] else ''}"
+    match = re.search(r"([ T])\d{1,2}:\d{2}(:\d{2})?( ?[AP]M)?$", text, re.IGNORECASE)
+    if not match:
+        return ""
+    of_half = match[3] or ""  # " PM"
+    seconds = ":%S" if match[2] else ""
+    return f"{match[1]}{'%I' if of_half else '%H'}:%M{seconds}{of_half[:-2]}{'%p' if of_half else ''}"
 
 
 def _parse(text: str, form: str) -> tuple[int, tzinfo | None]:

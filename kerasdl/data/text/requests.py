@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasdl.data.text.tagged_files import Sentence
+from kerasdl.data.text.columns import Sentence
 
 _PEOPLE = ("Anna", "Jonas", "Mei", "Omar", "Ruth", "Ivan", "Lucia", "Peter", "Aisha", "Tom", "Nora", "Emil")
 _FAMILIES = (

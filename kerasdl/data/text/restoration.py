@@ -2,7 +2,7 @@
 
 import re
 
-from kerasdl.data.text.tagged_files import Sentence
+from kerasdl.data.text.columns import Sentence
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 #: Punctuation behind a word that is told, and how its tag ends; all other signs are left out.

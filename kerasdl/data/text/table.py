@@ -1,28 +1,25 @@
 """A table of texts and their classes: CSV, TSV or JSON lines."""
 
-import csv
 import dataclasses
-import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kerasdl.data import encodings
 from kerasdl.data.dataset import Dataset
+from kerasdl.data.text import records
 from kerasdl.data.text.source import Texts
 from kerasdl.errors import UsageError, did_you_mean
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+SUFFIXES = records.SUFFIXES
 _TEXT_NAMES = ("text", "review", "sentence", "comment", "content", "message", "body", "document", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "topic", "tag", "y")
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
            "dev": "validation", "test": "test"}  # fmt: skip
-_DELIMITERS = ",;\t|"
 _MOST_NAMES = 12  # columns that a message names
-_LONGEST_TEXT = 2**31 - 1  # characters: a text may be a book
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +76,7 @@ class TextTable(Texts):
                     f"The {name} file of {self.path} has the class {unseen[0]!r}, of which training has no "
                     f"text: its classes are {', '.join(map(repr, _in_order(trained)))}. Write classes alike."
                 )
-        notes += _alike_note(names)
+        notes += _alike_note(names) + _missing_note(names)
         number = {name: index for index, name in enumerate(names)}
         splits = {
             name: ([text for text, _ in pairs], np.array([number[label] for _, label in pairs], np.int32))
@@ -103,9 +100,9 @@ class TextTable(Texts):
 
     def _read(self, path: Path) -> tuple[list[tuple[str, str]], int, bool, tuple[str, str]]:
         """Return pairs of text and class, how many lack one, if the encoding is guessed, and the columns."""
-        records, guessed = _records(path)
+        found, guessed = records.read(path)
         pairs, empty, columns = [], 0, None
-        for record in records:
+        for record in found:
             if columns is None:
                 columns = self._columns(path, list(record))
             text, label = (_value(path, record.get(column), column) for column in columns)
@@ -139,9 +136,9 @@ def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
     Raises:
         UsageError: when the file, a row or the column cannot be read.
     """
-    records, guessed = _records(path)
+    found, guessed = records.read(path)
     texts: list[str] = []
-    for record in records:
+    for record in found:
         if not texts:
             column = _column(path, list(record), column, _TEXT_NAMES, "--text-column")
         text = _value(path, record.get(column), column)
@@ -149,18 +146,10 @@ def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
     return texts, guessed
 
 
-def _records(path: Path) -> tuple[Iterator[Mapping[str, object]], bool]:
-    """Return the rows of a file by column, and whether its encoding is guessed."""
-    try:
-        content, guessed = encodings.decode(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    is_json = path.suffix.lower() in (".jsonl", ".ndjson")
-    return (_json_rows if is_json else _csv_rows)(path, content), guessed
-
-
 def _value(path: Path, value: object, column: str) -> object:
-    """Return a value of JSON, or raise a UsageError for one that holds others."""
+    """Return a value of JSON, None for NaN, or raise a UsageError for one that holds others."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
     if isinstance(value, list | dict):
         raise UsageError(
             f"{path}: column {column!r} holds {json.dumps(value)[:50]}, where a text or a class is needed. "
@@ -182,62 +171,6 @@ def _column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequenc
     if not found:
         raise UsageError(f"{path} has the columns {known}. Name the one to use with {flag}.")
     return found[0]
-
-
-def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
-    """Yield the rows of a table by column.
-
-    Raises:
-        UsageError: for a row with more fields than the header has, and for two columns of one name.
-    """
-    header = content.lstrip().split("\n", 1)[0]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=header.count)
-    csv.field_size_limit(_LONGEST_TEXT)
-    options = {"delimiter": delimiter, "quoting": _quoting(content, delimiter), "strict": True}
-    reader = csv.DictReader(io.StringIO(content.lstrip("\n\r"), newline=""), **options)
-    try:
-        titles = [title for title in reader.fieldnames or () if title.strip()]
-        if doubled := sorted({title for title in titles if titles.count(title) > 1}):
-            raise UsageError(
-                f"{path} has several columns called {doubled[0]!r}. Give each a name of its own."
-            )
-        for row in reader:
-            if None in row:
-                raise UsageError(
-                    f"{path}, line {reader.line_num}: the row has more fields than the header, which has "
-                    f"{len(reader.fieldnames)}. Put texts that contain {delimiter!r} in double quotes."
-                )
-            yield row
-    except csv.Error as error:
-        raise UsageError(
-            f"{path}, line {reader.line_num}: {error}. Double the quotes within a text."
-        ) from error
-
-
-def _quoting(content: str, delimiter: str) -> int:
-    """Return whether quotes enclose fields; in a file of tabs whose every line is a row they are text."""
-    lines = [line for line in content.splitlines() if line.strip()]
-    opens = any(
-        field.startswith('"') and field.count('"') % 2 for line in lines for field in line.split("\t")
-    )
-    plain = delimiter == "\t" and opens and len({line.count("\t") for line in lines}) == 1
-    return csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
-
-
-def _json_rows(path: Path, content: str) -> Iterator[Mapping[str, object]]:
-    """Yield the objects of a file of JSON lines."""
-    for number, line in enumerate(content.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UsageError(
-                f"{path}, line {number} is not JSON: {error}. Give one JSON object a line."
-            ) from error
-        if not isinstance(record, dict):
-            raise UsageError(f"{path}, line {number} is not a JSON object, as each line has to be.")
-        yield record
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
@@ -265,3 +198,11 @@ def _alike_note(names: Sequence[str]) -> tuple[str, ...]:
         if (other := first.setdefault(key, name)) is not name:
             return (f"{other!r} and {name!r} count as two classes. Write them alike if they are one.",)
     return ()
+
+
+def _missing_note(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sentence about a class that may be what a program wrote for no value."""
+    found = [name for name in names if name.casefold() in ("nan", "none", "null", "<na>", "#n/a")]
+    if not found:
+        return ()
+    return (f"{found[0]!r} counts as a class. Leave the field empty where a text has none.",)

@@ -7,14 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from kerasdl.data import encodings
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.labelled.assemble import assemble, digest
 from kerasdl.data.source import Source
 from kerasdl.data.splits import ArraySplit
 from kerasdl.data.text import requests, restoration, tagged_files
+from kerasdl.data.text.columns import Sentence
 from kerasdl.data.text.corpus import Corpus
-from kerasdl.data.text.tagged_files import Sentence
 from kerasdl.errors import UsageError
 
 _MADE = "requests"
@@ -121,11 +120,11 @@ class TaggedTokens(Source):
                 f"There is no file {path}. Give a file with a token and its tag on each line, or .jsonl with "
                 "lists of tokens and tags, or a folder with such files called train, test and validation."
             )
-        found, guessed = {}, []
+        found, notes = {}, ()
         for name, file in files.items():
-            found[name], was_guessed = tagged_files.read(file, self.token_column, self.label_column)
-            guessed += [file] if was_guessed else []
-        return found, encodings.guessed_note(guessed)
+            found[name], more = tagged_files.read(file, self.token_column, self.label_column)
+            notes += more
+        return found, notes + _odd_tags_note(found)
 
     def _tags(self, sentences: Mapping[str, Sequence[Sentence]]) -> tuple[str, ...]:
         """Return all tags, sorted, O first."""
@@ -183,3 +182,19 @@ def _unseen(data: Dataset, tags: Sequence[str]) -> tuple[str, ...]:
         return ()
     named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
     return (f"No training sentence has the tag {named}: it cannot be learned, and counts as a mistake.",)
+
+
+def _odd_tags_note(given: Mapping[str, Sequence[Sentence]]) -> tuple[str, ...]:
+    """Return the sentence about tags that may be words, or the same tag in two ways."""
+    pairs = [sentence for part in given.values() for sentence in part]
+    tokens, tags = ({value for sentence in pairs for value in sentence[place]} for place in (0, 1))
+    if len(tags) > len(tokens):
+        return (
+            f"There are {len(tags):,} different tags, but {len(tokens):,} different tokens. Where the "
+            "columns are the other way round, give --token-column and --label-column.",
+        )
+    first: dict[str, str] = {}
+    for tag in sorted(tags):
+        if (other := first.setdefault(tag.casefold().replace("_", "-"), tag)) != tag:
+            return (f"{other!r} and {tag!r} count as two tags. Write them alike if they are one.",)
+    return ()

@@ -1,10 +1,13 @@
 """Reads sentences with a tag at each token: files in columns, as CoNLL's are, and JSON lines."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kerasdl.data import encodings
+from kerasdl.data.text import columns
+from kerasdl.data.text.columns import Sentence
 from kerasdl.errors import UsageError, did_you_mean
 
 #: Suffixes of files that hold tokens in columns.
@@ -12,17 +15,13 @@ COLUMNS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".tags")
 _JSON = (".jsonl", ".ndjson")
 #: Suffixes of files that a tagger takes; other sources have some of them too.
 SUFFIXES = (*COLUMNS, *_JSON, ".txt", ".tsv")
-_DOCUMENT = "-DOCSTART-"
 _TOKENS, _TAGS = ("tokens", "words"), ("tags", "labels", "ner_tags", "pos_tags")
-
-#: Tokens of a sentence, and the tag of each; "" where a file has none.
-Sentence = tuple[list[str], list[str]]
 
 
 def read(
     path: Path, token_column: str | None = None, label_column: str | None = None, *, tagged: bool = True
-) -> tuple[list[Sentence], bool]:
-    """Return the sentences of a file, and whether its encoding had to be guessed.
+) -> tuple[list[Sentence], tuple[str, ...]]:
+    """Return the sentences of a file, and notes about it.
 
     Args:
         path: a file of JSON lines where its name says so, else one in columns.
@@ -38,65 +37,16 @@ def read(
         content, guessed = encodings.decode(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    rows = _json_lines if path.suffix.lower() in _JSON else _columns
-    found = list(rows(path, content, token_column, label_column, tagged))
+    content = re.sub("\r\n?", "\n", content)
+    notes = encodings.guessed_note([path] if guessed else [])
+    if path.suffix.lower() in _JSON:
+        found = list(_json_lines(path, content, token_column, label_column, tagged))
+    else:
+        rows = columns.read(path, content, token_column, label_column, tagged)
+        found, notes = rows.sentences, notes + rows.notes
     if not found:
         raise UsageError(f"{path} holds no token. Give a file with a token and its tag on each line.")
-    return found, guessed
-
-
-def _columns(path, content, token_column, label_column, tagged) -> Iterator[Sentence]:
-    token, label = _place(token_column, 0, "--token-column"), _place(label_column, -1, "--label-column")
-    tokens: list[str] = []
-    tags: list[str] = []
-    for number, line in enumerate(content.split("\n"), 1):
-        cells = _cells(line)
-        if not cells or cells[0] == _DOCUMENT:
-            if tokens:
-                yield tokens, tags
-                tokens, tags = [], []
-            continue
-        if tagged and len(cells) < 2:
-            raise UsageError(
-                f"{path}, line {number} has one column ({line.strip()[:40]!r}), but a token and its tag are "
-                "needed. Put white space between them, and an empty line between sentences."
-            )
-        for flag, place in (("--token-column", token), ("--label-column", label if tagged else -1)):
-            if not -len(cells) <= place < len(cells):
-                raise UsageError(
-                    f"{path}, line {number} has {len(cells)} columns, so that there is no "
-                    f"{flag} {place + (place >= 0)}. Give a number from 1 to {len(cells)}."
-                )
-        tokens.append(cells[token])
-        tags.append(cells[label] if len(cells) > 1 else "")
-    if tokens:
-        yield tokens, tags
-
-
-def _cells(line: str) -> list[str]:
-    """Split a line at tabs where it has any, so that a token may hold spaces; else at white space."""
-    if not line.strip():
-        return []
-    parts = (
-        [part.strip() for part in line.strip("\r\n").split("\t")] if "\t" in line.strip() else line.split()
-    )
-    return [part for part in parts if part]
-
-
-def _place(column: str | None, default: int, flag: str) -> int:
-    """Return the index of a column that is given by its number from 1 on."""
-    if column is None:
-        return default
-    try:
-        number = int(column)
-    except ValueError:
-        number = 0
-    if not number:
-        raise UsageError(
-            f"{flag} is {column!r}, but the columns of this file have no names. Give a number from 1 on, or "
-            "-1 for the last one."
-        )
-    return number - (number > 0)
+    return found, notes
 
 
 def _json_lines(path, content, token_column, label_column, tagged) -> Iterator[Sentence]:
