@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kerasdl import environment
 from kerasdl.errors import MachineError, RunFailedError, UsageError
@@ -25,6 +25,10 @@ from kerasdl.recipe import trust
 from kerasdl.report import terminal
 from kerasdl.search.objectives import SHORT
 from kerasdl.training.interruption import Interrupted
+
+if TYPE_CHECKING:
+    from kerasdl.data.dataset import Dataset
+    from kerasdl.data.source import Source
 
 #: File of a run with the outcome of its trial.
 OUTCOME = "trial.json"
@@ -232,20 +236,20 @@ def _observe(job: Job, pipe: Connection, figures: Mapping[str, float]) -> str | 
     return pipe.recv() if job.asks else None
 
 
-def _load(folder: Path, recipe: Any):
-    """Load a recipe's data; data in memory is cached on disk for the other trials of the search."""
+def _load(folder: Path, source: "Source") -> "Dataset":
+    """Load the data of a recipe; data in memory is cached on disk for the other trials of the search."""
     from kerasdl.data.splits import ArraySplit
     from kerasdl.files import replacing
     from kerasdl.jobs import recipe_data
     from kerasdl.recipe.document import encode
 
-    key = hashlib.sha256(json.dumps(encode(recipe.data), sort_keys=True).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps(encode(source), sort_keys=True).encode()).hexdigest()[:16]
     file = folder / f"{key}.pickle"
     if file.is_file():
         with file.open("rb") as stream:
             return pickle.load(stream)
     try:
-        splits = recipe_data.load(recipe)
+        splits = recipe_data.load(source)
     except (UsageError, RunFailedError) as error:
         raise _NoDataError(str(error)) from error
     if all(isinstance(split, ArraySplit) for split in (splits.train, splits.validation, splits.test)):
