@@ -79,11 +79,9 @@ class Plan:
 
         def weighted(features, targets, *given):
             weights = weights_of(targets)
-            return (
-                features,
-                targets,
-                tf.nest.map_structure(tf.multiply, weights, *given) if given else weights,
-            )
+            if given:
+                weights = tf.nest.map_structure(tf.multiply, weights, *given)
+            return features, targets, weights
 
         return blocks.map(weighted)
 
