@@ -47,7 +47,11 @@ def make(name: str, folder: Path, *, dynamic_batch: bool = False) -> tuple[Path,
     splits = described.data.load()
     run = runs.create(folder / "runs", described)
     keras.utils.set_random_seed(0)
-    network = build.make_network(described, splits, preparation.make_preprocessing(described, splits))
+    network = build.make_network(
+        described,
+        splits,
+        preparation.make_preprocessing(described.preprocessing, splits, described.batch_size),
+    )
     _settle(network, images[:_HELD_OUT])
     network.save(run.model_file)
     # Accuracy of an untrained network is chance: with labels that are never its answers no file can lose any.

@@ -48,7 +48,8 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors and type checkers
     from kerasdl.cli import train_file, tune_file
     from kerasdl.data.dataset import Dataset, DataSpec, Spec
     from kerasdl.data.file_split import FileSplit
-    from kerasdl.data.images.augment import ImageAugmentation, RandomAffine
+    from kerasdl.data.images.affine import RandomAffine
+    from kerasdl.data.images.augment import ImageAugmentation
     from kerasdl.data.images.digits import Digits
     from kerasdl.data.images.folder import ImageFolder
     from kerasdl.data.npz.source import Npz

@@ -1,7 +1,7 @@
 """The conformance table: one line per network, with tiny arguments that are not the defaults.
 
 Every network class of `kerasdl.models` has a case; `test_models.py`, `test_distribute.py` and
-`test_export.py` run every property over every case; what takes long, in the slow suite.
+`export/test_networks.py` run every property over every case; what takes long, in the slow suite.
 """
 
 import dataclasses

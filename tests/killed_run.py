@@ -20,7 +20,7 @@ kerasdl.environment.import_tensorflow()
 
 from rich.console import Console  # noqa: E402
 
-from kerasdl.data.images.augment import RandomAffine  # noqa: E402
+from kerasdl.data.images.affine import RandomAffine  # noqa: E402
 from kerasdl.data.images.digits import Digits  # noqa: E402
 from kerasdl.jobs import train  # noqa: E402
 from kerasdl.jobs.resume import resume  # noqa: E402

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kerasdl.data.batches import training_batches
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
-from kerasdl.data.images.augment import ImageAugmentation, RandomAffine
+from kerasdl.data.images.affine import RandomAffine
+from kerasdl.data.images.augment import ImageAugmentation
 from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import UsageError
 from kerasdl.tasks.classification.losses import Accuracy, SparseCrossentropy

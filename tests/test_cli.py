@@ -251,6 +251,7 @@ def test_mistakes_have_one_message_and_exit_code_2(here, capsys, arguments, word
 def test_divergence_stops_with_exit_code_1_and_keeps_finite_weights(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["train", "mlp", "--data", "digits", "--optimizer", "sgd", "--learning-rate", "1e6"]
+    arguments += ["--checkpoint-every", "none"]  # one that is due checks too, at any step
     assert main([*arguments, "--schedule", "constant", "--no-export"]) == 1
     message = capsys.readouterr().err
     assert "within steps 1 to" in message

@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasdl.data import memory
 from kerasdl.data.batches import evaluation_batches, steps_per_epoch, training_batches, training_blocks
 from kerasdl.data.file_split import FileSplit
-from kerasdl.data.images.augment import RandomAffine
+from kerasdl.data.images.affine import RandomAffine
 from kerasdl.data.order import Ordering
 from kerasdl.data.passes import split_batches
 from kerasdl.data.splits import ArraySplit

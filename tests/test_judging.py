@@ -301,7 +301,7 @@ def test_a_judge_is_trained_once(run, data, tmp_path):
     trained = []
 
     def settled(name="judge", data=data, **changes):
-        def train(recipe):
+        def train(recipe, data):
             trained.append(recipe)
             return run
 

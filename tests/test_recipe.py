@@ -15,7 +15,7 @@ import pytest
 
 import kerasdl
 from kerasdl import cli, public
-from kerasdl.cli import flags
+from kerasdl.cli import flags, recipe_arguments
 from kerasdl.cli.commands import tune
 from kerasdl.cli.parser import Parser
 from kerasdl.data.images.digits import Digits
@@ -23,7 +23,7 @@ from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.preprocessing.image import ImagePreprocessing
-from kerasdl.recipe import Config, Recipe, catalog, document, replace, type_of, values
+from kerasdl.recipe import Config, Recipe, catalog, document, replace, sketch, type_of, values
 from kerasdl.recipe.document import from_json, to_json
 from kerasdl.tasks.classification.task import Classification
 
@@ -480,6 +480,11 @@ def test_the_command_line_is_parsed_twice(command, monkeypatch, capsys):
         return original(self, *arguments)
 
     monkeypatch.setattr(Parser, "parse_known_args", parse)
-    assert cli.main([command, "mlp", "--data", "digits", "--learning-rate", "3e-3", "--nothing"]) == 2
+    given = ["mlp", "--data", "digits", "--learning-rate", "3e-3"]
+    assert cli.main([command, *given, "--nothing"]) == 2
     assert "There is no flag '--nothing' here." in capsys.readouterr().err
-    assert parsed_by == [f"kerasdl {command}", f"kerasdl {command} mlp"]
+    twice = [f"kerasdl {command}", f"kerasdl {command} mlp"]
+    assert parsed_by == twice
+    monkeypatch.setattr(sketch, "without_keras", lambda file, work: work())  # as in a process of its own
+    assert recipe_arguments.parse(Parser(prog=f"kerasdl {command}"), given)[0].learning_rate == 3e-3
+    assert parsed_by == [*twice, *twice]

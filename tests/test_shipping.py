@@ -41,7 +41,9 @@ def exported(recipe, folder, formats=("onnx",)):
     """Make a run of an untrained network, and export it."""
     splits = recipe.data.load()
     run = runs.create(folder / "runs", recipe)
-    network = build.make_network(recipe, splits, preparation.make_preprocessing(recipe, splits))
+    network = build.make_network(
+        recipe, splits, preparation.make_preprocessing(recipe.preprocessing, splits, recipe.batch_size)
+    )
     network.save(run.model_file)
     with Converter() as converter:
         settings = export.Settings(exported_dir=folder / "exported", formats=formats)
@@ -155,7 +157,9 @@ def test_a_recipe_file_that_defines_neither_task_nor_data_stays_out(tmp_path, pi
     (tmp_path / "mine.py").write_text(OWN)
     splits = recipe.data.load()
     run = runs.create(tmp_path / "runs", recipe, tmp_path / "mine.py")
-    build.make_network(recipe, splits, preparation.make_preprocessing(recipe, splits)).save(run.model_file)
+    build.make_network(
+        recipe, splits, preparation.make_preprocessing(recipe.preprocessing, splits, recipe.batch_size)
+    ).save(run.model_file)
     with Converter() as converter:
         settings = export.Settings(exported_dir=tmp_path / "exported", formats=("onnx",))
         written = export.export_run(run, splits, converter, settings)

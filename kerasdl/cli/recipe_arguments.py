@@ -1,7 +1,6 @@
 """The pipeline and the flags of its recipe, with which every command that trains begins."""
 
 import argparse
-import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -59,13 +58,16 @@ def parse(
     first = first or ahead(parser, arguments)
     if first.resume is None:
         _expect_pipeline(parser, arguments, first)
-    file = _file_of(first, find)
+    file, values = _file_of(first, find), None
     if file is not None:  # mistakes and --help end here, in a fraction of the time of TensorFlow's import
-        sketch.without_keras(file, lambda: _check(copy.deepcopy(parser), arguments, first, load))
+        values = sketch.without_keras(file, lambda: _checked(parser, arguments, first, load))
     environment.import_tensorflow()
-    recipe, source, values = _read(parser, arguments, first, load)
+    from kerasdl.cli import flags
+
+    recipe, source = _loaded(first, load)
+    values = _parsed(parser, arguments, recipe) if values is None else values
     own = {name: value for name, value in values.items() if "." not in name and name not in vars(first)}
-    return recipe, source, own
+    return flags.apply(recipe, values), source, own
 
 
 def _file_of(first: argparse.Namespace, find: "Callable[[str], Path]") -> Path | None:
@@ -83,21 +85,22 @@ def _file_of(first: argparse.Namespace, find: "Callable[[str], Path]") -> Path |
     return file
 
 
-def _check(parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load") -> None:
-    """Raise the UsageError that `_read` would raise; or that of data in a file that is not there."""
+def _checked(parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load") -> dict[str, Any]:
+    """Return the values of all flags; refuse what the recipe does not take, and data that is not there."""
+    from kerasdl.cli import flags
+
     with environment.quiet_logger("kerasdl"):
-        recipe, _, _ = _read(parser, arguments, first, load)
+        recipe, _ = _loaded(first, load)
+        values = _parsed(parser, arguments, recipe)
+        recipe = flags.apply(recipe, values)
     place = recipe.data.place
     if place and ("/" in place or "." in place) and not Path(place).expanduser().exists():
         recipe.data.load()  # says what there should be
+    return values
 
 
-def _read(
-    parser: Parser, arguments: list[str], first: argparse.Namespace, load: "Load"
-) -> tuple["Recipe", Path | None, dict[str, Any]]:
-    """Load the recipe and apply the flags; return it, its file, and the values of all flags."""
-    from kerasdl.cli import flags
-
+def _loaded(first: argparse.Namespace, load: "Load") -> tuple["Recipe", Path | None]:
+    """Load the recipe, with the data of --data, and return it with its file."""
     recipe, source = load(first)
     if first.data is not None:
         from kerasdl.data import from_text
@@ -105,9 +108,15 @@ def _read(
         given = from_text(first.data, recipe.data)
         data = given if first.resume is None else recipe.data.moved_to(given)
         recipe = dataclasses.replace(recipe, data=data)
+    return recipe, source
+
+
+def _parsed(parser: Parser, arguments: list[str], recipe: "Recipe") -> dict[str, Any]:
+    """Parse the command's own options and the recipe's flags; return the values that were given."""
+    from kerasdl.cli import flags
+
     flags.add_to(parser, recipe, show_all="--help-all" in arguments)
-    values = vars(parser.parse(arguments))
-    return flags.apply(recipe, values), source, values
+    return vars(parser.parse(arguments))
 
 
 def _expect_pipeline(parser: Parser, arguments: list[str], first: argparse.Namespace) -> None:

@@ -3,9 +3,8 @@
 import contextlib
 
 from kerasdl.errors import MachineError, RunFailedError, UsageError
-from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
-from kerasdl.training import devices, faults
+from kerasdl.training import faults
 from kerasdl.training.interruption import Interrupted
 
 
@@ -26,8 +25,14 @@ class _Working:
 
 
 @contextlib.contextmanager
-def explained(recipe: Recipe, used: devices.Devices, dry_run: bool):
-    """Explain an error that ends a run: what is kept, how to resume."""
+def explained(batch_size: int, parts: int, dry_run: bool):
+    """Explain an error that ends a run: what is kept, how to resume.
+
+    Args:
+        batch_size: number of examples of an update.
+        parts: number of equal parts that a batch is divided into, for replicas and micro-batches.
+        dry_run: whether nothing of the run is kept.
+    """
     working = _Working()
     try:
         yield working
@@ -41,8 +46,7 @@ def explained(recipe: Recipe, used: devices.Devices, dry_run: bool):
         working.note(str(error))
         raise
     except Exception as error:
-        parts = used.num_replicas * recipe.gradient_accumulation_steps
-        explained = faults.explain(error, working.run, recipe.batch_size, parts)
+        explained = faults.explain(error, working.run, batch_size, parts)
         working.note(str(explained or f"{type(error).__name__}: {error}"))
         if explained is None:
             raise

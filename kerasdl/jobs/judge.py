@@ -20,14 +20,14 @@ from kerasdl.runs.folder import Run, create
 _log = logging.getLogger(__name__)
 
 
-def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Recipe], Run]) -> Recipe:
+def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Recipe, Dataset], Run]) -> Recipe:
     """Return a recipe whose task has its judge, where it needs one: an earlier run, or a new one.
 
     Args:
         recipe: the recipe of a run.
         data: its data, which the judge is trained on too.
         runs_dir: folder of the runs of all pipelines.
-        train: trains a recipe on this data without exporting it.
+        train: trains a recipe on data without exporting it.
     """
     if not recipe.task.wants_judge:
         return recipe
@@ -40,7 +40,7 @@ def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Reci
             f"First a judge is trained, {wanted.model.target.__name__} on the same data. Another one: "
             "--judge RUN, none: --judge none."
         )
-        found = train(wanted)
+        found = train(wanted, data)
     else:
         _log.info(f"Results are judged with {found.path}.")
     return dataclasses.replace(recipe, task=recipe.task.judged_by(str(found.path)))
@@ -67,12 +67,8 @@ def settler(runs_dir: Path, console: Console, dry_run: bool = False) -> Callable
         console: where is said which run the judge is.
         dry_run: whether two batches are enough.
     """
-
-    def settle(recipe: Recipe, data: Dataset) -> Recipe:
-        train = functools.partial(_train, data, runs_dir, console, dry_run)
-        return settled(recipe, data, runs_dir, train)
-
-    return settle
+    train = functools.partial(_train, runs_dir=runs_dir, console=console, dry_run=dry_run)
+    return functools.partial(settled, runs_dir=runs_dir, train=train)
 
 
 def judged(recipe: Recipe, runs_dir: str | Path = "runs", console: Console | None = None) -> Recipe:
@@ -85,11 +81,11 @@ def judged(recipe: Recipe, runs_dir: str | Path = "runs", console: Console | Non
     """
     if not recipe.task.wants_judge or recipe.task.objectives == ("val_loss",):
         return recipe
-    data = recipe_data.load(recipe_data.sized(recipe))
+    data = recipe_data.load(recipe_data.sized(recipe).data)
     return settler(Path(runs_dir), console or terminal.open_console(soft_wrap=True))(recipe, data)
 
 
-def _train(data: Dataset, runs_dir: Path, console: Console, dry_run: bool, recipe: Recipe) -> Run:
+def _train(recipe: Recipe, data: Dataset, runs_dir: Path, console: Console, dry_run: bool) -> Run:
     """Train the run that others are judged with, on data that is loaded already."""
     if dry_run:
         recipe = dataclasses.replace(recipe, epochs=1)

@@ -20,7 +20,6 @@ from kerasdl.recipe import Recipe
 from kerasdl.report import terminal
 from kerasdl.training import build, devices
 from kerasdl.training.contract import check_network
-from kerasdl.training.fit import training_blocks
 from kerasdl.training.loop import Loop
 from kerasdl.training.optimizers import replica_safe
 from kerasdl.training.plan import Plan, plan_run
@@ -96,7 +95,7 @@ def range_test(
         overfit_batches=None,
     )  # fmt: skip
     used = devices.begin(recipe)
-    plan = plan_run(recipe, recipe_data.load(recipe_data.sized(recipe)), used)
+    plan = plan_run(recipe, recipe_data.load(recipe_data.sized(recipe).data), used)
     rates = np.geomspace(min_learning_rate, max_learning_rate, steps).tolist()
     return judge(*_losses(plan, rates))
 
@@ -111,7 +110,7 @@ def _losses(plan: Plan, learning_rates: list[float]) -> tuple[list[float], list[
         UsageError: when the network's training step reports no `loss`.
     """
     network, _ = build.make_pair(plan, functools.partial(check_network, plan, exports=False))
-    loop = Loop(network, training_blocks(plan))
+    loop = Loop(network, plan.training_blocks())
     losses: list[float] = []
     stopped = None
     with terminal.line_of_status.showing(lambda: f"Update {len(losses)} of {len(learning_rates)} ..."):

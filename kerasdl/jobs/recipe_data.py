@@ -4,6 +4,7 @@ import dataclasses
 import logging
 
 from kerasdl.data.dataset import Dataset
+from kerasdl.data.source import Source
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Recipe
 from kerasdl.report import terminal
@@ -22,11 +23,11 @@ def sized(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, data=recipe.data.sized_for(*wanted))
 
 
-def load(recipe: Recipe) -> Dataset:
-    """Load a recipe's data, and log its notes."""
-    _log.info(f"Loading the data ({type(recipe.data).__name__}) ...")
+def load(source: Source) -> Dataset:
+    """Load the data of a recipe, and log its notes."""
+    _log.info(f"Loading the data ({type(source).__name__}) ...")
     with terminal.status("Loading the data"):
-        dataset = recipe.data.load()
+        dataset = source.load()
     for note in dataset.notes:
         _log.warning(note)
     return dataset

@@ -94,7 +94,8 @@ class Stages:
             used = devices.begin(self.recipe)
             exports = self.options.export and self.recipe.overfit_batches is None
             converter = stack.enter_context(Converter()) if exports else None
-            with explained(self.recipe, used, self.dry_run) as working:
+            parts = used.num_replicas * self.recipe.gradient_accumulation_steps
+            with explained(self.recipe.batch_size, parts, self.dry_run) as working:
                 dataset = self._load(converter)
                 if self.settle is not None and self.recipe.overfit_batches is None:
                     self.recipe = self.settle(self.recipe, dataset)
@@ -117,12 +118,10 @@ class Stages:
 
     def _load(self, converter: Converter | None) -> Dataset:
         """Load the data, and check before training that a bundle can be published."""
-        recipe = self.recipe
         if self.loaded is not None:
             return self.loaded
-        if self.read_as is not None:
-            recipe = dataclasses.replace(recipe, data=recipe.data.like(self.read_as))
-        dataset = recipe_data.load(recipe) if self.trial is None else self.trial.load(recipe)
+        source = self.recipe.data if self.read_as is None else self.recipe.data.like(self.read_as)
+        dataset = recipe_data.load(source) if self.trial is None else self.trial.load(source)
         if converter is not None:
             check_destination(Path(self.options.exported_dir), self.recipe.name)
             labels.assets(dataset.spec)

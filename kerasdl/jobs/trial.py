@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.data.dataset import Dataset
+from kerasdl.data.source import Source
 from kerasdl.export.tflite import Converter
 from kerasdl.jobs import export
-from kerasdl.recipe import Recipe
 from kerasdl.runs import folder as runs
 from kerasdl.runs import record
 from kerasdl.training.callbacks.stops import PRUNED
@@ -24,14 +24,14 @@ class Trial:
     no test left. It has no page and no test figures; `kerasdl evaluate` gives them for the one that wins.
 
     Attributes:
-        load: returns the splits of a recipe's data.
+        load: loads the data of a recipe.
         observe: gets the figures of each epoch, those before an interruption too; a reason that it returns
             ends the training with that epoch, and then nothing is exported.
         formats: what to export, to measure it; nothing when empty.
         tflite_modes: modes of the TFLite files.
     """
 
-    load: Callable[[Recipe], Dataset]
+    load: Callable[[Source], Dataset]
     observe: Callable[[Mapping[str, float]], str | None]
     formats: tuple[str, ...] = ()
     tflite_modes: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from kerasdl.network.imported import Imported
 from kerasdl.recipe import Recipe
 from kerasdl.runs import record
 from kerasdl.runs.folder import Run
-from kerasdl.tasks.task import Verdict
+from kerasdl.tasks.task import Task, Verdict
 
 _FEW_UPDATES = 200
 _ENOUGH_UPDATES = 1_000
@@ -48,9 +48,11 @@ def judge(run: Run, recipe: Recipe, figures: dict[str, Any]) -> list[dict[str, s
     Returns:
         `text` and `command`, to be completed by the other flags of the run, of each verdict.
     """
+    verdicts = (*recipe.task.verdicts(figures), *_of_training(run, recipe.task, recipe.learning_rate))
+    command = f"kerasdl train {_what(run, recipe)} ..."
     found = [
-        {"text": verdict.text, "command": f"kerasdl train {_what(run, recipe)} ... {_flags(verdict, recipe)}"}
-        for verdict in _agreed((*recipe.task.verdicts(figures), *_of_training(run, recipe)), run, recipe)
+        {"text": verdict.text, "command": f"{command} {_flags(verdict, recipe)}"}
+        for verdict in _agreed(verdicts, run)
     ]
     kept = {"verdicts": found} if found else {}
     metrics = {name: value for name, value in run.read_json("metrics.json").items() if name != "verdicts"}
@@ -75,7 +77,7 @@ def _call(command: str) -> str:
     return f"kerasdl.train({what!r}, ..., {name.replace('-', '_')}={value!r})".replace("'", '"')
 
 
-def _agreed(found: Sequence[Verdict], run: Run, recipe: Recipe) -> list[Verdict]:
+def _agreed(found: Sequence[Verdict], run: Run) -> list[Verdict]:
     """Return verdicts that do not contradict each other: too few updates explain all others."""
     updates, epochs = run.read_json("status.json").get("step", 0), len(record.read(run.path).history)
     few = [verdict for verdict in found if verdict.text.startswith(_ONLY)]
@@ -109,19 +111,16 @@ def _flags(verdict: Verdict, recipe: Recipe) -> str:
     return f"--epochs {2 * recipe.total_epochs}" if str(had) == value else verdict.flags
 
 
-def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
+def _of_training(run: Run, task: Task, learning_rate: float) -> list[Verdict]:
+    """Return what the history says: weights that never changed, too few updates, a collapse."""
     read = record.read(run.path)
     history = read.history
     updates = run.read_json("status.json").get("step", 0)
     try:
-        scores = [float(np.atleast_1d(recipe.task.score(row))[0]) for row in history]
-    except (
-        KeyError,
-        TypeError,
-        IndexError,
-    ):  # it ranks by figures that are not there
+        scores = [float(np.atleast_1d(task.score(row))[0]) for row in history]
+    except (KeyError, TypeError, IndexError):  # it ranks by figures that are not there
         scores = []
-    found = recipe.task.verdicts_of_training(history)
+    found = task.verdicts_of_training(history)
     if untrained := read.metrics.get("untrained"):
         found.append(
             Verdict(
@@ -148,7 +147,7 @@ def _of_training(run: Run, recipe: Recipe) -> list[Verdict]:
             Verdict(
                 text=f"Training collapsed at epoch {lost[0] + 1}: it lost what it had learned. The network "
                 f"of epoch {best + 1}, before that, was kept.",
-                flags=f"--learning-rate {recipe.learning_rate / 4:g}",
+                flags=f"--learning-rate {learning_rate / 4:g}",
             )
         )
     return found

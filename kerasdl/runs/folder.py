@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from kerasdl.data.dataset import DataSpec
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.files import damaged, next_version, parsing, read_json, replacing, writing
 from kerasdl.recipe import Recipe, python_file, type_of
-from kerasdl.recipe.document import from_file, to_json
+from kerasdl.recipe.document import encode, from_file
 from kerasdl.recipe.own_files import OwnFiles
 from kerasdl.runs import documents, links, lock, network_file
 
@@ -203,7 +203,7 @@ def create(runs_dir: Path, recipe: Recipe, recipe_source: Path | None = None, **
         run = Run(next_version(parent))
         keep_source(run, recipe, recipe_source)
         run.update_status(**status)
-        run.write("recipe.json", to_json(recipe))
+        run.write("recipe.json", encode(recipe))
     return run
 
 
@@ -213,22 +213,21 @@ def keep_source(run: Run, recipe: Recipe, recipe_source: Path | None) -> None:
     Raises:
         UsageError: when its types come from several files, or a copy would take another file's name.
     """
-    own = _own_files(recipe)
+    parts = (recipe.model, recipe.preprocessing, recipe.augmentation, recipe.data, recipe.task)
+    own = _own_files(type_of(part) for part in parts)
     if own is None and recipe_source is not None and recipe_source.suffix == ".py":
         own = OwnFiles(recipe_source)
     if own is not None:
         own.copy_to(run.path / "recipe.py")
 
 
-def _own_files(recipe: Recipe) -> OwnFiles | None:
-    """Return the one recipe file that defines classes of this recipe, with what it imports.
+def _own_files(types: Iterable[type]) -> OwnFiles | None:
+    """Return the one recipe file that defines some of a recipe's types, with what it imports.
 
     Raises:
         UsageError: when they come from several.
     """
-    parts = (recipe.model, recipe.preprocessing, recipe.augmentation, recipe.data, recipe.task)
-    found = filter(None, (python_file.files_of(type_of(part)) for part in parts))
-    kinds = {own.digest: own for own in found}
+    kinds = {own.digest: own for own in filter(None, map(python_file.files_of, types))}
     if len(kinds) > 1:
         listed = " and ".join(sorted(str(own.path) for own in kinds.values()))
         raise UsageError(f"The recipe's types come from several files: {listed}. Put them into one.")

@@ -31,7 +31,7 @@ def make(recipe: Recipe, data: Mapping[str, Any], devices: str, parameters: int)
         "settings": settings(),
         "seed": recipe.seed,
         "deterministic": recipe.deterministic,
-        "pinned": _pinned(recipe),
+        "pinned": _pinned(recipe.seed, recipe.deterministic),
         "data": data,
         "parameters": parameters,
     }
@@ -50,10 +50,10 @@ def settings() -> dict[str, Any]:
     }
 
 
-def _pinned(recipe: Recipe) -> dict[str, str]:
+def _pinned(seed: int, deterministic: bool) -> dict[str, str]:
     """Describe which parts of a run its repetition repeats exactly."""
-    seeded = f"by seed {recipe.seed}"
-    operations = "deterministic" if recipe.deterministic else "not pinned: GPUs may round otherwise each time"
+    seeded = f"by seed {seed}"
+    operations = "deterministic" if deterministic else "not pinned: GPUs may round otherwise each time"
     return {
         "initial weights": seeded,
         "data order": f"{seeded} and step",

@@ -17,6 +17,7 @@ from kerasdl.errors import UsageError
 from kerasdl.network import parts
 from kerasdl.network.imported import Imported
 from kerasdl.recipe import Recipe
+from kerasdl.tasks.task import Task
 from kerasdl.training.foreign import inputs
 from kerasdl.training.optimizers.make import make_optimizer
 from kerasdl.training.phases import Phase
@@ -172,28 +173,21 @@ def compile_network(
         name: make_optimizer(network.recipe_for(name, recipe), steps_per_epoch)
         for name in network.optimizer_names
     }
-    _compile(network, recipe, data, {**made, "seed": seed, "places": places})
+    steps = recipe.gradient_accumulation_steps
+    _compile(network, recipe.task, data, **made, seed=seed, places=places, gradient_accumulation_steps=steps)
     for name, optimizer in made.items():  # in the strategy's scope: two optimizers crash without it
         optimizer.build(network.variables_of(name))
 
 
-def compile_to_validate(network: keras.Model, recipe: Recipe, data: DataSpec, run_eagerly: bool) -> None:
+def compile_to_validate(network: keras.Model, task: Task, data: DataSpec, run_eagerly: bool) -> None:
     """Give a network the task's loss and metrics, and optimizers that take no memory and are not used."""
-    _compile(
-        network,
-        recipe,
-        data,
-        {**{name: keras.optimizers.SGD() for name in network.optimizer_names}, "run_eagerly": run_eagerly},
-    )
+    unused = {name: keras.optimizers.SGD() for name in network.optimizer_names}
+    _compile(network, task, data, **unused, run_eagerly=run_eagerly)
 
 
-def _compile(network: keras.Model, recipe: Recipe, data: DataSpec, more: Mapping[str, Any]) -> None:
+def _compile(network: keras.Model, task: Task, data: DataSpec, **more: Any) -> None:
     network.compile(
-        loss=recipe.task.loss(data),
-        metrics=recipe.task.metrics(data),
-        loss_weights=recipe.task.loss_weights(),
-        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-        **more,
+        loss=task.loss(data), metrics=task.metrics(data), loss_weights=task.loss_weights(), **more
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from kerasdl.data.trees import Tree, map_leaves
 from kerasdl.errors import UsageError
 from kerasdl.export import operators
 from kerasdl.inference.answers import same
-from kerasdl.inference.endpoint import Arrays
+from kerasdl.inference.endpoint import Arrays, Endpoint
 from kerasdl.network.generative import GenerativeNetwork
 from kerasdl.network.network import Network, main_output_of
 from kerasdl.private.keras import all_parts_of
@@ -57,7 +57,8 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
     )
     if key in _passed:
         return
-    _check_arguments(plan, network)
+    given = {**recipe.model.arguments, **recipe.task.network_arguments(plan.data.spec)}
+    _check_arguments(network, given)
     _check_variables(network)
     features, targets = (
         map_leaves(lambda part: part[:_NUM_EXAMPLES], part)
@@ -78,13 +79,12 @@ def check_network(plan: Plan, network: keras.Model, *, exports: bool) -> None:
             check_making(network, features, targets)
         _check_file(network, recipe.model, features)
     if exports:
-        _check_operators(plan, network)
+        _check_operators(network, recipe.task.endpoints(network, plan.data.spec, {}))
     _passed.add(key)
 
 
-def _check_arguments(plan: Plan, network: keras.Model) -> None:
+def _check_arguments(network: keras.Model, given: Mapping[str, Any]) -> None:
     """Refuse a network whose `get_config` leaves out arguments that it was made with."""
-    given = {**plan.recipe.model.arguments, **plan.recipe.task.network_arguments(plan.data.spec)}
     config = network.get_config()
     plain = (bool, int, float, str)
     left_out = [name for name in given if name not in config]
@@ -180,9 +180,8 @@ def _check_file(network: keras.Model, model: Any, features: Tree) -> None:
         raise UsageError(f"{kind} answers otherwise once it is saved and loaded. {mend}")
 
 
-def _check_operators(plan: Plan, network: keras.Model) -> None:
+def _check_operators(network: keras.Model, endpoints: Sequence[Endpoint]) -> None:
     """Refuse operators that no exported file can have; warn of those that some formats lack."""
-    endpoints = plan.recipe.task.endpoints(network, plan.data.spec, {})
     used = operators.operators_of(endpoints[:1])
     kind = type(network).__name__
     if python := sorted(used & operators.PYTHON):

@@ -8,7 +8,6 @@ import numpy as np
 
 from kerasdl.inference import labels
 from kerasdl.network import parts
-from kerasdl.recipe.document import to_json
 from kerasdl.runs import receipt
 from kerasdl.runs.folder import Run
 from kerasdl.training import resume
@@ -37,10 +36,14 @@ def describe(
     if plan.devices.is_chief:
         _write_receipt(plan, run, checkpoint, network, identity)
         run.write(labels.FILE_NAME, labels.to_text(data.spec.class_names))
-        run.write("recipe.json", to_json(recipe))
+        run.write("recipe.json", identity["recipe"])
         run.write(resume.IDENTITY, identity)
         if recipe.augmentation is not None and checkpoint is None and plan.observe is None:
-            _write_augmented(plan, run)
+            arrays = recipe.augmentation.samples(
+                data.train, seed=recipe.seed, rows=_SHOWN_EXAMPLES, copies=_SHOWN_COPIES
+            )
+            if arrays:
+                run.write_arrays("augmented.npz", arrays)
     examples = ", ".join(f"{count:,} {name}" for name, count in data.describe()["examples"].items())
     count = network.count_params()
     frozen = count - sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
@@ -70,16 +73,6 @@ def _write_receipt(plan: Plan, run: Run, checkpoint: Checkpoint | None, network,
     elif plan.weights is not None:
         now["weights"] = plan.weights.describe()
     run.write("receipt.json", now)
-
-
-def _write_augmented(plan: Plan, run: Run) -> None:
-    """Write a few augmented examples for the report, where the augmentation gives some."""
-    recipe = plan.recipe
-    arrays = recipe.augmentation.samples(
-        plan.data.train, seed=recipe.seed, rows=_SHOWN_EXAMPLES, copies=_SHOWN_COPIES
-    )
-    if arrays:
-        run.write_arrays("augmented.npz", arrays)
 
 
 def _warn_of_lag(network: keras.Model, num_batches: int) -> None:

@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 from rich.console import Console
 
-from kerasdl.data import batches
 from kerasdl.recipe.document import decode
 from kerasdl.runs import receipt
 from kerasdl.runs.folder import Run
@@ -60,15 +58,12 @@ def fit(
         _restore(assembly, checkpoint, network)
     describe(plan, run, checkpoint, network, assembly.identity)
     before = saved_network.hashes(twin) if checkpoint is None else []
-    chosen = [*hooks, *assembly.callbacks()]
-    callbacks = keras.callbacks.CallbackList(
-        chosen, model=network, epochs=plan.recipe.total_epochs, steps=plan.steps_per_epoch
-    )
+    callbacks = [*hooks, *assembly.callbacks()]
     try:
         with assembly.recording():
             _run_epochs(assembly, checkpoint, network, callbacks)
     finally:
-        for callback in chosen:  # the memory of a trained network is free once nobody refers to it
+        for callback in callbacks:  # the memory of a trained network is free once nobody refers to it
             callback.set_model(None)
     run.write("metrics.json", {"best_epoch": assembly.best.best_epoch + 1, "epochs": assembly.position.epoch})
     saved = saved_network.reload(run, twin)
@@ -112,12 +107,13 @@ def _run_epochs(
     assembly: CallbackAssembly,
     checkpoint: Checkpoint | None,
     network: keras.Model,
-    callbacks: keras.callbacks.CallbackList,
+    chosen: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Train from the position to the last epoch, or until a callback stops training."""
     plan, position = assembly.plan, assembly.position
     steps, total_epochs = plan.steps_per_epoch, plan.recipe.total_epochs
-    loop = Loop(network, training_blocks(plan, position.num_updates))
+    callbacks = keras.callbacks.CallbackList(chosen, model=network, epochs=total_epochs, steps=steps)
+    loop = Loop(network, plan.training_blocks(position.num_updates))
     further = plan.recipe.task.validator(network, plan.data)
     network.stop_training = position.stopped is not None
     callbacks.on_train_begin()
@@ -125,7 +121,7 @@ def _run_epochs(
         epoch, logs = position.epoch, {}
         if (phase := plan.phase_at(epoch)).number != assembly.phase.number:
             _begin_phase(assembly, network, phase)
-            loop = Loop(network, training_blocks(plan, position.num_updates))
+            loop = Loop(network, plan.training_blocks(position.num_updates))
         network.reset_metrics()
         if position.step:  # the epoch that was interrupted
             checkpoint.restore_metrics(network)
@@ -150,31 +146,6 @@ def _begin_phase(assembly: CallbackAssembly, network: keras.Model, phase: phases
         f"Fine-tuning from epoch {phase.first_epoch + 1} on: no layer is frozen any more, and the highest "
         f"learning rate is {phase.recipe.learning_rate:g}."
     )
-
-
-def training_blocks(plan: Plan, start_step: int = 0) -> tf.data.Dataset:
-    """Return the training data from a step on in blocks of batches, with sample weights if there are any.
-
-    Weights that the task gives to targets, and weights that the data has for its examples, multiply.
-    """
-    recipe = plan.recipe
-    blocks = batches.training_blocks(
-        plan.fed.train,
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        start_step=start_step,
-        augmentation=recipe.augmentation,
-        num_parts=plan.devices.num_replicas,
-    )
-    weights_of = recipe.task.sample_weights(plan.data)
-    if weights_of is None:
-        return blocks
-
-    def weighted(features, targets, *given):
-        weights = weights_of(targets)
-        return features, targets, tf.nest.map_structure(tf.multiply, weights, *given) if given else weights
-
-    return blocks.map(weighted)
 
 
 def _results(network: keras.Model, logs: Mapping[str, Any]) -> dict[str, float]:

@@ -60,6 +60,31 @@ class Plan:
         """Return the phase of an epoch, counted from 0."""
         return [phase for phase in self.phases if phase.first_epoch <= epoch][-1]
 
+    def training_blocks(self, start_step: int = 0) -> tf.data.Dataset:
+        """Return the training data from a step on in blocks of batches, with sample weights if there are any.
+
+        Weights that the task gives to targets, and weights that the data has for its examples, multiply.
+        """
+        blocks = batches.training_blocks(
+            self.fed.train,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            start_step=start_step,
+            augmentation=self.recipe.augmentation,
+            num_parts=self.devices.num_replicas,
+        )
+        weights_of = self.recipe.task.sample_weights(self.data)
+        if weights_of is None:
+            return blocks
+
+        def weighted(features, targets, *given):
+            weights = weights_of(targets)
+            if given:
+                weights = tf.nest.map_structure(tf.multiply, weights, *given)
+            return features, targets, weights
+
+        return blocks.map(weighted)
+
 
 def plan_run(
     recipe: Recipe,
@@ -90,7 +115,7 @@ def plan_run(
     weights = None if has_begun else source.find(recipe)
     if weights is not None:
         recipe = weights.adopt(recipe)
-    layer = preparation.make_preprocessing(recipe, data)
+    layer = preparation.make_preprocessing(recipe.preprocessing, data, recipe.batch_size)
     return Plan(
         recipe=recipe,
         data=data,

@@ -10,21 +10,21 @@ from kerasdl.data.dataset import Dataset
 from kerasdl.data.ragged import RaggedSplit
 from kerasdl.data.splits import ArraySplit, Split
 from kerasdl.preprocessing.preprocessing import Preprocessing
-from kerasdl.recipe import Recipe
+from kerasdl.recipe import Config
 
 
-def make_preprocessing(recipe: Recipe, data: Dataset) -> keras.Layer | None:
-    """Build the recipe's preprocessing and fit it to the training split.
+def make_preprocessing(config: Config | None, data: Dataset, batch_size: int) -> keras.Layer | None:
+    """Build a recipe's preprocessing and fit it to the training split.
 
     Raises:
         UsageError: when it does not suit the data.
     """
-    if recipe.preprocessing is None:
+    if config is None:
         return None
-    layer = recipe.preprocessing.build()
+    layer = config.build()
 
     def examples():
-        dataset = batches.evaluation_batches(data.train, batch_size=recipe.batch_size)
+        dataset = batches.evaluation_batches(data.train, batch_size=batch_size)
         return (features for features, *_ in dataset.as_numpy_iterator())
 
     if isinstance(layer, Preprocessing):  # any other layer of Keras needs nothing of the data

@@ -40,8 +40,9 @@ def check(assembly: CallbackAssembly, saved: keras.Model) -> None:
     if not best.best_figures or plan.observe is not None:  # a trial's figures are those of its files
         return
     few = len(plan.data.validation) <= _FEW_EXAMPLES
-    build.compile_to_validate(saved, plan.recipe, plan.data.spec, run_eagerly=few)
-    further = plan.recipe.task.validator(saved, plan.data)
+    task = plan.recipe.task
+    build.compile_to_validate(saved, task, plan.data.spec, run_eagerly=few)
+    further = task.validator(saved, plan.data)
     found = {**validate(plan, saved, None), **({} if further is None else further())}
     limit = _SAME_FIGURE if plan.recipe.precision == "float32" else _SAME_FIGURE_16_BITS
     for name, then in best.best_figures.items():

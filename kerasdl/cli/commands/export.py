@@ -24,6 +24,42 @@ if TYPE_CHECKING:
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
+    _add_options(parser)
+    values = parser.parse(arguments)
+    if keras_file.is_model(Path(values.target)):
+        import_arguments.check(values, Path(values.target))
+    else:
+        import_arguments.refuse(values)
+        places.find(Path(values.target))
+    modes = _checked_modes(values)
+    environment.give_back()
+    environment.import_tensorflow()
+    from kerasdl.cli import artefacts, printing
+    from kerasdl.export.tflite import Converter
+    from kerasdl.jobs import export
+
+    console = printing.open_console(soft_wrap=True)
+    with Converter() as converter:
+        run, splits, task, network, place = _opened(values, console, converter)
+        with run.locked():
+            if values.calibrate:
+                printing.print_text(console, task.summary(export.calibrate_run(run, splits)))
+            settings = export.Settings(
+                exported_dir=values.exported_dir,
+                formats=values.formats,
+                tflite_modes=modes,
+                dynamic_batch=values.dynamic_batch,
+                tflite_io=values.tflite_io,
+                tflite_unroll=values.tflite_unroll,
+                embed_samples=values.embed_samples,
+                new_signature=values.new_signature,
+            )
+            bundle = export.export_run(run, splits, converter, settings, network)
+    artefacts.print_bundle(console, bundle, task, place, run.path)
+    return 1 if bundle.failures else 0
+
+
+def _add_options(parser: Parser) -> None:
     parser.add_argument(
         "target",
         metavar="TARGET",
@@ -59,12 +95,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_no_samples()
     parser.add_new_signature()
     parser.add_folders("runs", "exported")
-    values = parser.parse(arguments)
-    if keras_file.is_model(Path(values.target)):
-        import_arguments.check(values, Path(values.target))
-    else:
-        import_arguments.refuse(values)
-        places.find(Path(values.target))
+
+
+def _checked_modes(values: argparse.Namespace) -> list[str] | None:
+    """Return the modes of TFLite files by their own names; refuse words that are none."""
     from kerasdl.inference.endpoint import ALL_FORMATS
 
     check_words("--formats", values.formats, ALL_FORMATS)
@@ -72,31 +106,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     modes = values.tflite_modes and [ALIASES.get(mode, mode) for mode in values.tflite_modes]
     if values.tflite_io != "float32" and modes and "int8" not in modes:
         raise UsageError(f"--tflite-io {values.tflite_io} is about int8 files. Add int8 to --tflite-modes.")
-    environment.give_back()
-    environment.import_tensorflow()
-    from kerasdl.cli import artefacts, printing
-    from kerasdl.export.tflite import Converter
-    from kerasdl.jobs import export
-
-    console = printing.open_console(soft_wrap=True)
-    with Converter() as converter:
-        run, splits, task, network, place = _opened(values, console, converter)
-        with run.locked():
-            if values.calibrate:
-                printing.print_text(console, task.summary(export.calibrate_run(run, splits)))
-            settings = export.Settings(
-                exported_dir=values.exported_dir,
-                formats=values.formats,
-                tflite_modes=modes,
-                dynamic_batch=values.dynamic_batch,
-                tflite_io=values.tflite_io,
-                tflite_unroll=values.tflite_unroll,
-                embed_samples=values.embed_samples,
-                new_signature=values.new_signature,
-            )
-            bundle = export.export_run(run, splits, converter, settings, network)
-    artefacts.print_bundle(console, bundle, task, place, run.path)
-    return 1 if bundle.failures else 0
+    return modes
 
 
 def _opened(

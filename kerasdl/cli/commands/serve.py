@@ -14,6 +14,38 @@ _NEEDED = ("starlette", "uvicorn", "prometheus_client", "orjson", "grpc_health")
 
 def run(parser: Parser, arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
+    _add_options(parser)
+    values = parser.parse(arguments)
+    if (values.tls_cert is None) != (values.tls_key is None):
+        raise UsageError("--tls-cert and --tls-key go together: give both.")
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise UsageError(
+            f'kerasdl serve needs {", ".join(missing)}. In the clone of kerasdl: pip install -e ".[serve]".'
+        )
+    for target in values.targets:  # before seconds of imports
+        path = Path(target) if Path(target).exists() else Path(target.partition("=")[2] or target)
+        if not path.exists():
+            raise UsageError(
+                f"There is no {path}. Give a folder like exported/lenet5, or one version or file of it."
+            )
+    environment.import_tensorflow()
+    from kerasdl.jobs import serve
+    from kerasdl.serving.server import Place
+    from kerasdl.serving.tls import Tls
+
+    place = Place(
+        host=values.host,
+        port=values.port,
+        grpc_port=None if values.no_grpc else values.grpc_port,
+        request_log=values.request_log,
+        tls=None if values.tls_cert is None else Tls(certificate=values.tls_cert, key=values.tls_key),
+        cors=tuple(values.cors),
+    )
+    serve.run(values.targets, _settings(values), place, versions=values.versions, labels=values.version_label)
+    return 0
+
+
+def _add_options(parser: Parser) -> None:
     parser.add_argument(
         "targets", nargs="+", metavar="MODEL",
         help="folder of versions, such as exported/lenet5; one version of it; one file; or NAME=PATH",
@@ -54,34 +86,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM, no password)")
     parser.add_argument("--cors", action="append", default=[], type=_origin, metavar="ORIGIN",
                         help="web pages that may ask: https://my.site, several times, or '*'")  # fmt: skip
-    values = parser.parse(arguments)
-    if (values.tls_cert is None) != (values.tls_key is None):
-        raise UsageError("--tls-cert and --tls-key go together: give both.")
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise UsageError(
-            f'kerasdl serve needs {", ".join(missing)}. In the clone of kerasdl: pip install -e ".[serve]".'
-        )
-    for target in values.targets:  # before seconds of imports
-        path = Path(target) if Path(target).exists() else Path(target.partition("=")[2] or target)
-        if not path.exists():
-            raise UsageError(
-                f"There is no {path}. Give a folder like exported/lenet5, or one version or file of it."
-            )
-    environment.import_tensorflow()
-    from kerasdl.jobs import serve
-    from kerasdl.serving.server import Place
-    from kerasdl.serving.tls import Tls
-
-    place = Place(
-        host=values.host,
-        port=values.port,
-        grpc_port=None if values.no_grpc else values.grpc_port,
-        request_log=values.request_log,
-        tls=None if values.tls_cert is None else Tls(certificate=values.tls_cert, key=values.tls_key),
-        cors=tuple(values.cors),
-    )
-    serve.run(values.targets, _settings(values), place, versions=values.versions, labels=values.version_label)
-    return 0
 
 
 def _add_numbers(parser: Parser) -> None:

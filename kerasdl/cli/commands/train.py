@@ -37,7 +37,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     )
     first = recipe_arguments.ahead(parser, arguments, "--resume", "--from-trial")
     resumes = first.resume is not None
-    (_add_resuming if resumes else _add_training)(parser, first)
+    _add_resuming(parser, first) if resumes else _add_training(parser)
     load = _load_run if resumes else _load_pipeline
     recipe, source, options = recipe_arguments.parse(parser, arguments, first, load)
     if options.pop("print_recipe", False):
@@ -62,7 +62,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     return 1 if result.bundle is not None and result.bundle.failures else 0
 
 
-def _add_training(parser: Parser, first: argparse.Namespace) -> None:
+def _add_training(parser: Parser) -> None:
     parser.add_argument(
         "--print-recipe", action="store_true",
         help="print the recipe as JSON and stop; the epochs that --min-steps may add are not in it yet",

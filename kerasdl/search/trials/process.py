@@ -16,18 +16,20 @@ import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kerasdl import environment
 from kerasdl.errors import MachineError, RunFailedError, UsageError
-from kerasdl.files import read_json
 from kerasdl.recipe import trust
 from kerasdl.report import terminal
-from kerasdl.search.objectives import SHORT
+from kerasdl.search.trials import outcomes
+from kerasdl.search.trials.outcomes import Outcome
 from kerasdl.training.interruption import Interrupted
 
-#: File of a run with the outcome of its trial.
-OUTCOME = "trial.json"
+if TYPE_CHECKING:
+    from kerasdl.data.dataset import Dataset
+    from kerasdl.data.source import Source
+
 #: Gets the metrics of an epoch; returns a reason to stop, or None.
 Observer = Callable[[Mapping[str, float]], str | None]
 
@@ -63,24 +65,6 @@ class Job:
     asks: bool = False
     num_threads: int | None = None
     gpus: str | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The end of a trial.
-
-    Attributes:
-        status: "completed", "pruned", "failed" (it would fail again), "crashed", "interrupted"; and, where
-            all trials would end the same way, "misused" (no data) or "halted" (a full disk).
-        reason: why it did not complete.
-        step: epoch whose network its run kept, from 1 on.
-        figures: metrics of that network, those of exported files included (`int8_accuracy`, `int8_kb`).
-    """
-
-    status: str
-    reason: str = ""
-    step: int = 0
-    figures: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
@@ -142,7 +126,7 @@ def _run(job: Job, observe: Observer) -> Outcome:
     recipe = from_json(job.recipe, folder=job.types, own=True)
     begun = time.perf_counter()
     run, before = _unfinished(job.folder / recipe.name)
-    if run is not None and (outcome := _recorded(run)) is not None:
+    if run is not None and (outcome := outcomes.recorded(run)) is not None:
         return outcome
     trial = Trial(
         load=functools.partial(_load, job.data),
@@ -164,10 +148,11 @@ def _run(job: Job, observe: Observer) -> Outcome:
         )
     else:
         result = resume(run.path, **options)
-    outcome = _outcome(result.run, job, {*recipe.task.columns, "latency_ms"})
+    exported = job.folder / "exported" if job.formats else None
+    outcome = outcomes.read(result.run, exported, {*recipe.task.columns, "latency_ms"})
     seconds = before + time.perf_counter() - begun
     outcome = dataclasses.replace(outcome, figures={**outcome.figures, "trial_seconds": round(seconds, 3)})
-    result.run.write(OUTCOME, dataclasses.asdict(outcome))
+    result.run.write(outcomes.FILE_NAME, dataclasses.asdict(outcome))
     shutil.rmtree(job.folder / "exported", ignore_errors=True)  # measured; the winner is exported anew
     shutil.rmtree(result.run.checkpoints, ignore_errors=True)
     return outcome
@@ -189,63 +174,25 @@ def _unfinished(folder: Path):
     return run, status.get("elapsed_seconds", 0.0)
 
 
-def _recorded(run) -> Outcome | None:
-    """Return the outcome of a run that ended after its search was killed."""
-    kept = run.read_json(OUTCOME)
-    return Outcome(**kept) if kept else None
-
-
-def _outcome(run, job: Job, columns: set[str]) -> Outcome:
-    """Read the outcome of a run from its files: it may have ended before an interruption."""
-    from kerasdl.runs import record
-    from kerasdl.training.callbacks.stops import PRUNED
-
-    read = record.read(run.path)
-    best = read.metrics["best_epoch"]
-    figures = {name: value for name, value in read.history[best - 1].items() if value is not None}
-    figures["weights"] = float(read.receipt["parameters"])
-    del figures["epoch"], figures["seconds"]
-    stopped = str(read.status.get("stopped"))
-    if stopped.startswith(PRUNED):
-        reason = stopped.removeprefix(f"{PRUNED}: ")
-        return Outcome(status="pruned", reason=reason, step=best, figures=figures)
-    return Outcome(status="completed", step=best, figures={**figures, **_of_artefacts(job, columns)})
-
-
-def _of_artefacts(job: Job, columns: set[str]) -> dict[str, float]:
-    """Return the metrics of a trial's exported files: `int8_accuracy`, `int8_kb`, `onnx_latency_ms`, ..."""
-    if not job.formats:
-        return {}
-    cards = sorted((job.folder / "exported").glob("*/*/card.json"), key=lambda path: int(path.parent.name))
-    figures: dict[str, float] = {}
-    for row in read_json(cards[-1])["artefacts"]:
-        if "error" in row:
-            raise RunFailedError(f"{row['file']} could not be exported: {row['error']}")
-        numbers = {key: row[key] for key in columns if isinstance(row.get(key), (int, float))}
-        numbers["kb"] = row["bytes"] / 1e3
-        figures |= {f"{row['kind']}_{key}": float(value) for key, value in numbers.items()}
-    return figures | {short: figures[name] for short, name in SHORT.items() if name in figures}
-
-
 def _observe(job: Job, pipe: Connection, figures: Mapping[str, float]) -> str | None:
     pipe.send(dict(figures))
     return pipe.recv() if job.asks else None
 
 
-def _load(folder: Path, recipe: Any):
-    """Load a recipe's data; data in memory is cached on disk for the other trials of the search."""
+def _load(folder: Path, source: "Source") -> "Dataset":
+    """Load the data of a recipe; data in memory is cached on disk for the other trials of the search."""
     from kerasdl.data.splits import ArraySplit
     from kerasdl.files import replacing
     from kerasdl.jobs import recipe_data
     from kerasdl.recipe.document import encode
 
-    key = hashlib.sha256(json.dumps(encode(recipe.data), sort_keys=True).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps(encode(source), sort_keys=True).encode()).hexdigest()[:16]
     file = folder / f"{key}.pickle"
     if file.is_file():
         with file.open("rb") as stream:
             return pickle.load(stream)
     try:
-        splits = recipe_data.load(recipe)
+        splits = recipe_data.load(source)
     except (UsageError, RunFailedError) as error:
         raise _NoDataError(str(error)) from error
     if all(isinstance(split, ArraySplit) for split in (splits.train, splits.validation, splits.test)):

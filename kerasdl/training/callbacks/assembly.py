@@ -41,6 +41,7 @@ class CallbackAssembly:
         self.phase = plan.phases[0]
         self.identity = resume.identity(run, recipe, plan.data.fingerprint)
         self.position = Position(plan.steps_per_epoch)
+        self.max_seconds = None if recipe.max_time is None else time_spans.to_seconds(recipe.max_time)
         examples = Reference.of(plan.data)
         self.best = best.Best(run, twin, recipe.task.score, recipe.early_stopping, self.position, examples)
         self.divergence = stops.Divergence(self.best, self.position)
@@ -55,7 +56,7 @@ class CallbackAssembly:
             self.best,
             epochs=recipe.total_epochs,
             names=recipe.task.objectives,
-            max_seconds=None if recipe.max_time is None else time_spans.to_seconds(recipe.max_time),
+            max_seconds=self.max_seconds,
         )
         self.writer = CheckpointWriter(
             run, self.position, recipe.checkpoint_every, self.state, interruptions, self.divergence.check
@@ -78,8 +79,8 @@ class CallbackAssembly:
     def _stops(self) -> Sequence[keras.callbacks.Callback]:
         """Return the callbacks that end training where the recipe or an observer asks for it."""
         recipe, chosen = self.plan.recipe, []
-        if recipe.max_time is not None:
-            chosen.append(stops.MaxTime(self.position, time_spans.to_seconds(recipe.max_time)))
+        if self.max_seconds is not None:
+            chosen.append(stops.MaxTime(self.position, self.max_seconds))
         if recipe.overfit_batches is not None:
             chosen.append(stops.Learned(recipe.task, self.position, self.history.rows))
         if self.plan.observe is not None:

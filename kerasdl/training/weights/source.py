@@ -5,7 +5,7 @@ import json
 import logging
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from kerasdl.private.keras import own_trainable_weights, own_weights
 from kerasdl.recipe import Config, Recipe, python_file, type_of
 from kerasdl.recipe.document import Unpermitted
 from kerasdl.runs.folder import Run, open_run
-from kerasdl.training.weights import published
+from kerasdl.training.weights import by_path, published
 from kerasdl.training.weights.storage import check_storage
 
 _log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Source:
             if published.is_published(file):
                 return published.load(file, self.path, network)
             other_classes = self.run is not None and self.run.labels() != class_names
-            return _load_by_path(file, self.path, network, other_classes)
+            return by_path.load(file, self.path, network, other_classes)
 
     def _preprocessing(self) -> Config | None:
         """Return the preprocessing of the weights; None where it is not known."""
@@ -197,62 +197,6 @@ def _changes(ours: Config | None, adopted: Config) -> str:
     # What was measured is told by the setting that asked for it.
     names = [name for name in after if before[name] != after[name] and name != "directions"]
     return "".join(f", {name} {after[name]} instead of {before[name]}" for name in names)
-
-
-def _load_by_path(
-    file: h5py.File, path: Path, network: keras.Model, other_classes: bool
-) -> list[keras.Layer]:
-    """Load a file of Keras 3, which names each weight by the attributes that lead to it.
-
-    Which weight of a network has which name, only Keras knows: it writes them to a file, in which those that
-    fit are replaced.
-    """
-    head = tuple(f"{name}/" for name in parts.head_names(network))
-    with tempfile.TemporaryDirectory() as folder:
-        merged = Path(folder) / "merged.weights.h5"
-        network.save_weights(merged)
-        with h5py.File(merged, "r+") as ours:
-            mine, theirs = dict(_datasets(ours)), dict(_datasets(file))
-            fits = {name: name in theirs and theirs[name].shape == mine[name].shape for name in mine}
-            odd = [name for name in theirs if name not in mine and not name.startswith(head)]
-            odd += [name for name, good in fits.items() if not good and not name.startswith(head)]
-            if odd:
-                raise UsageError(_misfit(odd, mine, theirs, path, network))
-            # One weight of a head that does not fit, and all of it is another one.
-            is_other = other_classes or not all(fits.values())
-            for name in mine:
-                if not (is_other and name.startswith(head)):
-                    mine[name][...] = theirs[name][...]
-        network.load_weights(merged)
-    return parts.head(network) if is_other else []
-
-
-def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Give the weights in a file by name, without optimizers and random seeds."""
-    found: list[str] = []
-    file.visititems(lambda name, part: found.append(name) if isinstance(part, h5py.Dataset) else None)
-    for name in found:
-        if not name.startswith("optimizer/") and "seed_generator" not in name:
-            yield name, file[name]
-
-
-def _misfit(
-    odd: list[str],
-    mine: Mapping[str, h5py.Dataset],
-    theirs: Mapping[str, h5py.Dataset],
-    path: Path,
-    network: keras.Model,
-) -> str:
-    name = odd[0].removesuffix("/vars/0")
-    if odd[0] in mine and odd[0] in theirs:
-        what = f"{name} has the shape {theirs[odd[0]].shape} there and {mine[odd[0]].shape} here"
-    else:
-        what = f"{name} is only {'there' if odd[0] in theirs else 'here'}"
-    return (
-        f"{path} holds weights of another network than this {type(network).__name__}: {what} "
-        f"({len(odd)} such weights). Use the same pipeline and arguments, and images of the same --size and "
-        "--channels."
-    )
 
 
 def _warn_of_other_arguments(path: Path, config: Mapping[str, Any], network: keras.Model) -> None:
