@@ -160,6 +160,11 @@ def test_parquet(tmp_path):
     parquet.write_table(table, path)
     dataset = Series(path=str(path), **SMALL).load()
     assert dataset.spec.targets.step == "1 day" and dataset.test.targets[-1, -1, 0] == 39
+    numbered = table.rename_columns(["time", "y"]).append_column(
+        "__index_level_0__", numbers
+    )  # rows were left out
+    parquet.write_table(numbered, path)
+    assert Series(path=str(path), **SMALL).load().spec.targets.step == "1 day"
     path.write_bytes(path.read_bytes()[:200])
     assert "is damaged" in refused(Series(path=str(path), **SMALL))
 
@@ -193,6 +198,8 @@ def column(number, value):
         (column(0, lambda n: 7.4 if n == 7 else n), "line 9: '7.4' in column time is not a whole number"),
         (column(1, ""), "no column of numbers"),
         (column(1, '"1,234"'), "may part thousands or decimals"),
+        (column(1, lambda n: f"{990 + n}" if n < 10 else f"1.{n - 10:03}"), "'1.000' in column a may part"),
+        (column(0, lambda n: f"2024-01-01T00:00:{n // 2:02}.{n % 2 * 5}00"), "differ by less than a second"),
         (lambda rows: rows.__delitem__(slice(8, None)), "takes 6 for one window"),
         (lambda rows: rows.clear(), "a header but no rows"),
         (column(0, lambda n: f"2024-01-{1 + n // 4:02}T{n % 24:02}:{n * n % 60:02}"), "are not regular"),

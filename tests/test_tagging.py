@@ -82,8 +82,11 @@ _UNIVERSAL = """# text = Anna sings
         ("Anna B-PER\nsings x O\n\nOslo B-LOC\n", {}, "line 2 has 3 columns, line 1 has 2"),
         ("Anna B-PER\nsings o\n\nOslo b-per\n", {}, "'B-PER' and 'b-per' count as two tags"),
         ("O Anna\nO sings\n\nO Oslo\n", {}, "3 different tags, but 1 different tokens"),
+        ("# id 7 domain=en\nAnna _ _ B-PER\nsings _ _ O\n\n# id 8 domain=en\nOslo _ _ B-LOC\n", {}, ""),
+        ("# id 7 8\nAnna B-PER\nsings O\n\nOslo B-LOC\n", {}, ""),
+        ("Nr\tWord\tTag\n||1\tAnna\tB-PER\n\tsings\tO\n\n2\tOslo\tB-LOC\n", {"token_column": "2"}, ""),
     ],
-    ids=["CoNLL-U", "header", "old Mac", "uneven", "case", "swapped"],
+    ids=["CoNLL-U", "header", "old Mac", "uneven", "case", "swapped", "ids", "comments", "numbered"],
 )
 def test_files_that_people_have_are_read_right_or_doubted(tmp_path, content, fields, note):
     first, _, body = content.rpartition("||")
@@ -120,6 +123,8 @@ def test_json_lines_and_long_sentences_are_read(tmp_path):
         ("a.conll", "", {}, "holds no token"),
         ("a.conll", "Anna\nsings\n", {}, "line 1 has one column .*empty line between sentences"),
         ("a.conll", "Anna B-PER\nsings\n", {}, "line 2 has one column"),
+        ("a.conll", "Anna\tNNP\tB-PER\nsings\tVB\t\n", {}, "line 2: column 3 of 3 is empty.*--label-column"),
+        ("a.conll", "1\tAnna\tO\n\tsings\tO\n", {}, "line 2: column 1 of 3 is empty.*--token-column"),
         ("a.conll", "Anna B-PER\n", {}, "All tokens .* have the tag 'B-PER'.*--label-column"),
         ("a.conll", CONLL, {"label_column": "4"}, "line 3 has 3 columns.*--label-column 4"),
         ("a.conll", CONLL, {"label_column": "ner"}, "columns of this file have no names"),

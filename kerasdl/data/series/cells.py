@@ -28,6 +28,7 @@ def read(table: Table, column: str) -> np.ndarray:
     cells = ["nan" if cell.lower() in _MISSING else cell for cell in table.column(column)]
     if any("," in cell for cell in cells):
         cells = _with_points(table, column, cells)
+    _check_thousands(table, column, cells)
     try:
         values = np.array(cells, np.float64)
     except ValueError:
@@ -44,6 +45,18 @@ def read(table: Table, column: str) -> np.ndarray:
             "or leave the cell empty where the value is missing."
         )
     return values
+
+
+def _check_thousands(table: Table, column: str, cells: list[str]) -> None:
+    """Raise a UsageError where 1.000 seems to be a thousand: always three digits, yet 999 without a point."""
+    pointed = [cell for cell in cells if "." in cell]
+    zero = next((cell for cell in pointed if cell.endswith("0")), None)
+    whole = any(cell.lstrip("+-").isdigit() and len(cell.lstrip("+-")) == 3 for cell in cells)
+    if zero and whole and all(_POINTS.match(cell) and cell.lstrip("+-")[0] != "0" for cell in pointed):
+        raise UsageError(
+            f"{table.name}: the point of {zero!r} in column {column} may part thousands or decimals, since "
+            "other numbers have none. Write decimal points, and nothing between thousands."
+        )
 
 
 def are_numbers(table: Table, column: str) -> bool:

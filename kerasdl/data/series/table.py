@@ -153,6 +153,7 @@ def _parquet(path: Path) -> Table:
         table = parquet.read_table(path)
         names = [name for name in table.column_names if not name.startswith("__index_level_")]
         index = [name for name in table.column_names if name.startswith("__index_level_")]
+        index = [] if "time" in names else index[:1]  # a column of that name has the times, not its index
         columns = [
             ["" if value is None else _written(value) for value in table.column(name).to_pylist()]
             for name in (*index, *names)

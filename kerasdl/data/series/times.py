@@ -57,7 +57,7 @@ class Times:
 
     @property
     def _seconds(self) -> int:
-        return int(_parse(self.written[-1], self.form)[0])
+        return round(_parse(self.written[-1], self.form)[0])
 
 
 def find_column(table: Table, wanted: str) -> str | None:
@@ -118,7 +118,7 @@ def read(table: Table, column: str | None, form: str) -> Times:
         form = _form_of(table, column, cells)
     if form == "number":
         return _numbers(table, column, cells)
-    seconds = np.empty(len(cells), np.int64)
+    seconds = np.empty(len(cells))
     aware = 0
     for row, text in enumerate(cells):
         try:
@@ -135,8 +135,13 @@ def read(table: Table, column: str | None, form: str) -> Times:
             f"{table.name}: {aware} of {len(cells)} times in column {column} have a time zone, the others "
             "have none. Give all of them one, or none."
         )
-    found = Times(seconds, "second", form, zone, written=cells)
-    return _by_month(found)
+    places = np.round(seconds).astype(np.int64)
+    if len(np.unique(places)) < len(np.unique(seconds)):
+        raise UsageError(
+            f"{table.name}: times in column {column} differ by less than a second, which is the finest "
+            "distance. Give --time-column none for rows that are equally far apart."
+        )
+    return _by_month(Times(places, "second", form, zone, written=cells))
 
 
 def _form_of(table: Table, column: str, cells: list[str]) -> str:
@@ -173,12 +178,12 @@ def _time_of_day(text: str) -> str:
     return f"{match[1]}{'%I' if of_half else '%H'}:%M{seconds}{of_half[:-2]}{'%p' if of_half else ''}"
 
 
-def _parse(text: str, form: str) -> tuple[int, tzinfo | None]:
+def _parse(text: str, form: str) -> tuple[float, tzinfo | None]:
     """Return the seconds since 1970 (UTC, or without a zone) and the zone of a time."""
     time = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)
     zone = time.tzinfo
     since = time - datetime(1970, 1, 1, tzinfo=None if zone is None else UTC)
-    return round(since.total_seconds()), zone
+    return since.total_seconds(), zone
 
 
 def _numbers(table: Table, column: str, cells: list[str]) -> Times:

@@ -67,7 +67,7 @@ def _sentences(content: str) -> list[list[_Line]]:
         if with_tabs and line.startswith("#") and "\t" not in line:
             continue
         cells = _cells(line)
-        named = is_first and cells and cells[0].lower() in _TOKENS and cells[-1].lower() in _TAGS
+        named = is_first and _names_columns(cells)
         is_first = is_first and not cells
         if named:
             continue
@@ -75,7 +75,24 @@ def _sentences(content: str) -> list[list[_Line]]:
             found[-1].append(_Line(number, cells))
         elif found[-1]:
             found.append([])
-    return [rows for rows in found if rows]
+    return _without_comments([rows for rows in found if rows])
+
+
+def _names_columns(cells: Sequence[str]) -> bool:
+    names = [cell.lower() for cell in cells]
+    return bool(names) and names[-1] in _TAGS and any(name in _TOKENS for name in names[:-1])
+
+
+def _without_comments(sentences: list[list[_Line]]) -> list[list[_Line]]:
+    """Leave out lines such as "# id 7" before a sentence: those of another length, or before each one."""
+    everywhere = len(sentences) > 1 and all(rows[0].cells[0] == "#" and rows[1:] for rows in sentences)
+    found = []
+    for rows in sentences:
+        first = int(everywhere)
+        while rows[first].cells[0].startswith("#") and len(rows[first].cells) != len(rows[-1].cells):
+            first += 1
+        found.append(rows[first:])
+    return found
 
 
 def _is_counted(rows: Sequence[_Line]) -> bool:
@@ -101,13 +118,18 @@ def _check(path: Path, line: _Line, token: int, label: int, tagged: bool) -> Non
                 f"{path}, line {line.number} has {count} columns, so that there is no "
                 f"{flag} {place + (place >= 0)}. Give a number from 1 to {count}."
             )
+        if (flag == "--token-column" or tagged) and not line.cells[place]:
+            raise UsageError(
+                f"{path}, line {line.number}: column {place % count + 1} of {count} is empty. Fill it, or "
+                f"name another one with {flag}."
+            )
 
 
 def _cells(line: str) -> list[str]:
     """Split a line at tabs where it has any, so that a token may hold spaces; else at spaces."""
-    line = line.strip()
-    parts = [part.strip() for part in line.split("\t")] if "\t" in line else re.split(" +", line)
-    return [part for part in parts if part]
+    if "\t" in line.strip():
+        return [part.strip() for part in line.split("\t")]
+    return [part for part in re.split(" +", line.strip()) if part]
 
 
 def _place(column: str | None, default: int, flag: str) -> int:
