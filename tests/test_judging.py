@@ -125,6 +125,7 @@ def test_real_images_are_as_good_as_real_images(judge, data):
     assert found["fid"] == 0 and found["precision"] == found["recall"] == found["diversity"] == 1
     assert found["fid_floor"] > 0 and found["memorised"] <= 0.05
     assert found["num_samples"] == found["num_real"] == found["num_floor"] == 60
+    assert found["class_balance"] == found["real_class_balance"]
     assert sum(found["class_balance"].values()) == pytest.approx(1)
     worse, _ = figures_of(judge, data, noisy)
     assert worse["fid"] > found["fid_floor"] and worse["kid"] > found["kid"]
@@ -223,6 +224,7 @@ def test_missing_classes_are_counted_and_advice_is_not_what_the_run_did():
     assert "5 (0.0%) and 3 more among 9 samples" in free.text and free.flags == "--conditional"
     told, *_ = verdicts.of_samples({**shares, "asked_class_rate": 1.0})
     assert told.text == free.text and told.flags == "--epochs 50"
+    assert not verdicts.of_samples({**shares, "real_class_balance": {str(n): float(n < 1) for n in range(9)}})
 
 
 @pytest.fixture(scope="module")

@@ -38,10 +38,11 @@ def figures(
     Returns:
         Figures by name: `fid`, `kid` and `kid_stderr`, `fid_floor` and `kid_floor` (other real images in
         place of the samples), `precision`, `recall`, `diversity` (size of the spread of the samples' features
-        against that of real ones; 1 is as diverse), `class_balance` (share of the samples by class),
-        `asked_class_rate`, `memorised`, `judge`, and what they were measured on: `num_samples`, `num_real`,
-        `real`, `num_floor`, `floor`. Those that cannot be had are left out. And arrays of some samples:
-        `samples`, `nearest` (training images).
+        against that of real ones; 1 is as diverse), `class_balance` (share of the samples by class) and
+        `real_class_balance` (of the real images; the judge names both), `asked_class_rate`, `memorised`,
+        `judge`, and what they were measured on: `num_samples`, `num_real`, `real`, `num_floor`, `floor`.
+        Those that cannot be had are left out. And arrays of some samples: `samples`, `nearest` (training
+        images).
     """
     images, classes = samples.real(split, max(count, 10_000))
     asked = samples.asked(classes, count)
@@ -60,11 +61,12 @@ def figures(
         "judge": judge.describe(),
         **_distances(seen, real, others),
     }
-    of_data = judge.classes_of(seen, data.spec.class_names)
-    if of_data is not None and len(data.spec.class_names) > 1:
-        found |= of_classes(of_data, asked if conditional else None, data.spec.class_names)
-    elif len(data.spec.class_names) < 2:
-        found |= of_classes(seen.class_ids, None, judge.class_names)
+    class_names = data.spec.class_names if len(data.spec.class_names) > 1 else judge.class_names
+    of_data, of_real = (judge.classes_of(one, class_names) for one in (seen, real))
+    if of_data is not None:
+        told = conditional and class_names == data.spec.class_names
+        found |= of_classes(of_data, asked if told else None, class_names)
+        found["real_class_balance"] = of_classes(of_real, None, class_names)["class_balance"]
     away, arrays = {}, {}
     if name != "train":
         away, arrays = _nearest(made, images, data.train)

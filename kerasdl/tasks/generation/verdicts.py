@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasdl.tasks.task import Verdict
 
-_FEW = 0.3  # of the share of an equal part, below which a class is hardly made
+_FEW = 0.3  # of its share among real images, below which a class is hardly made
 _MOST_NAMED = 5
 _ALIKE = 0.5  # of the spread of real images
 _MEMORISED = 0.5  # of the samples
@@ -21,7 +21,8 @@ def of_samples(figures: Mapping[str, Any]) -> list[Verdict]:
     """Return verdicts from the figures of `figures.figures`."""
     found = []
     shares = figures.get("class_balance", {})
-    rare = [name for name, share in shares.items() if share * len(shares) < _FEW]
+    real = figures.get("real_class_balance") or dict.fromkeys(shares, 1 / max(1, len(shares)))
+    rare = [name for name, share in shares.items() if share < _FEW * real[name]]
     if rare and len(shares) > 1:
         named = ", ".join(f"{name} ({shares[name]:.1%})" for name in rare[:_MOST_NAMED])
         if len(rare) > _MOST_NAMED:
