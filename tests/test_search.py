@@ -24,7 +24,7 @@ from kerasdl.recipe import catalog, replace
 from kerasdl.recipe.document import from_json, to_json
 from kerasdl.runs.folder import Run
 from kerasdl.search import folder as folders
-from kerasdl.search import pruning, record, results
+from kerasdl.search import pruning, record, results, session
 from kerasdl.search.keras_tuner.tuner import recipe_of, recipe_of_trial
 from kerasdl.search.trials import pool, process, workers
 from kerasdl.search.trials.process import Job, Outcome
@@ -618,6 +618,11 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint(tmp_path, signum):
     run = record.read(folder).trials[1].run
     assert json.loads((run / "receipt.json").read_text())["resumed"]
     assert_same(folder_of(paths[0]), folder)
+
+
+def test_the_command_to_go_on_starts_no_new_search(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/bin/kerasdl", "tune", "gan", "--new", "--data", "my digits"])
+    assert session.command() == "kerasdl tune gan --data 'my digits'"
 
 
 def as_in_a_terminal():

@@ -413,6 +413,10 @@ def test_figures_of_a_small_example():
     assert by_type == {"LOC": (1, 2, 1), "PER": (2, 2, 2)}
     rows = {row["name"]: row for row in found["per_tag"]}
     assert rows["B-LOC"]["precision"] == 0.5 and rows["O"]["recall"] == 0.75
+    cut = figures.figures(
+        *figures.unread_is_wrong(targets, given[:, :2])[::-1], TAGS
+    )  # of a file of two tokens
+    assert cut["tokens"] == 8 and cut["accuracy"] == 3 / 8 and cut["sentence_accuracy"] == 0
 
 
 def test_runs_are_compared_by_sentence():

@@ -103,7 +103,7 @@ def tune(
         found = results.write(folder)
     if signum is not None:
         raise Interrupted(
-            f"Stopped. Running trials wrote checkpoints. To continue the search:\n  {_command()}", signum
+            f"Stopped. Running trials wrote checkpoints. To continue the search:\n  {command()}", signum
         )
     return results.judge(found, tuner.oracle)
 
@@ -132,7 +132,7 @@ def create(search: Search) -> Run:
         **dataclasses.asdict(search.settings),
         "method": search.oracle().method,
         "max_trials": search.max_trials,
-        "command": _command(),
+        "command": command(),
         "identity": search.settings.identity(search.recipe, search.space_file),
         "finished": False,
     }
@@ -223,8 +223,9 @@ def _check_gpus(gpus: Sequence[str]) -> None:
             raise UsageError(f"--gpus names {gpu}, but this machine has {there}.")
 
 
-def _command() -> str:
-    """Return the command that was typed."""
+def command() -> str:
+    """Return the command that goes on with the search: what was typed, but for --new."""
     program = Path(sys.argv[0])
     typed = ["python", str(program)] if program.suffix == ".py" else [program.name]
-    return shlex.join([*(["kerasdl"] if program.name == "__main__.py" else typed), *sys.argv[1:]])
+    given = [word for word in sys.argv[1:] if word != "--new"]
+    return shlex.join([*(["kerasdl"] if program.name == "__main__.py" else typed), *given])

@@ -60,6 +60,12 @@ def aligned(targets: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.pad(targets, ((0, 0), (0, steps - targets.shape[1]))), given
 
 
+def unread_is_wrong(targets: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets and tags with as many steps: there is no tag, 0, where a file reads no further."""
+    missing = max(0, targets.shape[1] - given.shape[1])
+    return aligned(targets, np.pad(given, ((0, 0), (0, missing))))
+
+
 def _scores(found: int, given: int, true: int) -> tuple[float, float, float]:
     """Return precision, recall and F1."""
     return found / max(1, given), found / max(1, true), 2 * found / max(1, given + true)

@@ -93,7 +93,7 @@ class Tagging(Task):
             data: with the names of the tags.
             fitted: not used.
         """
-        targets, given = of_tags.aligned(answers.targets, answers.outputs[of_tags.TAGS])
+        targets, given = of_tags.unread_is_wrong(answers.targets, answers.outputs[of_tags.TAGS])
         counted = of_tags.sentence_figures(given, targets)
         wrong = counted["tokens"] - counted["right"]
         worst = np.argsort(-wrong, kind="stable")[: min(_NUM_MISTAKES, int((wrong > 0).sum()))]
