@@ -299,7 +299,7 @@ def test_a_judge_that_is_gone_is_said(data, caplog, tmp_path):
 
 def test_a_judge_is_trained_once(run, data, tmp_path):
     wanted = run.recipe()
-    recipe = dataclasses.replace(wanted, name="vae", task=Generation())
+    recipe = dataclasses.replace(wanted, name="vae", task=Generation(), model=Config(VAE))
     trained = []
 
     def settled(name="judge", data=data, **changes):
@@ -317,6 +317,11 @@ def test_a_judge_is_trained_once(run, data, tmp_path):
     settled(data=dataclasses.replace(data, fingerprint="0" * 64))
     settled(epochs=wanted.epochs + 1)
     assert len(trained) == 3
+    right, recipe = recipe, dataclasses.replace(recipe, model=Config(VAE, beta=-1.0))
+    with pytest.raises(UsageError, match="beta is -1"):
+        settled(name="another")
+    assert len(trained) == 3
+    recipe = right
     given = dataclasses.replace(recipe, task=Generation(judge="none"))
     assert judging.settled(given, data, tmp_path, None) is given
     one_class = DataSpec(Spec(SHAPE, "uint8"), Spec((), "int32", ("only",)))

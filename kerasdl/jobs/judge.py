@@ -28,6 +28,9 @@ def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Reci
         data: its data, which the judge is trained on too.
         runs_dir: folder of the runs of all pipelines.
         train: trains a recipe on data without exporting it.
+
+    Raises:
+        UsageError: for arguments that the network does not take, before a judge is trained.
     """
     if not recipe.task.wants_judge:
         return recipe
@@ -36,6 +39,7 @@ def settled(recipe: Recipe, data: Dataset, runs_dir: Path, train: Callable[[Reci
         return dataclasses.replace(recipe, task=recipe.task.judged_by("none"))
     found = _find(wanted, data.fingerprint, runs_dir / wanted.name)
     if found is None:
+        recipe.model.build(**recipe.task.network_arguments(data.spec))  # or fail before the judge's training
         _log.info(
             f"First a judge is trained, {wanted.model.target.__name__} on the same data. Another one: "
             "--judge RUN, none: --judge none."
