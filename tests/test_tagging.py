@@ -81,12 +81,13 @@ _UNIVERSAL = """# text = Anna sings
         ("Anna B-PER\rsings O\r\rOslo B-LOC\r", {}, ""),
         ("Anna B-PER\nsings x O\n\nOslo B-LOC\n", {}, "line 2 has 3 columns, line 1 has 2"),
         ("Anna B-PER\nsings o\n\nOslo b-per\n", {}, "'B-PER' and 'b-per' count as two tags"),
+        ("Anna B-PER\nsings O\nx <pad>\n\nOslo B-LOC\n", {}, "'<pad>' marks no entity as 'B-LOC' does"),
         ("O Anna\nO sings\n\nO Oslo\n", {}, "3 different tags, but 1 different tokens"),
         ("# id 7 domain=en\nAnna _ _ B-PER\nsings _ _ O\n\n# id 8 domain=en\nOslo _ _ B-LOC\n", {}, ""),
         ("# id 7 8\nAnna B-PER\nsings O\n\nOslo B-LOC\n", {}, ""),
         ("Nr\tWord\tTag\n||1\tAnna\tB-PER\n\tsings\tO\n\n2\tOslo\tB-LOC\n", {"token_column": "2"}, ""),
     ],
-    ids=["CoNLL-U", "header", "old Mac", "uneven", "case", "swapped", "ids", "comments", "numbered"],
+    ids=["CoNLL-U", "header", "old Mac", "uneven", "case", "odd", "swapped", "ids", "comments", "numbered"],
 )
 def test_files_that_people_have_are_read_right_or_doubted(tmp_path, content, fields, note):
     first, _, body = content.rpartition("||")

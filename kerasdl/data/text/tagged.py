@@ -1,6 +1,7 @@
 """Sentences with a tag at each token: the user's own, or sets that are shipped."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -197,4 +198,11 @@ def _odd_tags_note(given: Mapping[str, Sequence[Sentence]]) -> tuple[str, ...]:
     for tag in sorted(tags):
         if (other := first.setdefault(tag.casefold().replace("_", "-"), tag)) != tag:
             return (f"{other!r} and {tag!r} count as two tags. Write them alike if they are one.",)
+    marking = sorted(filter(re.compile("[BIEMLSU]-.+").fullmatch, tags))
+    others = sorted(tags - {*marking, _OUTSIDE})
+    if _OUTSIDE in tags and marking and others:
+        return (
+            f"{others[0]!r} marks no entity as {marking[0]!r} does, nor is it O: F1 is the mean over tags, "
+            "and entities are not counted. Write O in its place if it stands outside of all entities.",
+        )
     return ()
