@@ -342,6 +342,7 @@ def test_training_and_validation_are_in_one_chart_with_the_best_epoch():
     assert [list(row) for row in loss.table.rows][1] == [2, 0.5, 1.0]
     assert rate.figure["data"][0]["name"] == "gan"
     assert seconds.figure["layout"]["yaxis"]["title"]["text"] == "seconds"
+    assert curves.title("fid") == "Training FID" and curves.title("val_mae") == "Validation MAE"
 
 
 @pytest.mark.parametrize("num_classes", [2, 10, 100])

@@ -52,6 +52,8 @@ def explained(network, tokens=SENTENCE, true=None, **asked):
     found = SentenceExplainer().explain(network, DATA, examples, Question(class_names=TAGS, **asked))
     about = json.loads(str(found["about"]))
     assert about["methods"] == list(asked.get("methods", SentenceExplainer.methods))
+    twice = "s: the first 'in' is explained. Of another one: --token 5."
+    assert (twice in about["notes"]) == (asked.get("token") == "in")
     return about["texts"][0]
 
 
@@ -95,6 +97,7 @@ def test_the_token_is_chosen_by_what_is_wrong_or_least_sure(network):
     assert row["true"] == TAGS[wrong[row["token"]] - 1] != row["predicted"]
     assert explained(network, true=right, **cheap)["token"] == sure.argmin()
     assert explained(network, token="5", **cheap)["token"] == 5
+    assert explained(network, token="in", **cheap)["token"] == 3
     for token in ("6", "-1", "Bergs"):
         with pytest.raises(
             UsageError, match=rf"--token is '{token}'.*sentence of 6 has no such token: call A"

@@ -70,6 +70,11 @@ class SentenceExplainer(TextExplainer):
             true = None if examples.true is None else examples.true[index][: len(numbers)] - 1
             given, sure = _answered(network, numbers)
             place = _place(sentence, given, sure, true, asked.token)
+            if again := [str(k) for k, word in enumerate(sentence) if word == asked.token][1:]:
+                notes.append(
+                    f"{examples.names[index]}: the first {asked.token!r} is explained. Of another one: "
+                    f"--token {' or '.join(again)}."
+                )
             asking.place.assign(place)
             found = asking.answers(numbers[None])
             name = f'{examples.names[index]}, token {place} "{terminal.line(sentence[place])}"'

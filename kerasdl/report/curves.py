@@ -92,7 +92,7 @@ def title(name: str) -> str:
         return "Time of each epoch"
     if name.endswith("learning_rate"):
         return capital(words(name.removeprefix("optimizer_")))
-    return capital(words(name if name.startswith("val_") else f"training {name}"))
+    return capital(words(name) if name.startswith("val_") else f"training {words(name)}")
 
 
 def _thinned(points: Points, best: int | None) -> Points:
