@@ -10,11 +10,13 @@ import pytest
 import tensorflow as tf
 
 from kerasdl.data import from_text
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.tagged import TaggedTokens
 from kerasdl.errors import UsageError
 from kerasdl.export.readme.tags import tags_part
 from kerasdl.inference import sentences
+from kerasdl.inference.answers import Answers
 from kerasdl.layers import linear_chain
 from kerasdl.layers.linear_chain import LinearChain
 from kerasdl.preprocessing.sentence import TokenPreprocessing
@@ -414,9 +416,9 @@ def test_figures_of_a_small_example():
     assert by_type == {"LOC": (1, 2, 1), "PER": (2, 2, 2)}
     rows = {row["name"]: row for row in found["per_tag"]}
     assert rows["B-LOC"]["precision"] == 0.5 and rows["O"]["recall"] == 0.75
-    cut = figures.figures(
-        *figures.unread_is_wrong(targets, given[:, :2])[::-1], TAGS
-    )  # of a file of two tokens
+    answers = Answers({"tag_ids": given[:, :2]}, targets)  # of a file that takes two tokens
+    data = DataSpec(Spec((None,), "string"), Spec((None,), "int32", TAGS))
+    cut = Tagging().evaluate(answers, data, {}).figures
     assert cut["tokens"] == 8 and cut["accuracy"] == 3 / 8 and cut["sentence_accuracy"] == 0
 
 
