@@ -13,7 +13,7 @@ from kerasdl.export.onnx import write_onnx
 from kerasdl.export.saved_model import write_saved_model
 from kerasdl.export.spec import ExportSpec
 from kerasdl.inference.endpoint import Endpoint
-from kerasdl.layers import AttentionPooling, Recurrent, export_mode, noise
+from kerasdl.layers import AttentionPooling, Recurrent, block_scan, export_mode, noise
 from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.preprocessing.sequence import SequencePreprocessing
 from kerasdl.tasks.regression.task import Regression
@@ -54,12 +54,13 @@ def test_padding_and_other_examples_change_nothing(x, cell, backwards):
 @pytest.mark.parametrize("recurrent_dropout", [0.0, 0.4])
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_loop_of_tflite_files_is_that_of_keras(x, cell, backwards, recurrent_dropout):
+def test_the_loop_of_tflite_files_is_that_of_keras(x, cell, backwards, recurrent_dropout, monkeypatch):
     layer = Recurrent(cell=cell, units=4, backwards=backwards, recurrent_dropout=recurrent_dropout)
     started = [tf.ones((5, 4)) for _ in layer.state_shapes]
     for given in ({}, {"mask": MASK}, {"mask": MASK, "states": started}):
         expected = arrays(layer(x, **given))
-        for unroll in (False, True):
+        for unroll, block in ((False, 16), (False, 3), (True, 16)):  # 7 steps: less than a block, 3 + 3 + 1
+            monkeypatch.setattr(block_scan, "BLOCK", block)
             with export_mode.exporting("tflite", unroll):
                 found = arrays(layer(x, **given))
             for left, right in zip(expected, found, strict=True):

@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from kerasdl.layers import export_mode, noise
+from kerasdl.layers import block_scan, export_mode, noise
 from kerasdl.layers.config import config_of
 
 CellName = Literal["lstm", "gru", "simple_rnn"]
@@ -16,7 +16,7 @@ CellName = Literal["lstm", "gru", "simple_rnn"]
 class Recurrent(keras.layers.Layer):
     """A recurrent layer: at each step it updates its state from the input and from the state before.
 
-    It runs Keras's cells: in training Keras's own loops (cuDNN on GPUs), in TFLite files a loop without
+    It runs Keras's cells: in training Keras's own loops (cuDNN on GPUs), in TFLite files loops without
     TensorArrays, since the converter turns those into operators that no phone has, or crashes. Steps after
     the end of a sequence change nothing: their outputs are 0, and the states stay those of the last step.
 
@@ -129,53 +129,38 @@ class Recurrent(keras.layers.Layer):
             if gpu:
                 self.rnn.use_cudnn = before
 
+    def _projected(self, x):
+        """Return what inputs (T, B, D) add to the gates, (T, B, gates * units), whatever the state."""
+        kernel, bias = self.rnn.cell.kernel, self.rnn.cell.bias
+        flat = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), kernel) + (bias[0] if self.cell == "gru" else bias)
+        return tf.reshape(flat, (x.shape[0], -1, kernel.shape[-1]))
+
+    def _advanced(self, projected, states: Sequence):
+        """Return what `step` does, from the projection of its input."""
+        h, weights = states[0], self.rnn.cell.recurrent_kernel
+        if self.cell == "simple_rnn":
+            h = tf.tanh(projected + tf.matmul(h, weights))
+            return h, [h]
+        if self.cell == "gru":
+            update, reset, new = tf.split(projected, 3, axis=-1)
+            recurrent = tf.matmul(h, weights) + self.rnn.cell.bias[1]
+            from_update, from_reset, from_new = tf.split(recurrent, 3, axis=-1)
+            update = tf.sigmoid(update + from_update)
+            new = tf.tanh(new + tf.sigmoid(reset + from_reset) * from_new)
+            h = update * h + (1 - update) * new
+            return h, [h]
+        i, f, new, o = tf.split(projected + tf.matmul(h, weights), 4, axis=-1)
+        c = tf.sigmoid(f) * states[1] + tf.sigmoid(i) * tf.tanh(new)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return h, [h, c]
+
     def _scan(self, x, mask, states: list):
-        """Loop over steps without a TensorArray, as TFLite's converter takes it."""
+        """Go through the steps as TFLite's converter takes it."""
         x = tf.transpose(x, (1, 0, 2))  # (T, B, D)
         valid = None if mask is None else tf.transpose(mask)[:, :, None]  # (T, B, 1)
-        if export_mode.unrolls() and x.shape[0]:
-            return self._written_out(x, valid, states)
-        outputs = tf.zeros((x.shape[0] or tf.shape(x)[0], tf.shape(x)[1], self.units), x.dtype)
-        num_steps = tf.shape(x)[0]
-        if mask is not None:  # what follows is padding
-            num_steps = tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=1))
-
-        def body(number, outputs, *states):
-            t = num_steps - 1 - number if self.backwards else number
-            here = None if valid is None else tf.gather(valid, t)
-            output, after = self._masked_step(tf.gather(x, t), here, states)
-            return (number + 1, tf.tensor_scatter_nd_update(outputs, [[t]], output[None]), *after)
-
-        batch = tf.TensorShape((x.shape[1], self.units))
-        found = tf.while_loop(
-            lambda number, *_: number < num_steps,
-            body,
-            (tf.constant(0), outputs, *states),
-            shape_invariants=(
-                tf.TensorShape(()),
-                tf.TensorShape((*x.shape[:2], self.units)),
-                *[batch] * len(states),
-            ),
-        )
-        return tf.transpose(found[1], (1, 0, 2)), list(found[2:])
-
-    def _written_out(self, x, valid, states: list):
-        """Write every step out, where no loop may be."""
-        xs = tf.unstack(x)  # T times (B, D)
-        here = [None] * len(xs) if valid is None else tf.unstack(valid)
-        outputs = [None] * len(xs)
-        for t in reversed(range(len(xs))) if self.backwards else range(len(xs)):
-            outputs[t], states = self._masked_step(xs[t], here[t], states)
-        return tf.stack(outputs, axis=1), states
-
-    def _masked_step(self, x, here, states: Sequence):
-        """Return output and states of a step: 0 and those before where `here` (B, 1) is False."""
-        output, after = self.step(x, states)
-        if here is None:
-            return output, after
-        # Not by products: an integer file would round the state at each step of padding.
-        after = [tf.where(here, new, old) for new, old in zip(after, states, strict=True)]
-        return tf.where(here, output, tf.zeros_like(output)), after
+        scan = block_scan.written_out if export_mode.unrolls() and x.shape[0] else block_scan.scan
+        outputs, after = scan(self._projected, self._advanced, x, valid, states, self.backwards)
+        return tf.transpose(outputs, (1, 0, 2)), after
 
     def _operator(self, x, mask, states: list):
         """Call one operator that ONNX has for all steps: a placeholder, which the export writer replaces."""
