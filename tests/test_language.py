@@ -389,8 +389,9 @@ def test_every_file_is_verified_with_its_steps(there):
     card = json.loads((there / "exported/char_lm/1/card.json").read_text())
     made = [row for row in card["artefacts"] if "error" not in row]
     assert {row["kind"] for row in made} >= {"saved_model", "float32", "float16", "dynamic", "onnx"}
-    steps = [row["endpoints"]["step"] for row in made if "step" in row["endpoints"]]
-    assert len(steps) == 5 and all("stream_nats_rise" in step for step in steps)
+    steps = {row["kind"]: row["endpoints"]["step"] for row in made if "step" in row["endpoints"]}
+    assert steps.keys() >= {"saved_model", "float32", "float16", "dynamic", "onnx"}
+    assert all("stream_nats_rise" in step for step in steps.values())
     assert all(row.get("refused") for row in card["artefacts"] if "error" in row)
     assert main(["verify", "exported/char_lm/1", "--data", "some.txt"]) == 0
     figures = json.loads((there / "runs/char_lm/1/metrics.json").read_text())["test"]

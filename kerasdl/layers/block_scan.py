@@ -34,10 +34,10 @@ def scan(project: Project, advance: Advance, x, valid, states: Sequence, backwar
         num_steps = tf.reduce_max(tf.reduce_sum(tf.cast(valid, tf.int32), axis=0))
 
     def block(done, outputs, *states):
-        places = tf.minimum(done + tf.range(BLOCK), num_steps - 1)
+        count = tf.minimum(BLOCK, num_steps - done)
+        places = done + tf.range(count)
         places = num_steps - 1 - places if backwards else places
         here = None if valid is None else tf.gather(valid, places)
-        count = tf.minimum(BLOCK, num_steps - done)
         found, *after = _first_steps(count, advance, project(tf.gather(x, places)), here, states)
         return (done + count, tf.concat([outputs, found], axis=0), *after)
 

@@ -133,7 +133,8 @@ class Recurrent(keras.layers.Layer):
         """Return what inputs (T, B, D) add to the gates, (T, B, gates * units), whatever the state."""
         kernel, bias = self.rnn.cell.kernel, self.rnn.cell.bias
         flat = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), kernel) + (bias[0] if self.cell == "gru" else bias)
-        return tf.reshape(flat, (x.shape[0], -1, kernel.shape[-1]))
+        sizes = [size or tf.shape(x)[axis] for axis, size in enumerate(x.shape[:2])]
+        return tf.reshape(flat, (*sizes, kernel.shape[-1]))
 
     def _advanced(self, projected, states: Sequence):
         """Return what `step` does, from the projection of its input."""
