@@ -28,7 +28,13 @@ def history_of(folder, pipeline):
         return [{name: row[name] for name in row if name != "seconds"} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("rows, gru", "forecast") else pytest.param(name, marks=pytest.mark.large)
+        for name in VARIANTS
+    ],
+)
 def test_a_run_that_was_stopped_resumes_exactly(name, tmp_path):
     pipeline, *arguments = VARIANTS[name]
     small = _SMALL[: -2 if "linear" in pipeline else None]  # nothing is left out of a linear map
