@@ -102,6 +102,12 @@ def _fork(job: dict, tree: Path, work: Path) -> int:
         os._exit(1)
 
 
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    """Return what is no part of the sources; `kerasdl/runs` is."""
+    runs = {"runs"} if (Path(folder) / "setup.cfg").is_file() else set()
+    return {".git", "__pycache__", *runs} & set(names)
+
+
 def _child(job: dict, tree: Path, work: Path) -> None:
     os.setsid()
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))  # some faults would fill it
@@ -110,7 +116,7 @@ def _child(job: dict, tree: Path, work: Path) -> None:
     os.dup2(1, 2)
     copy, tmp = work / "tree", work / "tmp"
     tmp.mkdir()
-    shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__", "runs"))
+    shutil.copytree(tree, copy, symlinks=True, ignore=_not_copied)
     if job["mutation"]:
         (copy / job["mutation"]["file"]).write_text(mutations.apply(tree, job["mutation"]), encoding="utf-8")
     os.chdir(copy)
