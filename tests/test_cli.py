@@ -74,6 +74,7 @@ def test_train_leaves_a_run_and_a_bundle(here):
     assert metrics["test"]["examples"] == 359
     receipt = json.loads((run / "receipt.json").read_text())
     assert receipt["versions"]["tensorflow"] == tf.__version__
+    assert (receipt["seed"], receipt["deterministic"]) == (0, False)
     assert receipt["settings"]["fast_cpu_kernels"] in (True, False)
     assert receipt["settings"]["tf_data_autotuner"] is False
     assert set(ARTEFACTS) < set(receipt["artefacts"]["exported/lenet5/1"])

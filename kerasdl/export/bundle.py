@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasdl.data.passes import Batches
 from kerasdl.export import destination, operators, verify, warm_up
+from kerasdl.export.artefact import Artefact
 from kerasdl.export.card import describe, make_card, read_card, write_card
 from kerasdl.export.destination import check_destination
 from kerasdl.export.modes import DEFAULT_MODES, INTEGER
@@ -128,10 +129,7 @@ def write_bundle(
         plan = dict(plan_files(spec, folder, tflite, files.formats, files.tflite_modes or DEFAULT_MODES))
         if any(artefact.kind == "saved_model" for artefact in plan):
             fresh.start()
-        errors = write_files(plan)
-        if errors and spec.expendable != INTEGER:
-            errors = {file: operators.located(text, spec.endpoints[:1]) for file, text in errors.items()}
-        files.check_whole(plan, errors)
+        errors = _write_all(plan, spec, files)
         written = [artefact for artefact in plan if artefact.file not in errors]
         references = References(spec.endpoints, batches)
         if any(artefact.kind == "saved_model" for artefact in written):
@@ -141,13 +139,10 @@ def write_bundle(
         errors |= others
         files.check_whole(plan, errors)
         written = [artefact for artefact in written if artefact.file not in others]
-        # A state loses more at each of many steps: a recurrent network can do without integer files.
-        can_do_without = tflite.recurrent or any(one.integers_may_fail for one in spec.endpoints)
-        refused = {one.file for one in plan if one.file in errors and one.kind in INTEGER and can_do_without}
         card = make_card(
             spec,
             {**info, **signature},
-            rows + failed_rows(plan, errors, refused),
+            rows + failed_rows(plan, errors, _refused(plan, errors, spec, tflite.recurrent)),
             examples=rows[0]["examples"],
             dynamic_batch=tflite.dynamic_batch,
             tflite_io=files.tflite_io,
@@ -159,6 +154,28 @@ def write_bundle(
         _write_texts(folder, spec, card, embedded)
         parent = place([artefact.format for artefact in written])
         return Bundle(destination.publish(folder, parent), card["artefacts"], spec.endpoints[0].example)
+
+
+def _write_all(plan: Mapping[Artefact, Callable], spec: ExportSpec, files: Files) -> dict[str, str]:
+    """Write the files of a plan; return why some could not be written, by name.
+
+    Raises:
+        RunFailedError: when one of them was asked for by name.
+    """
+    errors = write_files(plan)
+    if errors and spec.expendable != INTEGER:
+        errors = {file: operators.located(text, spec.endpoints[:1]) for file, text in errors.items()}
+    files.check_whole(plan, errors)
+    return errors
+
+
+def _refused(
+    plan: Iterable[Artefact], errors: Collection[str], spec: ExportSpec, recurrent: bool
+) -> set[str]:
+    """Return the failed files that a network can do without: a state loses more at each of many steps."""
+    if not recurrent and not any(endpoint.integers_may_fail for endpoint in spec.endpoints):
+        return set()
+    return {artefact.file for artefact in plan if artefact.file in errors and artefact.kind in INTEGER}
 
 
 def _write_texts(folder: Path, spec: ExportSpec, card: Mapping[str, Any], embedded: Mapping | None) -> None:
