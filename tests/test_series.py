@@ -280,6 +280,25 @@ def test_what_cannot_be_asked_for_is_said(file, tmp_path):
         (["12/31/2024 11:00 PM", "01/01/2025 12:00 AM"], "1 hour", "01/01/2025 01:00 AM"),
         (["7", "8", "9"], "1 row", "10"),
         (["2024-01-01", "2024-01-08"], "1 week", "2024-01-15"),
+        (["2024-Q3", "2024-Q4"], "3 months", "2025-Q1"),
+        (["q3 2024", "q4 2024"], "3 months", "Q1 2025"),
+        (["2024-W51", "2024-W52"], "1 week", "2025-W01"),
+        (["11/2024", "12/2024"], "1 month", "01/2025"),
+        (["2023-12-30", "2024-01-30"], "1 month", "2024-02-29"),
+        (["2023-12-01T00:00+00:00", "2024-01-01T00:00+00:00"], "1 month", "2024-02-01T00:00+00:00"),
+        (["2024-03-30T23:00-05:00", "2024-03-31T00:00-05:00"], "1 hour", "2024-03-31T01:00-05:00"),
+        (["2024-1-30", "2024-1-31"], "1 day", "2024-02-01"),
+        (["202311", "202312"], "1 month", "202401"),
+        (["20240227.0", "20240228.0"], "1 day", "20240229"),
+        (["2024123122", "2024123123"], "1 hour", "2025010100"),
+        (["1704067200", "1704070800"], "1 hour", "1704074400"),
+        (["1704067200000.0", "1704070800000.0"], "1 hour", "1704074400000"),
+        (["1704067200000000", "1704070800000000"], "1 hour", "1704074400000000"),
+        (["1704067200000000000", "1704067260000000000"], "1 minute", "1704067320000000000"),
+        (["1704067200", "1706745600"], "1 month", "1709251200"),
+        (["1704067200000", "1704067200250"], "250 milliseconds", "1704067200500"),
+        (["1704067200500", "1704067201500"], "1 second", "1704067202500"),
+        (["200098", "200099"], "1 row", "200100"),
     ],
 )
 def test_times_of_many_forms_go_on(cells, step, after):
@@ -288,6 +307,22 @@ def test_times_of_many_forms_go_on(cells, step, after):
     distance = times.step_of(found.places)
     assert times.in_words(distance, found.unit) == step
     assert found.after(int(found.places[-1]) + distance) == after
+
+
+def test_numbers_since_1970_are_told_and_may_be_rows(file):
+    rows = [[n, 1704067200 + 900 * n, value] for n, (_, value) in enumerate(plain())]
+    source = write(file, ["index", "open_time", "a"], rows)  # the time is found behind a number of the row
+    found = source.load()
+    assert found.spec.inputs.step == "15 minutes"
+    assert found.notes[1] == (
+        "The numbers in column open_time are read as seconds since 1970, the first as 2024-01-01 00:00:00 in "
+        "UTC (--time-format number: as numbers of rows)."
+    )
+    rows[7][1] += 900  # twice the time of the next row
+    source = write(file, ["index", "open_time", "a"], rows)
+    assert "different values for one time: 1704074400 in line 9" in refused(source)
+    given = dataclasses.replace(source, time_column="index", time_format="number").load()
+    assert given.spec.inputs.step == "1 row" and not any("1970" in note for note in given.notes)
 
 
 def test_words_of_the_command_line(file):

@@ -61,6 +61,7 @@ def read(source: "Series") -> Rows:
     read_times = times.read(found, time_column, source.time_format)
     order = np.argsort(read_times.places, kind="stable")
     notes = _note_chosen(source, found, time_column, columns[:num_targets])
+    notes += filter(None, [read_times.note])
     if (np.diff(order) < 0).any():
         notes.append(f"The rows of {found.name} are not in the order of time: they were sorted.")
     kept = _once(found, order, read_times, values, notes)
