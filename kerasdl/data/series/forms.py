@@ -16,14 +16,20 @@ EPOCHS = {
 
 _BEGIN = datetime(1970, 1, 1)
 _COMPACT = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by length
+_NUM_LOOKED_AT = 12  # cells that tell names of months
 _CENTURIES = 1900, 2100  # years that such dates have
 _SINCE = 631_152_000, 4_102_444_800  # seconds since 1970 that are taken for such: 1990 to 2100
 _NEARLY_ALL = 0.9  # of the numbers; then the others are mistakes
 _DAY_FIRST = re.compile(r"^\d{1,2}\.\d{1,2}\.\d{4}")
-_SLASHES = re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{2,4})(.*)$")
+_SLASHES = re.compile(r"^(\d{1,2})(?:/(\d{1,2})/(\d{2,4})|-(\d{1,2})-(\d{4}))(?!\d)")
 _YEAR_FIRST = re.compile(r"^\d{4}([-/])\d{1,2}\1\d{1,2}(?!\d)")
 _MONTH = re.compile(r"^(\d{4}([-/])\d{1,2}|\d{1,2}([-/])\d{4})$")
 _QUARTER = re.compile(r"^(\d{4}[- /]?)?Q([1-4])([- /]?\d{4})?$", re.IGNORECASE)
+_NAMED = tuple(  # months by name: Jan 2024, Jan-24, 5-Jan-2024, 5 January 2024, January 5, 2024
+    form.replace("%b", month)
+    for form in ("%b %Y", "%b-%Y", "%b-%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%b %d %Y")
+    for month in ("%b", "%B")
+)
 _WEEK = re.compile(r"^\d{4}-W\d{2}$")
 
 
@@ -31,8 +37,9 @@ def is_date(text: str) -> bool:
     """Tell whether a text is a date or a time, and not a number."""
     if NUMBER.fullmatch(text) or text.lstrip("+-").replace(".", "", 1).isdigit():
         return False  # which fromisoformat may take for a date
-    forms = (_MONTH, _SLASHES, _DAY_FIRST, _YEAR_FIRST)
-    return any(form.match(text) for form in forms) or _is_quarter(text) or _from_iso(text) is not None
+    if any(form.match(text) for form in (_MONTH, _SLASHES, _DAY_FIRST, _YEAR_FIRST)):
+        return True
+    return _is_quarter(text) or _from_iso(text) is not None or bool(_named([text]))
 
 
 def _is_quarter(text: str) -> bool:
@@ -42,9 +49,24 @@ def _is_quarter(text: str) -> bool:
 
 def _from_iso(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text)
+        return datetime.fromisoformat(text.replace(" UTC", "+00:00"))
     except ValueError:
         return None
+
+
+def _named(cells: list[str]) -> str:
+    """Return the form with names of months that cells have: of May, those after it tell; "" for none."""
+    if not re.search("[A-Za-z]{3}", cells[0]):
+        return ""
+    of_day = _time_of_day(cells[0])
+    return next((form + of_day for form in _NAMED if all(_fits(cell, form + of_day) for cell in cells)), "")
+
+
+def _fits(text: str, form: str) -> bool:
+    try:
+        return bool(datetime.strptime(text, form))
+    except ValueError:
+        return False
 
 
 def form_of(table: Table, column: str, cells: list[str]) -> str:
@@ -56,8 +78,8 @@ def form_of(table: Table, column: str, cells: list[str]) -> str:
     Raises:
         UsageError: for dates that can be read in two ways.
     """
-    first = cells[0]
-    if found := of_numbers(cells):
+    first = next(filter(None, cells), "")
+    if found := of_numbers(cells) or _named(cells[:_NUM_LOOKED_AT]):
         return found
     if _DAY_FIRST.match(first):
         return "%d.%m.%Y" + _time_of_day(first)
@@ -65,22 +87,24 @@ def form_of(table: Table, column: str, cells: list[str]) -> str:
         return f"%Y{match[2]}%m" if match[2] else f"%m{match[3]}%Y"
     if _is_quarter(first):
         return "quarter"
-    if (match := _YEAR_FIRST.match(first)) and (match[1] == "/" or _from_iso(first) is None):
+    if (match := _YEAR_FIRST.match(first)) and _from_iso(first) is None:
         return "%Y/%m/%d".replace("/", match[1]) + _time_of_day(first)
-    return _form_of_slashes(table, column, cells) if _SLASHES.match(first) else "iso"
+    return _form_of_slashes(table, column, cells, first) if _SLASHES.match(first) else "iso"
 
 
-def _form_of_slashes(table: Table, column: str, cells: list[str]) -> str:
+def _form_of_slashes(table: Table, column: str, cells: list[str], first: str) -> str:
     parts = [found for cell in cells if (found := _SLASHES.match(cell))]
     day_first = any(int(part[1]) > 12 for part in parts)
-    month_first = any(int(part[2]) > 12 for part in parts)
+    month_first = any(int(part[2] or part[4]) > 12 for part in parts)
+    sign = "-" if parts[0][4] else "/"
+    year = "%y" if parts[0][3] and len(parts[0][3]) < 4 else "%Y"
+    forms = [sign.join((*of_year, year)) for of_year in (("%d", "%m"), ("%m", "%d"))]
     if day_first == month_first:
         raise UsageError(
-            f"{table.name}: dates like {cells[0]!r} in column {column} can be read with the day or with the "
-            "month first. Give --time-format %d/%m/%Y or --time-format %m/%d/%Y (with %H:%M for hours)."
+            f"{table.name}: dates like {first!r} in column {column} can be read with the day or with the "
+            f"month first. Give --time-format {forms[0]} or --time-format {forms[1]} (with %H:%M for hours)."
         )
-    year = "%Y" if len(parts[0][3]) == 4 else "%y"
-    return ("%d/%m/" if day_first else "%m/%d/") + year + _time_of_day(cells[0])
+    return forms[month_first] + _time_of_day(first)
 
 
 def of_numbers(cells: list[str]) -> str:
@@ -88,9 +112,10 @@ def of_numbers(cells: list[str]) -> str:
 
     "" where the first of the cells is no whole number.
     """
-    if not NUMBER.fullmatch(cells[0]):
+    first = next(filter(None, cells), "")
+    if not NUMBER.fullmatch(first):
         return ""
-    form = _COMPACT.get(len(_digits(cells[0])), "")
+    form = _COMPACT.get(len(_digits(first)), "")
     if form and sum(_is_compact(_digits(cell), form) for cell in cells) >= _NEARLY_ALL * len(cells):
         return form
     numbers = [whole(cell) for cell in cells if NUMBER.fullmatch(cell)]
@@ -102,12 +127,8 @@ def of_numbers(cells: list[str]) -> str:
 
 
 def _is_compact(text: str, form: str) -> bool:
-    if not text.isdecimal() or _COMPACT.get(len(text)) != form:
-        return False
-    try:
-        return _CENTURIES[0] <= datetime.strptime(text, form).year < _CENTURIES[1]
-    except ValueError:
-        return False
+    fits = text.isdecimal() and _COMPACT.get(len(text)) == form and _fits(text, form)
+    return fits and _CENTURIES[0] <= int(text[:4]) < _CENTURIES[1]
 
 
 def whole(text: str) -> int:
@@ -143,7 +164,12 @@ def parse(text: str, form: str) -> tuple[float, tzinfo | None]:
         time = datetime(year, 3 * number - 2, 1)
     else:
         text = _digits(text) if form in _COMPACT.values() else text
-        time = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)
+        is_iso = form == "iso"
+        time = (
+            datetime.fromisoformat(text.replace(" UTC", "+00:00"))
+            if is_iso
+            else datetime.strptime(text, form)
+        )
     zone = time.tzinfo
     since = time - (_BEGIN if zone is None else _BEGIN.replace(tzinfo=UTC))
     return since.total_seconds(), zone
@@ -169,5 +195,6 @@ def write(time: datetime, form: str, example: str) -> str:
         return time.date().isoformat()
     of_day = re.split("[+-]|Z$", example[11:])[0]
     parts = {0: "hours", 1: "minutes"}.get(of_day.count(":"), "seconds")
-    text = time.isoformat("T" if "T" in example else " ", timespec=parts)
-    return text.replace("+00:00", "Z") if example.endswith("Z") else text
+    text = time.isoformat(example[10], timespec=parts)
+    zone = next((name for name in ("Z", " UTC") if example.endswith(name)), "+00:00")
+    return text.replace("+00:00", zone)

@@ -12,7 +12,7 @@ from kerasdl.data.series import forms
 from kerasdl.data.series.table import Table
 from kerasdl.errors import UsageError
 
-_NAMES = ("date", "datetime", "timestamp", "time", "ds", "day", "month", "period", "index")
+_NAMES = ("date", "datetime", "timestamp", "time", "ds", "day", "month", "period", "year", "index")
 _WORDS = {"date", "datetime", "timestamp", "time", "epoch", "unix"}  # in names such as open_time
 _UNITS = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _FINE = {name: size for name, size in forms.EPOCHS.values() if size > 1}  # units, as parts of a second
@@ -75,7 +75,7 @@ def find_column(table: Table, wanted: str) -> str | None:
     usual = [name for name in table.names if name.lower() in _NAMES]
     usual.sort(key=lambda name: _NAMES.index(name.lower()))
     for name in (*usual, *table.names):  # dates first: a column "index" knows of no gap
-        if forms.is_date(table.column(name)[0]):
+        if forms.is_date(next(filter(None, table.column(name)), "")):
             return name
     likely = [name for name in table.names if _WORDS & set(re.findall("[a-z]+", name.lower()))]
     for name in (*usual, *likely):
