@@ -88,18 +88,14 @@ def test_the_bundle_is_verified_and_judged_again(place, capsys):
 
 def test_figures_of_the_bundle_are_those_of_evaluate(place, capsys):
     rows = json.loads((place / "exported/tagger/1/card.json").read_text())["artefacts"]
-    found = {}
     for row in rows:
         file = "" if row["kind"] == "saved_model" else f"/{row['file']}"
         capsys.readouterr()
         assert main(["evaluate", f"exported/tagger/1{file}", "--data", "requests", "--json"]) == 0
         figures = json.loads(capsys.readouterr().out)
-        found[row["kind"]] = figures["accuracy"]
         for name in ("accuracy", "f1", "sentence_accuracy"):
             assert row["evaluation"][name] == pytest.approx(figures[name], abs=1e-3), (row["file"], name)
             assert figure_of(row, name) == row["evaluation"][name]
-    assert found["onnx"] == pytest.approx(found["saved_model"], abs=1e-3)
-    assert found["dynamic"] < found["onnx"] - 0.01  # which reads sentences to their ends
 
 
 def test_the_report_shows_sentences_and_tags(place):
