@@ -99,7 +99,7 @@ def test_each_loss_is_that_of_its_own_batch():
     found = lr_find.range_test(wanted, min_learning_rate=1e-3, max_learning_rate=1.0, steps=20)
     assert found.learning_rates == pytest.approx(np.geomspace(1e-3, 1.0, 20))
 
-    splits = recipe_data.load(wanted.data)
+    splits = recipe_data.load(wanted.data, wanted.task)
     keras.utils.set_random_seed(wanted.seed)
     network = build.make_network(
         wanted, splits, preparation.make_preprocessing(wanted.preprocessing, splits, wanted.batch_size)

@@ -12,7 +12,7 @@ from kerasdl.cli import answers, artefacts, main, printing
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
 from kerasdl.export.bundle import Bundle
-from kerasdl.inference import given, reading
+from kerasdl.inference import given, reading, sentences
 from kerasdl.jobs import unlike
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.forecast.task import Forecast
@@ -180,6 +180,34 @@ def test_tables_and_arrays_that_do_not_fit_are_refused(tmp_path, inputs, name, c
         rows_of(inputs, path)
     with pytest.raises(UsageError, match="--text-column is for networks that read texts"):
         rows_of(inputs, path, column="text")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "name", "words"),
+    [
+        (Spec((), "string"), "a.png", "a.png is a .png file, but this network reads texts: give a text, or a "
+         "file of them (.txt, .csv, .tsv, .jsonl or .ndjson)."),
+        (Spec((2,), "float32"), "a.png", "nor an existing .csv, .tsv, .npy or .npz file."),
+        (Spec((2, 2, 1), "uint8"), "a.csv", "a.csv is not a readable image. Give a JPEG"),
+        (Spec((2, 2, 1), "uint8"), "good film", "There is no image good film"),
+    ],
+)  # fmt: skip
+def test_what_a_network_cannot_read_is_told_with_what_it_can(tmp_path, monkeypatch, inputs, name, words):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.png")
+    (tmp_path / "a.csv").write_text("text,label\ngood,1\n")
+    with pytest.raises(UsageError, match=re.escape(words)):
+        rows_of(inputs, name)
+
+
+def test_sentences_are_no_pictures_and_no_tables(tmp_path):
+    for name in ("a.png", "a.csv"):
+        (tmp_path / name).touch()
+        with pytest.raises(UsageError, match=r"this network reads texts: .*\.conll, .*\.tsv\)"):
+            sentences.read_sentences([str(tmp_path / name)])
+    (tmp_path / "a.jsonl").write_text('{"text": "good"}')
+    with pytest.raises(UsageError, match=r"none of tokens, words.*--text-column"):
+        sentences.read_sentences([str(tmp_path / "a.jsonl")])
 
 
 def test_answers_that_are_wider_than_the_terminal_are_lists(capsys, monkeypatch):

@@ -177,6 +177,16 @@ def test_the_page_and_the_tables_are_there(searched, capsys):
     assert "3 of 3 trials" in shown
     assert f"--from-trial {folder}:best" in shown.replace("\n", "")
     assert (folder / "report.html").is_file()
+    assert cli.main(["tune", "show", str(folder), "--json"]) == 0
+    told, found = json.loads(capsys.readouterr().out), record.read(folder)
+    assert told["search"] == str(folder) and told["best"] == found.best().number
+    assert [(row["trial"], row["values"], row["figures"]) for row in told["trials"]] == [
+        (trial.number, trial.values, trial.figures) for trial in found.trials
+    ]
+    assert cli.main(["show", str(folder)]) == 2
+    assert f"is a search. Give one of its runs, or see kerasdl tune show {folder}." in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_show_names_the_searches_in_a_folder(searched, capsys):

@@ -9,7 +9,7 @@ import pytest
 from kerasdl import data
 from kerasdl.data import batches
 from kerasdl.data.dataset import DataSpec
-from kerasdl.data.series import times
+from kerasdl.data.series import cells, times
 from kerasdl.data.series.source import Series
 from kerasdl.data.series.table import Table
 from kerasdl.data.series.windows import WindowSplit, starts_within
@@ -204,6 +204,8 @@ def column(number, value):
         (lambda rows: rows.clear(), "a header but no rows"),
         (column(0, lambda n: f"2024-01-{1 + n // 4:02}T{n % 24:02}:{n * n % 60:02}"), "are not regular"),
         (column(0, lambda n: f"0{1 + n % 9}/0{1 + n // 9}/2024"), "day or with the month first"),
+        (column(0, lambda n: f"0{1 + n % 9}-0{1 + n // 9}-2024"), "--time-format %d-%m-%Y or"),
+        (cell(0, 0, ""), "line 2: '' in column time is not a time"),
     ],
 )
 def test_what_cannot_be_read_is_said(file, change, said):
@@ -280,6 +282,30 @@ def test_what_cannot_be_asked_for_is_said(file, tmp_path):
         (["12/31/2024 11:00 PM", "01/01/2025 12:00 AM"], "1 hour", "01/01/2025 01:00 AM"),
         (["7", "8", "9"], "1 row", "10"),
         (["2024-01-01", "2024-01-08"], "1 week", "2024-01-15"),
+        (["Apr 2024", "May 2024"], "1 month", "Jun 2024"),
+        (["May 1, 2024", "June 1, 2024"], "1 month", "July 01, 2024"),
+        (["30-Jan-24", "31-Jan-24"], "1 day", "01-Feb-24"),
+        (["30-12-2024", "31-12-2024"], "1 day", "01-01-2025"),
+        (["2024-01-01 00:00:00 UTC", "2024-01-01 00:15:00 UTC"], "15 minutes", "2024-01-01 00:30:00 UTC"),
+        (["2024-Q3", "2024-Q4"], "3 months", "2025-Q1"),
+        (["q3 2024", "q4 2024"], "3 months", "Q1 2025"),
+        (["2024-W51", "2024-W52"], "1 week", "2025-W01"),
+        (["11/2024", "12/2024"], "1 month", "01/2025"),
+        (["2023-12-30", "2024-01-30"], "1 month", "2024-02-29"),
+        (["2023-12-01T00:00+00:00", "2024-01-01T00:00+00:00"], "1 month", "2024-02-01T00:00+00:00"),
+        (["2024-03-30T23:00-05:00", "2024-03-31T00:00-05:00"], "1 hour", "2024-03-31T01:00-05:00"),
+        (["2024-1-30", "2024-1-31"], "1 day", "2024-02-01"),
+        (["202311", "202312"], "1 month", "202401"),
+        (["20240227.0", "20240228.0"], "1 day", "20240229"),
+        (["2024123122", "2024123123"], "1 hour", "2025010100"),
+        (["1704067200", "1704070800"], "1 hour", "1704074400"),
+        (["1704067200000.0", "1704070800000.0"], "1 hour", "1704074400000"),
+        (["1704067200000000", "1704070800000000"], "1 hour", "1704074400000000"),
+        (["1704067200000000000", "1704067260000000000"], "1 minute", "1704067320000000000"),
+        (["1704067200", "1706745600"], "1 month", "1709251200"),
+        (["1704067200000", "1704067200250"], "250 milliseconds", "1704067200500"),
+        (["1704067200500", "1704067201500"], "1 second", "1704067202500"),
+        (["200098", "200099"], "1 row", "200100"),
     ],
 )
 def test_times_of_many_forms_go_on(cells, step, after):
@@ -288,6 +314,22 @@ def test_times_of_many_forms_go_on(cells, step, after):
     distance = times.step_of(found.places)
     assert times.in_words(distance, found.unit) == step
     assert found.after(int(found.places[-1]) + distance) == after
+
+
+def test_numbers_since_1970_are_told_and_may_be_rows(file):
+    rows = [[n, 1704067200 + 900 * n, value] for n, (_, value) in enumerate(plain())]
+    source = write(file, ["index", "open_time", "a"], rows)  # the time is found behind a number of the row
+    found = source.load()
+    assert found.spec.inputs.step == "15 minutes"
+    assert found.notes[1] == (
+        "The numbers in column open_time are read as seconds since 1970, the first as 2024-01-01 00:00:00 in "
+        "UTC (--time-format number: as numbers of rows)."
+    )
+    rows[7][1] += 900  # twice the time of the next row
+    source = write(file, ["index", "open_time", "a"], rows)
+    assert "different values for one time: 1704074400 in line 9" in refused(source)
+    given = dataclasses.replace(source, time_column="index", time_format="number").load()
+    assert given.spec.inputs.step == "1 row" and not any("1970" in note for note in given.notes)
 
 
 def test_words_of_the_command_line(file):
@@ -313,5 +355,19 @@ def test_the_choice_of_columns_is_said(file):
     every = dataclasses.replace(source, target=("all",)).load()
     assert every.spec.targets.columns == ("a", "b") and every.notes[0].endswith("no numbers: word.")
     grouped = [[time, value, f"{row}.234,50"] for row, (time, value) in enumerate(plain(), 1)]
+    grouped[7][2] = "1,234.5"
     source = write(file, ["time", "a", "b"], grouped, separator=";")
     assert "both points and commas" in refused(dataclasses.replace(source, target=("all",)))
+
+
+@pytest.mark.parametrize("written", ["1.234,5 999,25 -12 1.000", "1,234.5 999.25 -12 1,000"])
+def test_a_number_with_both_signs_tells_that_of_thousands(written):
+    found = cells.read(Table("some.csv", ("a",), [written.split()], [2, 3, 4, 5]), "a")
+    assert found.tolist() == [1234.5, 999.25, -12, 1000]
+
+
+def test_columns_that_tell_a_time_together_are_named(file):
+    rows = [[time[:10], int(time[11:13]), value] for time, value in plain()]
+    assert "2024-01-01 in line 2 and line 3. If Date and Hour tell it together" in refused(
+        write(file, ["Date", "Hour", "a"], rows)
+    )

@@ -142,13 +142,43 @@ def test_json_lines_and_long_sentences_are_read(tmp_path):
         ),
         ("a.jsonl", '{"tokens": "a b", "tags": ["O"]}', {}, "'tokens' is not a list of texts"),
         ("a.jsonl", "Anna B-PER", {}, "line 1 is not JSON"),
-        ("a.conll", "\n".join(f"w t{n}" for n in range(600)), {}, "600 different tags.*column of words"),
+        ("a.conll", "\n".join(f"w t{n}\n" for n in range(600)), {}, "600 different tags.*column of words"),
+        ("a.conll", "w O\nw B-X\n" * 150, {}, "no empty line, so that its 300 tokens are one sentence"),
+        ("a.txt", "The sea is calm tonight.\nThe tide is full, the moon lies fair\n" * 9, {}, "running text"),
+        ("a.txt", "".join(f"the word{n}\n" for n in range(40)), {}, "running text.*Berlin B-LOC"),
+        (
+            "a.jsonl",
+            '{"tokens": ["a", "b"], "ner_tags": [0, 7]}',
+            {"tag_names": ("O", "B")},
+            "tag '7', but.*to 1",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path, name, text, fields, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=message):
         TaggedTokens(path=str(tmp_path / name), **fields).load()
+
+
+def test_columns_in_a_text_file_are_no_prose(tmp_path):
+    rows = ["New York\tB-LOC\n" + "is\tO\n" * 3, "Anna B-PER\n" + "sings O\n" * 9]
+    for row in rows:
+        (tmp_path / "a.txt").write_text(f"{row}\n" * 9)
+        assert "O" in TaggedTokens(path=str(tmp_path / "a.txt")).load().spec.class_names
+
+
+def test_numbers_of_tags_are_told_or_named(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"tokens": ["Anna", "sings", "x"], "ner_tags": [10, 0, 2]}\n' * 9)
+    data = TaggedTokens(path=str(path)).load()
+    assert data.spec.class_names == ("0", "2", "10")
+    assert data.notes[0].startswith("The tags are numbers up to 10, whose names the file does not tell")
+    names = ("O", *(f"B-{n}" for n in range(1, 11)))
+    named = TaggedTokens(path=str(path), tag_names=names).load()
+    assert named.spec.class_names == ("O", "B-10", "B-2") and "numbers" not in str(named.notes)
+    path.write_text('{"tokens": ["Anna", "sings"], "tags": ["B-2", "O"]}\n')  # of another file, with names
+    other = TaggedTokens(path=str(path), tag_names=names).like(named.spec)
+    assert other._sentences()[0]["train"] == [(["Anna", "sings"], ["B-2", "O"])]
 
 
 def test_tags_that_training_lacks_are_told_and_those_of_a_run_stay(tmp_path):
@@ -420,6 +450,21 @@ def test_figures_of_a_small_example():
     data = DataSpec(Spec((None,), "string"), Spec((None,), "int32", TAGS))
     cut = Tagging().evaluate(answers, data, {}).figures
     assert cut["tokens"] == 8 and cut["accuracy"] == 3 / 8 and cut["sentence_accuracy"] == 0
+
+
+def test_tokens_that_a_file_does_not_read_count_as_wrong(caplog):
+    endpoint, *_ = Tagging().endpoints(
+        None, DataSpec(Spec((None,), "string"), Spec((None,), "int32", TAGS)), {}
+    )
+    answers = Answers({"tag_ids": np.array([[2], [1]])}, np.array([[2, 3, 1], [1, 0, 0]]))
+    for _ in range(2):
+        assert endpoint.judge(answers) == {
+            "accuracy": 0.5,
+            "f1": 2 / 3,
+            "sentence_accuracy": 0.5,
+            "examples": 2,
+        }
+    assert caplog.text.count("1 of 2 sentences have more than the 1 tokens of TFLite files") == 1
 
 
 def test_runs_are_compared_by_sentence():

@@ -105,6 +105,22 @@ def test_the_token_is_chosen_by_what_is_wrong_or_least_sure(network):
             explained(network, token=token, **cheap)
 
 
+def test_sentences_without_the_token_are_left_out(network):
+    features = np.array([[b"in", b"Berg"], [b"call", b"Anna"], [b"Berg", b""]], object)
+    examples = Examples(features, ["a", "b", "c"], None)
+
+    def about(token):
+        asked = Question(class_names=TAGS, token=token, methods=["occlusion"])
+        return json.loads(str(SentenceExplainer().explain(network, DATA, examples, asked)["about"]))
+
+    found = about("Berg")
+    assert [row["name"] for row in found["texts"]] == ['a, token 1 "Berg"', 'c, token 0 "Berg"']
+    assert found["notes"][-1] == "1 of 3 sentences have no token 'Berg': they are left out."
+    assert [row["token"] for row in about("1")["texts"]] == [1, 1]
+    with pytest.raises(UsageError, match="none of these 3 sentences has such token: in Berg"):
+        about("Oslo")
+
+
 @pytest.mark.slow
 def test_a_chain_is_explained_as_it_answers():
     """The best sequence as a whole may hold a tag that is not the most probable one by itself."""

@@ -8,6 +8,7 @@ import pytest
 
 import kerasdl
 from kerasdl.cli import main
+from kerasdl.inference.endpoint import figure_of
 from kerasdl.runs import folder as runs
 
 pytestmark = pytest.mark.slow
@@ -83,6 +84,18 @@ def test_the_bundle_is_verified_and_judged_again(place, capsys):
         assert main(["evaluate", target, "--data", "requests"]) == 0
         printed = capsys.readouterr().out
         assert "F1 of entities" in printed and "B-PER" in printed
+
+
+def test_figures_of_the_bundle_are_those_of_evaluate(place, capsys):
+    rows = json.loads((place / "exported/tagger/1/card.json").read_text())["artefacts"]
+    for row in rows:
+        file = "" if row["kind"] == "saved_model" else f"/{row['file']}"
+        capsys.readouterr()
+        assert main(["evaluate", f"exported/tagger/1{file}", "--data", "requests", "--json"]) == 0
+        figures = json.loads(capsys.readouterr().out)
+        for name in ("accuracy", "f1", "sentence_accuracy"):
+            assert row["evaluation"][name] == pytest.approx(figures[name], abs=1e-3), (row["file"], name)
+            assert figure_of(row, name) == row["evaluation"][name]
 
 
 def test_the_report_shows_sentences_and_tags(place):

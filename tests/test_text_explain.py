@@ -225,7 +225,7 @@ def run(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_bytes("caf\u00e9 was good".encode("cp1252"))
     (tmp_path / "b.TXT").write_bytes("good \U0001f600\x00".encode("utf-16"))
-    (tmp_path / "notes.md").write_text("good")
+    (tmp_path / "notes").write_text("good")
     rows = ["the film, was good", "", "bad " * 300]
     (tmp_path / "r.csv").write_text("id,review\n" + "".join(f'{n},"{text}"\n' for n, text in enumerate(rows)))
     (tmp_path / "r.jsonl").write_text(json.dumps({"x": "good\nfilm"}) + "\n")
@@ -242,7 +242,7 @@ def said(capsys, *arguments):
 
 @pytest.mark.slow
 def test_predict_reads_texts_files_and_tables(run, capsys, caplog):
-    given = ["good film", "a.txt", "b.TXT", "r.csv", "nowhere.txt", "notes.md", ""]
+    given = ["good film", "a.txt", "b.TXT", "r.csv", "nowhere.txt", "notes", ""]
     code, out, _ = said(capsys, "predict", run, *given, "--json")
     answers = json.loads(out)
     assert code == 0
@@ -254,10 +254,10 @@ def test_predict_reads_texts_files_and_tables(run, capsys, caplog):
         {"text": "good film"}, {"file": "a.txt"}, {"file": "b.TXT"},
         {"file": "r.csv", "row": 1, "text": "the film, was good"},
         {"file": "r.csv", "row": 3, "text": "bad " * 300},
-        {"text": "nowhere.txt"}, {"text": "notes.md"}, {"text": ""},
+        {"text": "nowhere.txt"}, {"text": "notes"}, {"text": ""},
     ]  # fmt: skip
     notes = ("not UTF-8.*a.txt", "1 of 3 rows of r.csv have no text", "no file nowhere.txt",
-             "notes.md is read as a text", "1 text is empty")  # fmt: skip
+             "notes is read as a text", "1 text is empty")  # fmt: skip
     for words in notes:
         assert re.search(words, caplog.text), words
     code, out, _ = said(capsys, "predict", run, "caf\u00e9 was good", "good \U0001f600\x00", "--json")

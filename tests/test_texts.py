@@ -165,6 +165,12 @@ def test_classes_are_written_alike(tmp_path):
     assert dataset.spec.class_names == ("1", "1.0", "nan")  # and in no order of a set
 
 
+def test_a_class_of_one_text_is_told_without_advice_on_images(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"good {n},1\nthe same,0\n" for n in range(9)))
+    notes = TextTable(path=str(tmp_path / "a.csv")).load().notes
+    assert "All examples of a class are one and the same in 1 of 2 classes: 0. Look at them." in notes
+
+
 def test_texts_of_json_are_no_lists(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"text": ["a", "b"], "label": "pos"}\n')

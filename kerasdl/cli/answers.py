@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ def print_answers(answers: Sequence[Mapping[str, Any]]) -> None:
         names = [name for name in names if name != "top"]
     widths = {name: max(terminal.cells(row.get(name, "")) for row in rows) for name in names}
     widths = {name: max(width, len(_title(name))) for name, width in widths.items()}
-    total = open_console().width if sys.stdout.isatty() else 80
+    total = shutil.get_terminal_size().columns
     if "text" in widths:
         others = sum(width + 2 for name, width in widths.items() if name != "text")
         widths["text"] = min(widths["text"], max(20, total - others))

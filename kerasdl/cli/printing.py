@@ -1,6 +1,7 @@
 """Prints the results of commands: sentences, tables, figures or one JSON document."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +12,19 @@ from kerasdl.report import terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
+_UNBROKEN = 10_000  # columns of a file or a pipe, which has no width of its own
+
 
 def open_console(*, soft_wrap: bool = False, file: TextIO | None = None) -> "Console":
-    """Return a console without highlighting; tables in files and pipes get 120 columns.
+    """Return a console without highlighting; in files and pipes lines are as long as they need to be.
 
     Args:
         soft_wrap: leave long lines to the terminal.
         file: where it prints. Defaults to standard output.
     """
     made = terminal.open_console(highlight=False, soft_wrap=soft_wrap, file=file)
-    if not made.is_terminal:  # a file or a pipe has no width of its own
-        made.width = max(made.width, 120)
+    if not (made.is_terminal or os.environ.get("COLUMNS", "").isdecimal()):
+        made.width = _UNBROKEN
     return made
 
 

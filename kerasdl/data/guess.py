@@ -1,6 +1,7 @@
 """Which kind of data a path stands for, where several kinds have files of that ending."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,16 @@ from kerasdl.data.npz.source import Npz
 from kerasdl.data.series.source import Series
 from kerasdl.data.source import Source
 from kerasdl.data.table.source import Table
+from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.table import TextTable
+from kerasdl.data.text.tagged import TaggedTokens
 from kerasdl.errors import UsageError
 
-_READ_AS = {TextTable: "texts with classes", Series: "a series", Table: "a table of numbers"}
+_READ_AS = {
+    TextTable: "texts with classes", Series: "a series", Table: "a table of numbers",
+    TaggedTokens: "sentences with tags", Corpus: "a text to be continued",
+}  # fmt: skip
+_TAKEN_BY = {TextTable: "lstm", Series: "forecast", TaggedTokens: "tagger", Corpus: "char_lm"}
 _MOST_CLASSES = 20  # whole numbers of more values are numbers to predict, where examples are not images
 
 
@@ -33,7 +40,9 @@ def kinds(text: str) -> tuple[Source, ...]:
         return (dataclasses.replace(source, skip_bad_images=True),)
     if not isinstance(source, TextTable):
         return (source,)
-    others = (kind.claim(text) for kind in (Series, Table))
+    # A .tsv file may have anything in its last column: only lists in JSON are plainly tokens and tags.
+    tagged = [TaggedTokens] if Path(text).suffix.lower() == ".jsonl" else []
+    others = (kind.claim(text) for kind in (Series, Table, *tagged))
     return (source, *(other for other in others if other is not None))
 
 
@@ -67,6 +76,33 @@ def load(text: str, given: Mapping[str, Any]) -> tuple[Source, Dataset]:
         raise UsageError(*reasons.values())
     told = dict.fromkeys(f"- as {_READ_AS[kind]}: {reason}" for kind, reason in reasons.items())
     raise UsageError("\n".join([f"{text} cannot be read", *told]))
+
+
+def fitting(place: str | None, but: type[Source] | None = None) -> list[str]:
+    """Return the sentence that names what takes a file; none where nothing does.
+
+    Args:
+        place: the path of the file; None for data that lies in none.
+        but: kind of data that is not named, since the file could not be read as that. Defaults to none.
+    """
+    try:
+        if place is None or not Path(place).expanduser().is_file():
+            return []
+        source, _ = load(place, {})
+    except (UsageError, OSError):
+        return []
+    kind = type(source)
+    if kind is but or kind not in _READ_AS:
+        return []
+    if kind not in _TAKEN_BY:
+        command = ["kerasdl", "init", place]
+    else:
+        command = ["kerasdl", "train", _TAKEN_BY[kind], "--data", place]
+        usual = kind.claim(place)
+        for name in ("context", "horizon") if isinstance(source, Series) else ():
+            if (value := getattr(source, name)) != getattr(usual, name):
+                command += [_flag(name), str(value)]
+    return [f"It can be read as {_READ_AS[kind]}: {shlex.join(command)}"]
 
 
 def _flag(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -17,6 +17,9 @@ class Source:
 
     A source of your own inherits this, defines `load`, and lies in the recipe file.
     """
+
+    #: Examples as a task asks about them, where they are of one kind whatever the file; None where not.
+    gives: ClassVar[DataSpec | None] = None
 
     @classmethod
     def claim(cls, text: str) -> Self | None:

@@ -70,6 +70,8 @@ class SentenceExplainer(TextExplainer):
             true = None if examples.true is None else examples.true[index][: len(numbers)] - 1
             given, sure = _answered(network, numbers)
             place = _place(sentence, given, sure, true, asked.token)
+            if place is None:
+                continue
             if again := [str(k) for k, word in enumerate(sentence) if word == asked.token][1:]:
                 notes.append(
                     f"{examples.names[index]}: the first {asked.token!r} is explained. Of another one: "
@@ -86,6 +88,8 @@ class SentenceExplainer(TextExplainer):
             row["token"] = place
             rows.append(row)
             notes += notes_of(row)
+        if len(rows) < len(ids):
+            notes.append(_lacking(examples, len(rows), str(asked.token)))
         about = {"texts": rows, "methods": list(asked.methods or self.methods), "notes": notes}
         return {"about": np.array(json.dumps(about))}
 
@@ -104,14 +108,11 @@ def _place(
     sure: np.ndarray,
     true: np.ndarray | None,
     token: str | None,
-) -> int:
-    """Return the number of the token to explain, from 0 on.
+) -> int | None:
+    """Return the number of the token to explain, from 0 on; None where the sentence has no such token.
 
     Without `token` it is the wrong one that the network is most sure of or, where none is known to be wrong,
     the one that it is least sure of.
-
-    Raises:
-        UsageError: when the sentence has no such token.
     """
     if token is None:
         wrong = np.zeros(len(given), bool) if true is None else given != true
@@ -120,7 +121,23 @@ def _place(
         return sentence.index(token)
     if token.isdecimal() and int(token) < len(sentence):
         return int(token)
+    return None
+
+
+def _lacking(examples: Examples, explained: int, token: str) -> str:
+    """Return the sentence about sentences without a token.
+
+    Raises:
+        UsageError: when none of them has it.
+    """
+    count = len(examples.features)
+    if explained:
+        return f"{count - explained:,} of {count:,} sentences have no token {token!r}: they are left out."
+    words = [word.decode(errors="replace") for word in examples.features[0] if word]
+    these = (
+        f"this sentence of {len(words)} has no" if count == 1 else f"none of these {count:,} sentences has"
+    )
     raise UsageError(
-        f"--token is {token!r}, but this sentence of {len(sentence)} has no such token: "
-        f"{terminal.cut(' '.join(sentence), 60)}. Give a word of it, or an index from 0."
+        f"--token is {token!r}, but {these} such token: {terminal.cut(' '.join(words), 60)}. Give a word of "
+        "it, or an index from 0."
     )

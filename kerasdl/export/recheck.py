@@ -181,7 +181,7 @@ def run_again(
         part = batches_of(artefact, endpoints[name], batches)
         answers = run_over(caller(predictor, name), endpoints[name].inputs_of, part)
         if "evaluation" in then:
-            evaluation = endpoints[name].judge(answers)
+            evaluation = verify.evaluation(predictor, endpoints[name], answers, part)
             _check_same(f"{name}:", evaluation, then["evaluation"])
             if name == recorded["endpoint"]:
                 found = {key: value for key, value in evaluation.items() if key in recorded}

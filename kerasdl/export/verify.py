@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.data.passes import Batches
 from kerasdl.errors import RunFailedError
 from kerasdl.export import compiled, warm_up
 from kerasdl.export.artefact import Artefact
@@ -13,7 +14,7 @@ from kerasdl.export.references import Reference, References, check_alone
 from kerasdl.export.wanted import Files
 from kerasdl.files import hash_files
 from kerasdl.inference import tflite_file
-from kerasdl.inference.answers import caller, run_over
+from kerasdl.inference.answers import Answers, caller, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
 from kerasdl.inference.worker.client import Worker
@@ -133,7 +134,24 @@ def measure(predictor: Predictor, reference: Reference) -> dict[str, Any]:
     if not figures:
         raise RunFailedError("nothing was compared: the endpoint gives no figures for its outputs")
     figures = {**figures, "examples": actual.num_examples, "magnitudes": magnitudes(actual.outputs)}
-    return figures | ({} if endpoint.judge is None else {"evaluation": endpoint.judge(actual)})
+    if endpoint.judge is None:
+        return figures
+    return {**figures, "evaluation": evaluation(predictor, endpoint, actual, reference.batches)}
+
+
+def evaluation(
+    predictor: Predictor, endpoint: Endpoint, answers: Answers, batches: Batches
+) -> dict[str, Any]:
+    """Return the judge's figures of a file's answers, to all of the examples that it can read.
+
+    Files are compared at the length of phones; one that takes any length is asked again where examples are
+    longer.
+    """
+    limit, shape = endpoint.phone_length, np.shape(answers.targets)
+    if limit is not None and predictor.kind != "tflite" and len(shape) > 1 and shape[1] > limit:
+        inputs_of = endpoint.inputs_for(predictor.inputs[endpoint.name])
+        answers = run_over(caller(predictor, endpoint.name), inputs_of, batches)
+    return endpoint.judge(answers)
 
 
 def magnitudes(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:

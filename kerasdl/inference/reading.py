@@ -106,8 +106,8 @@ def read_numbers(inputs: Spec, text: str) -> np.ndarray:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         raise UsageError(
-            f"{text!r} is not a list of numbers, and there is no such .csv, .tsv, .npy or .npz file. Give "
-            "numbers with commas: 0.1,2,3.5."
+            f"{text!r} is not a list of numbers, nor an existing .csv, .tsv, .npy or .npz file. This network "
+            f"reads {inputs.shape[0]} numbers: give them with commas (0.1,2,3.5), or such a file."
         ) from None
     if len(values) != inputs.shape[0]:
         raise UsageError(f"{text!r} has {len(values)} numbers, but the network takes {inputs.shape[0]}.")

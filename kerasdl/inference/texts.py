@@ -58,6 +58,9 @@ def file_of(text: str, suffixes: Sequence[str]) -> Path | None:
     Args:
         text: what was given for a text or a path.
         suffixes: endings of the files that are read, with their dots, lower case.
+
+    Raises:
+        UsageError: for an existing file with another ending.
     """
     path = Path(text)
     known = path.suffix.lower() in suffixes
@@ -67,12 +70,14 @@ def file_of(text: str, suffixes: Sequence[str]) -> Path | None:
         there = False
     if there and known:
         return path
-    if there:
+    if there and path.suffix:
         *others, last = suffixes
-        _log.warning(
-            f"{text} is read as a text, although there is such a file: only {', '.join(others)} and {last} "
-            "files are read."
+        raise UsageError(
+            f"{text} is a {path.suffix} file, but this network reads texts: give a text, or a file of them "
+            f"({', '.join(others)} or {last})."
         )
+    if there:
+        _log.warning(f"{text} is read as a text, although there is such a file.")
     elif known and len(text) <= _LONGEST_NAME and not any(letter.isspace() for letter in text):
         _log.warning(f"There is no file {text}, so it is read as a text.")
     return None

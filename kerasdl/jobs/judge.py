@@ -85,7 +85,7 @@ def judged(recipe: Recipe, runs_dir: str | Path = "runs", console: Console | Non
     """
     if not recipe.task.wants_judge or recipe.task.objectives == ("val_loss",):
         return recipe
-    data = recipe_data.load(recipe_data.sized(recipe).data)
+    data = recipe_data.load(recipe_data.sized(recipe).data, recipe.task)
     return settler(Path(runs_dir), console or terminal.open_console(soft_wrap=True))(recipe, data)
 
 

@@ -95,7 +95,7 @@ def range_test(
         overfit_batches=None,
     )  # fmt: skip
     used = devices.begin(recipe)
-    plan = plan_run(recipe, recipe_data.load(recipe_data.sized(recipe).data), used)
+    plan = plan_run(recipe, recipe_data.load(recipe_data.sized(recipe).data, recipe.task), used)
     rates = np.geomspace(min_learning_rate, max_learning_rate, steps).tolist()
     return judge(*_losses(plan, rates))
 

@@ -5,9 +5,12 @@ import logging
 
 from kerasdl.data.dataset import Dataset
 from kerasdl.data.source import Source
+from kerasdl.errors import UsageError
+from kerasdl.jobs import misfit
 from kerasdl.preprocessing.image import ImagePreprocessing
 from kerasdl.recipe import Recipe
 from kerasdl.report import terminal
+from kerasdl.tasks.task import Task
 
 _log = logging.getLogger(__name__)
 
@@ -23,11 +26,24 @@ def sized(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, data=recipe.data.sized_for(*wanted))
 
 
-def load(source: Source) -> Dataset:
-    """Load the data of a recipe, and log its notes."""
+def load(source: Source, task: Task) -> Dataset:
+    """Load the data of a recipe, and log its notes.
+
+    Args:
+        source: where it is read from.
+        task: what it is read for.
+
+    Raises:
+        UsageError: when it cannot be read, or is not what the task takes; names the pipeline that takes it.
+    """
     _log.info(f"Loading the data ({type(source).__name__}) ...")
-    with terminal.status("Loading the data"):
-        dataset = source.load()
+    try:
+        with terminal.status("Loading the data"):
+            dataset = source.load()
+    except UsageError as error:
+        misfit.check(source, task, None)
+        raise misfit.explained(error, source) from error
+    misfit.check(source, task, dataset.spec)
     for note in dataset.notes:
         _log.warning(note)
     return dataset

@@ -121,7 +121,8 @@ class Stages:
         if self.loaded is not None:
             return self.loaded
         source = self.recipe.data if self.read_as is None else self.recipe.data.like(self.read_as)
-        dataset = recipe_data.load(source) if self.trial is None else self.trial.load(source)
+        task = self.recipe.task
+        dataset = recipe_data.load(source, task) if self.trial is None else self.trial.load(source, task)
         if converter is not None:
             check_destination(Path(self.options.exported_dir), self.recipe.name)
             labels.assets(dataset.spec)

@@ -10,6 +10,7 @@ from kerasdl.export.tflite import Converter
 from kerasdl.jobs import export
 from kerasdl.runs import folder as runs
 from kerasdl.runs import record
+from kerasdl.tasks.task import Task
 from kerasdl.training.callbacks.stops import PRUNED
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ class Trial:
     no test left. It has no page and no test figures; `kerasdl evaluate` gives them for the one that wins.
 
     Attributes:
-        load: loads the data of a recipe.
+        load: loads the data of a recipe from its source, for its task.
         observe: gets the figures of each epoch, those before an interruption too; a reason that it returns
             ends the training with that epoch, and then nothing is exported.
         formats: what to export, to measure it; nothing when empty.
         tflite_modes: modes of the TFLite files.
     """
 
-    load: Callable[[Source], Dataset]
+    load: Callable[[Source, Task], Dataset]
     observe: Callable[[Mapping[str, float]], str | None]
     formats: tuple[str, ...] = ()
     tflite_modes: tuple[str, ...] = ()

@@ -15,6 +15,8 @@ def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
     """
     if not path.exists():
         raise UsageError(f"There is no {path}. Give a run, a bundle or an exported file.")
+    if (path / "search.json").is_file():
+        raise UsageError(f"{path} is a search. Give one of its runs, or see kerasdl tune show {path}.")
     if path.is_dir() and (path / "recipe.json").is_file():
         return "run", path
     bundle = path if path.is_dir() else path.parent

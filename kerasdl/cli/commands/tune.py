@@ -162,11 +162,13 @@ def _show(parser: Parser, arguments: list[str]) -> int:
     parser.prog += " show"
     parser.description = "Show the trials of a search so far, and write its report again."
     parser.add_argument("search", type=Path, metavar="SEARCH", help="folder such as searches/lenet5/1")
+    parser.add_json()
     values = parser.parse(arguments)
+    from kerasdl.cli import printing
     from kerasdl.files import parsing
     from kerasdl.runs.folder import Run
     from kerasdl.search import record
-    from kerasdl.search.show import page
+    from kerasdl.search.show import document, page
     from kerasdl.search.trials.files import REPAIR
 
     found = record.read(values.search)
@@ -175,4 +177,7 @@ def _show(parser: Parser, arguments: list[str]) -> int:
             page.write(found, live=Run(found.path).is_active())
         except OSError as error:  # the trials can be shown all the same
             terminal.say(f"The report was not written again: {error}", file=sys.stderr)
+        if values.json:
+            printing.print_document(document.describe(found), as_json=True)
+            return 0
         return _finish(found)

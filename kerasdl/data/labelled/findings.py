@@ -8,6 +8,10 @@ import numpy as np
 from kerasdl.data.splits import Split
 
 _NUM_NAMED = 5
+_LOST = {
+    "images": ": is what they show lost when they are read, as in a transparent part (--background) or a "
+    "dark range?"
+}
 
 
 def duplicates(
@@ -56,7 +60,6 @@ def _in_two_classes(keys: np.ndarray, labels: np.ndarray, class_names: Sequence[
         named = ", ".join(class_names[label] for label in alike[:_NUM_NAMED])
         notes.append(
             f"All {noun} of a class are one and the same in {len(alike)} of {len(class_names)} classes: "
-            f"{named}{', ...' if len(alike) > _NUM_NAMED else ''}. Look at them: is what they show lost when "
-            "they are read, as in a transparent part (--background) or a dark range?"
+            f"{named}{', ...' if len(alike) > _NUM_NAMED else ''}. Look at them{_LOST.get(noun, '.')}"
         )
     return notes

@@ -69,14 +69,29 @@ def are_numbers(table: Table, column: str) -> bool:
 def _with_points(table: Table, column: str, cells: list[str]) -> list[str]:
     """Return cells with decimal points instead of decimal commas."""
     commas = [cell for cell in cells if "," in cell]
+    if both := next((cell for cell in commas if "." in cell), None):  # the last sign is that of decimals
+        return _without_thousands(table, column, cells, both, both.rindex(".") > both.rindex(","))
     if all(_THOUSANDS.match(cell) for cell in commas):
         raise UsageError(
             f"{table.name}: the comma of {commas[0]!r} in column {column} may part thousands or decimals. "
             "Write decimal points, and nothing between thousands."
         )
     if any("." in cell for cell in cells):
-        raise UsageError(
-            f"{table.name}: column {column} has both points and commas in its numbers, such as "
-            f"{commas[0]!r}. Write decimal points, and nothing between thousands."
-        )
+        raise _both_signs(table, column, commas[0])
     return [cell.replace(",", ".") if _COMMA.match(cell) else cell for cell in cells]
+
+
+def _without_thousands(table: Table, column: str, cells: list[str], both: str, points: bool) -> list[str]:
+    """Return cells with decimal points, as the cells have them or not (`points`), and bare thousands."""
+    thousands, form = (",", _THOUSANDS) if points else (".", _POINTS)
+    for cell in cells:
+        if thousands in cell and not form.match(cell):
+            raise _both_signs(table, column, both)
+    return [cell.replace(thousands, "").replace(",", ".") for cell in cells]
+
+
+def _both_signs(table: Table, column: str, cell: str) -> UsageError:
+    return UsageError(
+        f"{table.name}: column {column} has both points and commas in its numbers, such as {cell!r}. Write "
+        "decimal points, and nothing between thousands."
+    )

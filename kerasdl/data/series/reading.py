@@ -14,6 +14,8 @@ from kerasdl.errors import UsageError
 if TYPE_CHECKING:
     from kerasdl.data.series.source import Series
 
+_PARTS = ("year", "month", "day", "date", "time", "hour", "minute")  # columns that tell a time together
+
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
@@ -61,9 +63,10 @@ def read(source: "Series") -> Rows:
     read_times = times.read(found, time_column, source.time_format)
     order = np.argsort(read_times.places, kind="stable")
     notes = _note_chosen(source, found, time_column, columns[:num_targets])
+    notes += filter(None, [read_times.note])
     if (np.diff(order) < 0).any():
         notes.append(f"The rows of {found.name} are not in the order of time: they were sorted.")
-    kept = _once(found, order, read_times, values, notes)
+    kept = _once(found, time_column, order, read_times, values, notes)
     places, values = read_times.places[kept], values[kept]
     distance = times.step_of(places)
     _check_step(source, found, times.in_words(distance, read_times.unit))
@@ -113,7 +116,14 @@ def _note_chosen(
     return []
 
 
-def _once(found: Table, order: np.ndarray, read: Times, values: np.ndarray, notes: list[str]) -> np.ndarray:
+def _once(
+    found: Table,
+    time_column: str | None,
+    order: np.ndarray,
+    read: Times,
+    values: np.ndarray,
+    notes: list[str],
+) -> np.ndarray:
     """Return the rows in order, of rows of the same time that say the same only the first."""
     places = read.places[order]
     again = np.flatnonzero(places[1:] == places[:-1]) + 1
@@ -122,14 +132,27 @@ def _once(found: Table, order: np.ndarray, read: Times, values: np.ndarray, note
         if not np.array_equal(values[first], values[second], equal_nan=True):
             raise UsageError(
                 f"{found.name} has different values for one time: {_time(read, second)} in "
-                f"{found.place(first)} and {found.place(second)}. Keep one of them. Local times with "
-                "daylight saving come twice in autumn: give them with their zone (2024-10-27T02:00+01:00) "
-                "or in UTC. "
-                "Rows of several series in one file have to be files of their own."
+                f"{found.place(first)} and {found.place(second)}. "
+                + _advice(found, time_column, _time(read, second))
             )
     if len(again):
         notes.append(f"{len(again):,} rows of {found.name} come twice, with the same values: read once.")
     return np.delete(order, again)
+
+
+def _advice(found: Table, time_column: str | None, time: str) -> str:
+    """Return what to do about rows of one time."""
+    parts = [name for name in found.names if name == time_column or name.lower() in _PARTS]
+    if len(parts) > 1 and ":" not in time:
+        return (
+            f"If {' and '.join(parts)} tell it together, write them into one column, such as 2024-10-27 "
+            "02:00, and name that with --time-column."
+        )
+    return (
+        "Keep one of them. Local times with daylight saving come twice in autumn: give them with their zone "
+        "(2024-10-27T02:00+01:00) or in UTC. Rows of several series in one file have to be files of their "
+        "own."
+    )
 
 
 def _time(read: Times, row: int) -> str:

@@ -34,7 +34,8 @@ class Series(Source):
     features: tuple[str, ...] | None = None
     # Column of times, auto to find it, or none for rows that are equally far apart.
     time_column: str = "auto"
-    # Format of the times as Python's strptime takes it (%d/%m/%Y %H:%M), or auto.
+    # Format of the times as Python's strptime takes it (%d/%m/%Y %H:%M); s, ms, us or ns for numbers since
+    # 1970, number for numbers of rows; or auto.
     time_format: str = "auto"
     # Rows of the past that a network sees.
     context: int = 168

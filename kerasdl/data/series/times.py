@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
 
+from kerasdl.data.series import forms
 from kerasdl.data.series.table import Table
 from kerasdl.errors import UsageError
 
-_NAMES = ("date", "datetime", "timestamp", "time", "ds", "day", "month", "period", "index")
-_DAY_FIRST = re.compile(r"^\d{1,2}\.\d{1,2}\.\d{4}")
-_SLASHES = re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{2,4})(.*)$")
-_MONTH = re.compile(r"^(\d{4})[-/](\d{1,2})$")
+_NAMES = ("date", "datetime", "timestamp", "time", "ds", "day", "month", "period", "year", "index")
+_WORDS = {"date", "datetime", "timestamp", "time", "epoch", "unix"}  # in names such as open_time
 _UNITS = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_FINE = {name: size for name, size in forms.EPOCHS.values() if size > 1}  # units, as parts of a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +24,12 @@ class Times:
 
     Attributes:
         places: place of each row on a grid of seconds, months or rows, (R,) int64.
-        unit: "second", "month" or "row".
-        form: how times are written: a format of strftime, "iso", "number" or "none".
+        unit: "second", "month" or "row"; a smaller one than seconds for numbers since 1970 that need it.
+        form: how times are written: "none", or one of `forms.form_of`.
         zone: the zone in which they are written; None for times without one.
         last_day: whether the day of a month is its last one.
         written: the times as they are in the file.
+        note: what a user should know of how they were read; "" for nothing.
     """
 
     places: np.ndarray
@@ -37,10 +38,11 @@ class Times:
     zone: tzinfo | None = None
     last_day: bool = False
     written: Sequence[str] = ()
+    note: str = ""
 
     def after(self, place: int) -> str:
         """Return the time at a place, written as the file writes times."""
-        if self.form in ("none", "number"):
+        if self.unit in ("row", *_FINE):
             return str(place)
         if self.unit == "second":
             time = datetime(1970, 1, 1) + timedelta(seconds=place)
@@ -48,16 +50,15 @@ class Times:
             known = datetime(1970, 1, 1) + timedelta(seconds=self._seconds)
             year, month = divmod(place, 12)
             longest = calendar.monthrange(year, month + 1)[1]
-            time = known.replace(year=year, month=month + 1, day=longest if self.last_day else known.day)
+            day = longest if self.last_day else min(known.day, longest)
+            time = known.replace(year=year, month=month + 1, day=day)
         if self.zone is not None:
             time = time.replace(tzinfo=UTC).astimezone(self.zone)
-        if self.form == "iso":
-            return _like(time, self.written[-1])
-        return time.strftime(self.form)
+        return forms.write(time, self.form, self.written[-1])
 
     @property
     def _seconds(self) -> int:
-        return round(_parse(self.written[-1], self.form)[0])
+        return round(forms.parse(self.written[-1], self.form)[0])
 
 
 def find_column(table: Table, wanted: str) -> str | None:
@@ -74,10 +75,14 @@ def find_column(table: Table, wanted: str) -> str | None:
     usual = [name for name in table.names if name.lower() in _NAMES]
     usual.sort(key=lambda name: _NAMES.index(name.lower()))
     for name in (*usual, *table.names):  # dates first: a column "index" knows of no gap
-        if _is_date(table.column(name)[0]):
+        if forms.is_date(next(filter(None, table.column(name)), "")):
+            return name
+    likely = [name for name in table.names if _WORDS & set(re.findall("[a-z]+", name.lower()))]
+    for name in (*usual, *likely):
+        if forms.of_numbers(table.column(name)) not in ("", "number"):
             return name
     for name in usual:
-        if table.column(name)[0].lstrip("+-").isdigit():
+        if forms.of_numbers(table.column(name)):
             return name
     raise UsageError(
         f"{table.name} has no column of times among {', '.join(table.names)}. Name it with --time-column "
@@ -86,26 +91,13 @@ def find_column(table: Table, wanted: str) -> str | None:
     )
 
 
-def _is_date(text: str) -> bool:
-    if text.lstrip("+-").replace(".", "", 1).isdigit():  # a number, which fromisoformat may take for a date
-        return False
-    return bool(_MONTH.match(text) or _SLASHES.match(text) or _DAY_FIRST.match(text) or _from_iso(text))
-
-
-def _from_iso(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def read(table: Table, column: str | None, form: str) -> Times:
     """Read the times of a table.
 
     Args:
         table: the table.
         column: name of the column; None for rows that are equally far apart.
-        form: a format of strptime, or "auto".
+        form: one of `forms.form_of`, or "auto".
 
     Raises:
         UsageError: for a text that is no time, and for times of which only some have a zone.
@@ -115,14 +107,14 @@ def read(table: Table, column: str | None, form: str) -> Times:
     cells = table.column(column)
     found_here = form == "auto"
     if found_here:
-        form = _form_of(table, column, cells)
-    if form == "number":
-        return _numbers(table, column, cells)
+        form = forms.form_of(table, column, cells)
+    if form == "number" or form in forms.EPOCHS:
+        return _numbers(table, column, cells, form, found_here)
     seconds = np.empty(len(cells))
     aware = 0
     for row, text in enumerate(cells):
         try:
-            seconds[row], zone = _parse(text, form)
+            seconds[row], zone = forms.parse(text, form)
         except ValueError as error:
             advice = " Give its format with --time-format, such as %d.%m.%Y." if found_here else ""
             raise UsageError(
@@ -144,62 +136,33 @@ def read(table: Table, column: str | None, form: str) -> Times:
     return _by_month(Times(places, "second", form, zone, written=cells))
 
 
-def _form_of(table: Table, column: str, cells: list[str]) -> str:
-    """Return the form of the times in a column, as their first cells and, for 3/4/2020, all of them say."""
-    first = cells[0]
-    if re.fullmatch(r"[+-]?\d+(\.0*)?", first) and not (len(first) == 8 and _from_iso(first)):
-        return "number"
-    if _DAY_FIRST.match(first):
-        return "%d.%m.%Y" + _time_of_day(first)
-    if _MONTH.match(first):
-        return "%Y-%m" if "-" in first else "%Y/%m"
-    if re.match(r"^\d{4}/\d{1,2}/\d{1,2}", first):
-        return "%Y/%m/%d" + _time_of_day(first)
-    if not (match := _SLASHES.match(first)):
-        return "iso"
-    parts = [found for cell in cells if (found := _SLASHES.match(cell))]
-    day_first = any(int(part[1]) > 12 for part in parts)
-    month_first = any(int(part[2]) > 12 for part in parts)
-    if day_first == month_first:
-        raise UsageError(
-            f"{table.name}: dates like {first!r} in column {column} can be read with the day or with the "
-            "month first. Give --time-format %d/%m/%Y or --time-format %m/%d/%Y (with %H:%M for hours)."
-        )
-    year = "%Y" if len(match[3]) == 4 else "%y"
-    return ("%d/%m/" if day_first else "%m/%d/") + year + _time_of_day(first)
-
-
-def _time_of_day(text: str) -> str:
-    match = re.search(r"([ T])\d{1,2}:\d{2}(:\d{2})?( ?[AP]M)?$", text, re.IGNORECASE)
-    if not match:
-        return ""
-    of_half = match[3] or ""  # " PM"
-    seconds = ":%S" if match[2] else ""
-    return f"{match[1]}{'%I' if of_half else '%H'}:%M{seconds}{of_half[:-2]}{'%p' if of_half else ''}"
-
-
-def _parse(text: str, form: str) -> tuple[float, tzinfo | None]:
-    """Return the seconds since 1970 (UTC, or without a zone) and the zone of a time."""
-    time = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)
-    zone = time.tzinfo
-    since = time - datetime(1970, 1, 1, tzinfo=None if zone is None else UTC)
-    return since.total_seconds(), zone
-
-
-def _numbers(table: Table, column: str, cells: list[str]) -> Times:
+def _numbers(table: Table, column: str, cells: list[str], form: str, found_here: bool) -> Times:
+    """Read whole numbers, of rows or since 1970."""
     for row, cell in enumerate(cells):
-        if not re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", cell):
+        if not forms.NUMBER.fullmatch(cell) or abs(forms.whole(cell)) >= 2**63:
             raise UsageError(
                 f"{table.name}, {table.place(row)}: {cell!r} in column {column} is not a whole number, as "
                 "times are that are no dates."
             )
-    return Times(np.array([int(cell.partition(".")[0]) for cell in cells]), "row", "number", written=cells)
+    places = np.array([forms.whole(cell) for cell in cells], np.int64)
+    if form == "number":
+        return Times(places, "row", form, written=cells)
+    unit, size = forms.EPOCHS[form]
+    since = datetime(1970, 1, 1) + timedelta(seconds=int(places.min()) // size)
+    note = (
+        f"The numbers in column {column} are read as {unit}s since 1970, the first as {since} in UTC "
+        "(--time-format number: as numbers of rows)."
+    )
+    found = Times(places, unit, form, written=cells, note=note if found_here else "")
+    if (places % size).any():
+        return found
+    return _by_month(dataclasses.replace(found, places=places // size, unit="second"))
 
 
 def _by_month(times: Times) -> Times:
     """Count months instead of seconds where each time is the same day of another month."""
-    if times.zone is not None or len(times.places) < 2:
-        return times
+    if (times.zone and times.zone.utcoffset(None)) or len(times.places) < 2:
+        return times  # whose months begin at another time than those of UTC
     days = times.places.astype("datetime64[s]")
     months = days.astype("datetime64[M]")
     into = days - months.astype("datetime64[s]")  # since the month began
@@ -212,16 +175,6 @@ def _by_month(times: Times) -> Times:
     return dataclasses.replace(times, places=number, unit="month", last_day=last_day)
 
 
-def _like(time: datetime, example: str) -> str:
-    """Write a time as ISO 8601 with the parts that an example has."""
-    if len(example) <= 10:
-        return time.date().isoformat()
-    separator = "T" if "T" in example else " "
-    parts = "minutes" if example.count(":") - (example[-3:-2] == ":" and "+" in example) == 1 else "seconds"
-    text = time.isoformat(separator, timespec=parts)
-    return text.replace("+00:00", "Z") if example.endswith("Z") else text
-
-
 def step_of(places: np.ndarray) -> int:
     """Return the most common distance between consecutive places, sorted and distinct."""
     distances, counts = np.unique(np.diff(places), return_counts=True)
@@ -230,6 +183,8 @@ def step_of(places: np.ndarray) -> int:
 
 def in_words(step: int, unit: str) -> str:
     """Return a step as text: "1 hour", "3 months"; seconds as the largest unit that they fill."""
+    if unit in _FINE and step % _FINE[unit] == 0:
+        unit, step = "second", step // _FINE[unit]
     if unit == "second":
         unit, size = next((name, size) for name, size in _UNITS if step % size == 0)
         step //= size

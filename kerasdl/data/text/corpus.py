@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class Corpus(Source):
     part; all others are unknown and share the id 0. The set "shakespeare" is shipped: the first 100,000
     characters of "tiny Shakespeare" (plays in the public domain, collected by A. Karpathy).
     """
+
+    gives: ClassVar = DataSpec(Spec((None,), "int32", (UNKNOWN, "a")), Spec((None,), "int32"))
 
     # Shipped set (shakespeare), or the set tiny_shakespeare of tensorflow-datasets, 1.1 million characters.
     name: Literal["shakespeare", "tiny_shakespeare"] = _BUNDLED

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from kerasdl.data.splits import ArraySplit
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Texts(Choice):
     """A source of labelled texts; they lie in memory."""
+
+    gives: ClassVar = DataSpec(Spec((), "string"), Spec((), "int32", ("one class", "another")))
 
     # Share of the training texts that is kept for the test where there is no test split, 0 to 1.
     test_fraction: float = 0.2

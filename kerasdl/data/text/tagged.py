@@ -44,6 +44,8 @@ class TaggedTokens(Source):
     token_column: str | None = None
     # Column of the tags, a number from 1 on or -1 for the last (the default), or the name of a list in JSON.
     label_column: str | None = None
+    # Names of the tags where a file has their numbers, from 0 on: O,B-PER,I-PER; none for tags as they are.
+    tag_names: tuple[str, ...] | None = None
     # Tokens of a sentence at most; longer ones are divided.
     sentence_length: int = 200
     # Share of the training sentences that is kept for the test where there is no test file, 0 to 1.
@@ -124,8 +126,33 @@ class TaggedTokens(Source):
         found, notes = {}, ()
         for name, file in files.items():
             found[name], more = tagged_files.read(file, self.token_column, self.label_column)
+            self._check_sentences(file, found[name])
             notes += more
-        return found, notes + _odd_tags_note(found)
+        if self.tag_names is not None:
+            found = {name: [self._named(one) for one in part] for name, part in found.items()}
+        return found, notes + _numbers_note(found) + _odd_tags_note(found)
+
+    def _check_sentences(self, file: Path, sentences: Sequence[Sentence]) -> None:
+        """Raise a UsageError for tokens that no empty line divides into sentences."""
+        count = len(sentences[0][0])
+        is_one = len(sentences) == 1 and file.suffix.lower() not in tagged_files.JSON
+        if is_one and count > self.sentence_length:
+            raise UsageError(
+                f"{file} has no empty line, so that its {count:,} tokens are one sentence. Put an empty line "
+                "between sentences."
+            )
+
+    def _named(self, sentence: Sentence) -> Sentence:
+        """Return a sentence with the names of its tags in the place of their numbers."""
+        names = {name: name for name in self.tag_names}
+        names |= {str(number): name for number, name in enumerate(self.tag_names)}
+        for tag in sentence[1]:
+            if tag not in names:
+                raise UsageError(
+                    f"{self.path} has the tag {tag!r}, but --tag-names names the numbers 0 to "
+                    f"{len(self.tag_names) - 1}. Give a name for each number, or leave it out."
+                )
+        return sentence[0], [names[tag] for tag in sentence[1]]
 
     def _tags(self, sentences: Mapping[str, Sequence[Sentence]]) -> tuple[str, ...]:
         """Return all tags, sorted, O first."""
@@ -140,7 +167,8 @@ class TaggedTokens(Source):
                 f"{self.path} has {len(found):,} different tags, such as {', '.join(sorted(found)[:5])}: "
                 "that looks like a column of words. Name the column of the tags with --label-column."
             )
-        return tuple(sorted(found, key=lambda tag: (tag != _OUTSIDE, tag)))
+        as_numbers = all(map(str.isdecimal, found))
+        return tuple(sorted(found, key=lambda tag: (tag != _OUTSIDE, int(tag) if as_numbers else 0, tag)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,6 +211,17 @@ def _unseen(data: Dataset, tags: Sequence[str]) -> tuple[str, ...]:
         return ()
     named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
     return (f"No training sentence has the tag {named}: it cannot be learned, and counts as a mistake.",)
+
+
+def _numbers_note(given: Mapping[str, Sequence[Sentence]]) -> tuple[str, ...]:
+    """Return the sentence about tags that are numbers, as datasets of Hugging Face have them."""
+    tags = {tag for part in given.values() for _, tags in part for tag in tags}
+    if not all(map(str.isdecimal, tags)):
+        return ()
+    return (
+        f"The tags are numbers up to {max(map(int, tags))}, whose names the file does not tell: entities are "
+        "not counted. Name all from 0 on: --tag-names O,B-PER,I-PER",
+    )
 
 
 def _odd_tags_note(given: Mapping[str, Sequence[Sentence]]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Reads sentences with a tag at each token: files in columns, as CoNLL's are, and JSON lines."""
 
+import collections
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,12 @@ from kerasdl.errors import UsageError, did_you_mean
 
 #: Suffixes of files that hold tokens in columns.
 COLUMNS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".tags")
-_JSON = (".jsonl", ".ndjson")
+#: Suffixes of files that hold a sentence in each line.
+JSON = (".jsonl", ".ndjson")
 #: Suffixes of files that a tagger takes; other sources have some of them too.
-SUFFIXES = (*COLUMNS, *_JSON, ".txt", ".tsv")
+SUFFIXES = (*COLUMNS, *JSON, ".txt", ".tsv")
+_EVEN = 0.9  # of the lines have as many columns, in a file of columns
+_ENOUGH = 20  # lines whose last words tell whether they are tags
 _TOKENS, _TAGS = ("tokens", "words"), ("tags", "labels", "ner_tags", "pos_tags")
 
 
@@ -39,14 +43,32 @@ def read(
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     content = re.sub("\r\n?", "\n", content)
     notes = encodings.guessed_note([path] if guessed else [])
-    if path.suffix.lower() in _JSON:
+    if path.suffix.lower() in JSON:
         found = list(_json_lines(path, content, token_column, label_column, tagged))
     else:
+        if tagged and path.suffix.lower() == ".txt" and token_column is label_column is None:
+            _check_no_prose(path, content)
         rows = columns.read(path, content, token_column, label_column, tagged)
         found, notes = rows.sentences, notes + rows.notes
     if not found:
         raise UsageError(f"{path} holds no token. Give a file with a token and its tag on each line.")
     return found, notes
+
+
+def _check_no_prose(path: Path, content: str) -> None:
+    """Raise a UsageError for running text: lines of any number of words, or with ever other last words."""
+    lines = [line.strip() for line in content.split("\n") if line.strip() and not line.startswith("#")]
+    if 2 * sum("\t" in line for line in lines) > len(lines):
+        return
+    words = [line.split() for line in lines]
+    widths = collections.Counter(map(len, words))
+    is_even = max(widths.values(), default=0) >= _EVEN * len(lines)
+    last = {line[-1] for line in words}
+    if not is_even or (len(lines) >= _ENOUGH and 2 * len(last) > len(lines) and widths[1] < len(lines)):
+        raise UsageError(
+            f"{path} looks like running text, but a tagger learns from lines with a token and its tag "
+            "(Berlin B-LOC), and an empty line between sentences."
+        )
 
 
 def _json_lines(path, content, token_column, label_column, tagged) -> Iterator[Sentence]:
@@ -60,7 +82,8 @@ def _json_lines(path, content, token_column, label_column, tagged) -> Iterator[S
             raise UsageError(f"{where} is not JSON: {error}. Give one JSON object a line.") from error
         if not isinstance(record, dict):
             raise UsageError(f"{where} is not a JSON object, as each line has to be.")
-        tokens = _list(where, record, token_column, _TOKENS, "--token-column")
+        flag = "--token-column" if tagged else "--text-column"  # of predict
+        tokens = _list(where, record, token_column, _TOKENS, flag)
         tags = _list(where, record, label_column, _TAGS, "--label-column") if tagged else [""] * len(tokens)
         if len(tokens) != len(tags):
             raise UsageError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kerasdl.errors import RunFailedError
 from kerasdl.files import read_json
+from kerasdl.inference.endpoint import figure_of
 from kerasdl.runs import record
 from kerasdl.runs.folder import Run
 from kerasdl.search.objectives import SHORT
@@ -67,7 +68,8 @@ def _of_artefacts(exported: Path, columns: set[str]) -> dict[str, float]:
     for row in read_json(cards[-1])["artefacts"]:
         if "error" in row:
             raise RunFailedError(f"{row['file']} could not be exported: {row['error']}")
-        numbers = {key: row[key] for key in columns if isinstance(row.get(key), (int, float))}
+        found = {key: figure_of(row, key) for key in columns}
+        numbers = {key: value for key, value in found.items() if isinstance(value, (int, float))}
         numbers["kb"] = row["bytes"] / 1e3
         figures |= {f"{row['kind']}_{key}": float(value) for key, value in numbers.items()}
     return figures | {short: figures[name] for short, name in SHORT.items() if name in figures}

@@ -29,6 +29,7 @@ from kerasdl.training.interruption import Interrupted
 if TYPE_CHECKING:
     from kerasdl.data.dataset import Dataset
     from kerasdl.data.source import Source
+    from kerasdl.tasks.task import Task
 
 #: Gets the metrics of an epoch; returns a reason to stop, or None.
 Observer = Callable[[Mapping[str, float]], str | None]
@@ -179,7 +180,7 @@ def _observe(job: Job, pipe: Connection, figures: Mapping[str, float]) -> str | 
     return pipe.recv() if job.asks else None
 
 
-def _load(folder: Path, source: "Source") -> "Dataset":
+def _load(folder: Path, source: "Source", task: "Task") -> "Dataset":
     """Load the data of a recipe; data in memory is cached on disk for the other trials of the search."""
     from kerasdl.data.splits import ArraySplit
     from kerasdl.files import replacing
@@ -192,7 +193,7 @@ def _load(folder: Path, source: "Source") -> "Dataset":
         with file.open("rb") as stream:
             return pickle.load(stream)
     try:
-        splits = recipe_data.load(source)
+        splits = recipe_data.load(source, task)
     except (UsageError, RunFailedError) as error:
         raise _NoDataError(str(error)) from error
     if all(isinstance(split, ArraySplit) for split in (splits.train, splits.validation, splits.test)):

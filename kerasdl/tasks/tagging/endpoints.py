@@ -37,7 +37,7 @@ def endpoints(network: "keras.Model | None", data: DataSpec) -> tuple[Endpoint, 
     shared: dict[str, Any] = {
         "compare": figures.compare,
         "tolerances": figures.tolerances,
-        "judge": functools.partial(_judge, data.class_names),
+        "judge": functools.partial(_judge, data.class_names, set()),
         "describe": functools.partial(describe, data.class_names),
         "reads": sentences.read_sentence,
         "reads_many": sentences.read_sentences,
@@ -107,8 +107,16 @@ def _answer(network: "keras.Model", given):
     return {figures.TAGS: tags, figures.PROBABILITIES: probabilities}
 
 
-def _judge(tags: Sequence[str], answers: Answers) -> dict[str, Any]:
-    targets, given = figures.aligned(answers.targets, answers.outputs[figures.TAGS])
+def _judge(tags: Sequence[str], told: set[int], answers: Answers) -> dict[str, Any]:
+    """Return the figures of the answers; what a file does not read counts as wrong, and is told once."""
+    targets, given = figures.unread_is_wrong(answers.targets, answers.outputs[figures.TAGS])
+    steps = answers.outputs[figures.TAGS].shape[1]
+    if (cut := int((targets[:, steps:] > 0).any(axis=1).sum())) and cut not in told:
+        told.add(cut)
+        _log.warning(
+            f"{cut:,} of {len(targets):,} sentences have more than the {steps} tokens of TFLite files "
+            "(--phone-length): what is behind them counts as wrong in the figures of these."
+        )
     return figures.short(given, targets, tags)
 
 

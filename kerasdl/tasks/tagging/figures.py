@@ -101,22 +101,21 @@ def compare(expected: Arrays, actual: Arrays, targets: np.ndarray) -> dict[str, 
     Returns:
         `max_difference` of probabilities, those behind the end of a sentence too; over tokens the mean
         `total_variation` (half of the sum of the differences over tags, 0..1) and the part with the same tag
-        (`agreement`); the file's `accuracy`, how far it lies above (+) or below (-) the reference's, and
-        `accuracy_drop`: how far below beyond chance, twice the square root of the changed tags.
+        (`agreement`); `accuracy_change`: how far the file's accuracy lies above (+) or below (-) the
+        reference's, and `accuracy_drop`: how far below beyond chance, twice the square root of the changed
+        tags. All are of the tokens that both read.
     """
     difference = np.abs(expected[PROBABILITIES] - actual[PROBABILITIES])
     targets, before = aligned(targets, expected[TAGS])
     after, mask = actual[TAGS], targets > 0
     same, count = (before == after) & mask, max(1, int(mask.sum()))
-    accuracy = float(((after == targets) & mask).sum() / count)
-    change = accuracy - float(((before == targets) & mask).sum() / count)
+    change = float(((after == targets) & mask).sum() - ((before == targets) & mask).sum()) / count
     outside = (after != before) & (before == 0)  # a tag where there is no token
     chance = 2 * np.sqrt(count - same.sum()) / count
     return {
         "max_difference": np.inf if outside.any() else float(difference.max(initial=0)),
         "total_variation": float(difference.sum(axis=-1)[mask].sum() / 2 / count),
         "agreement": float(same.sum() / count),
-        "accuracy": accuracy,
         "accuracy_change": change,
         "accuracy_drop": float(max(0.0, -change - chance)),
     }

@@ -1,0 +1,58 @@
+"""What is said of data of another kind than a pipeline takes."""
+
+import json
+import re
+
+import pytest
+
+import kerasdl
+from kerasdl.cli import main
+from kerasdl.errors import UsageError
+from kerasdl.jobs import recipe_data
+
+_SERIES = "time,value\n" + "".join(
+    f"2024-01-{1 + n // 24:02}T{n % 24:02}:00,{n * n % 17}\n" for n in range(700)
+)
+FILES = {
+    "reviews.csv": "text,label\n" + "good film,1\nbad film,0\n" * 20,
+    "odd.csv": "opinion,stars\n" + "good film,1\nbad film,0\n" * 20,
+    "series.csv": _SERIES,
+    "short.csv": "\n".join(_SERIES.split("\n")[:61]),
+    "numbers.csv": "a,b\n" + "".join(f"{n},{n % 3}\n" for n in range(60)),
+    "tokens.jsonl": "\n".join([json.dumps({"tokens": ["Anna", "sings"], "tags": ["B-PER", "O"]})] * 20),
+    "prose.txt": "It was a bright cold day in April,\nand the clocks were striking thirteen.\n\nWinston\n"
+    * 40,
+}
+_NO_TAG = "The data has no tag at each token. Give --data requests, a .conll file"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "name", "said", "command"),
+    [
+        ("tagger", "reviews.csv", _NO_TAG, "texts with classes: kerasdl train lstm --data reviews.csv"),
+        ("tagger", "series.csv", _NO_TAG, "a series: kerasdl train forecast --data series.csv"),
+        ("tagger", "odd.csv", _NO_TAG, ""),
+        ("tagger", "prose.txt", "looks like running text", "a text to be continued: kerasdl train char_lm"),
+        ("forecast", "reviews.csv", "no column of times", "texts with classes: kerasdl train lstm"),
+        ("lstm", "short.csv", "the columns 'time', 'value'", "train forecast --data short.csv --context 10"),
+        ("lstm", "numbers.csv", "the columns 'a', 'b'", "a table of numbers: kerasdl init numbers.csv"),
+        ("lstm", "tokens.jsonl", "the columns 'tokens', 'tags'", "sentences with tags: kerasdl train tagger"),
+        ("lstm", "prose.txt", "targets are numbers, or several", "a text to be continued: kerasdl train"),
+    ],
+)
+def test_a_pipeline_says_what_it_takes_and_what_takes_the_data(
+    tmp_path, monkeypatch, pipeline, name, said, command
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(FILES[name])
+    recipe = kerasdl.load_recipe(pipeline, data=name)
+    with pytest.raises(UsageError, match=re.escape(said)) as error:
+        recipe_data.load(recipe.data, recipe.task)
+    assert "--text-column" not in str(error.value) or pipeline == "lstm"
+    assert command in str(error.value) and ("can be read as" in str(error.value)) == bool(command)
+
+
+def test_a_flag_of_the_pipeline_is_not_the_mistake(tmp_path, capsys):
+    (tmp_path / "odd.csv").write_text(FILES["odd.csv"])
+    assert main(["train", "tagger", "--data", str(tmp_path / "odd.csv"), "--token-column", "2"]) == 2
+    assert _NO_TAG in " ".join(capsys.readouterr().err.split())
