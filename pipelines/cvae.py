@@ -5,14 +5,14 @@
     kerasdl generate runs/cvae/1 --class 7 --out sevens.png
 
 Measured on MNIST, seed 0, on 2 cores of an AMD EPYC beside other work, TensorFlow 2.21.0, Keras 3.15.1: 16
-CPU-minutes without the export, twice what they are on a quiet machine; FID 4.29 (10,000 samples against the
-test images, in the features of the LeNet-5 that is trained as the judge; 10,000 training images in place of
-the samples: 0.30); 97.3 % of the samples are of the class that was asked for. Negative log likelihood 88.13
-+- 0.81 nats of the first 1,000 test images, 500 draws each, the class known, grey pixels drawn black or
-white; ELBO -94.34; 13 of 20 latents active.
+CPU-minutes without the export, those of the judge included; FID 4.29 (10,000 samples against the test images,
+in the features of the LeNet-5 that is trained as the judge; 10,000 training images in place of the samples:
+0.30); 97.3 % of the samples are of the class that was asked for. Negative log likelihood 88.13 +- 0.81 nats
+of the first 1,000 test images, 500 draws each, the class known, grey pixels drawn black or white; ELBO
+-94.34; 13 of 20 latents active.
 
 With `--beta 1` the likelihood is better and the samples are worse: 85.88 +- 0.75 nats, ELBO -90.40, 18 of 20
-latents active; FID 7.80, 88.9 % of the class that was asked for.
+latents active; FID 7.80 by another judge, 88.9 % of the class that was asked for.
 """
 
 from kerasdl import VAE, Config, Generation, Recipe, Tfds
