@@ -7,8 +7,10 @@ import pytest
 
 import kerasdl
 from kerasdl.cli import main
+from kerasdl.data.dataset import Spec
 from kerasdl.errors import UsageError
 from kerasdl.jobs import recipe_data
+from kerasdl.preprocessing.image import ImagePreprocessing
 
 _SERIES = "time,value\n" + "".join(
     f"2024-01-{1 + n // 24:02}T{n % 24:02}:00,{n * n % 17}\n" for n in range(700)
@@ -50,6 +52,29 @@ def test_a_pipeline_says_what_it_takes_and_what_takes_the_data(
         recipe_data.load(recipe.data, recipe.task)
     assert "--text-column" not in str(error.value) or pipeline == "lstm"
     assert command in str(error.value) and ("can be read as" in str(error.value)) == bool(command)
+
+
+def test_the_one_file_of_a_folder_is_named(tmp_path):
+    (tmp_path / "reviews.csv").write_text(FILES["reviews.csv"])
+    for pipeline, said in (("lstm", "has no class folders"), ("tagger", _NO_TAG)):
+        recipe = kerasdl.load_recipe(pipeline, data=tmp_path)
+        with pytest.raises(UsageError, match=rf"{said}.* --data .*reviews\.csv$"):
+            recipe_data.load(recipe.data, recipe.task)
+    (tmp_path / "more.csv").write_text(FILES["reviews.csv"])
+    with pytest.raises(UsageError, match=r"of tokens and tags\.$"):
+        recipe_data.load(recipe.data, recipe.task)
+
+
+def test_a_path_that_is_not_there_is_the_mistake(tmp_path):
+    recipe = kerasdl.load_recipe("tagger", data=tmp_path / "some.csv")
+    with pytest.raises(UsageError, match="There is no file"):
+        recipe_data.load(recipe.data, recipe.task)
+
+
+def test_a_network_of_images_names_the_pipelines_of_texts():
+    for inputs, advice in ((Spec((), "string"), "such as lstm or gru"), (Spec((3,), "float32"), "or none")):
+        with pytest.raises(UsageError, match=advice):
+            ImagePreprocessing().check(inputs)
 
 
 def test_a_flag_of_the_pipeline_is_not_the_mistake(tmp_path, capsys):

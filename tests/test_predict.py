@@ -248,6 +248,18 @@ def test_what_is_next_names_files_that_are_there(tmp_path, monkeypatch, capsys):
     assert told("recent.csv", series, Forecast())[0] == f"kerasdl forecast exported/x/1 {series}"
 
 
+def test_tables_in_pipes_are_whole_unless_columns_is_set(monkeypatch, capsys):
+    rows = [("x" * 90, " ".join("y" * 90))]
+    for columns, fits in ((None, 10_000), ("60", 60)):
+        monkeypatch.delenv("COLUMNS", raising=False)
+        if columns is not None:
+            monkeypatch.setenv("COLUMNS", columns)
+        printing.print_table(("a", "b"), rows, spare=(1,))
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines[:2])) <= fits
+        assert (len(lines) == 2 and rows[0][1] in lines[1]) == (columns is None)
+
+
 def test_speeds_have_two_tables_where_one_is_too_wide(monkeypatch, capsys):
     speed = {"threads": 1, "p50_ms": 1.0, "p95_ms": 2.0, "examples_per_second": 9.0, "one_by_one": True}
     row = {"file": "lenet5.float16.tflite", "bytes": 1e6, "accuracy": 0.5, "max_difference": 0.1}

@@ -141,6 +141,16 @@ def test_excel_says_its_separator_and_rows_may_end_in_one(file):
     assert dataset.spec.targets.columns == ("a",) and dataset.test.targets[-1, -1, 0] == 39.5
 
 
+def test_comments_above_the_header_are_left_out(file):
+    body = "".join(f"{time},{value}\n" for time, value in plain())
+    for header in ("time,a", "#time,a"):
+        file.write_text(f"# station 7, in the north, high\n# unit: MW\n{header}\n{body}")
+        dataset = Series(path=str(file), **SMALL).load()
+        assert dataset.spec.targets.columns == ("a",) and dataset.test.targets[-1, -1, 0] == 39.5
+    file.write_text(f"# unit: MW\ntime,a\n{body}x,1\n")
+    assert "line 43: 'x' in column time" in refused(Series(path=str(file), **SMALL))
+
+
 def test_unsorted_and_repeated_rows_are_put_right(file):
     rows = plain()
     rows = [*rows[20:], *rows[:21]]

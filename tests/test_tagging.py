@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -14,9 +15,11 @@ from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.tagged import TaggedTokens
 from kerasdl.errors import UsageError
+from kerasdl.export import verify
 from kerasdl.export.readme.tags import tags_part
 from kerasdl.inference import sentences
-from kerasdl.inference.answers import Answers
+from kerasdl.inference.answers import Answers, caller, run_over
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.layers import linear_chain
 from kerasdl.layers.linear_chain import LinearChain
 from kerasdl.preprocessing.sentence import TokenPreprocessing
@@ -465,6 +468,22 @@ def test_tokens_that_a_file_does_not_read_count_as_wrong(caplog):
             "examples": 2,
         }
     assert caplog.text.count("1 of 2 sentences have more than the 1 tokens of TFLite files") == 1
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("onnx", 3), ("tflite", 2)])
+def test_files_of_any_length_are_judged_on_whole_examples(kind, steps):
+    endpoint = Endpoint(
+        "e", None, {}, inputs_of=lambda features, seed: {"x": features[:, :2]}, phone_length=2,
+        drawn=lambda specs: lambda features, seed: {"x": features},
+        judge=lambda answers: {"steps": answers.outputs["y"].shape[1]},
+    )  # fmt: skip
+    predictor = SimpleNamespace(kind=kind, inputs={"e": {}}, call=lambda name, inputs: {"y": inputs["x"]})
+
+    def batches():
+        return [(np.zeros((1, 3)), np.ones((1, 3)), None)]
+
+    compared = run_over(caller(predictor, "e"), endpoint.inputs_of, batches)
+    assert verify.evaluation(predictor, endpoint, compared, batches) == {"steps": steps}
 
 
 def test_runs_are_compared_by_sentence():

@@ -16,6 +16,7 @@ from kerasdl.data.npz.source import Npz
 from kerasdl.data.series.source import Series
 from kerasdl.data.source import Source
 from kerasdl.data.table.source import Table
+from kerasdl.data.text import table, tagged_files
 from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.table import TextTable
 from kerasdl.data.text.tagged import TaggedTokens
@@ -26,6 +27,7 @@ _READ_AS = {
     TaggedTokens: "sentences with tags", Corpus: "a text to be continued",
 }  # fmt: skip
 _TAKEN_BY = {TextTable: "lstm", Series: "forecast", TaggedTokens: "tagger", Corpus: "char_lm"}
+_SUFFIXES = (*table.SUFFIXES, *tagged_files.COLUMNS, ".txt", ".parquet")  # of files that may be named
 _MOST_CLASSES = 20  # whole numbers of more values are numbers to predict, where examples are not images
 
 
@@ -79,16 +81,16 @@ def load(text: str, given: Mapping[str, Any]) -> tuple[Source, Dataset]:
 
 
 def fitting(place: str | None, but: type[Source] | None = None) -> list[str]:
-    """Return the sentence that names what takes a file; none where nothing does.
+    """Return the sentence that names what takes a file, or the one file of a folder; none where nothing does.
 
     Args:
-        place: the path of the file; None for data that lies in none.
+        place: the path of the file or the folder; None for data that lies in none.
         but: kind of data that is not named, since the file could not be read as that. Defaults to none.
     """
     try:
-        if place is None or not Path(place).expanduser().is_file():
+        if place is None or (file := _one_file(Path(place).expanduser())) is None:
             return []
-        source, _ = load(place, {})
+        source, _ = load(place := str(file), {})
     except (UsageError, OSError):
         return []
     kind = type(source)
@@ -103,6 +105,13 @@ def fitting(place: str | None, but: type[Source] | None = None) -> list[str]:
             if (value := getattr(source, name)) != getattr(usual, name):
                 command += [_flag(name), str(value)]
     return [f"It can be read as {_READ_AS[kind]}: {shlex.join(command)}"]
+
+
+def _one_file(path: Path) -> Path | None:
+    """Return a file that may hold data: the path itself, or the only one in a folder; None without."""
+    inside = [path] if path.is_file() else [*path.iterdir()] if path.is_dir() else []
+    found = [file for file in inside if file.is_file() and file.suffix.lower() in _SUFFIXES]
+    return found[0] if len(found) == 1 else None
 
 
 def _flag(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from pathlib import Path
 
 from kerasdl.data.dataset import Dataset
 from kerasdl.data.source import Source
@@ -41,6 +42,8 @@ def load(source: Source, task: Task) -> Dataset:
         with terminal.status("Loading the data"):
             dataset = source.load()
     except UsageError as error:
+        if source.place is not None and not Path(source.place).expanduser().exists():
+            raise
         misfit.check(source, task, None)
         raise misfit.explained(error, source) from error
     misfit.check(source, task, dataset.spec)

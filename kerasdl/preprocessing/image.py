@@ -103,9 +103,14 @@ class ImagePreprocessing(Preprocessing):
     def check(self, inputs: Any) -> None:
         """Raise a UsageError unless the features are one image that suits the arguments."""
         if isinstance(inputs, Mapping) or len(inputs.shape) != 3 or inputs.dtype == "string":
+            are_texts = not isinstance(inputs, Mapping) and inputs.dtype == "string"
             raise UsageError(
-                "ImagePreprocessing takes images of shape (height, width, channels), but the data has other "
-                "features. Give the recipe another preprocessing, or none."
+                "ImagePreprocessing takes images of shape (height, width, channels), but the data has "
+                + (
+                    "texts. Take a pipeline for texts, such as lstm or gru."
+                    if are_texts
+                    else "other features. Give the recipe another preprocessing, or none."
+                )
             )
         self.compute_output_shape((None, *inputs.shape))
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class ImageFolder(Pictures):
     lie in these folders themselves. Of animations and files of several pages the first picture is taken.
     Other files, and folders in class folders, are left out and counted.
     """
+
+    gives: ClassVar = DataSpec(Spec((8, 8, 3), "uint8"), Spec((), "int32", ("one class", "another")))
 
     # The folder.
     path: str

@@ -76,7 +76,7 @@ def _decoded(path: Path, content: bytes) -> str:
 def _csv(name: str, text: str) -> Table:
     first, _, rest = text.partition("\n")
     told = first[4:5].strip("\r") if first.lower().startswith("sep=") else ""  # as Excel writes it
-    body, skipped = (rest, 1) if told else (text, 0)
+    body, skipped = (rest, 1) if told else _without_comments(text)
     separator = told or _separator(body.splitlines()[:_NUM_TRIED])
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(
@@ -103,6 +103,15 @@ def _csv(name: str, text: str) -> Table:
             )
     columns = [[row[number] for row in rows[1:]] for number in range(len(header))]
     return Table(name, tuple(header), columns, numbers[1:])
+
+
+def _without_comments(text: str) -> tuple[str, int]:
+    """Return a text without its first lines that begin with #, and how many; one may be the header."""
+    lines = text.split("\n")
+    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    if count and any(0 < lines[count].count(sign) == lines[count - 1].count(sign) for sign in _SEPARATORS):
+        count -= 1
+    return "\n".join(lines[count:]), count
 
 
 def _header(name: str, header: list[str], rows: list[list[str]]) -> list[str]:
