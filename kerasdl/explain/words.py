@@ -109,8 +109,8 @@ class WordNetwork:
             without = np.repeat(ids[None], len(places), axis=0)
             without[range(len(places)), places] = UNKNOWN
             falls.append(whole - self.answers(without)["logits"][:, class_id])
-        padding = (ids == 0).reshape(len(ids), -1).all(axis=1)
-        return np.where(padding, np.float32(0), np.concatenate(falls))
+        stays = ((ids == 0) | (ids == UNKNOWN)).reshape(len(ids), -1).all(axis=1)
+        return np.where(stays, np.float32(0), np.concatenate(falls))  # not what rounding makes of it
 
     def logits(self, outputs):
         """Return the logits (N, num_classes), float32, in what the network answers."""
