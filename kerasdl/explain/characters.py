@@ -94,8 +94,8 @@ def _notes(name: str, whole: str, row: dict) -> list[str]:
     found = []
     if unknown := sorted({word["word"] for word in row["words"] if not word["known"]}):
         found.append(
-            f"{name}: the network does not know {' '.join(unknown[:10])}: its training text had none. The "
-            "score is 0."
+            f"{name}: the network does not know {' '.join(unknown[:10])}, which its training text did not "
+            "have: the score is 0."
         )
     if len(whole) > _MOST:
         found.append(f"{name}: the last {_MOST} of {len(whole):,} characters are read and explained.")
