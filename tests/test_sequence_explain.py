@@ -91,12 +91,16 @@ class CopiesBack(Network):
         return ops.pad(x, ((0, 0), (self.back - 1, 0), (0, 0)))[:, : x.shape[1] or ops.shape(x)[1]]
 
 
-@pytest.mark.parametrize("back", [1, 4])
-def test_a_network_that_copies_a_character_is_explained_by_its_place(back):
+def copier(back):
     network = CopiesBack(back=back)
     network(tf.zeros((1, 9), tf.int32))
     network.set_weights([5 * np.eye(len(VOCABULARY))])
-    (row,) = of_texts(network, "be\ncd b d")["texts"]
+    return network
+
+
+@pytest.mark.parametrize("back", [1, 4])
+def test_a_network_that_copies_a_character_is_explained_by_its_place(back):
+    (row,) = of_texts(copier(back), "be\ncd b d")["texts"]
     copied = "be\ncd b d"[-back]
     assert row["predicted"] == row["class"] == shown(copied) and row["logit"] == 5
     for method in CHARACTERS.methods:
@@ -105,13 +109,13 @@ def test_a_network_that_copies_a_character_is_explained_by_its_place(back):
     assert f"Occlusion:  {shown(copied)}(-{back}) +5.00" in line.renderable.plain
 
 
-def test_long_and_empty_texts_and_names_of_characters(writer):
-    about = of_texts(writer, "d" * 300 + "e", methods=["occlusion"])
+def test_long_and_empty_texts_and_names_of_characters():
+    about = of_texts(copier(1), "d" * 300 + "e", methods=["occlusion"])
     (row,) = about["texts"]
     assert row["text"] == "d" * 255 + "e" and len(row["words"]) == 256
     assert about["notes"] == ["text 0: the last 256 of 301 characters are read and explained."]
     with pytest.raises(UsageError, match="text 0 is empty"):
-        of_texts(writer, "")
+        of_texts(copier(1), "")
     assert [CHARACTERS.class_number(name, TEXT) for name in (" ", "\n", "\\n", "\u2423", "e", "5")] == [
         2, 1, 1, 2, 7, 5
     ]  # fmt: skip
@@ -119,14 +123,14 @@ def test_long_and_empty_texts_and_names_of_characters(writer):
         CHARACTERS.class_number("x", TEXT)
 
 
-def test_windows_of_ids_are_explained_with_what_came(writer):
+def test_windows_of_ids_are_explained_with_what_came():
     ids = np.array([[4, 0, 6]], np.int32)
-    (row,) = of_texts(writer, *ids, true=np.array([[0, 6, 1]]), methods=["occlusion"])["texts"]
+    (row,) = of_texts(copier(1), *ids, true=np.array([[0, 6, 1]]), methods=["occlusion"])["texts"]
     assert row["true"] == "\\n" and row["text"] == "b\ufffdd"
 
 
-def test_characters_are_drawn_close_to_each_other(writer, tmp_path):
-    about = of_texts(writer, "<b> e\nd", methods=["occlusion"])
+def test_characters_are_drawn_close_to_each_other(tmp_path):
+    about = of_texts(copier(1), "<b> e\nd", methods=["occlusion"])
     arrays = {"about": np.array(json.dumps(about))}
     CHARACTERS.files(arrays)["explanation.html"](tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
