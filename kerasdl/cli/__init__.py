@@ -127,7 +127,7 @@ _COMMANDS = {
     "encode": "describe images by their latents, in an .npz file or a table",
     "anomalies": "score images by how badly a network reconstructs them",
     "forecast": "forecast what follows a file of recent values; write a table and a picture",
-    "explain": "explain answers: maps over images, scores of the words of texts",
+    "explain": "explain answers: maps over images, scores of words, characters and past values",
     "export": "export a run, or any Keras model, to SavedModel, TFLite and ONNX, and verify each file",
     "import": "make a run of a Keras model that was not trained here, so that it can be fine-tuned",
     "deploy": "write what a server or an app needs around a bundle: TF Serving, Triton, Android, iOS",

@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from kerasdl.data.dataset import DataSpec, Tree
+from kerasdl.data.dataset import DataSpec
+from kerasdl.data.source import Source
 from kerasdl.errors import UsageError
+from kerasdl.inference import labels
+from kerasdl.inference.endpoint import Example
+from kerasdl.tasks.task import Task
 
 #: Explanations as arrays by name, with `about`: all else, as JSON.
 Explanations = Mapping[str, np.ndarray]
@@ -20,9 +24,10 @@ class Examples:
     """Raw examples to explain.
 
     Attributes:
-        features: (N, ...): images (N, height, width, channels), uint8; texts (N,), object.
+        features: (N, ...): images (N, height, width, channels), uint8; texts (N,), object; windows of a
+            series (N, context, columns), float32.
         names: of each.
-        true: class id of each, where they are known.
+        true: target of each, where they are known.
     """
 
     features: np.ndarray
@@ -35,12 +40,14 @@ class Question:
     """What is to be explained, and how.
 
     Attributes:
-        class_names: in the order of the logits.
-        class_id: class to explain; None for the one that is predicted.
+        class_names: in the order of the network's logits; of a forecaster the columns that it forecasts.
+        class_id: which of them to explain; None for the class that is predicted, or the first column.
         methods: some of the explainer's; None for all that the network can have.
         steps: of integrated gradients, to begin with.
         temperature: that the run's probabilities are calibrated by.
         token: word of a sentence whose tag is to be explained, or its number from 0 on; None for a choice.
+        ahead: row of a forecast to explain, from 1 on; None for the mean of all.
+        task: of the run; needed where answers are numbers, which it knows the units of.
     """
 
     class_names: Sequence[str]
@@ -49,10 +56,12 @@ class Question:
     steps: int = 32
     temperature: float = 1.0
     token: str | None = None
+    ahead: int | None = None
+    task: Task | None = None
 
 
 class Explainer:
-    """Explains the answers of classifiers over one kind of examples."""
+    """Explains one kind of answers: what adds to the logit of a class, or to a number."""
 
     #: What is explained, in the plural.
     name: ClassVar[str]
@@ -64,12 +73,42 @@ class Explainer:
     first_file: ClassVar[tuple[str, str]]
     #: Number of examples in one call.
     most_examples: ClassVar[int] = 1000
-    #: Whether one of several answers to an example is explained, that of a token.
-    takes_token: ClassVar[bool] = False
+    #: Fields of `Question` that pick one of several answers to an example: "token", "ahead".
+    picks: ClassVar[tuple[str, ...]] = ()
+    #: Place in the test split of what is explained without examples; None for the run's mistakes.
+    test_place: ClassVar[int | None] = None
 
-    def takes(self, inputs: Tree) -> bool:
-        """Tell whether examples of a specification are of this kind."""
+    def takes(self, task: Task, data: DataSpec) -> bool:
+        """Tell whether the answers of a task to some data are of this kind."""
         raise NotImplementedError
+
+    def class_names(self, data: DataSpec) -> Sequence[str]:
+        """Return the names of what can be explained, in the order of the network's answers."""
+        return data.class_names
+
+    def class_number(self, text: str, data: DataSpec) -> int:
+        """Return the number of what is to be explained, given by its name or by its number from 0 on.
+
+        Raises:
+            UsageError: when there is no such class.
+        """
+        return labels.class_number(text, self.class_names(data))
+
+    def read(
+        self, given: Sequence[str], text_column: str | None, source: Source, data: DataSpec
+    ) -> Sequence[Example] | None:
+        """Read what a user gave; None where that is read as `kerasdl predict` reads it.
+
+        Args:
+            given: paths, or texts.
+            text_column: column of the texts in tables.
+            source: what the run was trained on.
+            data: what is in each of its examples.
+
+        Raises:
+            UsageError: when it cannot be read.
+        """
+        return None
 
     def explain(
         self, network: keras.Model, data: DataSpec, examples: Examples, asked: Question
@@ -77,7 +116,7 @@ class Explainer:
         """Explain the answers to some examples.
 
         Raises:
-            UsageError: when the network does not classify, or cannot be explained by one of the methods.
+            UsageError: when the network gives other answers, or cannot be explained by one of the methods.
         """
         raise NotImplementedError
 
@@ -128,10 +167,10 @@ def answers(
 
 
 def not_exact(row: Mapping[str, Any]) -> list[str]:
-    """Return a note where integrated gradients do not add up."""
-    if row["error"] <= 0.01:
+    """Return a note where integrated gradients do not add up; none where there are no such."""
+    if row.get("error", 0) <= 0.01:
         return []
     return [
         f"Integrated gradients of {row['name']}: after {row['steps']:,} steps their sum is still "
-        f"{row['error']:.1%} away from the difference of the logits. More --steps may help."
+        f"{row['error']:.1%} away from the difference that they divide. More --steps may help."
     ]

@@ -33,8 +33,8 @@ class ImageExplainer(Explainer):
     methods = METHODS
     first_file = ("Sheet", "sheet.png")
 
-    def takes(self, inputs):
-        return reading.are_images(inputs)
+    def takes(self, task, data):
+        return reading.are_images(data.inputs) and bool(data.class_names)
 
     def explain(self, network, data, examples, asked):
         """Return maps by method, the `images`, and `about`."""

@@ -1,14 +1,17 @@
 """The section of a run's report with the results of `kerasdl explain`."""
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasdl.explain import heatmaps, words_page
+from kerasdl.explain import forecasts_page, heatmaps, words_page
 from kerasdl.report import pictures
 from kerasdl.report.blocks import Notice, Picture, Pictures, Section, Table, Text, percent
+from kerasdl.report.render import render
 
 #: Folder in a run, and the file in it, that the page is drawn from.
 FOLDER, FILE_NAME = "explain", "explanations.npz"
@@ -19,6 +22,7 @@ TITLES = {
     "occlusion": "Occlusion",
     "filters": "First-layer filters",
 }
+_PAGES = {"texts": words_page, "windows": forecasts_page}  # what `about` holds of explanations by place
 _LEGEND = (
     "Each picture explains the logit of one class. Grad-CAM and saliency: from dark blue (none) to yellow "
     "(most). Integrated gradients and occlusion: vermillion speaks for the class, blue against it. Each "
@@ -35,8 +39,9 @@ def section(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
     if arrays is None:
         return None
     about = about_of(arrays)
-    if "texts" in about:
-        return words_page.section(about)
+    for name, drawn_by in _PAGES.items():
+        if name in about:
+            return drawn_by.section(about)
     blocks: list[Any] = [Notice(note) for note in about["notes"]]
     methods = maps_in(arrays)
     if methods:
@@ -50,6 +55,19 @@ def section(arrays: Mapping[str, np.ndarray] | None) -> Section | None:
         )
         blocks.append(Pictures([picture], large=True))
     return Section("Explanations", blocks)
+
+
+def page_of(title: str, subtitle: str, about: Mapping[str, Any]) -> Callable[[Path], None]:
+    """Return a function that writes a page of its own about explanations that are no pictures."""
+    (drawn_by,) = (part for name, part in _PAGES.items() if name in about)
+    page = render(
+        title=title, subtitle=subtitle, notices=drawn_by.notices(about), sections=drawn_by.sections(about)
+    )
+    return functools.partial(_write, page)
+
+
+def _write(page: str, path: Path) -> None:
+    path.write_text(page, encoding="utf-8", errors="replace")
 
 
 def about_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -48,10 +48,10 @@ class SentenceExplainer(TextExplainer):
     name = "sentences"
     given = "a sentence, or a file with one"
     methods = ("integrated-gradients", "occlusion")
-    takes_token = True
+    picks = ("token",)
 
-    def takes(self, inputs):
-        return inputs == Spec((None,), "string")
+    def takes(self, task, data):
+        return data.inputs == Spec((None,), "string") and bool(data.class_names)
 
     def explain(self, network, data, examples, asked):
         """Return `about` like `TextExplainer`; each text also has `token`, the number of the one explained.

@@ -1,9 +1,7 @@
 """Explains answers to texts by what each word adds to them."""
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +10,10 @@ from kerasdl.data.dataset import Spec
 from kerasdl.errors import UsageError
 from kerasdl.explain import words_page
 from kerasdl.explain.explainer import Explainer, Question, answers, not_exact
-from kerasdl.explain.page import about_of
+from kerasdl.explain.page import about_of, page_of
 from kerasdl.explain.words import ATTENTION, WordNetwork
 from kerasdl.preprocessing.words import UNKNOWN
 from kerasdl.report import terminal
-from kerasdl.report.render import render
 from kerasdl.tasks.classification.texts import tokenizer
 
 _LONGEST_WORD = 60  # characters of a word that are kept
@@ -32,8 +29,8 @@ class TextExplainer(Explainer):
     first_file = ("Page", "explanation.html")
     most_examples = 100
 
-    def takes(self, inputs):
-        return inputs == Spec((), "string")
+    def takes(self, task, data):
+        return data.inputs == Spec((), "string") and bool(data.class_names)
 
     def explain(self, network, data, examples, asked):
         """Return `about`, whose `texts` hold the answer and the words of each text with their scores.
@@ -65,20 +62,10 @@ class TextExplainer(Explainer):
 
     def files(self, arrays):
         about = about_of(arrays)
-        page = render(
-            title="Why it answers so",
-            subtitle="Explanations of answers to texts",
-            notices=words_page.notices(about),
-            sections=words_page.sections(about),
-        )
-        return {self.first_file[1]: functools.partial(_write, page)}
+        return {self.first_file[1]: page_of("Why it answers so", "Explanations of answers to texts", about)}
 
     def tables(self, about):
         return [line for row in about["texts"] for line in _lines(row, about["methods"])]
-
-
-def _write(page: str, path: Path) -> None:
-    path.write_text(page, encoding="utf-8", errors="replace")
 
 
 def scores_of(
@@ -124,7 +111,7 @@ def words_of(
 
 def notes_of(row: Mapping[str, Any]) -> list[str]:
     """Return what should be known of the explanation of a text."""
-    found = not_exact(row) if "error" in row else []
+    found = not_exact(row)
     known = [word["known"] for word in row["words"] if "known" in word]
     if not any(known):
         why = "it knows none of them" if known else "there is none"
@@ -139,25 +126,27 @@ def _lines(row: Mapping[str, Any], methods: Sequence[str]) -> list[Any]:
     from rich.padding import Padding
     from rich.text import Text
 
-    text = " ".join(word["word"] for word in row["words"])
+    words = [word["word"] for word in row["words"]]
+    if words_page.unit_of(row) == "character":  # the last ones count most: the first ones are cut off
+        text = terminal.cut("".join(words)[::-1], 76)[::-1]
+    else:
+        text = terminal.cut(" ".join(words), 76)
     told = words_page.described(row)
     found: list[Any] = [Text(f"{row['name']}: {told}", "bold")]
     if text:
-        found.append(Text(f"  {terminal.cut(text, 76)}", "dim"))
+        found.append(Text(f"  {text}", "dim"))
     for method in methods if text else ():
         line = Text(f"{words_page.TITLES[method]}: ")
         scored = sorted((word for word in row["words"] if "known" in word), key=lambda word: -word[method])
         for word in scored[:_SHOWN]:
             if word[method] >= 0.005:
-                line.append(
-                    f" {word['word']} {_number(word, method)}", "" if method == ATTENTION else "green"
-                )
+                line.append(f" {_told(word, method)}", "" if method == ATTENTION else "green")
         for word in scored[::-1][:_SHOWN]:
             if word[method] <= -0.005:
-                line.append(f" {word['word']} {_number(word, method)}", "red")
+                line.append(f" {_told(word, method)}", "red")
         found.append(Padding(line, (0, 0, 0, 2), expand=False))
     return found
 
 
-def _number(word: Mapping[str, Any], method: str) -> str:
-    return format(word[method], ".2f" if method == ATTENTION else "+.2f")
+def _told(word: Mapping[str, Any], method: str) -> str:
+    return f"{words_page.named(word)} {word[method]:{'.2f' if method == ATTENTION else '+.2f'}}"

@@ -1,7 +1,6 @@
 """Explanations by word, for any network over the numbers of words.
 
-All of them explain the logit of a class, against the same text of unknown words. Numbers of words are
-`kerasdl.preprocessing.words`' own: 0 is padding, 1 the unknown word.
+All of them explain the logit of a class, against the same text of unknown words.
 """
 
 import contextlib
@@ -24,12 +23,17 @@ from kerasdl.tasks.classification.texts import ATTENTION
 class WordNetwork:
     """A classifier over numbers of words, in the ways in which explanations ask it.
 
+    Numbers are those of `kerasdl.preprocessing.words`; a subclass may have others.
+
     Args:
         network: any network that takes numbers of words (N, T), int32, as they are.
     """
 
     #: Shape of the numbers that the network takes.
     shape: ClassVar[tuple[int | None, ...]] = (None, None)
+    #: Number of an unknown word, and that of padding.
+    unknown: ClassVar[int] = UNKNOWN
+    padding: ClassVar[int] = 0
 
     def __init__(self, network: keras.Model):
         self._network = network
@@ -79,9 +83,10 @@ class WordNetwork:
             UsageError: when the network has no embedding of words.
         """
         ids = np.asarray(ids, np.int32)
-        if np.array_equal(ids, unknown(ids)):
+        unknown = np.where(ids == self.padding, self.padding, self.unknown).astype(np.int32)
+        if np.array_equal(ids, unknown):
             return np.zeros(len(ids), np.float32), 0.0, 0.0, 0
-        ends = self.answers(np.stack([unknown(ids), ids]))["logits"][:, class_id].astype(np.float64)
+        ends = self.answers(np.stack([unknown, ids]))["logits"][:, class_id].astype(np.float64)
 
         def total(places: Sequence[float]) -> np.ndarray | float:
             places, found = np.asarray(places, np.float32), 0.0
@@ -107,10 +112,10 @@ class WordNetwork:
         for start in range(0, len(ids), BATCH):
             places = range(start, min(start + BATCH, len(ids)))
             without = np.repeat(ids[None], len(places), axis=0)
-            without[range(len(places)), places] = UNKNOWN
+            without[range(len(places)), places] = self.unknown
             falls.append(whole - self.answers(without)["logits"][:, class_id])
-        padding = (ids == 0).reshape(len(ids), -1).all(axis=1)
-        return np.where(padding, np.float32(0), np.concatenate(falls))
+        stays = ((ids == self.padding) | (ids == self.unknown)).reshape(len(ids), -1).all(axis=1)
+        return np.where(stays, np.float32(0), np.concatenate(falls))  # not what rounding makes of it
 
     def logits(self, outputs):
         """Return the logits (N, num_classes), float32, in what the network answers."""
@@ -140,7 +145,7 @@ class WordNetwork:
             return vectors
 
         with _embeddings_through(self._network, first):
-            deployed.logits(self._network, tf.where(many == 0, 0, UNKNOWN))
+            deployed.logits(self._network, tf.where(many == self.padding, self.padding, self.unknown))
         with tf.GradientTape() as tape:
 
             def on_the_way(vectors):  # (S, T, D)
@@ -178,11 +183,6 @@ def _by_word(parts: Sequence[np.ndarray], length: int) -> np.ndarray:
         for place in range(together):
             found[place : place + len(part)] += part.astype(np.float64) / together
     return found
-
-
-def unknown(ids: np.ndarray) -> np.ndarray:
-    """Return the numbers with every word made unknown; padding stays."""
-    return np.where(ids == 0, 0, UNKNOWN).astype(np.int32)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The part of a page that shows what explains answers to texts: their words, shaded."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from kerasdl.report.blocks import Block, Notice, Section, Text, Words, percent
 
@@ -11,10 +11,14 @@ TITLES = {
     "attention": "Attention",
 }
 _LEGEND = (
-    "Each word is shaded by what it adds to the logit of a class: vermillion speaks for the class, blue, "
-    "with a dotted line, against it. Integrated gradients begin at the same text of unknown words and sum to "
-    "the difference of the two logits. Occlusion makes one word unknown at a time."
+    "Each {unit} is shaded by what it adds to the logit of {what}: vermillion speaks for it, blue, with a "
+    "dotted line, against it. Integrated gradients begin at the same text of unknown {unit}s and sum to the "
+    "difference of the two logits. Occlusion makes one {unit} unknown at a time."
 )
+_EXPLAINED = {
+    "word": "a class",
+    "character": "the next character, or of the one that was asked for",
+}
 _OF_ATTENTION = (
     "Attention (green) is how much each step counts in the average that the head reads. It is no explanation "
     "by itself: a step's features already hold what stands around its word."
@@ -23,7 +27,11 @@ _OF_ATTENTION = (
 
 def notices(about: Mapping[str, Any]) -> list[Block]:
     """Return the notices of a page about explanations of texts."""
-    legend = [_LEGEND] if {"integrated-gradients", "occlusion"} & set(about["methods"]) else []
+    unit, legend = unit_of(about["texts"][0]), []
+    if {"integrated-gradients", "occlusion"} & set(about["methods"]):
+        legend.append(_LEGEND.format(unit=unit, what=_EXPLAINED[unit]))
+    if unit == "character":
+        legend.append("Places count from the end: -1 is the last character.")
     if "attention" in about["methods"]:
         legend.append(_OF_ATTENTION)
     return [Notice(" ".join(legend)), *(Notice(note, "warning") for note in about["notes"])]
@@ -45,6 +53,11 @@ def section(about: Mapping[str, Any]) -> Section:
     return Section("Explanations", found)
 
 
+def unit_of(row: Mapping[str, Any]) -> Literal["word", "character"]:
+    """Return what a text is made of."""
+    return row.get("unit", "word")
+
+
 def described(row: Mapping[str, Any]) -> str:
     """Return a sentence about the answer to a text."""
     parts = [f"predicted {row['predicted']} ({percent(row['probability'], 0)} sure)"]
@@ -52,8 +65,13 @@ def described(row: Mapping[str, Any]) -> str:
         parts.insert(0, f"true {row['true']}")
     parts.append(f"logit of {row['class']} {row['logit']:.3f}")
     if "difference" in row:
-        parts.append(f"{row['difference']:+.3f} of it by the words")
+        parts.append(f"{row['difference']:+.3f} of it by the {unit_of(row)}s")
     return ", ".join(parts)
+
+
+def named(word: Mapping[str, Any]) -> str:
+    """Return a word as a list of words names it; a character with its place from the end, such as -1."""
+    return f"{word['word']}({word['place']})" if "place" in word else word["word"]
 
 
 def _blocks(row: Mapping[str, Any], methods: list[str]) -> list[Block]:
@@ -63,6 +81,7 @@ def _blocks(row: Mapping[str, Any], methods: list[str]) -> list[Block]:
             [(word["word"], word.get(method)) for word in row["words"]],
             signed=method != "attention",
             half=len(methods) > 1,
+            unit=unit_of(row),
         )
         for method in methods
     ]

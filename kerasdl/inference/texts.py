@@ -24,6 +24,15 @@ def read_text(text: str) -> np.ndarray:
 
 
 def read_texts(given: Sequence[str], column: str | None = None) -> list[Example]:
+    """Return every text that is given, for a network that reads words; see `texts_in`."""
+    found = texts_in(given, column)
+    if empty := sum(not str(example.features).strip() for example in found):
+        texts = "1 text is" if empty == 1 else f"{empty:,} texts are"
+        _log.warning(f"{texts} empty: the answer is the one that the network gives to no word at all.")
+    return found
+
+
+def texts_in(given: Sequence[str], column: str | None = None) -> list[Example]:
     """Return every text that is given.
 
     Args:
@@ -46,9 +55,6 @@ def read_texts(given: Sequence[str], column: str | None = None) -> list[Example]
             found.append(Example({"file": text}, np.array(content_of(path), object)))
         else:
             found += _rows(text, path, column)
-    if empty := sum(not str(example.features).strip() for example in found):
-        texts = "1 text is" if empty == 1 else f"{empty:,} texts are"
-        _log.warning(f"{texts} empty: the answer is the one that the network gives to no word at all.")
     return found
 
 

@@ -10,18 +10,22 @@ import numpy as np
 
 from kerasdl.data import passes
 from kerasdl.errors import UsageError
+from kerasdl.explain.characters import CharacterExplainer
 from kerasdl.explain.explainer import Examples, Explainer, Explanations
+from kerasdl.explain.forecasts import ForecastExplainer
 from kerasdl.explain.images import ImageExplainer
 from kerasdl.explain.page import FILE_NAME, about_of
 from kerasdl.explain.sentences import SentenceExplainer
 from kerasdl.explain.texts import TextExplainer
 from kerasdl.files import writing
-from kerasdl.inference import reading
+from kerasdl.inference import latents, reading
 from kerasdl.jobs.target import Target
 from kerasdl.runs import record
 
-#: One for each kind of examples that can be explained.
-EXPLAINERS: tuple[Explainer, ...] = (ImageExplainer(), TextExplainer(), SentenceExplainer())
+#: One for each kind of answers that can be explained.
+EXPLAINERS: tuple[Explainer, ...] = (
+    ImageExplainer(), TextExplainer(), SentenceExplainer(), CharacterExplainer(), ForecastExplainer()
+)  # fmt: skip
 
 _MOST_MISTAKES = 8
 
@@ -29,17 +33,25 @@ _log = logging.getLogger(__name__)
 
 
 def explainer_of(target: Target) -> Explainer:
-    """Return what explains answers to the examples of a run.
+    """Return what explains the answers of a run.
 
     Raises:
         UsageError: when nothing does.
     """
+    if latents.making(target.endpoints):
+        raise UsageError(
+            f"{target.path} makes images, so it has no answers that could be explained: kerasdl report "
+            f"{target.path} shows what it makes, and kerasdl interpolate {target.path} how one image becomes "
+            "another."
+        )
     for explainer in EXPLAINERS:
-        if explainer.takes(target.spec.inputs):
+        if explainer.takes(target.task, target.spec):
             return explainer
-    *names, last = (explainer.name for explainer in EXPLAINERS)
-    kinds = f"{', '.join(names)} and {last}"
-    raise UsageError(f"{target.path} cannot be explained: only answers to {kinds} are.")
+    raise UsageError(
+        f"{target.path} cannot be explained, since its answers are those of {type(target.task).__name__}: "
+        "only classes of images and texts, tags of sentences, next characters and forecasts are, but kerasdl "
+        f"report {target.path} shows how good its answers are."
+    )
 
 
 def examples_of(
@@ -47,13 +59,15 @@ def examples_of(
 ) -> Examples:
     """Return the examples that a user gave or, without any, the run's most confident mistakes.
 
-    Of a run without mistakes they are the first examples of the test split.
+    Of a run without mistakes they are the first examples of the test split; where the explainer has a place
+    in the test split, it is the example there.
 
     Raises:
         UsageError: when they cannot be read, are too many, or the run was not evaluated.
     """
     if given:
-        found = target.read(given, text_column)
+        found = explainer.read(given, text_column, target.data, target.spec)
+        found = target.read(given, text_column) if found is None else found
         if len(found) > explainer.most_examples:
             raise UsageError(
                 f"{len(found):,} {explainer.name} are too many to explain at once. Give at most "
@@ -61,6 +75,11 @@ def examples_of(
             )
         features = reading.stack([example.features for example in found])
         return Examples(features, [_name(example.about, number) for number, example in enumerate(found, 1)])
+    if explainer.test_place is not None:
+        test = target.load_data().test
+        place = explainer.test_place % len(test)
+        features, targets, *_ = next(iter(passes.split_batches(test.select(np.array([place])))()))
+        return Examples(features, [f"test example {place}"], targets)
     mistakes = record.read(target.path).arrays("mistakes.npz")
     if mistakes is None:
         raise UsageError(
@@ -73,7 +92,7 @@ def examples_of(
         names = [f"test example {index}" for index in range(min(len(labels), _MOST_MISTAKES))]
         return Examples(features[: len(names)], names, labels[: len(names)])
     names = [f"test example {index}" for index in mistakes["indices"][:_MOST_MISTAKES]]
-    true = mistakes["targets" if explainer.takes_token else "labels"]
+    true = mistakes["targets" if "token" in explainer.picks else "labels"]
     return Examples(mistakes["features"][:_MOST_MISTAKES], names, true[:_MOST_MISTAKES])
 
 

@@ -3,21 +3,17 @@
 import csv
 import dataclasses
 import io
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasdl.data.series.source import Series
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import replacing, writing
 from kerasdl.jobs.target import Target
+from kerasdl.tasks.forecast import files
 from kerasdl.tasks.forecast.task import Forecast
 
-_log = logging.getLogger(__name__)
-
-_FAR = 10.0  # standard deviations
 _ADVICE = "Give another file with --out."
 
 
@@ -84,9 +80,7 @@ def forecast(target: Target, file: str | Path) -> Outlook:
             f"{target.path} does not forecast a series (its task is {type(target.task).__name__}). Give a "
             "run or a bundle of kerasdl train forecast, or use kerasdl predict."
         )
-    source = target.data if isinstance(target.data, Series) else Series()
-    recent = dataclasses.replace(source, path=str(file)).like(target.spec).recent()
-    _warn_of_units(target, recent.window, file)
+    recent = files.recent(target.data, target.spec, file)
     outputs = target.predict(recent.window[None])
     values = np.asarray(outputs["values"])[0]
     if not np.isfinite(values).all():
@@ -106,19 +100,6 @@ def forecast(target: Target, file: str | Path) -> Outlook:
         levels,
         quantiles,
     )
-
-
-def _warn_of_units(target: Target, window: np.ndarray, file: str | Path) -> None:
-    """Warn of values far from all of the training, as in other units or another order of columns."""
-    spec = target.spec.inputs
-    std = np.array(spec.std)
-    away = np.abs(window - np.array(spec.mean)).max(axis=0) / np.where(std > 0, std, 1)
-    for name, distance in zip(spec.columns, away, strict=True):
-        if distance > _FAR:
-            _log.warning(
-                f"{name} in {file} is up to {distance:,.0f} standard deviations from the mean of "
-                "the training. Is it in the same units?"
-            )
 
 
 def write(outlook: Outlook, path: Path) -> list[Path]:

@@ -202,19 +202,21 @@ class Pictures:
 
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """A text whose words are shaded by a number.
+    r"""A text whose words, or characters, are shaded by a number.
 
     Attributes:
         title: title of the text.
         words: each word as it is written, and its number; None for one that has none.
         signed: whether numbers below 0 have a colour of their own; else all are 0 or more.
         half: whether it is half as wide as the page.
+        unit: "word", or "character" for those that stand close to each other; a line ends after `\n`.
     """
 
     title: str
     words: Sequence[tuple[str, float | None]]
     signed: bool = True
     half: bool = False
+    unit: Literal["word", "character"] = "word"
 
     @property
     def largest(self) -> float:
@@ -223,11 +225,15 @@ class Words:
 
     @property
     def table(self) -> Table:
-        """The words that have a number, in the order of the text."""
-        form = "+.4f" if self.signed else ".4f"
-        rows = [[word, value] for word, value in self.words if value is not None]
+        """The words that have a number, in the order of the text; characters with places from the end."""
+        form, count = "+.4f" if self.signed else ".4f", len(self.words)
+        rows = [
+            [f"{word}({place - count})" if self.unit == "character" else word, value]
+            for place, (word, value) in enumerate(self.words)
+            if value is not None
+        ]
         return Table(
-            f"{self.title}: the numbers", [Column("word"), Column("score", form)], rows, sortable=True
+            f"{self.title}: the numbers", [Column(self.unit), Column("score", form)], rows, sortable=True
         )
 
 

@@ -1,4 +1,4 @@
-"""`kerasdl explain`: explain answers to images by maps, and to texts and tokens by word."""
+"""`kerasdl explain`: explain answers by maps over images, by words, characters or rows of a series."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,6 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.cli import printing
     from kerasdl.explain.explainer import Question
     from kerasdl.explain.page import FOLDER, about_of
-    from kerasdl.inference.labels import class_number
     from kerasdl.jobs import explain
     from kerasdl.jobs import open as loading
     from kerasdl.jobs import report as page
@@ -34,17 +33,19 @@ def run(parser: Parser, arguments: list[str]) -> int:
     target = loading.load(found.path)
     explainer = explain.explainer_of(target)
     check_words("--methods", values.methods, explainer.methods)
-    if values.token is not None and not explainer.takes_token:
-        raise UsageError(
-            f"--token is for taggers; this network answers to whole {explainer.name}. Leave it out."
-        )
+    for name, those in (("token", "taggers"), ("ahead", "forecasters")):
+        if vars(values)[name] is not None and name not in explainer.picks:
+            raise UsageError(f"--{name} is for {those}, and {found.path} is none. Leave it out.")
+    named = values.class_name
     asked = Question(
-        class_names=target.labels,
-        class_id=None if values.class_name is None else class_number(values.class_name, target.labels),
+        class_names=explainer.class_names(target.spec),
+        class_id=None if named is None else explainer.class_number(named, target.spec),
         methods=values.methods,
         steps=values.steps,
         temperature=target.fitted.get("temperature", 1.0),
         token=values.token,
+        ahead=values.ahead,
+        task=target.task,
     )
     examples = explain.examples_of(target, explainer, values.examples, values.text_column)
     with terminal.status("Explaining"):
@@ -84,17 +85,22 @@ def _check_run(path: Path) -> None:
 def _add_options(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder, such as runs/lenet5/1")
     parser.add_argument("examples", nargs="*", metavar="EXAMPLE",
-                        help="image files; or texts, .txt files and tables of them; or sentences (default: "
-                        "the run's most confident mistakes)")  # fmt: skip
+                        help="image files; or texts, .txt files and tables of them; or sentences; or recent "
+                        "rows of a series (default: the run's most confident mistakes; of a language model "
+                        "or forecaster a test example)")  # fmt: skip
     parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX",
-                        help="class to explain (default: the predicted one)")  # fmt: skip
+                        help="class to explain, of a language model the next character (default: the "
+                        "predicted one); of a forecaster the column (default: the first one)")  # fmt: skip
     parser.add_argument("--token", metavar="WORD|INDEX",
                         help="of a tagger the token whose tag to explain (default: the wrong one that it was "
                         "most sure of, else the one that it is least sure of)")  # fmt: skip
+    parser.add_argument("--ahead", type=int, metavar="INT",
+                        help="of a forecaster the row ahead to explain, from 1 on (default: the mean of "
+                        "all)")  # fmt: skip
     parser.add_words(
         "--methods",
         "some of grad-cam,integrated-gradients,saliency,occlusion,filters; of texts some of "
-        "integrated-gradients,occlusion,attention (default: all)",
+        "integrated-gradients,occlusion,attention; of others integrated-gradients,occlusion (default: all)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="folder of the files (default: RUN/explain)"

@@ -1,14 +1,24 @@
 """How exported forecasters are compared, fed from files, and shown."""
 
+import dataclasses
 import functools
+import logging
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasdl.data.dataset import DataSpec
+from kerasdl.data.source import Source
 from kerasdl.inference.endpoint import Arrays, Limits, by_kind
 
+if TYPE_CHECKING:
+    from kerasdl.data.series.reading import Recent
+
+_log = logging.getLogger(__name__)
+
+_FAR = 10.0  # standard deviations
 _SMALL = 0.1  # mean absolute error in standard deviations, below which a rise is measured against it
 
 
@@ -53,6 +63,32 @@ def describe(columns: Sequence[str], outputs: Arrays) -> list[dict[str, Any]]:
         }
         for window in outputs["values"]
     ]
+
+
+def recent(source: Source, data: DataSpec, file: str | Path) -> "Recent":
+    """Read the last rows of a file as a run read its training data; warns of other units.
+
+    Args:
+        source: what the run was trained on.
+        data: what is in each of its examples.
+        file: CSV or Parquet file with the columns of the training data.
+
+    Raises:
+        UsageError: when it has too few rows, a gap or a missing value.
+    """
+    from kerasdl.data.series.source import Series
+
+    source = source if isinstance(source, Series) else Series()
+    found = dataclasses.replace(source, path=str(file)).like(data).recent()
+    std = np.array(data.inputs.std)
+    away = np.abs(found.window - np.array(data.inputs.mean)).max(axis=0) / np.where(std > 0, std, 1)
+    for name, distance in zip(data.inputs.columns, away, strict=True):
+        if distance > _FAR:
+            _log.warning(
+                f"{name} in {file} is up to {distance:,.0f} standard deviations from the mean of "
+                "the training. Is it in the same units?"
+            )
+    return found
 
 
 def reader(data: DataSpec) -> dict[str, Any]:
