@@ -345,7 +345,7 @@ def explain(capsys, *arguments):
 def test_command_explains_the_next_character(runs, capsys):
     run = runs / "text/1"
     code, out, _ = explain(capsys, run, "the quick", "--class", " ")
-    assert code == 0 and "text 1: predicted " in out and "logit of \u2423" in out
+    assert code == 0 and "text 1: predicted " in out and 'logit of "\u2423"' in out
     assert f"Page    {run / 'explain/explanation.html'}" in out and "Report" in out
     assert "Each character is shaded" in (run / "report.html").read_text()
     code, out, _ = explain(capsys, run, "--json", "--methods", "occlusion")  # of the test split

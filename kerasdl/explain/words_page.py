@@ -60,12 +60,15 @@ def unit_of(row: Mapping[str, Any]) -> Literal["word", "character"]:
 
 def described(row: Mapping[str, Any]) -> str:
     """Return a sentence about the answer to a text."""
-    parts = [f"predicted {row['predicted']} ({percent(row['probability'], 0)} sure)"]
+    unit = unit_of(row)
+    quote = '"' if unit == "character" else ""  # which may be a comma
+    predicted, true, asked = (f"{quote}{row.get(name)}{quote}" for name in ("predicted", "true", "class"))
+    parts = [f"predicted {predicted} ({percent(row['probability'], 0)} sure)"]
     if "true" in row:
-        parts.insert(0, f"true {row['true']}")
-    parts.append(f"logit of {row['class']} {row['logit']:.3f}")
+        parts.insert(0, f"true {true}")
+    parts.append(f"logit of {asked} {row['logit']:.3f}")
     if "difference" in row:
-        parts.append(f"{row['difference']:+.3f} of it by the {unit_of(row)}s")
+        parts.append(f"{row['difference']:+.3f} of it by the {unit}s")
     return ", ".join(parts)
 
 
