@@ -76,7 +76,7 @@ def mark(tmp_path):
 
 @pytest.fixture
 def theirs(tmp_path, mark):
-    """A run, a search and a bundle of somebody else, in one folder."""
+    """A run, the trials of a search, and a bundle of somebody else, in one folder."""
     folder = write_run(tmp_path / "theirs", task=OWN_TASK, data=DIGITS).path
     program = PROGRAM.format(mark=str(mark))
     for name in ("recipe.py", "space.py"):
@@ -89,7 +89,6 @@ def theirs(tmp_path, mark):
     (folder / "trial_0").mkdir()
     trial = {"trial_id": "0", "status": "COMPLETED", "metrics": {"metrics": {}}, "hyperparameters": values}
     (folder / "trial_0/trial.json").write_text(json.dumps(trial))
-    (folder / "search.json").write_text('{"name": "theirs"}')
     bundle = tmp_path / "bundle"
     bundle.mkdir()
     shutil.copy(folder / "recipe.py", bundle)
@@ -149,6 +148,7 @@ def test_pages_and_comparisons_do_without_their_code(theirs, mark, capsys, caplo
 
 
 def test_a_search_of_somebody_else_runs_nothing(theirs, mark):
+    (theirs / "search.json").write_text('{"name": "theirs"}')
     with pytest.raises(UsageError, match=r"recipe\.py is a program.*--trust"):
         tuner.recipe_of_trial(theirs, 0)
     recipe = document.to_json(catalog.load("mlp")[0])
