@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import importlib.metadata
 import os
 import platform
 import re
@@ -26,10 +25,12 @@ _FULL = {
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages a result depends on."""
+    from importlib import metadata  # slow to import, and --help asks for no version
+
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
     return found
 
 
