@@ -115,25 +115,35 @@ class TFLitePredictor(Predictor):
             self._interpreter.allocate_tensors()
         names = self._interpreter.get_signature_list()
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
-        inputs = {name: _tflite_inputs(runner) for name, runner in self._runners.items()}
+        # Asked for once: that takes longer than a call of a small network.
+        stored_inputs = {name: runner.get_input_details() for name, runner in self._runners.items()}
+        stored_outputs = {name: runner.get_output_details() for name, runner in self._runners.items()}
+        self._whole_inputs = {name: _quantized_of(stored) for name, stored in stored_inputs.items()}
+        self._whole_outputs = {name: _quantized_of(stored) for name, stored in stored_outputs.items()}
+        inputs = {name: _tflite_inputs(stored) for name, stored in stored_inputs.items()}
         super().__init__(path, tflite_file.read_labels(path), inputs)
-        self.outputs = {name: _tflite_outputs(runner) for name, runner in self._runners.items()}
+        self.outputs = {name: _tflite_outputs(stored) for name, stored in stored_outputs.items()}
 
     def as_stored(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Check inputs, and return them as the tensors of the file: whole numbers where it is quantized."""
-        details = self._runners[endpoint].get_input_details()
-        prepared = self._prepare(endpoint, inputs)
-        return {name: _quantized(value, details[name]) for name, value in prepared.items()}
+        return self._quantized(endpoint, self._prepare(endpoint, inputs))
 
     def as_real(self, endpoint: str, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return outputs as real numbers where the file stores whole ones for them."""
-        details = self._runners[endpoint].get_output_details()
-        return {name: _dequantized(value, details[name]) for name, value in outputs.items()}
+        whole = {
+            name: _dequantized(outputs[name], details)
+            for name, details in self._whole_outputs[endpoint].items()
+        }
+        return {**outputs, **whole}
+
+    def _quantized(self, endpoint: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        whole = {
+            name: _quantized(inputs[name], details) for name, details in self._whole_inputs[endpoint].items()
+        }
+        return {**inputs, **whole}
 
     def _run(self, endpoint, inputs):
-        runner = self._runners[endpoint]
-        given = runner.get_input_details()
-        inputs = {name: _quantized(value, given[name]) for name, value in inputs.items()}
+        runner, inputs = self._runners[endpoint], self._quantized(endpoint, inputs)
         batch_size = len(next(iter(inputs.values())))
         if batch_size == 1 or not self.one_by_one(endpoint):
             outputs = runner(**inputs)
@@ -217,12 +227,12 @@ def _spec_of(spec: "tf.TensorSpec") -> InputSpec:
     return tuple(spec.shape.as_list()) if spec.shape.rank is not None else (None,), spec.dtype.name
 
 
-def _tflite_inputs(runner: Any) -> dict[str, InputSpec]:
-    return {name: _tflite_spec(details) for name, details in runner.get_input_details().items()}
+def _tflite_inputs(stored: Mapping[str, Mapping]) -> dict[str, InputSpec]:
+    return {name: _tflite_spec(details) for name, details in stored.items()}
 
 
-def _tflite_outputs(runner: Any) -> dict[str, InputSpec]:
-    found = {name: _tflite_spec(details) for name, details in runner.get_output_details().items()}
+def _tflite_outputs(stored: Mapping[str, Mapping]) -> dict[str, InputSpec]:
+    found = {name: _tflite_spec(details) for name, details in stored.items()}
     if "probabilities" in found and "class_ids" not in found:
         found["class_ids"] = found["probabilities"][0][:-1], "int32"
     return found
@@ -238,16 +248,16 @@ def _is_quantized(details: Mapping[str, Any]) -> bool:
     return np.dtype(details["dtype"]).kind in "iu" and bool(details["quantization"][0])
 
 
+def _quantized_of(stored: Mapping[str, Mapping]) -> dict[str, Mapping]:
+    return {name: details for name, details in stored.items() if _is_quantized(details)}
+
+
 def _quantized(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
-    if not _is_quantized(details):
-        return value
     (scale, zero_point), limits = details["quantization"], np.iinfo(details["dtype"])
     return np.clip(np.rint(value / scale) + zero_point, limits.min, limits.max).astype(details["dtype"])
 
 
 def _dequantized(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
-    if not _is_quantized(details):
-        return value
     scale, zero_point = details["quantization"]
     return ((value.astype(np.float32) - zero_point) * scale).astype(np.float32)
 
