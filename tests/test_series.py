@@ -335,6 +335,8 @@ def test_numbers_since_1970_are_told_and_may_be_rows(file):
         "The numbers in column open_time are read as seconds since 1970, the first as 2024-01-01 00:00:00 in "
         "UTC (--time-format number: as numbers of rows)."
     )
+    earlier = dataclasses.replace(source, step="900 rows").load()  # as a run of before was trained
+    assert earlier.spec.inputs.step == "900 rows"
     rows[7][1] += 900  # twice the time of the next row
     source = write(file, ["index", "open_time", "a"], rows)
     assert "different values for one time: 1704074400 in line 9" in refused(source)

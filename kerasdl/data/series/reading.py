@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasdl.data.series import cells, synthetic, table, times
+from kerasdl.data.series import cells, forms, synthetic, table, times
 from kerasdl.data.series.table import Table
 from kerasdl.data.series.times import Times
 from kerasdl.errors import UsageError
@@ -61,6 +61,8 @@ def read(source: "Series") -> Rows:
     columns, num_targets = _columns(source, found, time_column)
     values = np.stack([cells.read(found, name) for name in columns], axis=1)
     read_times = times.read(found, time_column, source.time_format)
+    if read_times.form in forms.EPOCHS and source.step.endswith((" row", " rows")):
+        read_times = times.read(found, time_column, "number")  # as runs of earlier versions did
     order = np.argsort(read_times.places, kind="stable")
     notes = _note_chosen(source, found, time_column, columns[:num_targets])
     notes += filter(None, [read_times.note])
