@@ -12,7 +12,8 @@ of the first 1,000 test images, 500 draws each, the class known, grey pixels dra
 -94.34; 13 of 20 latents active.
 
 With `--beta 1` the likelihood is better and the samples are worse: 85.88 +- 0.75 nats, ELBO -90.40, 18 of 20
-latents active; FID 7.80 by another judge, 88.9 % of the class that was asked for.
+latents active; FID 7.80 by another judge, 88.9 % of the class that was asked for. On `digits` beta 2 gives
+100.0 % of the class and FID 39.1, beta 1 99.3 % and 16.9.
 """
 
 from kerasdl import VAE, Config, Generation, Recipe, Tfds
