@@ -15,6 +15,7 @@ from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.series.source import Series
 from kerasdl.data.text.corpus import Corpus
 from kerasdl.errors import UsageError
+from kerasdl.explain import forecasts_page
 from kerasdl.explain.characters import CharacterExplainer, shown
 from kerasdl.explain.explainer import Examples, Question
 from kerasdl.explain.forecasts import ForecastExplainer
@@ -353,6 +354,15 @@ def test_command_explains_the_next_character(runs, capsys):
     assert code == 0 and row["name"] == "test example 0" and len(row["text"]) == 32 and "true" in row
     code, _, error = explain(capsys, run, "the", "--ahead", "1")
     assert code == 2 and f"--ahead is for forecasters, and {run} is none" in error
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"), [(1, "1 row ahead"), (2, "2 rows ahead"), (None, "mean of the next 3")]
+)
+def test_the_forecast_that_is_explained_is_named(ahead, said):
+    row = {"column": "load", "ahead": ahead, "horizon": 3, "forecast": 2.0, "flat": 1.5}
+    assert forecasts_page.described(row).startswith(f"load, {said}")
+    assert forecasts_page.described(row).endswith("1.5 for a flat window, +0.5 by the shape of this one")
 
 
 @pytest.mark.slow

@@ -114,12 +114,13 @@ def _loaded(first: argparse.Namespace, load: "Load") -> tuple["Recipe", Path | N
 def _parsed(parser: Parser, arguments: list[str], recipe: "Recipe") -> dict[str, Any]:
     """Parse the command's own options and the recipe's flags; return the values that were given."""
     from kerasdl.cli import flags
-    from kerasdl.jobs import misfit
 
     flags.add_to(parser, recipe, show_all="--help-all" in arguments)
     try:
         return vars(parser.parse(arguments))
     except UsageError:
+        from kerasdl.jobs import misfit
+
         misfit.check(recipe.data, recipe.task, None)  # then a flag that is not there is no mistake
         raise
 

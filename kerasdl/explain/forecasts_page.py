@@ -51,7 +51,10 @@ def section(about: Mapping[str, Any]) -> Section:
 
 def described(row: Mapping[str, Any]) -> str:
     """Return a sentence about the forecast of a window."""
-    what = f"mean of the next {row['horizon']} rows" if row["ahead"] is None else f"{row['ahead']} rows ahead"
+    ahead = row["ahead"]
+    what = f"{ahead} {'row' if ahead == 1 else 'rows'} ahead"
+    if ahead is None:
+        what = f"mean of the next {row['horizon']} rows"
     came = f" (what came: {row['came']:,.6g})" if "came" in row else ""
     return (
         f"{row['column']}, {what}: {row['forecast']:,.6g}{came}; {row['flat']:,.6g} for a flat window, "

@@ -164,19 +164,15 @@ def parse(text: str, form: str) -> tuple[float, tzinfo | None]:
         time = datetime(year, 3 * number - 2, 1)
     else:
         text = _digits(text) if form in _COMPACT.values() else text
-        is_iso = form == "iso"
-        time = (
-            datetime.fromisoformat(text.replace(" UTC", "+00:00"))
-            if is_iso
-            else datetime.strptime(text, form)
-        )
+        iso = text.replace(" UTC", "+00:00")
+        time = datetime.fromisoformat(iso) if form == "iso" else datetime.strptime(text, form)
     zone = time.tzinfo
     since = time - (_BEGIN if zone is None else _BEGIN.replace(tzinfo=UTC))
     return since.total_seconds(), zone
 
 
 def _parts_of_quarter(text: str) -> tuple[str, int, int]:
-    """Return a quarter as a template to fill, its year and its number: "{}Q{}", 2024, 1."""
+    """Return a quarter as a template to fill, its year and its number: "{year}Q{number}", 2024, 1."""
     year, number = re.search(r"\d{4}", text)[0], _QUARTER.match(text)[2]
     return text.upper().replace(year, "{year}").replace(f"Q{number}", "Q{number}"), int(year), int(number)
 

@@ -101,4 +101,4 @@ def reader(data: DataSpec) -> dict[str, Any]:
 def _read(data: DataSpec, file: str) -> np.ndarray:
     from kerasdl.data.series.source import Series
 
-    return Series(path=file).like(data).recent().window
+    return recent(Series(), data, file).window
