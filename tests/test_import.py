@@ -518,7 +518,7 @@ def test_a_model_is_exported_evaluated_and_trained_on(here, tmp_path, monkeypatc
         assert main(["evaluate", target, *data]) == 0
     assert main(["train", "runs/mine/1", "--epochs", "2", "--freeze", "backbone", "--no-export"]) == 0
     assert "kerasdl train runs/mine/1 ..." in (tmp_path / "runs/mine/2/metrics.json").read_text()
-    assert main(["train", "runs/mine/1", "--precision", "mixed_bfloat16"]) == 2
+    assert main(["train", "runs/mine/1", "--precision", "mixed_float16"]) == 2
     assert "has no effect on an imported network" in capsys.readouterr().err
     tuned = kerasdl.load("runs/mine/2").predictor
     assert tuned is not None
