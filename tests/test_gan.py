@@ -249,6 +249,23 @@ def test_images_have_the_size_of_the_data(shape):
     assert images.shape == (2, *shape) and images.min() >= 0 and images.max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("shape", "width", "filters"),
+    [
+        ((28, 28, 1), 32, (32, 64, 128)),  # 14, 7, 4 pixels
+        ((32, 32, 3), 16, (16, 32, 64)),
+        ((8, 8, 1), 32, (32,)),
+        ((9, 70, 1), 32, (32, 64)),  # the shorter side: 5, then 3 pixels
+        ((3, 3, 1), 32, (32,)),
+        ((256, 256, 3), 64, (64, 128, 256, 512, 512, 512)),
+    ],
+)
+def test_without_filters_images_are_halved_down_to_4_pixels(shape, width, filters):
+    network = GAN(image_shape=shape, filters=None, width=width)
+    assert network.filters == filters
+    assert GAN.from_config(network.get_config()).filters == filters
+
+
 def test_the_map_tells_apart_what_the_mean_over_places_does_not():
     """Two images of the same patches in other places: a class is asked for by where they are."""
     upper = np.zeros((1, 8, 8, 1), np.float32)
@@ -274,6 +291,7 @@ def test_the_map_tells_apart_what_the_mean_over_places_does_not():
         ({"differentiable_augmentation": ("cutoff",)}, "no 'cutoff'.*Did you mean 'cutout'"),
         ({"discriminator_steps": 0}, "discriminator_steps is 0, but it has to be 1 or more"),
         ({"filters": ()}, "filters is empty"),
+        ({"filters": None, "width": 0}, "width is 0, but it has to be 1 or more"),
         ({"label_smoothing": 1.5}, "label_smoothing is 1.5"),
         ({"discriminator_rate": 0.0}, "discriminator_rate is 0.0"),
         ({"normalization_momentum": 1.0}, "normalization_momentum is 1.0"),

@@ -15,11 +15,12 @@ def space(hp, recipe):
     objective = own_choice(hp, "objective", list(OBJECTIVES), own.objective)
     with hp.conditional_scope("objective", [name for name, one in OBJECTIVES.items() if one.has_target]):
         smoothing = hp.Float("label_smoothing", 0.0, 0.3, default=own.label_smoothing)
-    width = own_choice(hp, "width", [16, 32, 64], own.filters[0])
+    width = own_choice(hp, "width", [16, 32, 64], own.filters[0] if own.filters else own.width)
     model = own.replace(
         objective=objective,
         label_smoothing=smoothing if OBJECTIVES[objective].has_target else 0.0,
-        filters=tuple(width * size // own.filters[0] for size in own.filters),
+        filters=own.filters and tuple(width * size // own.filters[0] for size in own.filters),
+        width=width,
         latent_size=own_choice(hp, "latent_size", [16, 32, 64, 128], own.latent_size),
         discriminator_rate=hp.Float(
             "discriminator_rate", 0.25, 4.0, sampling="log", default=own.discriminator_rate

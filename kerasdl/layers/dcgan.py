@@ -16,6 +16,17 @@ from kerasdl.layers.normalization import BatchNormalization
 from kerasdl.layers.spectral import SpectralConv2D, SpectralDense
 
 
+def halving_filters(image_shape: tuple[int, int, int], width: int) -> tuple[int, ...]:
+    """Return the channels of the convolutions that halve images of (H, W, C) until 4 pixels are left.
+
+    `width` channels in the first convolution, twice as many in each further one, at most 512. The shorter
+    side counts; one of 4 pixels or fewer has one convolution. With a width of 32: (32, 64, 128) for 28x28,
+    (32,) for 8x8.
+    """
+    halvings = max(1, math.ceil(math.log2(min(image_shape[:2]) / 4)))
+    return tuple(min(width * 2**number, max(width, 512)) for number in range(halvings))
+
+
 @keras.saving.register_keras_serializable("kerasdl")
 class Generator(keras.layers.Layer):
     """Makes images of noise: a dense layer, then transposed convolutions that double the sides.

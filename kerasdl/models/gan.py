@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasdl.errors import UsageError, did_you_mean
 from kerasdl.layers import noise
 from kerasdl.layers.config import config_of
-from kerasdl.layers.dcgan import Discriminator, Generator
+from kerasdl.layers.dcgan import Discriminator, Generator, halving_filters
 from kerasdl.layers.differentiable_augmentation import KINDS, augment
 from kerasdl.layers.spectral import SpectralConv2D, SpectralDense
 from kerasdl.network.adversarial import OBJECTIVES, gradient_penalty, spread
@@ -30,15 +30,17 @@ class GAN(GenerativeNetwork):
     networks", 2015, https://arxiv.org/abs/1511.06434 (the layers); those of the objectives stand in
     `kerasdl/network/adversarial.py`.
 
-    Differences from the papers: as many layers as `filters` has numbers, where DCGAN has four for 64x64;
-    Keras's initial weights; spectral normalisation takes one step of power iteration an update.
+    Differences from the papers: as many layers as `filters` has numbers, where DCGAN has four for 64x64, as
+    None has; Keras's initial weights; spectral normalisation takes one step of power iteration an update.
 
     Args:
         conditional: tell both players the class of an image. Defaults to False.
         latent_size: length of the noise of an image. Defaults to 64.
         objective: "non_saturating", "least_squares", "wgan_gp" or "hinge". Defaults to "non_saturating".
-        filters: channels of the discriminator's convolutions; the generator has them in reverse order.
-            Defaults to (64, 128).
+        filters: channels of the discriminator's convolutions; the generator has them in reverse order. None:
+            as many as halve images down to 4 pixels, `width` in the first, twice as many in each further one,
+            at most 512. Defaults to (64, 128).
+        width: channels of the first convolution where `filters` is None. Defaults to 32.
         kernel_size: side of all kernels in pixels. Defaults to 5.
         batch_normalization: normalise the layers of the generator. Defaults to True.
         normalization_momentum: momentum of the moving statistics, 0 to less than 1. Defaults to 0.9.
@@ -79,7 +81,8 @@ class GAN(GenerativeNetwork):
         conditional: bool = False,
         latent_size: int = 64,
         objective: Literal["non_saturating", "least_squares", "wgan_gp", "hinge"] = "non_saturating",
-        filters: tuple[int, ...] = (64, 128),
+        filters: tuple[int, ...] | None = (64, 128),
+        width: int = 32,
         kernel_size: int = 5,
         batch_normalization: bool = True,
         normalization_momentum: float = 0.9,
@@ -95,7 +98,8 @@ class GAN(GenerativeNetwork):
         super().__init__(conditional=conditional, **kwargs)
         self.latent_size = latent_size
         self.objective = objective
-        self.filters = tuple(filters)
+        self.filters = halving_filters(self.image_shape, width) if filters is None else tuple(filters)
+        self.width = width
         self.kernel_size = kernel_size
         self.batch_normalization = batch_normalization
         self.normalization_momentum = normalization_momentum
@@ -141,7 +145,7 @@ class GAN(GenerativeNetwork):
             raise UsageError(
                 f"label_smoothing is for objectives with a target, not for {self.objective}. Give 0."
             )
-        for name, least in {"latent_size": 1, "kernel_size": 1, "discriminator_steps": 1}.items():
+        for name, least in {"latent_size": 1, "width": 1, "kernel_size": 1, "discriminator_steps": 1}.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} is {getattr(self, name)}, but it has to be {least} or more.")
         for name in ("label_smoothing", "normalization_momentum"):
@@ -294,7 +298,7 @@ class GAN(GenerativeNetwork):
 
     def get_config(self):
         names = (
-            "latent_size", "objective", "filters", "kernel_size", "batch_normalization",
+            "latent_size", "objective", "filters", "width", "kernel_size", "batch_normalization",
             "normalization_momentum", "discriminator_normalization", "projection", "label_smoothing",
             "gradient_penalty", "discriminator_steps", "discriminator_rate", "differentiable_augmentation",
         )  # fmt: skip
