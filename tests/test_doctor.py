@@ -111,6 +111,10 @@ def test_sentences_with_tags_get_a_tagger(tmp_path, monkeypatch, capsys):
     assert "TaggedTokens: 120 examples" in capsys.readouterr().out
     assert main(["init", "names.conll"]) == 0
     assert catalog.load("./names.py")[0].task == Tagging()
+    rows = [f"{n},word{n},B-X\n,other,O\n" for n in range(120)]
+    (tmp_path / "table.csv").write_text("Sentence #,Word,Tag\n" + "".join(rows))
+    assert main(["init", "table.csv"]) == 0
+    assert catalog.load("./table.py")[0].task == Tagging()
 
 
 def test_tables_of_numbers_are_classes_or_amounts(tmp_path, monkeypatch, capsys):

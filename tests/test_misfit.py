@@ -25,15 +25,25 @@ FILES = {
     "prose.txt": "It was a bright cold day in April,\nand the clocks were striking thirteen.\n\nWinston\n"
     * 40,
 }
-_NO_TAG = "The data has no tag at each token. Give --data requests, a .conll file"
+_NO_TAG = "The data has no tag at each token. Give --data requests, a .conll or .csv file"
 
 
 @pytest.mark.parametrize(
     ("pipeline", "name", "said", "command"),
     [
-        ("tagger", "reviews.csv", _NO_TAG, "texts with classes: kerasdl train lstm --data reviews.csv"),
-        ("tagger", "series.csv", _NO_TAG, "a series: kerasdl train forecast --data series.csv"),
-        ("tagger", "odd.csv", _NO_TAG, ""),
+        (
+            "tagger",
+            "reviews.csv",
+            "the columns 'text', 'label'",
+            "classes: kerasdl train lstm --data reviews",
+        ),
+        (
+            "tagger",
+            "series.csv",
+            "the columns 'time', 'value'",
+            "a series: kerasdl train forecast --data series",
+        ),
+        ("tagger", "odd.csv", "Name the one to use with --token-column", ""),
         ("tagger", "prose.txt", "looks like running text", "a text to be continued: kerasdl train char_lm"),
         ("forecast", "reviews.csv", "no column of times", "texts with classes: kerasdl train lstm"),
         ("lstm", "short.csv", "the columns 'time', 'value'", "train forecast --data short.csv --context 10"),
@@ -78,6 +88,7 @@ def test_a_network_of_images_names_the_pipelines_of_texts():
 
 
 def test_a_flag_of_the_pipeline_is_not_the_mistake(tmp_path, capsys):
-    (tmp_path / "odd.csv").write_text(FILES["odd.csv"])
-    assert main(["train", "tagger", "--data", str(tmp_path / "odd.csv"), "--token-column", "2"]) == 2
+    (tmp_path / "reviews").mkdir()
+    (tmp_path / "reviews" / "odd.csv").write_text(FILES["odd.csv"])
+    assert main(["train", "tagger", "--data", str(tmp_path / "reviews"), "--token-column", "2"]) == 2
     assert _NO_TAG in " ".join(capsys.readouterr().err.split())

@@ -200,8 +200,24 @@ def test_what_a_network_cannot_read_is_told_with_what_it_can(tmp_path, monkeypat
         rows_of(inputs, name)
 
 
-def test_sentences_are_no_pictures_and_no_tables(tmp_path):
-    for name in ("a.png", "a.csv"):
+@pytest.mark.parametrize(
+    ("content", "column", "expected"),
+    [
+        ('Sentence #,Word,Tag\n1,Call,O\n,Anna,B-PER\n2,"1,5",O\n', None, ["Call Anna", "1,5"]),
+        ("sentence,word\n1,Call\n1,Anna\n2,now\n", "word", ["Call Anna", "now"]),
+        ('id,text\n1,"Call Anna, now"\n2,\n3,Yes\n', None, ["Call Anna , now", "Yes"]),
+        ("word,said\n1,Call Anna\n", "said", ["Call Anna"]),
+    ],
+)
+def test_sentences_are_read_from_tables(tmp_path, content, column, expected):
+    (tmp_path / "a.csv").write_text(content)
+    found = sentences.read_sentences([str(tmp_path / "a.csv")], column)
+    assert [b" ".join(one.features).decode() for one in found] == expected
+    assert [" ".join(one.about["tokens"]) for one in found] == expected
+
+
+def test_sentences_are_no_pictures_and_no_other_tables(tmp_path):
+    for name in ("a.png", "a.parquet"):
         (tmp_path / name).touch()
         with pytest.raises(UsageError, match=r"this network reads texts: .*\.conll, .*\.tsv\)"):
             sentences.read_sentences([str(tmp_path / name)])

@@ -1,5 +1,6 @@
 """Tagging: files of sentences, numbers of tokens, the linear chain, entities, and a whole run."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -123,6 +124,64 @@ def test_json_lines_and_long_sentences_are_read(tmp_path):
     assert data.notes[0].startswith("9 times a sentence is divided after 2 tokens")
 
 
+# As kaggle.com's entity-annotated-corpus has it: a number at the first token of a sentence alone.
+KAGGLE = (
+    """Sentence #,Word,POS,Tag
+Sentence: 1,In,IN,O
+,Zürich,NNP,B-geo
+,"""
+    + '"""",``,O\n'
+    + """Sentence: 2,"1,000",CD,O
+,null,NN,O
+"""
+)
+EACH = 'sent_id;token;ner\n1;In;O\n1;Zürich;B-geo\n1;"""";O\n2;1,000;O\n2;null;O\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "note"),
+    [
+        (KAGGLE.encode(), {}, "a.csv: the tags are those of 'Tag', and not 'POS'"),
+        (KAGGLE.encode("cp1252"), {"label_column": "Tag"}, "1 file is not UTF-8"),
+        (EACH.encode("utf-8-sig"), {}, None),
+        (EACH.replace("sent_id", "Satz").encode("utf-16"), {"sentence_column": "Satz"}, None),
+        (EACH.replace("\n", "\r\n").encode(), {}, None),
+        ('word,tag\nIn,O\nZürich,B-geo\n"""",O\n\n"1,000",O\nnull,O\n\n\n'.encode(), {}, None),
+        ('word,tag\r\nIn,O\r\nZürich,B-geo\r\n"""",O\r\n,\r\n"1,000",O\r\nnull,O'.encode(), {}, None),
+        (
+            'sentence,text,label\nA,In,O\nA,Zürich,B-geo\nA,"""",O\nB,"1,000",O\nB,null,O\n'.encode(),
+            {"token_column": "text"},
+            None,
+        ),
+    ],
+)
+def test_tables_with_a_token_in_each_row_are_read(tmp_path, content, fields, note):
+    (tmp_path / "train.csv").write_bytes(content)
+    (tmp_path / "a.csv").write_bytes(content)
+    source = TaggedTokens(path=str(tmp_path / "a.csv"), **fields)
+    found, notes = source._sentences()
+    assert found["train"] == [(["In", "Zürich", '"'], ["O", "B-geo", "O"]), (["1,000", "null"], ["O", "O"])]
+    assert [said[: len(note)] for said in notes] == [note] if note else notes == ()
+    assert dataclasses.replace(source, path=str(tmp_path))._sentences()[0] == found
+
+
+def test_rows_of_a_sentence_that_are_not_together_are_told(tmp_path):
+    (tmp_path / "a.csv").write_text("sentence,word,tag\n1,a,O\n2,b,B-X\n1,c,O\n2,d,O\n")
+    found, (note,) = TaggedTokens(path=str(tmp_path / "a.csv"))._sentences()
+    assert [tokens for tokens, _ in found["train"]] == [["a"], ["b"], ["c"], ["d"]]
+    assert note.startswith("a.csv: the rows of sentence '1' are not together") and "(2 such)" in note
+
+
+def test_the_first_of_two_lists_of_tags_is_said(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"tokens": ["a", "b"], "pos_tags": ["X", "Y"], "ner_tags": ["O", "B-Z"]}'
+    )
+    source = TaggedTokens(path=str(tmp_path / "a.jsonl"))
+    found, (note,) = source._sentences()
+    assert found["train"][0][1] == ["O", "B-Z"] and "those of 'ner_tags', and not 'pos_tags'" in note
+    assert dataclasses.replace(source, label_column="pos_tags")._sentences()[1] == ()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "fields", "message"),
     [
@@ -146,7 +205,7 @@ def test_json_lines_and_long_sentences_are_read(tmp_path):
         ("a.jsonl", '{"tokens": "a b", "tags": ["O"]}', {}, "'tokens' is not a list of texts"),
         ("a.jsonl", "Anna B-PER", {}, "line 1 is not JSON"),
         ("a.conll", "\n".join(f"w t{n}\n" for n in range(600)), {}, "600 different tags.*column of words"),
-        ("a.conll", "w O\nw B-X\n" * 150, {}, "no empty line, so that its 300 tokens are one sentence"),
+        ("a.conll", "w O\nw B-X\n" * 150, {}, "its 300 tokens are one.*empty line.*--sentence-column"),
         ("a.txt", "The sea is calm tonight.\nThe tide is full, the moon lies fair\n" * 9, {}, "running text"),
         ("a.txt", "".join(f"the word{n}\n" for n in range(40)), {}, "running text.*Berlin B-LOC"),
         (
@@ -155,6 +214,16 @@ def test_json_lines_and_long_sentences_are_read(tmp_path):
             {"tag_names": ("O", "B")},
             "tag '7', but.*to 1",
         ),
+        ("a.conll", CONLL, {"sentence_column": "id"}, "is no table"),
+        ("a.csv", "word,tag\n" + "a,O\nb,B-X\n" * 150, {}, "its 300 tokens are one.*--sentence-column"),
+        ("a.csv", "word,tag\na,O\n,B-X\n", {}, "row 3: column 'word' is empty.*--token-column"),
+        ("a.csv", "word,tag\na,O\nb,\n", {}, "row 3: column 'tag' is empty.*--label-column"),
+        ("a.csv", "wort,tag\na,O\n", {}, "has the columns 'wort', 'tag'.*--token-column"),
+        ("a.csv", "word,tag\na,O\n", {"label_column": "tga"}, "no column 'tga'.*mean 'tag'"),
+        ("a.csv", "word,tag\na,O\n", {"sentence_column": "s"}, "no column 's'.*--sentence-column"),
+        ("a.csv", "word,tag\na,O,1\n", {}, "line 2: the row has more fields than the header"),
+        ("a.csv", "word,tag\n", {}, "holds no token"),
+        ("a.csv", "word,tag\na b,\"['O', 'B']\"\n", {}, "row 2: column 'tag' holds a list"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path, name, text, fields, message):

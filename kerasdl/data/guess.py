@@ -16,7 +16,7 @@ from kerasdl.data.npz.source import Npz
 from kerasdl.data.series.source import Series
 from kerasdl.data.source import Source
 from kerasdl.data.table.source import Table
-from kerasdl.data.text import table, tagged_files
+from kerasdl.data.text import table, tagged_files, token_table
 from kerasdl.data.text.corpus import Corpus
 from kerasdl.data.text.table import TextTable
 from kerasdl.data.text.tagged import TaggedTokens
@@ -42,8 +42,11 @@ def kinds(text: str) -> tuple[Source, ...]:
         return (dataclasses.replace(source, skip_bad_images=True),)
     if not isinstance(source, TextTable):
         return (source,)
+    path = Path(text).expanduser()
+    if path.suffix.lower() in token_table.SUFFIXES and path.is_file() and token_table.is_one(path):
+        return (TaggedTokens(path=text),)
     # A .tsv file may have anything in its last column: only lists in JSON are plainly tokens and tags.
-    tagged = [TaggedTokens] if Path(text).suffix.lower() == ".jsonl" else []
+    tagged = [TaggedTokens] if path.suffix.lower() == ".jsonl" else []
     others = (kind.claim(text) for kind in (Series, Table, *tagged))
     return (source, *(other for other in others if other is not None))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasdl.data.text import tagged_files
+from kerasdl.data.text import tagged_files, token_table
 from kerasdl.errors import UsageError
 from kerasdl.inference.endpoint import Example
-from kerasdl.inference.texts import content_of, file_of, read_text
+from kerasdl.inference.texts import content_of, file_of, read_text, table_rows
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,9 @@ def read_sentences(given: Sequence[str], column: str | None = None) -> list[Exam
 
     Args:
         given: texts, and paths of existing files: .txt with a text on each line, .conll (and the like) with a
-            token on each line, .jsonl with a list `tokens` on each line; their tags are not looked at.
-        column: list or column of the tokens in such files. Defaults to one of a usual name, or the first.
+            token on each line, .csv with a token or a text in each row, .jsonl with a list `tokens` on each
+            line; their tags are not looked at.
+        column: list or column of the tokens or texts. Defaults to one of a usual name, or the first.
 
     Raises:
         UsageError: when a file cannot be read or holds no token.
@@ -54,6 +55,9 @@ def read_sentences(given: Sequence[str], column: str | None = None) -> list[Exam
             if not tokens:
                 raise UsageError(f"{text!r} holds no token. Give a text with a word in it.")
             found.append(_example({"text": text}, tokens))
+            continue
+        if path.suffix.lower() in token_table.SUFFIXES and not token_table.has_tokens(path, column):
+            found += [_example(one.about, split(one.about["text"])) for one in table_rows(text, path, column)]
             continue
         rows = _lines(path) if path.suffix.lower() == ".txt" else _rows(path, column)
         found += [_example({"file": text, "row": row}, tokens) for row, tokens in enumerate(rows, 1)]

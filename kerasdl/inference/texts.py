@@ -54,7 +54,7 @@ def texts_in(given: Sequence[str], column: str | None = None) -> list[Example]:
         elif path.suffix.lower() == ".txt":
             found.append(Example({"file": text}, np.array(content_of(path), object)))
         else:
-            found += _rows(text, path, column)
+            found += table_rows(text, path, column)
     return found
 
 
@@ -100,7 +100,12 @@ def content_of(path: Path) -> str:
     return text
 
 
-def _rows(name: str, path: Path, column: str | None) -> list[Example]:
+def table_rows(name: str, path: Path, column: str | None) -> list[Example]:
+    """Return the texts of a table, of which it is said how many rows have none.
+
+    Raises:
+        UsageError: when the file or the column cannot be read, or holds no text.
+    """
     texts, guessed = table.texts_of(path, column)
     for note in encodings.guessed_note([path] if guessed else []):
         _log.warning(note)

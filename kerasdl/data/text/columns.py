@@ -18,19 +18,6 @@ _TAGS = ("tag", "tags", "label", "labels", "ner", "ner_tag", "pos", "pos_tag", "
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
-    """What a file in columns holds.
-
-    Attributes:
-        sentences: tokens and tags.
-        notes: what a user should know of the file.
-    """
-
-    sentences: list[Sentence]
-    notes: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class _Line:
     number: int
     cells: list[str]
@@ -38,8 +25,8 @@ class _Line:
 
 def read(
     path: Path, content: str, token_column: str | None, label_column: str | None, tagged: bool
-) -> Columns:
-    """Return the sentences in the text of a file; arguments and errors are those of `tagged_files.read`.
+) -> tuple[list[Sentence], tuple[str, ...]]:
+    """Return the sentences in the text of a file, and notes; all else is as of `tagged_files.read`.
 
     Where the first column counts the tokens of each sentence, as in CoNLL-U, tokens are in the second one,
     and lines of several words or of none (1-2, 8.1) are left out.
@@ -57,7 +44,7 @@ def read(
             _check(path, line, token, label, tagged)
         tags = [line.cells[label] if len(line.cells) > 1 else "" for line in rows]
         found.append(([line.cells[token] for line in rows], tags))
-    return Columns(found, _uneven_note(path, list(itertools.chain(*sentences))))
+    return found, _uneven_note(path, list(itertools.chain(*sentences)))
 
 
 def _sentences(content: str) -> list[list[_Line]]:

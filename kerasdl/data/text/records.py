@@ -4,29 +4,37 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kerasdl.data import encodings
-from kerasdl.errors import UsageError
+from kerasdl.errors import UsageError, did_you_mean
 
 _JSON = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", ".tsv", *_JSON)
 _DELIMITERS = ",;\t|"
 _LONGEST_TEXT = 2**31 - 1  # characters: a text may be a book
+_MOST_NAMES = 12  # columns that a message names
 
 
-def read(path: Path) -> tuple[Iterator[Mapping[str, object]], bool]:
-    """Return the rows of a file by column, and whether its encoding is guessed."""
+def read(path: Path, *, blank_rows: bool = False) -> tuple[Iterator[Mapping[str, object]], bool]:
+    """Return the rows of a file by column, and whether its encoding is guessed.
+
+    Args:
+        path: the file.
+        blank_rows: give a row without values for each blank line of a table, none of whose fields has such a
+            line in it. Defaults to False.
+    """
     try:
         content, guessed = encodings.decode(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    is_json = path.suffix.lower() in _JSON
-    return (_json_rows if is_json else _csv_rows)(path, content), guessed
+    if path.suffix.lower() in _JSON:
+        return _json_rows(path, content), guessed
+    return _csv_rows(path, content, blank_rows), guessed
 
 
-def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
+def _csv_rows(path: Path, content: str, blank_rows: bool) -> Iterator[Mapping[str, str | None]]:
     """Yield the rows of a table by column.
 
     Raises:
@@ -39,7 +47,10 @@ def _csv_rows(path: Path, content: str) -> Iterator[Mapping[str, str | None]]:
     delimiter = told[1] if told else delimiter
     csv.field_size_limit(_LONGEST_TEXT)
     options = {"delimiter": delimiter, "quoting": _quoting(content, delimiter), "strict": True}
-    reader = csv.DictReader(io.StringIO(content.lstrip("\n\r"), newline=""), **options)
+    content = content.lstrip("\n\r")
+    if blank_rows:
+        content = re.sub(r"(?m)^[ \t]*(?=\r?$)", delimiter, content)
+    reader = csv.DictReader(io.StringIO(content, newline=""), **options)
     try:
         titles = [title for title in reader.fieldnames or () if title.strip()]
         if doubled := sorted({title for title in titles if titles.count(title) > 1}):
@@ -83,3 +94,23 @@ def _json_rows(path: Path, content: str) -> Iterator[Mapping[str, object]]:
         if not isinstance(record, dict):
             raise UsageError(f"{path}, line {number} is not a JSON object, as each line has to be.")
         yield record
+
+
+def column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:
+    """Return the column that is wanted; where none is, the first of a usual name.
+
+    Raises:
+        UsageError: when there is none; the message names the columns and the flag.
+    """
+    known = ", ".join(map(repr, names[:_MOST_NAMES])) + ", ..." * (len(names) > _MOST_NAMES)
+    if wanted is not None:
+        if wanted not in names:
+            raise UsageError(
+                f"{path} has no column {wanted!r}; it has {known}. Name one of them with {flag}."
+                + did_you_mean(wanted, names)
+            )
+        return wanted
+    found = [name for word in usual for name in names if name.strip().lower() == word]
+    if not found:
+        raise UsageError(f"{path} has the columns {known}. Name the one to use with {flag}.")
+    return found[0]

@@ -12,14 +12,13 @@ from kerasdl.data import encodings
 from kerasdl.data.dataset import Dataset
 from kerasdl.data.text import records
 from kerasdl.data.text.source import Texts
-from kerasdl.errors import UsageError, did_you_mean
+from kerasdl.errors import UsageError
 
 SUFFIXES = records.SUFFIXES
 _TEXT_NAMES = ("text", "review", "sentence", "comment", "content", "message", "body", "document", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "topic", "tag", "y")
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
            "dev": "validation", "test": "test"}  # fmt: skip
-_MOST_NAMES = 12  # columns that a message names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,8 +118,8 @@ class TextTable(Texts):
 
     def _columns(self, path: Path, names: Sequence[str]) -> tuple[str, str]:
         """Return the columns of texts and of classes."""
-        text = _column(path, names, self.text_column, _TEXT_NAMES, "--text-column")
-        return text, _column(path, names, self.label_column, _LABEL_NAMES, "--label-column")
+        text = records.column(path, names, self.text_column, _TEXT_NAMES, "--text-column")
+        return text, records.column(path, names, self.label_column, _LABEL_NAMES, "--label-column")
 
 
 def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
@@ -140,7 +139,7 @@ def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
     texts: list[str] = []
     for record in found:
         if not texts:
-            column = _column(path, list(record), column, _TEXT_NAMES, "--text-column")
+            column = records.column(path, list(record), column, _TEXT_NAMES, "--text-column")
         text = _value(path, record.get(column), column)
         texts.append("" if text is None else str(text))
     return texts, guessed
@@ -156,21 +155,6 @@ def _value(path: Path, value: object, column: str) -> object:
             "Join the parts, or name another column with --text-column or --label-column."
         )
     return value
-
-
-def _column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:
-    known = ", ".join(map(repr, names[:_MOST_NAMES])) + ", ..." * (len(names) > _MOST_NAMES)
-    if wanted is not None:
-        if wanted not in names:
-            raise UsageError(
-                f"{path} has no column {wanted!r}; it has {known}. Name one of them with {flag}."
-                + did_you_mean(wanted, names)
-            )
-        return wanted
-    found = [name for word in usual for name in names if name.strip().lower() == word]
-    if not found:
-        raise UsageError(f"{path} has the columns {known}. Name the one to use with {flag}.")
-    return found[0]
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:

@@ -27,11 +27,12 @@ _MOST_NAMED = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaggedTokens(Source):
-    """Sentences whose tokens have a tag each: a file in columns, JSON lines, or a folder with such files.
+    """Sentences whose tokens have a tag each: a file in columns, a table, JSON lines, or a folder of these.
 
     In columns there is a token on each line, its tag in the last column, and an empty line between sentences.
-    In JSON lines each object has two lists, `tokens` and `tags`. Shipped are "requests" (made by rules, with
-    names tagged) and "shakespeare" (capitals and punctuation of a text to be told from its bare words).
+    A table (.csv) has a token in each row, and a column that tells its sentence. In JSON lines each object
+    has two lists, `tokens` and `tags`. Shipped are "requests" (made by rules, with names tagged) and
+    "shakespeare" (capitals and punctuation of a text to be told from its bare words).
     """
 
     # Shipped set (requests, shakespeare), or the set tiny_shakespeare of tensorflow-datasets.
@@ -40,10 +41,12 @@ class TaggedTokens(Source):
     path: str | None = None
     # Fetch tiny_shakespeare from the network when it is not prepared.
     download: bool = dataclasses.field(default=False, metadata={"permits": True})
-    # Column of the tokens, a number from 1 on (default: the first), or the name of a list in JSON.
+    # Column of the tokens, a number from 1 on (default: the first); of a table or JSON its name.
     token_column: str | None = None
-    # Column of the tags, a number from 1 on or -1 for the last (the default), or the name of a list in JSON.
+    # Column of the tags, a number from 1 on or -1 for the last (the default); of a table or JSON its name.
     label_column: str | None = None
+    # Column of a table that tells its sentences apart; none for one called sentence, sentence_id, ...
+    sentence_column: str | None = None
     # Names of the tags where a file has their numbers, from 0 on: O,B-PER,I-PER; none for tags as they are.
     tag_names: tuple[str, ...] | None = None
     # Tokens of a sentence at most; longer ones are divided.
@@ -120,12 +123,15 @@ class TaggedTokens(Source):
         files = _files_in(path) if path.is_dir() else {"train": path}
         if "train" not in files or not files["train"].is_file():
             raise UsageError(
-                f"There is no file {path}. Give a file with a token and its tag on each line, or .jsonl with "
-                "lists of tokens and tags, or a folder with such files called train, test and validation."
+                f"There is no file {path}. Give a file with a token and its tag on each line, a .csv with "
+                "both in each row, .jsonl with lists of them, or a folder of such files called train, test "
+                "and validation."
             )
         found, notes = {}, ()
         for name, file in files.items():
-            found[name], more = tagged_files.read(file, self.token_column, self.label_column)
+            found[name], more = tagged_files.read(
+                file, self.token_column, self.label_column, self.sentence_column
+            )
             self._check_sentences(file, found[name])
             notes += more
         if self.tag_names is not None:
@@ -133,13 +139,13 @@ class TaggedTokens(Source):
         return found, notes + _numbers_note(found) + _odd_tags_note(found)
 
     def _check_sentences(self, file: Path, sentences: Sequence[Sentence]) -> None:
-        """Raise a UsageError for tokens that no empty line divides into sentences."""
+        """Raise a UsageError for tokens that nothing divides into sentences."""
         count = len(sentences[0][0])
         is_one = len(sentences) == 1 and file.suffix.lower() not in tagged_files.JSON
         if is_one and count > self.sentence_length:
             raise UsageError(
-                f"{file} has no empty line, so that its {count:,} tokens are one sentence. Put an empty line "
-                "between sentences."
+                f"{file} does not tell where sentences end, so that its {count:,} tokens are one. Put an "
+                "empty line between sentences; in a table (.csv), name their column with --sentence-column."
             )
 
     def _named(self, sentence: Sentence) -> Sentence:

@@ -1,13 +1,13 @@
-"""Reads sentences with a tag at each token: files in columns, as CoNLL's are, and JSON lines."""
+"""Reads sentences with a tag at each token: files in columns, as CoNLL's are, tables, and JSON lines."""
 
 import collections
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kerasdl.data import encodings
-from kerasdl.data.text import columns
+from kerasdl.data.text import columns, token_table
 from kerasdl.data.text.columns import Sentence
 from kerasdl.errors import UsageError, did_you_mean
 
@@ -16,43 +16,59 @@ COLUMNS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".tags")
 #: Suffixes of files that hold a sentence in each line.
 JSON = (".jsonl", ".ndjson")
 #: Suffixes of files that a tagger takes; other sources have some of them too.
-SUFFIXES = (*COLUMNS, *JSON, ".txt", ".tsv")
+SUFFIXES = (*COLUMNS, *JSON, *token_table.SUFFIXES, ".txt", ".tsv")
 _EVEN = 0.9  # of the lines have as many columns, in a file of columns
 _ENOUGH = 20  # lines whose last words tell whether they are tags
 _TOKENS, _TAGS = ("tokens", "words"), ("tags", "labels", "ner_tags", "pos_tags")
 
 
 def read(
-    path: Path, token_column: str | None = None, label_column: str | None = None, *, tagged: bool = True
+    path: Path,
+    token_column: str | None = None,
+    label_column: str | None = None,
+    sentence_column: str | None = None,
+    *,
+    tagged: bool = True,
 ) -> tuple[list[Sentence], tuple[str, ...]]:
     """Return the sentences of a file, and notes about it.
 
     Args:
-        path: a file of JSON lines where its name says so, else one in columns.
-        token_column: column of the tokens: a number from 1 on, or -1 for the last; of JSON lines a name.
-            Defaults to the first one, or a usual name.
+        path: a file of JSON lines or a table where its name says so, else one in columns.
+        token_column: column of the tokens: a number from 1 on, or -1 for the last; of JSON lines and tables a
+            name. Defaults to the first one, or a usual name.
         label_column: that of the tags. Defaults to the last one, or a usual name.
+        sentence_column: that of the sentences in a table. Defaults to one of a usual name.
         tagged: whether there have to be tags. Defaults to True.
 
     Raises:
         UsageError: when the file cannot be read, and for a line that is not as described.
     """
+    suffix = path.suffix.lower()
+    if sentence_column is not None and suffix not in token_table.SUFFIXES:
+        raise UsageError(f"{path} is no table, and has no --sentence-column. Leave it out.")
+    if suffix in token_table.SUFFIXES:
+        found, notes = token_table.read(path, token_column, label_column, sentence_column, tagged)
+    else:
+        content, notes = _content(path)
+        if suffix in JSON:
+            found, more = _json_lines(path, content, token_column, label_column, tagged)
+        else:
+            if tagged and suffix == ".txt" and token_column is label_column is None:
+                _check_no_prose(path, content)
+            found, more = columns.read(path, content, token_column, label_column, tagged)
+        notes += more
+    if not found:
+        raise UsageError(f"{path} holds no token. Give a file with a token and its tag on each line.")
+    return found, notes
+
+
+def _content(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a file, and the note about its encoding."""
     try:
         content, guessed = encodings.decode(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    content = re.sub("\r\n?", "\n", content)
-    notes = encodings.guessed_note([path] if guessed else [])
-    if path.suffix.lower() in JSON:
-        found = list(_json_lines(path, content, token_column, label_column, tagged))
-    else:
-        if tagged and path.suffix.lower() == ".txt" and token_column is label_column is None:
-            _check_no_prose(path, content)
-        rows = columns.read(path, content, token_column, label_column, tagged)
-        found, notes = rows.sentences, notes + rows.notes
-    if not found:
-        raise UsageError(f"{path} holds no token. Give a file with a token and its tag on each line.")
-    return found, notes
+    return re.sub("\r\n?", "\n", content), encodings.guessed_note([path] if guessed else [])
 
 
 def _check_no_prose(path: Path, content: str) -> None:
@@ -71,7 +87,9 @@ def _check_no_prose(path: Path, content: str) -> None:
         )
 
 
-def _json_lines(path, content, token_column, label_column, tagged) -> Iterator[Sentence]:
+def _json_lines(path, content, token_column, label_column, tagged) -> tuple[list[Sentence], tuple[str, ...]]:
+    """Return the sentences of JSON lines, and a note where the first has several lists of tags."""
+    found, notes = [], None
     for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
@@ -89,12 +107,16 @@ def _json_lines(path, content, token_column, label_column, tagged) -> Iterator[S
             raise UsageError(
                 f"{where} has {len(tokens)} tokens, but {len(tags)} tags. Give each token one tag."
             )
+        if notes is None:
+            usual = [name for name in _TAGS if name in record] if tagged else []
+            notes = token_table.choice_note(path, label_column, usual)
         tokens, tags = ([" ".join(one.split()) for one in part] for part in (tokens, tags))
         for name, part in (("token", tokens), ("tag", tags if tagged else ())):
             if "" in part:
                 raise UsageError(f"{where}: {name} {part.index('') + 1} is empty. Leave it out, or fill it.")
         if tokens:
-            yield tokens, tags
+            found.append((tokens, tags))
+    return found, notes or ()
 
 
 def _list(where: str, record: dict, name: str | None, usual: Sequence[str], flag: str) -> list[str]:

@@ -171,7 +171,7 @@ def _tags(data: DataSpec) -> tuple[str, ...]:
     targets = data.targets
     if not isinstance(targets, Spec) or targets.shape != (None,) or not targets.class_names:
         raise UsageError(
-            "The data has no tag at each token. Give --data requests, a .conll file with a token and its tag "
-            "on each line, or a .jsonl file with lists of tokens and tags."
+            "The data has no tag at each token. Give --data requests, a .conll or .csv file with a token and "
+            "its tag on each line, or a .jsonl file with lists of tokens and tags."
         )
     return targets.class_names
