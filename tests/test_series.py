@@ -378,8 +378,73 @@ def test_a_number_with_both_signs_tells_that_of_thousands(written):
     assert found.tolist() == [1234.5, 999.25, -12, 1000]
 
 
-def test_columns_that_tell_a_time_together_are_named(file):
-    rows = [[time[:10], int(time[11:13]), value] for time, value in plain()]
-    assert "2024-01-01 in line 2 and line 3. If Date and Hour tell it together" in refused(
-        write(file, ["Date", "Hour", "a"], rows)
+def parts(time):
+    date, hour = time[:10], int(time[11:13])
+    return {
+        "date": date, "dotted": ".".join(date.split("-")[::-1]), "compact": date.replace("-", ""),
+        "hour": hour, "of_day": time[11:16], "with_dots": f"{hour:02}.00.00", "midnight": f"{date} 00:00:00", "minute": "0",
+        "half": f"{(hour - 1) % 12 + 1}:00 {'PM' if hour > 11 else 'AM'}", "float": f"{hour}.0",
+        "year": date[:4], "month": int(date[5:7]), "day": int(date[8:]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds", "wanted", "first"),
+    [
+        ("Date Hour", "date hour", "auto", "2024-01-01 00:00"),
+        ("hr dteday", "hour date", "auto", "2024-01-01 00:00"),  # bike sharing (UCI): not in order
+        ("Date Time", "dotted with_dots", "auto", "01.01.2024 00:00:00"),  # air quality (UCI)
+        ("date time", "midnight of_day", "auto", "2024-01-01 00:00"),
+        (
+            "date hour",
+            "date float",
+            "auto",
+            "2024-01-01 00:00",
+        ),  # as pandas writes numbers of a column with gaps
+        ("date time", "date half", "auto", "2024-01-01 12:00 AM"),
+        (
+            "No year month day hour",
+            "minute year month day hour",
+            "auto",
+            "2024-01-01 00:00",
+        ),  # as PM2.5 (UCI)
+        ("Year Month Day Hour Minute", "year month day hour minute", "auto", "2024-01-01 00:00"),
+        ("d h", "compact hour", "d,h", "2024-01-01 00:00"),
+        ("a b c d", "year month day of_day", "a, b,c,d", "2024-01-01 00:00"),
+    ],
+)
+def test_columns_that_tell_a_time_together_are_joined(file, names, kinds, wanted, first):
+    rows = [[*(parts(time)[kind] for kind in kinds.split()), value] for time, value in plain()]
+    source = dataclasses.replace(write(file, [*names.split(), "x"], rows), time_column=wanted)
+    found, expected = source.read(), write(file, ["time", "x"], plain()).read()
+    np.testing.assert_array_equal(found.places, expected.places)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert found.columns == ("x",) and found.step == "1 hour" and found.times.written[0] == first
+    assert sum("tell the times together" in note for note in found.notes) == (wanted == "auto")
+
+
+def test_months_of_two_columns_are_months_and_are_written_so(file):
+    rows = [[2021 + n // 12, n % 12 + 1, n * n % 7] for n in range(40)]
+    found = write(file, ["year", "month", "sales"], rows)
+    assert found.read().step == "1 month" and found.recent().next_times[0] == "2024-05"
+
+
+def test_columns_that_cannot_be_joined_are_told(file):
+    rows = [[time[:10], int(time[11:13]) + 1, value] for time, value in plain()]  # from 1 to 24
+    source = write(file, ["Date", "Hour", "a"], rows)
+    said = refused(source)
+    assert (
+        "2024-01-01 in line 2 and line 3. If Date and Hour tell it together, with hours from 0 to 23" in said
     )
+    assert said.endswith("give --time-column Date,Hour.")
+    source = dataclasses.replace(source, time_column="Date,Hour")
+    assert "line 25: '24' in column Hour is no part of a time: a whole number up to 23." in refused(source)
+    assert "has no column 'Huor'" in refused(dataclasses.replace(source, time_column="Date,Huor"))
+    assert "names 7 columns" in refused(dataclasses.replace(source, time_column="a,a,a,a,a,a,a"))
+    write(file, ["Date", "Hour", "a"], [[time[:10], "", value] for time, value in plain()])
+    assert "line 2: '' in column Hour is no part of a time" in refused(source)
+
+
+def test_a_day_for_each_row_beside_an_hour_stays_a_day(file):
+    rows = [[f"2024-{1 + n // 28:02}-{1 + n % 28:02}", 7, n] for n in range(28)]
+    assert write(file, ["date", "hour", "a"], rows).read().step == "1 day"

@@ -1,12 +1,13 @@
 """Reads the rows of a series in the order of time: sorted, once each, with their gaps known."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasdl.data.series import cells, forms, synthetic, table, times
+from kerasdl.data.series import cells, forms, joining, synthetic, table, times
 from kerasdl.data.series.table import Table
 from kerasdl.data.series.times import Times
 from kerasdl.errors import UsageError
@@ -14,7 +15,7 @@ from kerasdl.errors import UsageError
 if TYPE_CHECKING:
     from kerasdl.data.series.source import Series
 
-_PARTS = ("year", "month", "day", "date", "time", "hour", "minute")  # columns that tell a time together
+_PARTS = ("year", "month", "day", "date", "hour", "hr", "time", "minute")  # of a time, in columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Rows:
 def read(source: "Series") -> Rows:
     """Read the file of a source; see `Series.read`."""
     found = synthetic.demand() if source.path is None else table.read(Path(source.path).expanduser())
-    time_column = times.find_column(found, source.time_column)
+    found, wanted = joining.join(found, source.time_column)
+    time_column = times.find_column(found, wanted)
     columns, num_targets = _columns(source, found, time_column)
     values = np.stack([cells.read(found, name) for name in columns], axis=1)
     read_times = times.read(found, time_column, source.time_format)
@@ -66,6 +68,8 @@ def read(source: "Series") -> Rows:
     order = np.argsort(read_times.places, kind="stable")
     notes = _note_chosen(source, found, time_column, columns[:num_targets])
     notes += filter(None, [read_times.note])
+    if wanted != source.time_column and source.time_column == "auto":
+        notes.append(f"The columns {time_column} tell the times together (--time-column).")
     if (np.diff(order) < 0).any():
         notes.append(f"The rows of {found.name} are not in the order of time: they were sorted.")
     kept = _once(found, time_column, order, read_times, values, notes)
@@ -146,10 +150,9 @@ def _advice(found: Table, time_column: str | None, time: str) -> str:
     """Return what to do about rows of one time."""
     parts = [name for name in found.names if name == time_column or name.lower() in _PARTS]
     if len(parts) > 1 and ":" not in time:
-        return (
-            f"If {' and '.join(parts)} tell it together, write them into one column, such as 2024-10-27 "
-            "02:00, and name that with --time-column."
-        )
+        parts.sort(key=lambda name: -1 if name == time_column else _PARTS.index(name.lower()))
+        together = f"--time-column {shlex.quote(','.join(parts))}"
+        return f"If {' and '.join(parts)} tell it together, with hours from 0 to 23, give {together}."
     return (
         "Keep one of them. Local times with daylight saving come twice in autumn: give them with their zone "
         "(2024-10-27T02:00+01:00) or in UTC. Rows of several series in one file have to be files of their "

@@ -32,7 +32,8 @@ class Series(Source):
     target: tuple[str, ...] | None = None
     # Further columns whose past is used, or all; none for the targets' own past alone.
     features: tuple[str, ...] | None = None
-    # Column of times, auto to find it, or none for rows that are equally far apart.
+    # Column of times, or date,hour and year,month,day,hour for several that tell them together; auto to find
+    # them, or none for rows that are equally far apart.
     time_column: str = "auto"
     # Format of the times as Python's strptime takes it (%d/%m/%Y %H:%M); s, ms, us or ns for numbers since
     # 1970, number for numbers of rows; or auto.

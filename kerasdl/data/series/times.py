@@ -72,11 +72,9 @@ def find_column(table: Table, wanted: str) -> str | None:
     if wanted != "auto":
         table.column(wanted)
         return wanted
-    usual = [name for name in table.names if name.lower() in _NAMES]
-    usual.sort(key=lambda name: _NAMES.index(name.lower()))
-    for name in (*usual, *table.names):  # dates first: a column "index" knows of no gap
-        if forms.is_date(next(filter(None, table.column(name)), "")):
-            return name
+    if (name := date_column(table)) is not None:  # first: a column "index" knows of no gap
+        return name
+    usual = _usual(table)
     likely = [name for name in table.names if _WORDS & set(re.findall("[a-z]+", name.lower()))]
     for name in (*usual, *likely):
         if forms.of_numbers(table.column(name)) not in ("", "number"):
@@ -89,6 +87,18 @@ def find_column(table: Table, wanted: str) -> str | None:
         "(and --time-format where its format is unusual), or give --time-column none for rows that are "
         "equally far apart."
     )
+
+
+def date_column(table: Table) -> str | None:
+    """Return the first column of dates, of those with a usual name if one has dates; None without."""
+    columns = (*_usual(table), *table.names)
+    return next((name for name in columns if forms.is_date(next(filter(None, table.column(name)), ""))), None)
+
+
+def _usual(table: Table) -> list[str]:
+    """Return the columns whose names are usual ones of times, the most usual first."""
+    found = [name for name in table.names if name.lower() in _NAMES]
+    return sorted(found, key=lambda name: _NAMES.index(name.lower()))
 
 
 def read(table: Table, column: str | None, form: str) -> Times:

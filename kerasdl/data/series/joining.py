@@ -1,0 +1,119 @@
+"""Joins columns that tell a time together: a date and an hour, or year, month and day."""
+
+import re
+from collections.abc import Sequence
+
+from kerasdl.data.series import forms, times
+from kerasdl.data.series.table import Table
+from kerasdl.errors import UsageError
+
+# What columns with parts of a time are called, from the largest part to the smallest, and its greatest value.
+_PARTS = {
+    ("year", "yr"): 9999, ("month", "mo"): 12, ("day",): 31,
+    ("hour", "hr", "time"): 23, ("minute", "min"): 59, ("second", "sec"): 59,
+}  # fmt: skip
+_NAMES, _GREATEST = list(_PARTS), list(_PARTS.values())
+_HOUR = 3  # place of the hour among these
+_OF_DAY = re.compile(r"\d{1,2}:\d{2}.*|\d{1,2}(\.\d{2}){1,2}")  # 18:00, 6:00 PM, 18.00.00
+_MIDNIGHT = re.compile(r"[ T]0?0:00(:00(\.0*)?)?$")
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(\.0*)?")
+
+
+def join(table: Table, wanted: str) -> tuple[Table, str]:
+    """Return a table in which one column tells the times, and what is to be read as times.
+
+    Args:
+        table: the table.
+        wanted: "date,hour" for columns to join, from the largest part to the smallest: dates, or year, month
+            and perhaps day; then a time of day, or hour, minute and second. "auto" for columns that are
+            called so, where no single one tells a time. Anything else is returned as it is.
+
+    Raises:
+        UsageError: when there is no such column, or a cell is no such part.
+    """
+    names = _found(table) if wanted == "auto" else _named(table, wanted)
+    if len(names) < 2:
+        return table, wanted
+    columns = [table.column(name) for name in names]
+    with_dates = _are_dates(columns[0])
+    for name, cells, place in zip(names, columns, _places(with_dates), strict=False):
+        for row, cell in enumerate(cells):
+            if not _is_part(cell, place):
+                raise UsageError(
+                    f"{table.name}, {table.place(row)}: {cell!r} in column {name} is no part of a time"
+                    f"{'' if place is None else f': a whole number up to {_GREATEST[place]}'}."
+                )
+    joined = [_written(cells, with_dates) for cells in zip(*columns, strict=True)]
+    others = [number for number, name in enumerate(table.names) if name not in names]
+    title = " ".join(names)
+    return Table(
+        table.name,
+        (title, *(table.names[number] for number in others)),
+        [joined, *(table.columns[number] for number in others)],
+        table.lines,
+    ), title
+
+
+def _named(table: Table, wanted: str) -> list[str]:
+    if "," not in wanted or wanted in table.names:
+        return []
+    names = [name.strip() for name in wanted.split(",")]
+    for name in names:
+        table.column(name)
+    if len(names) > len(_PARTS):
+        raise UsageError(
+            f"--time-column names {len(names)} columns, but a time has {len(_PARTS)} parts at most."
+        )
+    return names
+
+
+def _found(table: Table) -> list[str]:
+    """Return the columns that tell times together by their names and cells; none where one column does."""
+    known = {name.lower(): name for name in table.names}
+    parts = [next((known[name] for name in names if name in known), None) for names in _NAMES]
+    if (dates := times.date_column(table)) is not None:
+        cells = table.column(dates)
+        is_alone = len(set(cells)) == len(cells) or any(":" in _MIDNIGHT.sub("", cell) for cell in cells)
+        parts = [] if is_alone else [dates, *parts[_HOUR:]]
+    names = parts[: parts.index(None)] if None in parts else parts
+    places = _places(dates is not None)
+    fit = all(
+        _is_part(cell, place)
+        for name, place in zip(names, places, strict=False)
+        for cell in table.column(name)
+    )
+    return names if fit else []
+
+
+def _places(with_dates: bool) -> list[int | None]:
+    """Return of each column to join its place among the parts; None for dates."""
+    return [None, *range(_HOUR, len(_PARTS))] if with_dates else list(range(len(_PARTS)))
+
+
+def _are_dates(cells: Sequence[str]) -> bool:
+    first = next(filter(None, cells), "")
+    return forms.is_date(first) or _COMPACT.fullmatch(first) is not None
+
+
+def _is_part(cell: str, place: int | None) -> bool:
+    if place is None or (place == _HOUR and _OF_DAY.fullmatch(cell)):
+        return bool(cell)
+    return forms.NUMBER.fullmatch(cell) is not None and 0 <= forms.whole(cell) <= _GREATEST[place]
+
+
+def _written(cells: Sequence[str], with_dates: bool) -> str:
+    """Return the parts of a time as one text: 2024-10-27 02:00."""
+    if with_dates:
+        date, of_day = _COMPACT.sub(r"\1-\2-\3", _MIDNIGHT.sub("", cells[0])), cells[1:]
+    else:
+        numbers = [forms.whole(cell) for cell in cells[:_HOUR]]
+        date, of_day = (
+            "-".join(f"{number:0{width}}" for number, width in zip(numbers, (4, 2, 2), strict=False)),
+            cells[_HOUR:],
+        )
+    if not of_day:
+        return date
+    if _OF_DAY.fullmatch(of_day[0]):
+        return f"{date} {of_day[0].replace('.', ':')}"
+    hour, minute, *seconds = [*map(forms.whole, of_day), 0][: max(2, len(of_day))]
+    return f"{date} " + ":".join(f"{number:02}" for number in (hour, minute, *seconds))
