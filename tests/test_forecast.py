@@ -1,6 +1,7 @@
 """Forecasts: figures by hand, baselines, bands, comparison, and one run from a file to its bundle."""
 
 import csv
+import dataclasses
 import json
 import re
 
@@ -10,14 +11,17 @@ import pytest
 
 from kerasdl.cli import main
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.series.source import Series
 from kerasdl.data.series.windows import WindowSplit
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.inference.answers import Answers
 from kerasdl.models.nlinear import NLinear
+from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.forecast import baselines, comparison, figures, seasons
 from kerasdl.tasks.forecast.losses import ForecastError, ForecastLoss
 from kerasdl.tasks.forecast.task import Forecast
 from kerasdl.tasks.forecast.task import _ascending as ascending
+from kerasdl.training.build import make_network
 from tests.test_report import Page
 
 RANDOM = np.random.default_rng(0)
@@ -190,8 +194,11 @@ def test_what_does_not_fit_is_said():
         Forecast().check_outputs(np.zeros((4, 3, 1), "f"), DATA, "main")
     with pytest.raises(UsageError, match="season is 24 rows, but the network sees 6"):
         Forecast(season=24).resolve(waves())
-    with pytest.raises(UsageError, match="Leave --features out"):
-        NLinear(horizon=3)(np.zeros((1, 6, 2), "f"))
+    known = {name: value[:1] if isinstance(value, tuple) else value for name, value in KNOWN.items()}
+    one = DataSpec(waves().spec.inputs, Spec((3, 1), "float32", **known))
+    recipe = Recipe(name="n", model=Config(NLinear), data=Series(), task=Forecast())
+    with pytest.raises(UsageError, match=r"^NLinear sees the past of the targets alone\..*`forecast`\.$"):
+        make_network(recipe, dataclasses.replace(waves(), spec=one), None)  # without Keras's words around it
 
 
 def test_evaluation_judges_the_median():

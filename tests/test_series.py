@@ -382,9 +382,9 @@ def parts(time):
     date, hour = time[:10], int(time[11:13])
     return {
         "date": date, "dotted": ".".join(date.split("-")[::-1]), "compact": date.replace("-", ""),
-        "hour": hour, "of_day": time[11:16], "with_dots": f"{hour:02}.00.00", "midnight": f"{date} 00:00:00", "minute": "0",
-        "half": f"{(hour - 1) % 12 + 1}:00 {'PM' if hour > 11 else 'AM'}", "float": f"{hour}.0",
-        "year": date[:4], "month": int(date[5:7]), "day": int(date[8:]),
+        "hour": hour, "of_day": time[11:16], "with_dots": f"{hour:02}.00.00", "midnight": f"{date} 00:00:00",
+        "minute": "0", "half": f"{(hour - 1) % 12 + 1}:00 {'PM' if hour > 11 else 'AM'}",
+        "float": f"{hour}.0", "year": date[:4], "month": int(date[5:7]), "day": int(date[8:]),
     }  # fmt: skip
 
 

@@ -63,7 +63,7 @@ class DLinear(Network):
         """Return the forecasts for standardised windows."""
         if x.shape[-1] != self.num_targets:
             raise UsageError(
-                "DLinear sees the past of the targets alone. Leave --features out, or use Forecaster."
+                "DLinear sees the past of the targets alone. Leave --features out, or train `forecast`."
             )
         past = channels.apart(x, self.num_targets)  # (B * K, T, 1)
         beyond = self.kernel_size // 2  # the first and the last value go on, so that the average has all rows

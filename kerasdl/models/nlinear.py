@@ -47,7 +47,7 @@ class NLinear(Network):
         targets, quantiles = self.num_targets, self.num_quantiles
         if x.shape[-1] != targets:
             raise UsageError(
-                "NLinear sees the past of the targets alone. Leave --features out, or use Forecaster."
+                "NLinear sees the past of the targets alone. Leave --features out, or train `forecast`."
             )
         past = channels.apart(channels.without_last(x, targets), targets)[..., 0]  # (B * K, T)
         y = channels.together(self.head(past), targets, self.horizon, quantiles)

@@ -96,13 +96,20 @@ def make_network(recipe: Recipe, data: Dataset, preprocessing: keras.Layer | Non
             network.create_weights(
                 map_leaves(lambda spec: keras.KerasTensor((None, *spec.shape), spec.dtype), data.spec.inputs)
             )
-    except UsageError:
-        raise
+    except UsageError as error:
+        raise _unwrapped(error) from None
     except Exception as error:  # whatever the code of a network raises
         raise _misfit(network, data, error) from error
     for warning in said:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return network
+
+
+def _unwrapped(error: UsageError) -> UsageError:
+    """Return the error that a network raised, which Keras wraps in others of its class."""
+    while error.__cause__ is None and isinstance(error.__context__, UsageError):
+        error = error.__context__
+    return error
 
 
 def _misfit(network: keras.Model, data: Dataset, error: Exception) -> Exception:
