@@ -438,7 +438,7 @@ def test_columns_that_cannot_be_joined_are_told(file):
     )
     assert said.endswith("give --time-column Date,Hour.")
     source = dataclasses.replace(source, time_column="Date,Hour")
-    assert "line 25: '24' in column Hour is no part of a time: a whole number up to 23." in refused(source)
+    assert "line 25: '24' in column Hour is no part of a time: 0 to 23." in refused(source)
     assert "has no column 'Huor'" in refused(dataclasses.replace(source, time_column="Date,Huor"))
     assert "names 7 columns" in refused(dataclasses.replace(source, time_column="a,a,a,a,a,a,a"))
     write(file, ["Date", "Hour", "a"], [[time[:10], "", value] for time, value in plain()])

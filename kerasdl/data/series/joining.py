@@ -7,12 +7,12 @@ from kerasdl.data.series import forms, times
 from kerasdl.data.series.table import Table
 from kerasdl.errors import UsageError
 
-# What columns with parts of a time are called, from the largest part to the smallest, and its greatest value.
+# What columns with parts of a time are called, from the largest part to the smallest, and their values.
 _PARTS = {
-    ("year", "yr"): 9999, ("month", "mo"): 12, ("day",): 31,
-    ("hour", "hr", "time"): 23, ("minute", "min"): 59, ("second", "sec"): 59,
+    ("year", "yr"): range(1000, 10_000), ("month", "mo"): range(1, 13), ("day",): range(1, 32),
+    ("hour", "hr", "time"): range(24), ("minute", "min"): range(60), ("second", "sec"): range(60),
 }  # fmt: skip
-_NAMES, _GREATEST = list(_PARTS), list(_PARTS.values())
+_NAMES, _VALUES = list(_PARTS), list(_PARTS.values())
 _HOUR = 3  # place of the hour among these
 _OF_DAY = re.compile(r"\d{1,2}:\d{2}.*|\d{1,2}(\.\d{2}){1,2}")  # 18:00, 6:00 PM, 18.00.00
 _MIDNIGHT = re.compile(r"[ T]0?0:00(:00(\.0*)?)?$")
@@ -39,9 +39,9 @@ def join(table: Table, wanted: str) -> tuple[Table, str]:
     for name, cells, place in zip(names, columns, _places(with_dates), strict=False):
         for row, cell in enumerate(cells):
             if not _is_part(cell, place):
+                values = "" if place is None else f": {_VALUES[place][0]} to {_VALUES[place][-1]}"
                 raise UsageError(
-                    f"{table.name}, {table.place(row)}: {cell!r} in column {name} is no part of a time"
-                    f"{'' if place is None else f': a whole number up to {_GREATEST[place]}'}."
+                    f"{table.name}, {table.place(row)}: {cell!r} in column {name} is no part of a time{values}."
                 )
     joined = [_written(cells, with_dates) for cells in zip(*columns, strict=True)]
     others = [number for number, name in enumerate(table.names) if name not in names]
@@ -98,7 +98,7 @@ def _are_dates(cells: Sequence[str]) -> bool:
 def _is_part(cell: str, place: int | None) -> bool:
     if place is None or (place == _HOUR and _OF_DAY.fullmatch(cell)):
         return bool(cell)
-    return forms.NUMBER.fullmatch(cell) is not None and 0 <= forms.whole(cell) <= _GREATEST[place]
+    return forms.NUMBER.fullmatch(cell) is not None and forms.whole(cell) in _VALUES[place]
 
 
 def _written(cells: Sequence[str], with_dates: bool) -> str:
