@@ -41,7 +41,8 @@ def join(table: Table, wanted: str) -> tuple[Table, str]:
             if not _is_part(cell, place):
                 values = "" if place is None else f": {_VALUES[place][0]} to {_VALUES[place][-1]}"
                 raise UsageError(
-                    f"{table.name}, {table.place(row)}: {cell!r} in column {name} is no part of a time{values}."
+                    f"{table.name}, {table.place(row)}: {cell!r} in column {name} is no part of a time"
+                    f"{values}."
                 )
     joined = [_written(cells, with_dates) for cells in zip(*columns, strict=True)]
     others = [number for number, name in enumerate(table.names) if name not in names]
