@@ -1,6 +1,7 @@
 """What holds for every test: two logical CPU devices, a fixed seed, what is slow, and what took longest."""
 
 import resource
+import time
 
 import pytest
 
@@ -8,6 +9,13 @@ from kerasdl import environment
 
 #: CPU seconds of each test, by its name.
 _SECONDS: dict[str, float] = {}
+_BEGIN = time.monotonic()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--begin-within", type=float, metavar="SECONDS", help="skip slow tests that have not begun by then"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,6 +62,14 @@ def pytest_collection_modifyitems(items):
         for mark in item.iter_markers("by_default"):
             if not mark.args[0](**item.callspec.params):
                 item.add_marker("slow")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Skip a slow test for which no time is left, before its fixtures are made."""
+    limit = item.config.getoption("begin_within")
+    if limit is not None and time.monotonic() - _BEGIN > limit and item.get_closest_marker("slow"):
+        pytest.skip("--begin-within is over")
 
 
 def _cpu_seconds() -> float:
