@@ -12,7 +12,7 @@ RECIPE = Recipe(
         GAN,
         latent_size=64,
         objective="wgan_gp",
-        filters=(32, 64),
+        filters=None,
         kernel_size=4,
         discriminator_steps=5,
         projection="map",
