@@ -241,6 +241,18 @@ def test_each_player_updates_its_own_weights():
             np.testing.assert_array_equal(left, right)
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_what_has_no_effect_on_the_loss_of_a_critic_is_known(objective):
+    network = make(objective)
+    weights = network.discriminator.trainable_variables
+    network.discriminator.head.bias.assign([2.0])  # at 0 both halves of the hinge loss have a slope
+    with noise.scope(0, 0, 0), tf.GradientTape() as tape:
+        loss, _ = network.discriminator_loss(*examples(8), None)
+    slopes = tape.gradient(loss, weights, unconnected_gradients="zero")
+    still = [one.path for one, slope in zip(weights, slopes, strict=True) if np.abs(slope).max() < 1e-6]
+    assert still == [one.path for one in network.without_effect]
+
+
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (9, 14, 3)])
 def test_images_have_the_size_of_the_data(shape):
     network = GAN(image_shape=shape, filters=(2, 2, 2), latent_size=3, conditional=True)

@@ -195,6 +195,11 @@ class GAN(GenerativeNetwork):
         # Of the generator alone an average is used.
         return dataclasses.replace(recipe, learning_rate=rate, ema_momentum=None)
 
+    @property
+    def without_effect(self):
+        # A critic's losses are differences of scores, whatever is added to all of them.
+        return [self.discriminator.head.bias] if self.objective == "wgan_gp" else []
+
     def variables_of(self, name):
         return {"generator": self.generator, "discriminator": self.discriminator}[name].trainable_variables
 

@@ -105,6 +105,11 @@ class Network(TrainingStep):
     # Optimizers
 
     @property
+    def without_effect(self) -> list[keras.Variable]:
+        """Weights that the loss does not depend on, by design, and that training leaves as they are."""
+        return []
+
+    @property
     def averaged(self) -> list[keras.Variable]:
         """Weights whose moving average is saved, where the recipe has `ema_momentum`."""
         return self.trainable_variables

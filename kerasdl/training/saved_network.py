@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerasdl.errors import RunFailedError
+from kerasdl.network.network import Network
 from kerasdl.runs.folder import Run
 from kerasdl.training import build, reference
 from kerasdl.training.callbacks.assembly import CallbackAssembly
@@ -61,12 +62,13 @@ def hashes(network: keras.Model) -> list[bytes]:
 
 
 def unchanged(
-    assembly: CallbackAssembly, network: keras.Model, before: Sequence[bytes], saved: keras.Model
+    assembly: CallbackAssembly, network: Network, before: Sequence[bytes], saved: keras.Model
 ) -> list[str]:
     """Return the paths of weights that were to train, and are what they were before the first step."""
     epochs = 0 if assembly.best.best_epoch is None else assembly.best.best_epoch + 1
     if not before or epochs * assembly.plan.steps_per_epoch < _ENOUGH_UPDATES:
         return []
     after, trains = hashes(saved), {id(weight) for weight in network.trainable_variables}
+    trains -= {id(weight) for weight in network.without_effect}
     pairs = zip(network.weights, before, after, strict=True)
     return [weight.path for weight, old, new in pairs if old == new and id(weight) in trains]
