@@ -219,7 +219,7 @@ def test_sentences_are_read_from_tables(tmp_path, content, column, expected):
 def test_sentences_are_no_pictures_and_no_other_tables(tmp_path):
     for name in ("a.png", "a.parquet"):
         (tmp_path / name).touch()
-        with pytest.raises(UsageError, match=r"this network reads texts: .*\.conll, .*\.tsv\)"):
+        with pytest.raises(UsageError, match=r"this network reads texts: .*\.conll, .*\.txt\)"):
             sentences.read_sentences([str(tmp_path / name)])
     (tmp_path / "a.jsonl").write_text('{"text": "good"}')
     with pytest.raises(UsageError, match=r"none of tokens, words.*--text-column"):

@@ -165,6 +165,15 @@ def test_tables_with_a_token_in_each_row_are_read(tmp_path, content, fields, not
     assert dataclasses.replace(source, path=str(tmp_path))._sentences()[0] == found
 
 
+@pytest.mark.parametrize("fields", [{}, {"sentence_column": "sent_id"}])
+def test_tables_with_tabs_are_told_by_the_names_of_their_columns(tmp_path, fields):
+    path = tmp_path / "a.tsv"
+    path.write_text("sent_id\tword\tner\n1\tIn\tO\n1\tBath\tB-LOC\n2\tYes\tO\n")
+    found, notes = TaggedTokens(path=str(path), **fields)._sentences()
+    assert found["train"] == [(["In", "Bath"], ["O", "B-LOC"]), (["Yes"], ["O"])] and notes == ()
+    assert [one.about["tokens"] for one in sentences.read_sentences([str(path)])] == [["In", "Bath"], ["Yes"]]
+
+
 def test_rows_of_a_sentence_that_are_not_together_are_told(tmp_path):
     (tmp_path / "a.csv").write_text("sentence,word,tag\n1,a,O\n2,b,B-X\n1,c,O\n2,d,O\n")
     found, (note,) = TaggedTokens(path=str(tmp_path / "a.csv"))._sentences()

@@ -56,7 +56,7 @@ def read_sentences(given: Sequence[str], column: str | None = None) -> list[Exam
                 raise UsageError(f"{text!r} holds no token. Give a text with a word in it.")
             found.append(_example({"text": text}, tokens))
             continue
-        if path.suffix.lower() in token_table.SUFFIXES and not token_table.has_tokens(path, column):
+        if path.suffix.lower() == ".csv" and not token_table.has_tokens(path, column):
             found += [_example(one.about, split(one.about["text"])) for one in table_rows(text, path, column)]
             continue
         rows = _lines(path) if path.suffix.lower() == ".txt" else _rows(path, column)

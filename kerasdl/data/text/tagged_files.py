@@ -16,7 +16,7 @@ COLUMNS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".tags")
 #: Suffixes of files that hold a sentence in each line.
 JSON = (".jsonl", ".ndjson")
 #: Suffixes of files that a tagger takes; other sources have some of them too.
-SUFFIXES = (*COLUMNS, *JSON, *token_table.SUFFIXES, ".txt", ".tsv")
+SUFFIXES = (*COLUMNS, *JSON, *token_table.SUFFIXES, ".txt")
 _EVEN = 0.9  # of the lines have as many columns, in a file of columns
 _ENOUGH = 20  # lines whose last words tell whether they are tags
 _TOKENS, _TAGS = ("tokens", "words"), ("tags", "labels", "ner_tags", "pos_tags")
@@ -46,7 +46,7 @@ def read(
     suffix = path.suffix.lower()
     if sentence_column is not None and suffix not in token_table.SUFFIXES:
         raise UsageError(f"{path} is no table, and has no --sentence-column. Leave it out.")
-    if suffix in token_table.SUFFIXES:
+    if token_table.takes(path, sentence_column, tagged=tagged):
         found, notes = token_table.read(path, token_column, label_column, sentence_column, tagged)
     else:
         content, notes = _content(path)

@@ -10,7 +10,7 @@ from kerasdl.data.text import records
 from kerasdl.data.text.columns import Sentence
 from kerasdl.errors import UsageError
 
-SUFFIXES = (".csv",)
+SUFFIXES = (".csv", ".tsv")
 _TOKENS = ("token", "tokens", "word", "words", "form")
 _TAGS = (
     "tag",
@@ -73,11 +73,19 @@ def read(
     return found, notes + _twice_note(path, places)
 
 
-def is_one(path: Path) -> bool:
+def is_one(path: Path, *, tagged: bool = True) -> bool:
     """Tell whether a table has columns of tokens, of their tags and of sentences, by their names."""
     names = _names(path)
-    has = [any(_is_usual(name, usual) for name in names) for usual in (_TOKENS, _TAGS)]
+    has = [any(_is_usual(name, usual) for name in names) for usual in (_TOKENS, *([_TAGS] if tagged else []))]
     return all(has) and any(_SENTENCE.fullmatch(name.strip()) for name in names)
+
+
+def takes(path: Path, sentence_column: str | None, *, tagged: bool) -> bool:
+    """Tell whether a file is read as a table: .csv files are, and .tsv files whose columns are called so."""
+    suffix = path.suffix.lower()
+    if suffix != ".tsv" or sentence_column is not None:
+        return suffix in SUFFIXES
+    return is_one(path, tagged=tagged)
 
 
 def has_tokens(path: Path, column: str | None) -> bool:
