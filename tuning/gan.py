@@ -20,7 +20,7 @@ def space(hp, recipe):
         objective=objective,
         label_smoothing=smoothing if OBJECTIVES[objective].has_target else 0.0,
         filters=own.filters and tuple(width * size // own.filters[0] for size in own.filters),
-        width=width,
+        width=own.width if own.filters else width,
         latent_size=own_choice(hp, "latent_size", [16, 32, 64, 128], own.latent_size),
         discriminator_rate=hp.Float(
             "discriminator_rate", 0.25, 4.0, sampling="log", default=own.discriminator_rate
