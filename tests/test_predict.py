@@ -207,6 +207,8 @@ def test_what_a_network_cannot_read_is_told_with_what_it_can(tmp_path, monkeypat
         ("sentence,word\n1,Call\n1,Anna\n2,now\n", "word", ["Call Anna", "now"]),
         ('id,text\n1,"Call Anna, now"\n2,\n3,Yes\n', None, ["Call Anna , now", "Yes"]),
         ("word,said\n1,Call Anna\n", "said", ["Call Anna"]),
+        ("word\nCall\nAnna\n\nnow\n", None, ["Call Anna", "now"]),
+        ("text,words\nCall Anna,2\nnow,1\n", None, ["Call Anna", "now"]),  # numbers of words
     ],
 )
 def test_sentences_are_read_from_tables(tmp_path, content, column, expected):

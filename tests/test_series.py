@@ -446,5 +446,61 @@ def test_columns_that_cannot_be_joined_are_told(file):
 
 
 def test_a_day_for_each_row_beside_an_hour_stays_a_day(file):
-    rows = [[f"2024-{1 + n // 28:02}-{1 + n % 28:02}", 7, n] for n in range(28)]
+    rows = [[f"2024-{1 + n // 28:02}-{1 + n % 28:02}", n % 5, n] for n in range(28)]
     assert write(file, ["date", "hour", "a"], rows).read().step == "1 day"
+    assert write(file, ["date", "hour", "a"], [*rows, rows[3]]).read().step == "1 day"  # a row comes twice
+
+
+@pytest.mark.parametrize("of", [lambda n: 1704067200 + 3600 * n, lambda n: 2024010100 + n, lambda n: 9 + n])
+def test_numbers_that_tell_the_time_alone_are_not_joined_with_the_year_and_the_month(file, of):
+    rows = [[of(n), 2024, 1, n * n % 7] for n in range(24)]
+    assert write(file, ["time", "year", "month", "a"], rows).read().step in ("1 hour", "1 row")
+
+
+@pytest.mark.parametrize(
+    ("names", "of"),
+    [
+        ("date time", lambda n: [f"2024-01-{1 + (n + 15) // 24:02}", f"{(n + 15) % 24}:00"]),  # 15:00, 0:00
+        ("date hour minute", lambda n: ["2024-01-01", f"{n // 4:.2f}", f"{15 * (n % 4):.2f}"]),
+        ("date hour", lambda n: [f"01/{13 + n // 24}/2024 12:00:00 AM", n % 24]),
+    ],
+)
+def test_times_of_day_are_joined_as_programs_write_them(file, names, of):
+    found = write(file, [*names.split(), "a"], [[*of(n), n] for n in range(40)]).read()
+    assert found.step == ("15 minutes" if "minute" in names else "1 hour") and found.joined.all()
+    assert found.values[:, 0].tolist() == list(range(40))
+
+
+@pytest.mark.parametrize("names", ["date hour min", "year month day hour"])
+def test_numbers_beside_a_time_for_each_row_stay_data(file, names):
+    def of(n):
+        return ["2024-01-01", n] if "min" in names else [2024, 1, n + 1]
+
+    found = write(file, [*names.split(), "a"], [[*of(n), n * 7 % 11, n] for n in range(24)])
+    found = dataclasses.replace(found, features=("all",)).read()
+    assert found.columns == ("a", names.split()[-1]) and found.step == (
+        "1 hour" if "min" in names else "1 day"
+    )
+
+
+def test_a_column_that_is_joined_can_be_a_feature_too(file):
+    rows = [[time[:10], value, int(time[11:13])] for time, value in plain()]
+    source = write(file, ["date", "a", "hr"], rows)
+    assert source.read().columns == ("a",)
+    found = dataclasses.replace(source, features=("hr",)).read()
+    assert found.columns == ("a", "hr") and found.values[:3, 1].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "of", "wanted", "message"),
+    [
+        ("year quarter", lambda n: [2000 + n // 4, n % 4 + 1], "year,quarter", "quarter would be read"),
+        ("year day", lambda n: [2000, n % 12 + 1], "year,day", "day would be read as the month"),
+        ("date time", lambda n: ["2024-01-01", f"{n:02}:00-{n + 1:02}:00"], "auto", "00:00-01:00' in column"),
+        ("date hour", lambda n: ["2024-01-01", f"{n / 2:.2f}"], "auto", "0.50' in column hour may be"),
+        ("year month day hour", lambda n: [2024, 1, 1, n + 1], "auto", "--time-column year,month,day,hour."),
+    ],
+)  # fmt: skip
+def test_columns_that_would_be_joined_wrong_are_refused(file, names, of, wanted, message):
+    source = write(file, [*names.split(), "a"], [[*of(n), n] for n in range(24)])
+    assert message in refused(dataclasses.replace(source, time_column=wanted))

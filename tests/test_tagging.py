@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasdl.data import from_text
+from kerasdl.data import from_text, guess
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.data.text.corpus import Corpus
+from kerasdl.data.text.table import TextTable
 from kerasdl.data.text.tagged import TaggedTokens
 from kerasdl.errors import UsageError
 from kerasdl.export import verify
@@ -174,6 +175,38 @@ def test_tables_with_tabs_are_told_by_the_names_of_their_columns(tmp_path, field
     assert [one.about["tokens"] for one in sentences.read_sentences([str(path)])] == [["In", "Bath"], ["Yes"]]
 
 
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        ("doc_id,sentence_id,word,tag\nA,1,a,O\nA,1,b,B-X\nB,1,c,O\n", None),
+        ("doc,sent_id,word,tag\nA,1,a,O\n,,b,B-X\nB,1,c,O\n", None),
+        ("Sentence #,Word,Tag\n1,a,O\nNaN,b,B-X\n2,c,O\n", None),  # of to_csv(na_rep="NaN")
+        ("sentence,sentence_id,word,tag\nyes,1,a,O\nyes,1,b,B-X\nyes,2,c,O\n", None),
+        (",word,tag\n0,a,O\n1,b,B-X\n2,,\n3,c,O\n", None),  # with the index of pandas
+        ("sentence,word,tag\n1,,\n,a,O\n,b,B-X\n2,,\n,c,O\n", None),
+        ("sentence,token,word,tag\n1,a,A,O\n1,b,B,B-X\n2,c,C,O\n", "a.csv: the tokens are those of 'token'"),
+    ],
+)
+def test_sentences_of_a_table_begin_where_they_should(tmp_path, content, note):
+    (tmp_path / "a.csv").write_text(content)
+    found, notes = TaggedTokens(path=str(tmp_path / "a.csv"))._sentences()
+    assert found["train"] == [(["a", "b"], ["O", "B-X"]), (["c"], ["O"])]
+    assert [said[: len(note)] for said in notes] == [note] if note else notes == ()
+
+
+def test_a_table_of_tabs_takes_numbers_of_columns_too(tmp_path):
+    (tmp_path / "a.tsv").write_text("sent_id\tword\ttag\n1\ta\tO\n1\tb\tB-X\n\n2\tc\tO\n")
+    found, _ = TaggedTokens(path=str(tmp_path / "a.tsv"), token_column="2")._sentences()
+    assert found["train"] == [(["a", "b"], ["O", "B-X"]), (["c"], ["O"])]
+
+
+def test_texts_with_a_word_of_each_are_no_table_of_tokens(tmp_path):
+    (tmp_path / "a.csv").write_text("sentence,word,label\nHe sat.,sat,0\nShe ran.,ran,1\n")
+    assert isinstance(guess.kinds(str(tmp_path / "a.csv"))[0], TextTable)
+    _, notes = TaggedTokens(path=str(tmp_path / "a.csv"))._sentences()
+    assert notes[0].startswith("a.csv: every sentence has one token.")
+
+
 def test_rows_of_a_sentence_that_are_not_together_are_told(tmp_path):
     (tmp_path / "a.csv").write_text("sentence,word,tag\n1,a,O\n2,b,B-X\n1,c,O\n2,d,O\n")
     found, (note,) = TaggedTokens(path=str(tmp_path / "a.csv"))._sentences()
@@ -232,6 +265,9 @@ def test_the_first_of_two_lists_of_tags_is_said(tmp_path):
         ("a.csv", "word,tag\na,O\n", {"sentence_column": "s"}, "no column 's'.*--sentence-column"),
         ("a.csv", "word,tag\na,O,1\n", {}, "line 2: the row has more fields than the header"),
         ("a.csv", "word,tag\n", {}, "holds no token"),
+        ("a.csv", 'id,word,tag\n1,",O\n1,a,O\n1,",O\n', {}, "row 2: column 'word' goes over several lines"),
+        ("a.csv", 'word,tag\na,"\nb,"\n', {}, "row 2: column 'tag' goes over several lines"),
+        ("a.csv", "tokens,tags\nNew York is,B I O\n", {}, "has a sentence and its tags in each row"),
         ("a.csv", "word,tag\na b,\"['O', 'B']\"\n", {}, "row 2: column 'tag' holds a list"),
     ],
 )

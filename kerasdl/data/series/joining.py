@@ -14,12 +14,16 @@ _PARTS = {
 }  # fmt: skip
 _NAMES, _VALUES = list(_PARTS), list(_PARTS.values())
 _HOUR = 3  # place of the hour among these
+_COUNTERS = ("date", "datetime", "timestamp", "time", "ds", "period")  # which may hold numbers of rows
+_OTHERS = {"quarter", "qtr", "week", "weekday", "dayofyear", "day_of_year", "doy"}  # are never joined
 _OF_DAY = re.compile(r"\d{1,2}:\d{2}.*|\d{1,2}(\.\d{2}){1,2}")  # 18:00, 6:00 PM, 18.00.00
-_MIDNIGHT = re.compile(r"[ T]0?0:00(:00(\.0*)?)?$")
+_SPAN = re.compile(r"\d{1,2}:\d{2}-(\d{1,2}:\d{2})")  # 18:00-19:00, or in the zone -05:00
+_MOST_ZONES = 2  # of a place, with daylight saving
+_MIDNIGHT = re.compile(r"[ T](0?0:00(:00(\.0*)?)?|12:00(:00)? ?AM)$", re.IGNORECASE)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(\.0*)?")
 
 
-def join(table: Table, wanted: str) -> tuple[Table, str]:
+def join(table: Table, wanted: str, kept: Sequence[str] = ()) -> tuple[Table, str]:
     """Return a table in which one column tells the times, and what is to be read as times.
 
     Args:
@@ -27,9 +31,10 @@ def join(table: Table, wanted: str) -> tuple[Table, str]:
         wanted: "date,hour" for columns to join, from the largest part to the smallest: dates, or year, month
             and perhaps day; then a time of day, or hour, minute and second. "auto" for columns that are
             called so, where no single one tells a time. Anything else is returned as it is.
+        kept: columns that stay, if they are joined too. Defaults to none.
 
     Raises:
-        UsageError: when there is no such column, or a cell is no such part.
+        UsageError: when there is no such column, or a cell is no such part or can be read in two ways.
     """
     names = _found(table) if wanted == "auto" else _named(table, wanted)
     if len(names) < 2:
@@ -44,8 +49,11 @@ def join(table: Table, wanted: str) -> tuple[Table, str]:
                     f"{table.name}, {table.place(row)}: {cell!r} in column {name} is no part of a time"
                     f"{values}."
                 )
+        if place == _HOUR:
+            _check_plain(table, name, cells)
     joined = [_written(cells, with_dates) for cells in zip(*columns, strict=True)]
-    others = [number for number, name in enumerate(table.names) if name not in names]
+    stay = [number for number, name in enumerate(table.names) if name in names and name in kept]
+    others = stay + [number for number, name in enumerate(table.names) if name not in names]
     title = " ".join(names)
     return Table(
         table.name,
@@ -65,6 +73,13 @@ def _named(table: Table, wanted: str) -> list[str]:
         raise UsageError(
             f"--time-column names {len(names)} columns, but a time has {len(_PARTS)} parts at most."
         )
+    for name, place in zip(names, _places(_are_dates(table.column(names[0]))), strict=False):
+        called = next((number for number, usual in enumerate(_NAMES) if name.lower() in usual), place)
+        if place is not None and (called != place or name.lower() in _OTHERS):
+            raise UsageError(
+                f"--time-column {wanted}: {name} would be read as the {_NAMES[place][0]}. Name a date and a "
+                "time of day, or year, month, day, hour, minute and second, in this order."
+            )
     return names
 
 
@@ -74,9 +89,13 @@ def _found(table: Table) -> list[str]:
     parts = [next((known[name] for name in names if name in known), None) for names in _NAMES]
     if (dates := times.date_column(table)) is not None:
         cells = table.column(dates)
-        is_alone = len(set(cells)) == len(cells) or any(":" in _MIDNIGHT.sub("", cell) for cell in cells)
+        is_alone = _differ(table, dates) or any(":" in _MIDNIGHT.sub("", cell) for cell in cells)
         parts = [] if is_alone else [dates, *parts[_HOUR:]]
+    elif any(_differ(table, name) for name in (times.number_column(table), _counter(table)) if name):
+        parts = []
     names = parts[: parts.index(None)] if None in parts else parts
+    enough = (count for count in range(2, len(names)) if _differ(table, *names[:count]))
+    names = names[: next(enough, None)]  # beside an hour for each row, "min" may be the lowest value
     places = _places(dates is not None)
     fit = all(
         _is_part(cell, place)
@@ -84,6 +103,37 @@ def _found(table: Table) -> list[str]:
         for cell in table.column(name)
     )
     return names if fit else []
+
+
+def _differ(table: Table, *names: str) -> bool:
+    """Tell whether rows with the same cells in some columns are the same row."""
+    count = len(set(zip(*map(table.column, names), strict=True)))
+    return count == len(table.columns[0]) or count == len(set(zip(*table.columns, strict=True)))
+
+
+def _counter(table: Table) -> str | None:
+    """Return the column that counts rows by its name, and tells no hours; None without."""
+    for name in table.names:
+        cells = table.column(name)
+        is_hour = all(_is_part(cell, _HOUR) for cell in cells)
+        if name.lower() in _COUNTERS and forms.of_numbers(cells) and not is_hour:
+            return name
+    return None
+
+
+def _check_plain(table: Table, name: str, cells: Sequence[str]) -> None:
+    """Raise a UsageError for spans of time, which look like zones, and for 7.50, half past seven or 7:50."""
+    ends = {found[1]: found[0] for cell in cells if (found := _SPAN.fullmatch(cell))}
+    if len(ends) > _MOST_ZONES:
+        raise UsageError(
+            f"{table.name}: {next(iter(ends.values()))!r} in column {name} is a span of time. Write where "
+            "each begins."
+        )
+    if all(re.fullmatch(r"\d{1,2}\.[05]0", cell) for cell in cells) and any(".5" in cell for cell in cells):
+        raise UsageError(
+            f"{table.name}: {next(cell for cell in cells if '.5' in cell)!r} in column {name} may be half an "
+            "hour or 50 minutes. Write hours and minutes with a colon: 18:30."
+        )
 
 
 def _places(with_dates: bool) -> list[int | None]:
@@ -114,7 +164,7 @@ def _written(cells: Sequence[str], with_dates: bool) -> str:
         )
     if not of_day:
         return date
-    if _OF_DAY.fullmatch(of_day[0]):
-        return f"{date} {of_day[0].replace('.', ':')}"
+    if not forms.NUMBER.fullmatch(of_day[0]):
+        return f"{date} {'0' * (not of_day[0][1:2].isdecimal())}{of_day[0].replace('.', ':')}"
     hour, minute, *seconds = [*map(forms.whole, of_day), 0][: max(2, len(of_day))]
     return f"{date} " + ":".join(f"{number:02}" for number in (hour, minute, *seconds))

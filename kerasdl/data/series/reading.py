@@ -58,7 +58,7 @@ class Rows:
 def read(source: "Series") -> Rows:
     """Read the file of a source; see `Series.read`."""
     found = synthetic.demand() if source.path is None else table.read(Path(source.path).expanduser())
-    found, wanted = joining.join(found, source.time_column)
+    found, wanted = joining.join(found, source.time_column, (source.target or ()) + (source.features or ()))
     time_column = times.find_column(found, wanted)
     columns, num_targets = _columns(source, found, time_column)
     values = np.stack([cells.read(found, name) for name in columns], axis=1)
@@ -149,8 +149,9 @@ def _once(
 def _advice(found: Table, time_column: str | None, time: str) -> str:
     """Return what to do about rows of one time."""
     parts = [name for name in found.names if name == time_column or name.lower() in _PARTS]
-    if len(parts) > 1 and ":" not in time:
-        parts.sort(key=lambda name: -1 if name == time_column else _PARTS.index(name.lower()))
+    if len(parts) > 1 and ":" not in time and " " not in (time_column or ""):
+        in_order = time_column.lower() in ("year", "month", "day") and time.isdecimal()
+        parts.sort(key=lambda name: _PARTS.index(name.lower()) if in_order or name != time_column else -1)
         together = f"--time-column {shlex.quote(','.join(parts))}"
         return f"If {' and '.join(parts)} tell it together, with hours from 0 to 23, give {together}."
     return (

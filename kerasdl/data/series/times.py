@@ -74,18 +74,24 @@ def find_column(table: Table, wanted: str) -> str | None:
         return wanted
     if (name := date_column(table)) is not None:  # first: a column "index" knows of no gap
         return name
-    usual = _usual(table)
-    likely = [name for name in table.names if _WORDS & set(re.findall("[a-z]+", name.lower()))]
-    for name in (*usual, *likely):
-        if forms.of_numbers(table.column(name)) not in ("", "number"):
-            return name
-    for name in usual:
+    if (name := number_column(table)) is not None:
+        return name
+    for name in _usual(table):
         if forms.of_numbers(table.column(name)):
             return name
     raise UsageError(
         f"{table.name} has no column of times among {', '.join(table.names)}. Name it with --time-column "
         "(and --time-format where its format is unusual), or give --time-column none for rows that are "
         "equally far apart."
+    )
+
+
+def number_column(table: Table) -> str | None:
+    """Return the column of numbers that are times since 1970, or dates without signs; None without."""
+    likely = [name for name in table.names if _WORDS & set(re.findall("[a-z]+", name.lower()))]
+    columns = (*_usual(table), *likely)
+    return next(
+        (name for name in columns if forms.of_numbers(table.column(name)) not in ("", "number")), None
     )
 
 

@@ -12,6 +12,8 @@ from kerasdl.errors import UsageError, did_you_mean
 
 _JSON = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", ".tsv", *_JSON)
+#: Usual names of the column of texts.
+TEXT_NAMES = ("text", "review", "sentence", "comment", "content", "message", "body", "document", "tweet")
 _DELIMITERS = ",;\t|"
 _LONGEST_TEXT = 2**31 - 1  # characters: a text may be a book
 _MOST_NAMES = 12  # columns that a message names
@@ -49,7 +51,7 @@ def _csv_rows(path: Path, content: str, blank_rows: bool) -> Iterator[Mapping[st
     options = {"delimiter": delimiter, "quoting": _quoting(content, delimiter), "strict": True}
     content = content.lstrip("\n\r")
     if blank_rows:
-        content = re.sub(r"(?m)^[ \t]*(?=\r?$)", delimiter, content)
+        content = re.sub(r"(?m)^[ \t]*(?=\r?$)", delimiter if delimiter in header else '""', content)
     reader = csv.DictReader(io.StringIO(content, newline=""), **options)
     try:
         titles = [title for title in reader.fieldnames or () if title.strip()]

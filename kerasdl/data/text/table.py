@@ -15,7 +15,6 @@ from kerasdl.data.text.source import Texts
 from kerasdl.errors import UsageError
 
 SUFFIXES = records.SUFFIXES
-_TEXT_NAMES = ("text", "review", "sentence", "comment", "content", "message", "body", "document", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "topic", "tag", "y")
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
            "dev": "validation", "test": "test"}  # fmt: skip
@@ -118,7 +117,7 @@ class TextTable(Texts):
 
     def _columns(self, path: Path, names: Sequence[str]) -> tuple[str, str]:
         """Return the columns of texts and of classes."""
-        text = records.column(path, names, self.text_column, _TEXT_NAMES, "--text-column")
+        text = records.column(path, names, self.text_column, records.TEXT_NAMES, "--text-column")
         return text, records.column(path, names, self.label_column, _LABEL_NAMES, "--label-column")
 
 
@@ -139,7 +138,7 @@ def texts_of(path: Path, column: str | None = None) -> tuple[list[str], bool]:
     texts: list[str] = []
     for record in found:
         if not texts:
-            column = records.column(path, list(record), column, _TEXT_NAMES, "--text-column")
+            column = records.column(path, list(record), column, records.TEXT_NAMES, "--text-column")
         text = _value(path, record.get(column), column)
         texts.append("" if text is None else str(text))
     return texts, guessed

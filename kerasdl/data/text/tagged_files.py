@@ -46,7 +46,7 @@ def read(
     suffix = path.suffix.lower()
     if sentence_column is not None and suffix not in token_table.SUFFIXES:
         raise UsageError(f"{path} is no table, and has no --sentence-column. Leave it out.")
-    if token_table.takes(path, sentence_column, tagged=tagged):
+    if token_table.takes(path, (token_column, label_column), sentence_column, tagged=tagged):
         found, notes = token_table.read(path, token_column, label_column, sentence_column, tagged)
     else:
         content, notes = _content(path)
