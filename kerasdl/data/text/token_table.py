@@ -3,8 +3,9 @@
 import collections
 import itertools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kerasdl.data import encodings
 from kerasdl.data.text import records
@@ -13,24 +14,34 @@ from kerasdl.errors import UsageError
 
 SUFFIXES = (".csv", ".tsv")
 _TOKENS = ("token", "tokens", "word", "words", "form")
-_TAGS = (
-    "tag",
-    "tags",
-    "label",
-    "labels",
-    "ner_tag",
-    "ner_tags",
-    "ner",
-    "entity",
-    "pos_tag",
-    "pos_tags",
-    "pos",
-)
+_TAGS = ("tag", "tags", "label", "labels", "ner_tag", "ner_tags", "ner", "entity",
+         "pos_tag", "pos_tags", "pos")  # fmt: skip
 _ID = "(id|idx|index|no|nr|num|number|#)"
 _SENTENCE = re.compile(f"sent(ence)?s?[ _.-]*{_ID}?", re.IGNORECASE)
 _DOCUMENT = re.compile(f"(doc|document|article|file)([ _.-]*({_ID}|name))?", re.IGNORECASE)
 _NOTHING = ("", "nan", "null", "none", "na", "<na>")  # of a sentence, as programs write no value
 _LOOKED_AT = 100  # rows that tell whether sentences have more than a row
+
+
+class _Columns(NamedTuple):
+    """Names of the columns of a table; None for those that it does not have.
+
+    Attributes:
+        token, tag, sentence: where these are.
+        document: where what sentences belong to is, if there are sentences.
+        index: where pandas numbers the rows.
+    """
+
+    token: str
+    tag: str | None
+    sentence: str | None
+    document: str | None
+    index: tuple[str, ...]
+
+    @property
+    def beside(self) -> set[str | None]:
+        """The columns that may be filled in a row that divides sentences."""
+        return {self.sentence, self.document, *self.index}
 
 
 def read(
@@ -54,38 +65,44 @@ def read(
     """
     rows, guessed = records.read(path, blank_rows=True)
     notes = encodings.guessed_note([path] if guessed else [])
+    first = next(rows, None)
+    if first is None:
+        return [], notes
+    columns = _columns(path, list(first), token_column, label_column, sentence_column, tagged)
+    notes += _choice_notes(path, list(first), token_column, label_column, tagged)
+    found, places = _sentences(path, itertools.chain([first], rows), columns)
+    notes += _twice_note(path, places)
+    if tagged:
+        _check_words(path, found)
+        notes += _short_note(path, found, places)
+    return found, notes
+
+
+def _sentences(
+    path: Path, rows: Iterable[Mapping], columns: _Columns
+) -> tuple[list[Sentence], list[tuple[str, str]]]:
+    """Return the sentences, and of each its document and the value in the column of the sentences."""
     found: list[Sentence] = []
-    places: list[tuple[str, str]] = []  # of each sentence, its document and the value in its column
-    columns, is_divided, document = None, False, ""
+    places: list[tuple[str, str]] = []
+    document, is_divided = "", False
     for number, row in enumerate(rows, 2):
-        if columns is None:
-            columns = _columns(path, list(row), token_column, label_column, sentence_column, tagged)
-            notes += _choice_notes(path, list(row), token_column, label_column, tagged)
-            of_token, of_tag, of_sentence = columns
-            others = [name for name in row if name not in columns]
-            of_document = next((name for name in others if _DOCUMENT.fullmatch(name.strip())), None)
-            beside = {of_sentence, of_document, *filter(_is_index, others)}
         cells = {name: " ".join((cell or "").split()) for name, cell in row.items()}
-        if not any(cell for name, cell in cells.items() if name not in beside):
+        if not any(cell for name, cell in cells.items() if name not in columns.beside):
             is_divided = True
             continue
-        _check(path, number, row, cells, of_token, of_tag)
-        place = cells.get(of_sentence, "")
+        _check(path, number, row, cells, columns.token, columns.tag)
+        place = cells.get(columns.sentence, "")
         place = "" if place.lower() in _NOTHING else place
-        is_divided |= bool(of_sentence and document and cells.get(of_document, "") not in ("", document))
-        document = cells.get(of_document, "") or document
+        is_divided |= bool(document and cells.get(columns.document, "") not in ("", document))
+        document = cells.get(columns.document, "") or document
         if not found or is_divided or (place and place != places[-1][1]):
             found.append(([], []))
             places.append((document, place))
             is_divided = False
         tokens, tags = found[-1]
-        tokens.append(cells[of_token])
-        tags.append(cells.get(of_tag, ""))
-    notes += _twice_note(path, places)
-    if tagged:
-        _check_words(path, found)
-        notes = notes + _short_note(path, found, places) if len(set(places)) == len(places) else notes
-    return found, notes
+        tokens.append(cells[columns.token])
+        tags.append(cells.get(columns.tag, ""))
+    return found, places
 
 
 def is_one(path: Path, *, tagged: bool = True) -> bool:
@@ -140,12 +157,11 @@ def _head(path: Path) -> list[Mapping[str, object]]:
 
 
 def choice_note(
-    path: Path, wanted: str | None, usual: Sequence[str], what: str = "tags --label-column"
+    path: Path, wanted: str | None, usual: Sequence[str], *, kind: str = "tags", flag: str = "--label-column"
 ) -> tuple[str, ...]:
     """Return the sentence about the first of several usual columns, which is taken where none is wanted."""
     if wanted is not None or len(usual) < 2:
         return ()
-    kind, flag = what.split()
     taken, *others = map(repr, usual)
     return (f"{path.name}: the {kind} are those of {taken}, and not {' or '.join(others)} ({flag}).",)
 
@@ -155,21 +171,24 @@ def _choice_notes(path: Path, names, token: str | None, label: str | None, tagge
     tokens, tags = (
         [name for word in kind for name in names if _is_usual(name, [word])] for kind in (_TOKENS, _TAGS)
     )
-    flag = "--token-column" if tagged else "--text-column"  # of predict
-    return choice_note(path, label, tags if tagged else ()) + choice_note(
-        path, token, tokens, f"tokens {flag}"
-    )
+    notes = choice_note(path, label, tags) if tagged else ()
+    return notes + choice_note(path, token, tokens, kind="tokens", flag=_flag(tagged))
 
 
-def _columns(path, names, token, label, sentence, tagged) -> tuple[str, str | None, str | None]:
-    """Return the names of the columns of tokens, tags and sentences; None for what there is not."""
-    flag = "--token-column" if tagged else "--text-column"  # of predict
-    of_token = records.column(path, names, token, _TOKENS, flag)
+def _flag(tagged: bool) -> str:
+    return "--token-column" if tagged else "--text-column"  # of predict
+
+
+def _columns(path, names, token, label, sentence, tagged) -> _Columns:
+    of_token = records.column(path, names, token, _TOKENS, _flag(tagged))
     of_tag = records.column(path, names, label, _TAGS, "--label-column") if tagged else None
-    usual = _of_sentences(names)
-    if sentence is None and not usual:
-        return of_token, of_tag, None
-    return of_token, of_tag, records.column(path, names, sentence or usual[0], (), "--sentence-column")
+    of_sentence = sentence or next(iter(_of_sentences(names)), None)
+    if of_sentence is not None:
+        of_sentence = records.column(path, names, of_sentence, (), "--sentence-column")
+    others = [name for name in names if name not in (of_token, of_tag, of_sentence)]
+    document = next((name for name in others if of_sentence and _DOCUMENT.fullmatch(name.strip())), None)
+    index = tuple(name for name in others if not name.strip() or name.startswith("Unnamed: "))
+    return _Columns(of_token, of_tag, of_sentence, document, index)
 
 
 def _of_sentences(names: Sequence[str]) -> list[str]:
@@ -209,17 +228,14 @@ def _check_words(path: Path, sentences: Sequence[Sentence]) -> None:
         )
 
 
-def _is_index(name: str) -> bool:
-    return not name.strip() or name.startswith("Unnamed: ")  # as pandas calls it
-
-
 def _is_usual(name: str, usual: Collection[str]) -> bool:
     return name.strip().lower() in usual
 
 
 def _short_note(path: Path, sentences: Sequence[Sentence], places: Sequence) -> tuple[str, ...]:
     """Return the note about a column that has another value in each row."""
-    if len(sentences) < 2 or not places[1][1] or any(len(tokens) > 1 for tokens, _ in sentences):
+    is_each = len(places) > 1 and places[1][1] and len(set(places)) == len(places)
+    if not is_each or any(len(tokens) > 1 for tokens, _ in sentences):
         return ()
     return (f"{path.name}: every sentence has one token. Name the column of sentences by --sentence-column.",)
 
