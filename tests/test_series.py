@@ -445,6 +445,11 @@ def test_columns_that_cannot_be_joined_are_told(file):
     assert "line 2: '' in column Hour is no part of a time" in refused(source)
 
 
+def test_parts_without_a_year_or_a_date_are_not_offered_to_be_joined(file):
+    said = refused(write(file, ["month", "day", "a"], [[1 + n // 28, 1 + n % 28, n] for n in range(99)]))
+    assert "different values for one time" in said and "--time-column" not in said
+
+
 def test_a_day_for_each_row_beside_an_hour_stays_a_day(file):
     rows = [[f"2024-{1 + n // 28:02}-{1 + n % 28:02}", n % 5, n] for n in range(28)]
     assert write(file, ["date", "hour", "a"], rows).read().step == "1 day"

@@ -149,7 +149,8 @@ def _once(
 def _advice(found: Table, time_column: str | None, time: str) -> str:
     """Return what to do about rows of one time."""
     parts = [name for name in found.names if name == time_column or name.lower() in _PARTS]
-    if len(parts) > 1 and ":" not in time and " " not in (time_column or ""):
+    has_day = any(name.lower() in ("date", "year") or name.lower() not in _PARTS for name in parts)
+    if len(parts) > 1 and has_day and ":" not in time and " " not in (time_column or ""):
         in_order = time_column.lower() in ("year", "month", "day") and time.isdecimal()
         parts.sort(key=lambda name: _PARTS.index(name.lower()) if in_order or name != time_column else -1)
         together = f"--time-column {shlex.quote(','.join(parts))}"
