@@ -15,10 +15,13 @@ training images. Seeds 0, 1, 2, beside much other work: FID 2.01, 2.13, 2.27 (fl
 included. By the same judge the samples of a `vae` that was stopped after 84 of 400 epochs have 27.98. On
 digits, 100 epochs: FID 60 (floor 4.8); two convolutions have 127, and three collapse (488).
 
+`--conditional`, seed 0, 59 CPU-minutes: FID 0.42, 98.3 % of the samples are of the class that was asked for,
+precision and recall 0.86.
+
 `--filters 32,64`, seed 0: 15 CPU-minutes, FID 9.45 (floor 0.27), classes 7.8 to 13.1 %; by the same judge the
 samples of `vae` have 17.4, those of `cvae --beta 1` 7.8. Learning rate 1e-3 has 13.4 after 10 epochs, 2e-3
 has 9.43 after 20; the non-saturating objective with label smoothing 0.1 stays above 20. With `--conditional`
-(18 CPU-minutes): FID 0.64, 96.6 % of the samples are of the class that was asked for.
+(18 CPU-minutes) FID 0.64 and 96.6 %.
 """
 
 from kerasdl import GAN, Config, Generation, Recipe, Tfds
