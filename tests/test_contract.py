@@ -29,7 +29,7 @@ from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.classification.task import Classification
 from kerasdl.tasks.regression.task import Regression
 from kerasdl.tasks.task import Task
-from kerasdl.training import build, contract, devices, reference
+from kerasdl.training import build, contract, devices, reference, saved_network
 from kerasdl.training.devices import Devices
 from kerasdl.training.making import check_making
 from kerasdl.training.plan import plan_run
@@ -439,6 +439,21 @@ def test_weights_that_no_gradient_reaches_are_named(tmp_path):
     texts = [one["text"] for one in verdicts.judge(made, made.recipe(), FIGURES)]
     (said,) = [text for text in texts if "never changed" in text]
     assert "inner/kernel" in said and "head" not in said
+
+
+def test_weights_without_effect_by_design_are_not_named(monkeypatch):
+    network = Blocked()
+    network.create_weights(keras.KerasTensor((None, 8, 8, 1), "uint8"))
+    made = types.SimpleNamespace(best_epoch=9), types.SimpleNamespace(steps_per_epoch=9)
+    assembly = types.SimpleNamespace(best=made[0], plan=made[1])
+
+    def unchanged():
+        return saved_network.unchanged(assembly, network, saved_network.hashes(network), network)
+
+    named = unchanged()
+    assert len(named) == len(network.trainable_variables) and network.inner.kernel.path in named
+    monkeypatch.setattr(Blocked, "without_effect", property(lambda self: [self.inner.kernel]))
+    assert unchanged() == [path for path in named if path != network.inner.kernel.path]
 
 
 def test_differences_of_files_are_seen_behind_offsets_other_units_and_nan():
