@@ -91,7 +91,9 @@ def _found(table: Table) -> list[str]:
         cells = table.column(dates)
         is_alone = _differ(table, dates) or any(":" in _MIDNIGHT.sub("", cell) for cell in cells)
         parts = [] if is_alone else [dates, *parts[_HOUR:]]
-    elif any(_differ(table, name) for name in (times.number_column(table), _counter(table)) if name):
+    elif None in parts[:2] or any(
+        _differ(table, name) for name in (times.number_column(table), _counter(table)) if name
+    ):
         parts = []
     names = parts[: parts.index(None)] if None in parts else parts
     enough = (count for count in range(2, len(names)) if _differ(table, *names[:count]))
