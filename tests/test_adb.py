@@ -59,6 +59,7 @@ def phone(tmp_path, monkeypatch):
     return connect
 
 
+@pytest.mark.slow
 def test_files_are_measured_on_the_phone(tmp_path, phone, capsys):
     bundle = phone()
     command = ["benchmark", str(bundle), "--adb", "--adb-tool", str(tmp_path / "tool"), "--threads", "2"]
@@ -78,6 +79,7 @@ def test_files_are_measured_on_the_phone(tmp_path, phone, capsys):
     assert "use_gpu=true" in (tmp_path / "log.txt").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("about", "flags", "code", "said"),
     [

@@ -205,6 +205,7 @@ def test_mixed_examples_weigh_what_their_classes_do():
     np.testing.assert_allclose(weights(tf.constant([[1, 2]])), [[3.0, 10.0]])
 
 
+@pytest.mark.slow
 def test_mixed_labels_train():
     """A network trains on mixed labels and is validated on plain ones, without a second thought."""
     from tests.cases import ALL_CASES

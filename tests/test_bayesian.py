@@ -257,6 +257,7 @@ def test_gradients_of_the_posterior():
             assert gradient[i] == pytest.approx(numeric, rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_fit_finds_which_parameters_matter_and_how_noisy_values_are():
     rng = np.random.default_rng(0)
     features = rng.random((60, 3))
@@ -336,6 +337,7 @@ def test_the_same_arguments_give_the_same_values_also_after_json():
     assert suggest((RATE, MOMENTUM), seen, pending, objectives=LOSS, seed=6) != first
 
 
+@pytest.mark.slow
 def test_suggestions_hold_active_values_within_their_ranges():
     seen = run(EVERYTHING, lambda values: {"loss": values["float"] ** 2 + len(values)}, 12)
     encoding = Encoding(EVERYTHING)
@@ -381,6 +383,7 @@ def test_a_diverging_half_is_left_alone():
         assert min(trial.figures["loss"] for trial in seen if trial.figures) < 0.02
 
 
+@pytest.mark.slow
 def test_failures_do_not_end_the_search_nearby():
     calls = []
 
@@ -415,6 +418,7 @@ def test_maximising_is_minimising_the_negative():
     )
 
 
+@pytest.mark.slow
 def test_constraints_are_kept_and_first_sought():
     limit = Constraint("kb", "<=", 30.0)
 
@@ -431,6 +435,7 @@ def test_constraints_are_kept_and_first_sought():
     assert best < exact + 0.1
 
 
+@pytest.mark.slow
 def test_parego_covers_the_front():
     space = (number("x", 0.0, 1.0), number("y", 0.0, 1.0))
 

@@ -127,6 +127,7 @@ def test_the_table_tells_what_it_is_of(bundle, capsys):
     assert "the file takes one example" in out
 
 
+@pytest.mark.slow
 def test_one_file(bundle, capsys):
     found, _ = benchmark(capsys, bundle / "net.int8.tflite", *QUICK)
     assert [row["file"] for row in found["artefacts"]] == ["net.int8.tflite"]
@@ -160,6 +161,7 @@ def test_a_run_is_measured_with_so_many_threads(made):
     subprocess.run([sys.executable, "-c", code, made / "runs/net/1"], check=True)
 
 
+@pytest.mark.slow
 def test_artefacts_are_opened_with_the_threads_of_the_worker(bundle, monkeypatch):
     asked = []
     monkeypatch.setattr(
@@ -183,6 +185,7 @@ def test_a_worker_has_so_many_threads(bundle):
     assert count(9) - count(1) >= 16  # eight more in each of two pools
 
 
+@pytest.mark.slow
 def test_inputs_are_test_examples(bundle, capsys, monkeypatch):
     seen = []
     monkeypatch.setattr(
@@ -195,6 +198,7 @@ def test_inputs_are_test_examples(bundle, capsys, monkeypatch):
     np.testing.assert_array_equal(seen[1], np.concatenate([images, images])[:500])
 
 
+@pytest.mark.slow
 def test_without_the_data_the_figures_are_those_of_the_export(bundle, capsys, no_data, monkeypatch):
     seen = []
     monkeypatch.setattr(
@@ -211,6 +215,7 @@ def test_without_the_data_the_figures_are_those_of_the_export(bundle, capsys, no
     assert len(seen[1]) == 4
 
 
+@pytest.mark.slow
 def test_without_data_and_examples_there_is_nothing_to_run(copy, capsys, no_data):
     card = json.loads((copy / "card.json").read_text())
     (copy / "card.json").write_text(json.dumps({**card, "samples": None}))
@@ -218,6 +223,7 @@ def test_without_data_and_examples_there_is_nothing_to_run(copy, capsys, no_data
     assert "--data" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_damaged_artefact_is_said_and_the_others_are_measured(copy, capsys):
     content = bytearray((copy / "net.onnx").read_bytes())
     content[len(content) // 2] ^= 255
@@ -233,6 +239,7 @@ def test_a_damaged_artefact_is_said_and_the_others_are_measured(copy, capsys):
     assert re.search(r"net\.onnx .*failed", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_an_artefact_that_cannot_be_opened_is_said(copy, capsys):
     """Its hash is right: it was written so."""
     (copy / "net.onnx").write_bytes(b"no model")
@@ -245,6 +252,7 @@ def test_an_artefact_that_cannot_be_opened_is_said(copy, capsys):
     assert all("error" not in row for row in found["artefacts"][:-1])
 
 
+@pytest.mark.slow
 def test_an_artefact_that_answers_otherwise_than_at_the_export_is_said(copy, capsys):
     card = json.loads((copy / "card.json").read_text())
     card["artefacts"][-1]["endpoints"]["serving_default"]["evaluation"]["accuracy"] += 0.3
@@ -253,6 +261,7 @@ def test_an_artefact_that_answers_otherwise_than_at_the_export_is_said(copy, cap
     assert "accuracy is" in found["artefacts"][0]["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -278,6 +287,7 @@ def test_what_is_not_understood_is_said_in_one_message(bundle, capsys, arguments
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["no/such", ".", "README.md"])
 def test_an_unknown_target_is_said(bundle, capsys, monkeypatch, target):
     monkeypatch.chdir(bundle.parent)
@@ -286,6 +296,7 @@ def test_an_unknown_target_is_said(bundle, capsys, monkeypatch, target):
     assert str(target) in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_numbers_are_measured_once_each(bundle, capsys):
     arguments = ("--threads", "1,1", "--batch-sizes", "2,2", "--seconds", "0.01")
     found, _ = benchmark(capsys, bundle / "net.onnx", *arguments)

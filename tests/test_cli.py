@@ -93,6 +93,7 @@ def test_recipe_of_a_run_is_resolved_and_accepted_again(here, capsys):
     assert from_json(capsys.readouterr().out).seed == 5
 
 
+@pytest.mark.by_default(lambda target: target == "int8.tflite")
 @pytest.mark.parametrize("target", ["runs/lenet5/1", "exported/lenet5/1", "int8.tflite", "onnx"])
 def test_evaluate_and_predict_take_run_bundle_and_file(here, capsys, target):
     if "/" not in target:
@@ -114,6 +115,7 @@ def test_evaluate_and_predict_take_run_bundle_and_file(here, capsys, target):
     assert re.fullmatch(r"zero\.png  0 +[\d.]+ % +\d [\d.]+ %, \d [\d.]+ %", row)
 
 
+@pytest.mark.slow
 def test_verify_and_export(here, capsys):
     assert main(["verify", "exported/lenet5/1", "--json"]) == 0
     assert document(capsys)["verified"] is True
@@ -249,6 +251,7 @@ def test_mistakes_have_one_message_and_exit_code_2(here, capsys, arguments, word
     assert re.search(words, message), message
 
 
+@pytest.mark.slow
 def test_divergence_stops_with_exit_code_1_and_keeps_finite_weights(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["train", "mlp", "--data", "digits", "--optimizer", "sgd", "--learning-rate", "1e6"]
@@ -313,6 +316,7 @@ def test_a_changed_file_is_said_when_it_is_used(here, caplog, tmp_path):
     assert "has changed since it was exported" in caplog.text
 
 
+@pytest.mark.slow
 def test_evaluate_says_when_the_data_is_not_that_of_the_training(here, capsys):
     arguments = ["evaluate", "runs/lenet5/1", "--json"]
     assert main(arguments) == 0

@@ -79,6 +79,7 @@ def test_training_on_a_folder(here):
     assert (here / "exported/mlp/1/labels.txt").read_bytes() == (run / "labels.txt").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["runs/mlp/1", "exported/mlp/1", "mlp.float32.tflite", "mlp.onnx"])
 def test_evaluate_and_predict_on_a_folder(here, pictures, capsys, target):
     if "/" not in target:
@@ -94,6 +95,7 @@ def test_evaluate_and_predict_on_a_folder(here, pictures, capsys, target):
     assert re.search(rf"00\.png  {CLASSES[0]}  +[\d.]+ % ", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_evaluate_on_photos_of_another_size_and_turned(here, pictures, capsys, tmp_path):
     """The exported size is that of the run, whatever other photos have."""
     tag = Image.Exif()
@@ -108,17 +110,20 @@ def test_evaluate_on_photos_of_another_size_and_turned(here, pictures, capsys, t
         assert document(capsys)["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_evaluate_a_run_where_its_folder_is(here, capsys):
     assert main(["evaluate", "runs/mlp/1", "--json"]) == 0
     assert document(capsys)["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_evaluate_a_bundle_without_its_folder_asks_for_data(here, capsys):
     """A card tells nothing of the machine that made it, so where the data lies has to be said."""
     for target in ("exported/mlp/1", "exported/mlp/1/mlp.onnx"):
         assert "--data" in refused(capsys, "evaluate", target)
 
 
+@pytest.mark.slow
 def test_verify_with_and_without_the_folder(here, pictures, capsys):
     assert main(["verify", "exported/mlp/1", "--data", str(pictures), "--json"]) == 0
     found = document(capsys)

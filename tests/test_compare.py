@@ -221,6 +221,7 @@ def test_what_cannot_be_read_is_refused(runs, capsys, tmp_path):
         compare([first])
 
 
+@pytest.mark.slow
 def test_imports_no_tensorflow(runs, tmp_path):
     paths = [str(run.path) for run in runs]
     code = (

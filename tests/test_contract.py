@@ -303,6 +303,7 @@ class Dicing(Maker):
         return super().generate(tf.zeros((tf.shape(x)[0], 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -413,6 +414,7 @@ def test_a_saved_network_that_is_not_the_trained_one_fails_the_run(tmp_path):
         run(tmp_path, Forgetful)
 
 
+@pytest.mark.slow
 def test_validation_figures_of_the_saved_network_are_those_of_its_epoch(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "check", lambda *given: None)
     with pytest.raises(RunFailedError, match=r"it gives a val_\w+ of .* at epoch \d"):
@@ -434,6 +436,7 @@ def test_answers_from_memory_are_kept_on_replicas_and_in_16_bits(tmp_path, monke
     np.testing.assert_allclose(kept, actual, atol=(1e-6 if precision == "float32" else 0.03) * actual.std())
 
 
+@pytest.mark.slow
 def test_weights_that_no_gradient_reaches_are_named(tmp_path):
     made = run(tmp_path, Blocked)
     texts = [one["text"] for one in verdicts.judge(made, made.recipe(), FIGURES)]
@@ -481,6 +484,7 @@ def test_differences_of_files_are_seen_behind_offsets_other_units_and_nan():
     assert differences({"a": np.array(["x"])}, {"a": np.array(["y"])}, None)["max_difference"] == np.inf
 
 
+@pytest.mark.slow
 def test_a_score_that_is_not_a_number_is_not_the_best(tmp_path, monkeypatch, caplog):
     losses = itertools.chain([9.0], itertools.repeat(1.0))
     task = Classification()

@@ -164,6 +164,7 @@ def drawn_damages(file):
     return (damage.documents if file in DOCUMENTS else damage.bytes_like)(content)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("file", QUICK)
 def test_some_damages_of_files_that_are_read(file):

@@ -471,6 +471,7 @@ def test_folder_with_split_folders(tmp_path):
     assert (splits.test.features == np.concatenate([pictures(2, seed=20), pictures(2, seed=21)])).all()
 
 
+@pytest.mark.slow
 def test_what_is_streamed_equals_what_is_in_memory(tmp_path):
     fill(tmp_path, 8)
     memory, stream = folder(tmp_path).load(), folder(tmp_path, max_memory_mb=0).load()

@@ -72,6 +72,7 @@ def epoch_of(batches, epoch):
     return list(itertools.chain(*batches[epoch * STEPS : (epoch + 1) * STEPS]))
 
 
+@pytest.mark.by_default(lambda split: split is file_split)
 def test_an_epoch_is_a_permutation_of_full_batches(split):
     batches = labels_of(split, 3 * STEPS)
     for epoch in range(3):
@@ -87,11 +88,13 @@ def test_the_rest_of_an_epoch_is_not_always_the_same(split):
     assert len(left_out) > 5
 
 
+@pytest.mark.by_default(lambda split, start: start == STEPS)
 @pytest.mark.parametrize("start", [1, STEPS - 1, STEPS, 2 * STEPS + 3])
 def test_starting_at_any_step_equals_continuing(split, start):
     assert labels_of(split, STEPS, start_step=start) == labels_of(split, start + STEPS)[start:]
 
 
+@pytest.mark.by_default(lambda split: split is array_split)
 def test_the_order_is_a_function_of_the_seed_alone(split):
     tf.random.set_seed(1)
     first = labels_of(split, STEPS)
@@ -132,6 +135,9 @@ def test_the_autotuner_is_off(split):
         assert dataset.options().deterministic is True
 
 
+@pytest.mark.by_default(
+    lambda split, augmentation, num_parts: split is array_split and augmentation and num_parts == 2
+)
 @pytest.mark.parametrize("augmentation", [None, RandomAffine(shift=0.5)], ids=["plain", "augmented"])
 @pytest.mark.parametrize("num_parts", [1, 2])
 def test_blocks_are_the_batches(split, augmentation, num_parts, monkeypatch):
@@ -212,6 +218,7 @@ def check_tree(features, targets, weights):
     return numbers.tolist()
 
 
+@pytest.mark.by_default(lambda split: split is array_split)
 def test_trees_have_the_order_of_arrays(split):
     # A stream is shuffled within bytes, and has room for all examples either way.
     wanted = labels_of(split, 2 * STEPS, start_step=3)
@@ -223,6 +230,7 @@ def test_trees_have_the_order_of_arrays(split):
     assert list(itertools.chain(*found)) == list(range(COUNT))
 
 
+@pytest.mark.by_default(lambda split, num_parts: split is array_split and num_parts == 2)
 @pytest.mark.parametrize("num_parts", [1, 2])
 def test_trees_in_blocks(split, num_parts, monkeypatch):
     monkeypatch.setattr("kerasdl.data.batches._BLOCK_STEPS", 7)
@@ -239,6 +247,7 @@ def test_weights_pass_augmentation_by():
     assert labels.tolist() == weights.tolist()
 
 
+@pytest.mark.by_default(lambda split: split is array_split)
 def test_a_selected_tree_holds_the_selected_examples(split):
     for indices in ([2, 3, 11, 22], [*range(5), *range(7, COUNT)]):
         part = tree_of(split).select(np.array(indices))
@@ -246,6 +255,7 @@ def test_a_selected_tree_holds_the_selected_examples(split):
         assert check_tree(*batch) == part.targets["kind"].tolist() == indices
 
 
+@pytest.mark.slow
 def test_most_of_an_array_is_selected_without_a_copy():
     whole = array_split()
     indices = np.array([*range(3, 9), *range(10, COUNT)])
@@ -372,6 +382,7 @@ def test_augmentation_keeps_shape_and_dtype():
     assert result.shape == images.shape and result.dtype == tf.uint8
 
 
+@pytest.mark.by_default(lambda split: split is array_split)
 def test_noise_is_keyed_by_seed_step_and_place(split):
     def images(**arguments):
         arguments = {"batch_size": BATCH, "seed": 5, "augmentation": RandomAffine(shift=0.5)} | arguments

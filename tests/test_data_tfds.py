@@ -104,12 +104,14 @@ def test_what_is_streamed_equals_what_is_in_memory(prepare):
     assert memory.fingerprint == stream.fingerprint
 
 
+@pytest.mark.slow
 def test_the_sets_own_validation_split_is_used(prepare):
     prepare({"train": 20, "validation": 8, "test": 6})
     splits = Tfds(name="tiny_set").load()
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (20, 8, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_memory_mb", [0, 2048])
 def test_validation_is_the_test_where_the_test_has_no_labels(prepare, max_memory_mb):
     prepare({"train": 20, "validation": 8, "test": 6}, unlabelled=("test",))
@@ -134,6 +136,7 @@ def test_images_of_any_size_need_a_size(prepare):
     assert Tfds(name="tiny_set", image_size=(3, 2)).load().test.features.shape == (6, 3, 2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -204,6 +207,7 @@ def test_a_set_to_be_fetched_by_hand_says_so(tmp_path, monkeypatch):
         Tfds(name="imagenet2012", download=True).load()
 
 
+@pytest.mark.slow
 def test_reading_does_not_depend_on_the_global_seed(prepare):
     prepare({"train": 20, "test": 6})
     tf.random.set_seed(1)

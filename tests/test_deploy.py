@@ -207,6 +207,7 @@ def shape_in(request):
     return value.tensor_shape
 
 
+@pytest.mark.slow
 def test_every_signature_is_warmed_with_every_batch_size(real):
     found = {}
     for request, size in requests_of(real):
@@ -222,11 +223,13 @@ def test_every_signature_is_warmed_with_every_batch_size(real):
     assert warm_up.FILE in card["files"] and card["batch_sizes"] == list(warm_up.BATCH_SIZES)
 
 
+@pytest.mark.slow
 def test_replay_answers_each_request(real):
     assert warm_up.replay(real, open_artifact(real)) == 2 * len(warm_up.BATCH_SIZES)
     assert warm_up.replay(real.parent, open_artifact(real)) == 0  # an earlier version wrote none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -251,6 +254,7 @@ def test_replay_names_what_does_not_fit(copy, change, why):
         warm_up.replay(copy, open_artifact(copy))
 
 
+@pytest.mark.slow
 def test_verify_replays(copy):
     endpoints = {one.name: one for one in Classification().endpoints(None, DATA, {})}
     assert len(bundles.verify_bundle(copy, endpoints=endpoints)) == 1
@@ -501,6 +505,7 @@ def smoke_test(out, *arguments):
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_smoke_test(real, server, tmp_path):
     out = deploy(real, "tf-serving", tmp_path / "out")
     tried = smoke_test(out, server)

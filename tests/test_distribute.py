@@ -77,7 +77,6 @@ def test_two_replicas_equal_one(case, caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda fields: "global_clip_norm" in fields)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -91,7 +90,7 @@ def test_features_on_two_replicas(fields):
     assert_same_update(NORMALIZED, **fields)
 
 
-@pytest.mark.by_default(lambda case, examples: case is TWO_HEADS and examples == 41)
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 @pytest.mark.parametrize("examples", [41, 34])
 def test_partial_last_batch(case, examples):
@@ -100,7 +99,6 @@ def test_partial_last_batch(case, examples):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda case: case is TWO_OPTIMIZERS)
 @pytest.mark.parametrize("case", SENTINELS, ids=str)
 def test_mixed_float16_on_two_replicas(case):
     assert_same_update(case, tolerance=5e-3, precision="mixed_float16")
@@ -128,7 +126,7 @@ def undivided(case):
     return trained(case, "none")[0]
 
 
-@pytest.mark.by_default(lambda case, strategy: strategy == "cpu:2" and case is TOGETHER)
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [ALL_CASES[1], *SENTINELS[1:]], ids=str)
 @pytest.mark.parametrize("strategy", ["none", "cpu:2"])
 def test_gradient_accumulation_is_the_same_update(case, strategy):
@@ -139,6 +137,7 @@ def test_gradient_accumulation_is_the_same_update(case, strategy):
         np.testing.assert_allclose(left, right, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_non_finite_update_is_left_out():
     """An infinity in one sample of the last replica spoils no weight on any; one device: test_optimizers."""
     case = NORMALIZED

@@ -199,6 +199,7 @@ def test_files_of_other_kinds(tmp_path, name, words):
         doctor.examine(str(tmp_path / name))
 
 
+@pytest.mark.slow
 def test_files_in_float16_hold_any_units():
     """Prices overflow there; years lose their last digits."""
     mean, std = np.array([5e5, 2000, 1.7e9, 1e-7]), np.array([2.4e5, 5, 1e7, 1e-8])

@@ -236,6 +236,7 @@ def test_a_run_is_a_recipe(kept, here):
 # Going on with runs.
 
 
+@pytest.mark.slow
 def test_resume_an_interrupted_run(here):
     unpack("interrupted", here)
     run = here / "runs/mlp/1"
@@ -266,6 +267,7 @@ def test_resume_a_finished_run_from_python(kept):
 # A run on photos, which were then read as they are stored: EXIF, alpha and the lower bits were ignored.
 
 
+@pytest.mark.slow
 def test_photos_are_read_as_they_were(here, capsys):
     unpack("folder", here)
     then = ANSWERS["folder"]

@@ -212,6 +212,7 @@ def test_what_is_no_number_is_a_failure():
         measures.figures(probabilities, np.array([0, 1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
 def test_fit_finds_the_temperature_that_was_put_in(temperature):
     logits, labels = drawn(20_000, 6)
@@ -328,6 +329,7 @@ def test_every_file_of_a_calibrated_run_answers_as_it_does(place, splits, file):
         assert np.abs(fitted["probabilities"] - plain["probabilities"]).max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_run_bundle_and_files_give_the_same_figures(place, capsys, file):
     folder, run, _ = place
@@ -348,6 +350,7 @@ def test_run_bundle_and_files_give_the_same_figures(place, capsys, file):
         assert of_file["confusion_matrix"] == of_run["confusion_matrix"]
 
 
+@pytest.mark.slow
 def test_calibration_helps_on_test_and_changes_no_class(place):
     _, run, before = place
     plain, fitted = before["test"], run.read_json("metrics.json")["test"]
@@ -358,6 +361,7 @@ def test_calibration_helps_on_test_and_changes_no_class(place):
     assert run.read_json("metrics.json").keys() == before.keys() >= {"best_epoch", "epochs"}
 
 
+@pytest.mark.slow
 def test_the_card_tells_the_temperature_and_is_short(place):
     folder, run, _ = place
     plain, fitted = (bundles.read_card(folder / "exported/net" / version) for version in "12")
@@ -372,6 +376,7 @@ def test_the_card_tells_the_temperature_and_is_short(place):
     assert "all 359 test examples" in note
 
 
+@pytest.mark.slow
 def test_what_a_run_keeps(place, splits):
     _, run, _ = place
     figures = run.read_json("metrics.json")["test"]
@@ -390,6 +395,7 @@ def test_what_a_run_keeps(place, splits):
         assert mistakes["features"].dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_other_splits(place, splits, capsys):
     _, run, _ = place
     counts = []
@@ -406,6 +412,7 @@ def test_other_splits(place, splits, capsys):
     assert found["crossentropy"] == pytest.approx(fitted["validation_nll_after"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_text_says_the_figures(place, capsys):
     _, run, _ = place
     assert cli.main(["evaluate", str(run.path)]) == 0

@@ -192,6 +192,7 @@ def test_integrated_gradients_of_squares_are_exact_in_one_step():
     assert found.steps.tolist() == [1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [None, (32, 32)])
 def test_the_last_convolution_of_nested_blocks_is_found(size):
     network = Nested(preprocessing=ImagePreprocessing(size=size))
@@ -208,6 +209,7 @@ def test_the_last_convolution_of_nested_blocks_is_found(size):
     assert not any("call" in vars(layer) for layer in network._flatten_layers())
 
 
+@pytest.mark.slow
 def test_grad_cam_is_that_of_the_paper():
     """Of a network whose answer is linear in its last maps the weights are those of its head."""
     network = Nested(gate=False)
@@ -253,6 +255,7 @@ def test_occlusion_measures_the_fall_of_the_logit():
     assert found[0, 3, 3] == pytest.approx((4 + 2 + 2 + 1) / 4 * 72.5)
 
 
+@pytest.mark.slow
 def test_a_grad_cam_that_shows_nothing_is_said():
     network = Nested(num_classes=2, gate=False)
     network(np.zeros((1, SIDE, SIDE, 1), np.float32))
@@ -387,6 +390,7 @@ def test_elsewhere_the_run_stays_as_it_was(copied, capsys):
     assert (run / "report.html").read_bytes() == before and "Report" not in out
 
 
+@pytest.mark.slow
 def test_a_network_without_convolutions(copied, capsys):
     run, image = copied / "mlp/1", copied / "a.png"
     code, out, _ = explain(capsys, run, image)
@@ -396,6 +400,7 @@ def test_a_network_without_convolutions(copied, capsys):
     assert not (copied / "x").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -423,6 +428,7 @@ def test_what_cannot_be_explained_is_said_in_one_line(runs, capsys, monkeypatch,
     assert {path for path in Path().rglob("*") if ".lock" not in path.name} == before
 
 
+@pytest.mark.slow
 def test_a_run_without_mistakes_asks_for_images(copied, capsys):
     (copied / "lenet/1/mistakes.npz").unlink()
     code, _, error = explain(capsys, copied / "lenet/1")

@@ -50,6 +50,7 @@ def test_group_normalization_is_that_of_keras(offset):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width", "channels"), [(7, 5, 3), (8, 8, 1)])
 def test_images_of_any_size(height, width, channels):
     network = UNet(channels=channels, widths=(4, 8), groups=2, patch_size=2, attention=True)
@@ -132,6 +133,7 @@ def test_the_loss_of_a_batch_is_that_of_its_parts(conditional, loss):
     assert abs(float(of(0, 4) - of(4, 8))) > 1e-3
 
 
+@pytest.mark.slow
 def test_validation_is_the_same_in_each_epoch():
     network = small()
     network.compile(optimizer="sgd")
@@ -151,6 +153,7 @@ def test_steps_are_exact_for_what_a_solver_can(solver, power, monkeypatch):
     np.testing.assert_allclose(network.generate(start), np.clip(start / 2 + 1, 0, 1), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loop_gives_what_unrolled_steps_give(conditional):
     start, labels = drawn(4, 4, 4, 1), np.array([0, 1, 2, 3], np.int32)
     looped = tf.function(conditional.generate)

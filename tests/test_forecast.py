@@ -246,6 +246,7 @@ def said(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_all_its_files_take_raw_values(place):
     test = json.loads((place / "runs/nlinear/1/metrics.json").read_text())["test"]
     assert test["mse"] < 0.2 < test["baselines"]["persistence"]["mse"] and test["season"] == 24
@@ -258,6 +259,7 @@ def test_a_run_learns_and_all_its_files_take_raw_values(place):
     assert card["data"]["features"]["columns"] == ["load", "heat"]
 
 
+@pytest.mark.slow
 def test_what_follows_is_forecast_by_every_file(place, capsys, tmp_path):
     recent = table(tmp_path / "recent.csv", 40, first=900)
     run = said(capsys, "forecast", place / "runs/nlinear/1", recent)
@@ -272,6 +274,7 @@ def test_what_follows_is_forecast_by_every_file(place, capsys, tmp_path):
         assert (low <= other["values"]["load"]).all() and (high >= other["values"]["load"]).all()
 
 
+@pytest.mark.slow
 def test_a_table_and_a_picture_are_written(place, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recent = table(tmp_path / "recent.csv", 40, first=900)
@@ -296,6 +299,7 @@ def test_a_table_and_a_picture_are_written(place, capsys, tmp_path, monkeypatch)
     assert "Table   forecast.csv" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "change", "words"),
     [
@@ -313,6 +317,7 @@ def test_recent_values_that_do_not_do_are_said(place, capsys, tmp_path, rows, ch
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluate_and_report_show_baselines_and_bands(place, capsys):
     written = json.loads((place / "runs/nlinear/1/metrics.json").read_text())["test"]
     of_run = said(capsys, "evaluate", place / "runs/nlinear/1")

@@ -198,6 +198,7 @@ def test_translation_moves_whole_pixels_and_cutout_removes_a_rectangle():
         np.testing.assert_array_equal(left[~hole], image[~hole])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "shape"), [(SpectralDense(4), (3, 5)), (SpectralConv2D(4, 2, padding="same"), (1, 3, 3, 2))]
 )
@@ -221,6 +222,7 @@ def test_spectral_normalization_divides_by_the_largest_singular_value(layer, sha
     assert abs(np.sum(gradient * kernel)) < 1e-4
 
 
+@pytest.mark.slow
 def test_averages_and_rates_of_the_players():
     network = make(discriminator_rate=4.0)
     rates = [float(network.optimizers[name].learning_rate) for name in ("generator", "discriminator")]
@@ -241,6 +243,7 @@ def test_each_player_updates_its_own_weights():
             np.testing.assert_array_equal(left, right)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_what_has_no_effect_on_the_loss_of_a_critic_is_known(objective):
     network = make(objective)

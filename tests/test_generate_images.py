@@ -304,6 +304,7 @@ def test_later_pictures_are_gone_when_a_run_goes_back(tmp_path):
         again._keep(1, np.zeros((4, 4)))
 
 
+@pytest.mark.slow
 def test_the_report_shows_what_the_network_makes(run):
     tiles = np.zeros((2, 8, 8, 1), np.uint8)
     run.write_arrays("compared.npz", {"samples": tiles, "nearest": tiles})
@@ -318,6 +319,7 @@ def test_the_report_shows_what_the_network_makes(run):
         assert said in text, said
 
 
+@pytest.mark.slow
 def test_a_damaged_picture_is_named(run):
     path = run.path / sample_picture(1)
     content = path.read_bytes()
@@ -367,6 +369,7 @@ BAD = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "said"), BAD, ids=lambda value: "-".join(value[:5]))
 def test_bad_input_is_one_message(run, capsys, arguments, said, monkeypatch):
     from kerasdl.jobs import open as loading
@@ -385,6 +388,7 @@ def test_bad_input_is_one_message(run, capsys, arguments, said, monkeypatch):
 _OPENED = []  # the run, so that its network is built once
 
 
+@pytest.mark.slow
 def test_commands_on_a_run(run, capsys):
     assert main(["generate", str(run.path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

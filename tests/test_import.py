@@ -122,7 +122,7 @@ def applied(mode):
     return getattr(keras.applications, module).preprocess_input
 
 
-@pytest.mark.by_default(lambda mode: mode == "caffe")
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["tf", "caffe", "torch"])
 def test_the_proof_begins_at_the_file_and_the_function_of_keras_applications(here, tmp_path, mode):
     model = sequential(
@@ -165,7 +165,7 @@ MODELS = {
 }  # fmt: skip
 
 
-@pytest.mark.by_default(lambda name: name in ("a layer of softmax", "a sigmoid", "no channels", "two inputs"))
+@pytest.mark.by_default(lambda name: name == "a layer of softmax")
 @pytest.mark.parametrize("name", MODELS)
 def test_what_a_model_answers_with_and_takes_is_recognised(here, tmp_path, name):
     make, data, outputs = MODELS[name]
@@ -236,6 +236,7 @@ def test_classes_of_its_own_come_from_a_file_that_is_named_and_kept(here, tmp_pa
     np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_lambda_layer_is_run_for_who_trusts_it_alone(here, tmp_path, monkeypatch):
     model = sequential((8, 8, 1), layers.Lambda(lambda x: x / 255), layers.Flatten(), layers.Dense(3))
     model.save(tmp_path / "model.keras")
@@ -264,6 +265,7 @@ def keras_config_of(here, tmp_path, kind):
     return import_model(Wanted(file=file, data=str(here / "grey.npz")), runs_dir=tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_a_file_of_keras_2_answers_as_keras_2_did(tmp_path):
     """The file and its answers were written by tf-keras 2.21."""
     made = import_model(
@@ -294,6 +296,7 @@ def test_what_keras_3_has_otherwise_is_said(tmp_path):
         files.open_model(tmp_path / "old.keras")
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_said(here, tmp_path):
     runs = tmp_path / "runs"
 
@@ -436,6 +439,7 @@ class Pair(keras.Model):
         return [x, keras.ops.sum(x, -1, keepdims=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("structure", "names"),
     [
@@ -468,6 +472,7 @@ def test_an_output_that_is_not_one_of_each_example_is_refused(here, tmp_path, ax
         bring(here, model, "grey.npz", tmp_path, task="outputs")
 
 
+@pytest.mark.slow
 def test_one_output_of_a_model_is_judged(here, tmp_path):
     pair = Pair()
     pair(np.zeros((1, 8, 8, 1), np.uint8))

@@ -105,6 +105,7 @@ def answers_of_tensorflow(folder, signature, **inputs):
     return function(**{name: tf.constant(value) for name, value in inputs.items()})
 
 
+@pytest.mark.slow
 def test_a_signature_answers_as_tensorflow_does(here, tmp_path, caplog):
     with caplog.at_level("INFO"):
         made = bring(here, "module", "grey.npz", tmp_path)
@@ -127,6 +128,7 @@ def test_a_signature_answers_as_tensorflow_does(here, tmp_path, caplog):
         kerasdl.load(made.run.path).predict(features)
 
 
+@pytest.mark.slow
 def test_inputs_and_outputs_go_by_name(here, tmp_path):
     made = bring(here, "module", "both.npz", tmp_path, signature="two")
     found, features = answers_of(made)
@@ -155,6 +157,7 @@ def test_what_cannot_be_taken_is_said(here, tmp_path, name, options, words):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_what_reaches_beyond_itself_is_run_for_who_trusts_it_alone(here, tmp_path, monkeypatch):
     (tmp_path / "words.txt").write_text("good\nbad\nfilm\n")
     module = Words(tmp_path / "words.txt")

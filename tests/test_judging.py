@@ -89,6 +89,7 @@ def noisy(labels, noise):
     return np.clip(90 * labels[:, None] + grey, 0, 255).reshape(-1, *SHAPE).round()
 
 
+@pytest.mark.slow
 def test_a_judge_sees_what_its_head_is_given(run, judge, data):
     network, images = run.network(), data.test.features
     seen = judge.look(images)
@@ -101,6 +102,7 @@ def test_a_judge_sees_what_its_head_is_given(run, judge, data):
         judge.look(images[:, 1:])
 
 
+@pytest.mark.slow
 def test_a_judge_is_found_where_its_run_is(run, monkeypatch):
     assert open_judge("nowhere/1") is None
     monkeypatch.chdir(run.path.parent.parent.parent)

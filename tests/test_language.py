@@ -152,7 +152,6 @@ def test_the_shipped_text_needs_no_network():
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda arguments: arguments == {"cell": "min_gru"})
 @pytest.mark.parametrize("arguments", [{"cell": "lstm"}, {"cell": "gru", "tied": True}, {"cell": "min_gru"}])
 def test_500_steps_equal_one_pass(arguments):
     network = CharLM(vocabulary_size=9, embedding_dim=5, units=6, **arguments)

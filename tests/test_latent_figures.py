@@ -20,6 +20,7 @@ def points(apart, count=120, seed=0):
     return noise.astype(np.float32), classes.astype(np.int32)
 
 
+@pytest.mark.slow
 def test_clusters_and_probes_find_classes_that_lie_apart():
     found = latent_figures.figures(points(30), points(30, seed=1), 3)
     for name in ("linear_probe_accuracy", "nearest_neighbours_accuracy"):

@@ -110,6 +110,7 @@ def assert_same(theirs, ours, **tolerance):
         np.testing.assert_allclose(left, right, **{"rtol": 1e-4, "atol": 5e-5, **tolerance})
 
 
+@pytest.mark.by_default(lambda case: case in SOME)
 @each
 def test_the_kernel_serves_where_it_should_and_only_there(case):
     theirs, ours = case.pair()
@@ -124,7 +125,7 @@ def test_the_kernel_serves_where_it_should_and_only_there(case):
 SOME = (FUSED[0], FUSED[12], FALLBACKS[2])
 
 
-@pytest.mark.by_default(lambda case, mode: mode in ("eager", "graph") or (case in SOME and mode != "XLA"))
+@pytest.mark.by_default(lambda case, mode: mode == "graph" and case in SOME)
 @each
 @pytest.mark.parametrize("mode", ["eager", "graph", "unknown shape", "XLA"])
 def test_values_gradients_and_moving_statistics(case, mode):
@@ -158,7 +159,7 @@ def test_values_gradients_and_moving_statistics(case, mode):
     assert_same(*results)
 
 
-@pytest.mark.by_default(lambda shape, dtype, policy: policy == "mixed_" or len(shape) == 3)
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(16, 9, 8, 4), (16, 70, 4), (1, 1, 1, 4)])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("policy", ["mixed_", ""])
@@ -183,6 +184,7 @@ def test_reduced_precision_is_no_worse_than_kerass(shape, dtype, policy):
         assert np.abs(right - truth).max() <= 1.05 * np.abs(left - truth).max() + rounding
 
 
+@pytest.mark.by_default(lambda case: case in SOME)
 @each_fused
 def test_second_gradients(case):
     results = []
@@ -262,7 +264,6 @@ def test_replicas(strategy, fused):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda strategy, fields: strategy == "none")
 @pytest.mark.parametrize(
     ("strategy", "fields"),
     [
@@ -288,6 +289,7 @@ def test_networks_train_as_with_kerass_layer(monkeypatch, strategy, fields):
     assert_same(*weights, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_step_is_the_same_bit_for_bit():
     """`--deterministic` promises it; oneDNN and Eigen keep it without being asked."""
     case, results = Layer((64, 16, 16, 8)), set()
@@ -333,6 +335,7 @@ def test_files_of_either_layer_are_read_by_the_other(tmp_path, writer, ending):
     assert_same([written(case.inputs())], [read(case.inputs())])
 
 
+@pytest.mark.by_default(lambda case: case in SOME)
 @each
 def test_configuration_is_kerass(case):
     theirs, ours = case.pair(name="norm")
@@ -342,6 +345,7 @@ def test_configuration_is_kerass(case):
     assert BatchNormalization.from_config(theirs.get_config()).get_config() == config
 
 
+@pytest.mark.slow
 def test_tflite_folds_it_into_the_convolution(tmp_path):
     """As it does Keras's: nothing of the layer is left, and the answers are the same."""
     network = keras.Sequential([keras.Input((8, 8, 2)), keras.layers.Conv2D(3, 3), BatchNormalization()])
@@ -384,6 +388,7 @@ def test_maxout_takes_the_largest_of_its_pieces():
     np.testing.assert_array_equal(three(inputs), [[3.0, 5.0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "count"),
     [
@@ -425,6 +430,7 @@ def kernel_gradients(kind, images, dtype, **options):
     return outputs, *tape.gradient(total, [images, *[weight.value for weight in layer.trainable_weights]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"kernel_size": (1, 3)}, {"kernel_size": 5}], ids=str)
 @pytest.mark.parametrize("size", [(4, 4), (2, 3), (1, 1)], ids=str)
 def test_small_images_teach_a_kernel_what_keras_does(size, options, monkeypatch):
@@ -444,6 +450,7 @@ def test_small_images_teach_a_kernel_what_keras_does(size, options, monkeypatch)
         np.testing.assert_allclose(our, their, atol=2e-2 * np.abs(their).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "size", "options"),
     [

@@ -93,6 +93,7 @@ def test_the_average_is_corrected_for_its_beginning():
     assert (first, second) == pytest.approx((1.0, (0.9 * 1 + 2) / 1.9))
 
 
+@pytest.mark.slow
 def test_each_loss_is_that_of_its_own_batch():
     """Against updates by hand: the batches, their losses before the update, and the rates."""
     wanted = recipe()
@@ -149,6 +150,7 @@ def test_two_replicas_and_micro_batches_see_what_one_sees():
     assert two.losses == pytest.approx(one.losses, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_it_stops_when_the_loss_has_run_away():
     found = lr_find.range_test(recipe(), max_learning_rate=1e6, steps=100)
     assert len(found.losses) < 100
@@ -156,7 +158,7 @@ def test_it_stops_when_the_loss_has_run_away():
     assert 0.003 < found.suggestion < 3
 
 
-@pytest.mark.by_default(lambda precision: precision == "float32")
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_schedule_average_and_precision_of_the_recipe_do_not_disturb(precision):
     """A warm-up would begin with a learning rate of 0, and so would its loss."""

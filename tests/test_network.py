@@ -66,6 +66,7 @@ def test_each_optimizer_has_its_recipe():
     )
 
 
+@pytest.mark.slow
 def test_a_network_says_which_weights_are_averaged(monkeypatch):
     case = TWO_OPTIMIZERS
     network = case.compile(case.build(), ema_momentum=0.5)

@@ -110,6 +110,7 @@ def applied(variables, gradients, **fields):
     return optimizer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 def test_weight_decay_spares_biases_and_scales(optimizer):
     network = NORMALIZED.build()
@@ -166,6 +167,7 @@ def replicas_of(variables, strategy):
     ]
 
 
+@pytest.mark.slow
 def test_loss_scale_halves_on_an_infinity_of_the_last_replica():
     """Without batch normalisation, which would carry the infinity to the other replica."""
     strategy = devices.choose("cpu:2").strategy
@@ -192,7 +194,6 @@ def test_loss_scale_halves_on_an_infinity_of_the_last_replica():
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda optimizer: optimizer == "adamw")
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop"])
 def test_adaptive_optimizers_on_two_replicas(optimizer):
     """Two updates: the first of Adam is but the sign of the gradient."""
@@ -234,6 +235,7 @@ FUSED = [
 ]
 
 
+@pytest.mark.by_default(lambda name, fields, operator, sparse: name == "adam" and not sparse)
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize(("name", "fields", "operator"), FUSED, ids=str)
 def test_fused_updates_are_those_of_keras(name, fields, operator, sparse):
@@ -255,6 +257,7 @@ def test_fused_updates_are_those_of_keras(name, fields, operator, sparse):
     assert fused == {operator} - {None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
 def test_what_all_weights_share_is_stated_once(name):
     """A schedule's operators, and Adam's powers, are as many for nine weights as for one."""

@@ -75,6 +75,7 @@ def test_trial_0_is_the_recipe_itself(name, tmp_path):
     assert {key: value for key, value in values.items() if not key.startswith("tuner/")} == own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_suggestions_when_it_is_reopened_before_and_in_each_trial(name, tmp_path):
     whole = run_all(make(name, tmp_path / "whole"))
@@ -257,6 +258,7 @@ def test_an_exception_blocks_nobody_else(method, tmp_path, monkeypatch):
     assert not second.is_alive(), "the lock is still taken"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "bayesian"])
 def test_seeds_that_are_near_give_other_trials_and_0_is_a_seed(name, tmp_path):
     found = []

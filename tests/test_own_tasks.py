@@ -297,6 +297,7 @@ def said(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_it_learns_and_says_how_well(kind, place):
     test = json.loads((place / "runs/mine/1/metrics.json").read_text())["test"]
     if kind == "numbers":
@@ -308,6 +309,7 @@ def test_it_learns_and_says_how_well(kind, place):
         assert test["accuracy"] > 0.95
 
 
+@pytest.mark.slow
 def test_every_file_that_can_hold_it_is_verified(kind, place):
     card = json.loads((place / "exported/mine/1/card.json").read_text())
     kinds = [row["kind"] for row in card["artefacts"]]
@@ -322,6 +324,7 @@ def test_every_file_that_can_hold_it_is_verified(kind, place):
     assert card["samples"] is not None
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_same_figures_of_run_and_files(place, capsys):
     of_run = said(capsys, "evaluate", "runs/mine/1")
     written = json.loads((place / "runs/mine/1/metrics.json").read_text())["test"]
@@ -332,11 +335,13 @@ def test_evaluate_gives_the_same_figures_of_run_and_files(place, capsys):
             assert of_bundle[name] == pytest.approx(value, abs=1e-4), name
 
 
+@pytest.mark.slow
 def test_verify_uses_the_samples_and_the_data(capsys):
     found = said(capsys, "verify", "exported/mine/1")
     assert found["verified"] and "test examples" in found["note"]
 
 
+@pytest.mark.slow
 def test_predict_from_python_and_from_the_command_line(kind, place, capsys):
     run, bundle = kerasdl.load("runs/mine/1"), kerasdl.load("exported/mine/1")
     features = run.data.load().test.features
@@ -380,6 +385,7 @@ def read_history(path):
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
+@pytest.mark.slow
 def test_the_report_and_a_comparison_are_written(kind, place, capsys, tmp_path):
     assert main(["report", "runs/mine/1"]) == 0
     page = (place / "runs/mine/1/report.html").read_text(encoding="utf-8")
@@ -391,7 +397,7 @@ def test_the_report_and_a_comparison_are_written(kind, place, capsys, tmp_path):
     assert ("within chance" if kind == "texts" else "kept no answers") in sentence
 
 
-@pytest.mark.by_default(lambda kind: kind == "texts")
+@pytest.mark.slow
 def test_a_search_aims_at_the_objective_of_the_task(kind, place, capsys):
     arguments = ["tune", "mine.py", "--epochs", "2", "--max-trials", "2", "--tuner", "random"]
     assert main(arguments) == 0
@@ -402,7 +408,6 @@ def test_a_search_aims_at_the_objective_of_the_task(kind, place, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda kind: kind == "heads")
 def test_two_replicas_give_the_losses_of_one(kind, tmp_path, capsys):
     command = ["train", "mine.py", "--epochs", "2", "--no-export", "--optimizer", "sgd",
                "--runs-dir", str(tmp_path), "--strategy"]  # fmt: skip

@@ -124,6 +124,7 @@ def test_every_kind_of_file_is_read_as_it_is_seen(name, tmp_path):
         np.testing.assert_array_equal(decode_image(content, 48, 32, 3, picture=PICTURE), pixels)
 
 
+@pytest.mark.by_default(lambda kind: kind == "JPEG")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_photos_are_turned_as_exif_says(kind, tmp_path):
     serving = tf.function(
@@ -239,6 +240,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path):
     assert "Thumbs" not in note and "MACOSX" not in note
 
 
+@pytest.mark.slow
 def test_what_happens_to_images_is_counted(tmp_path):
     files = classes() | {
         "cat/a.jpg": turned("JPEG", 6), "cat/b.png": KINDS["alpha.png"][0],
@@ -260,6 +262,7 @@ def test_what_happens_to_images_is_counted(tmp_path):
     np.testing.assert_array_equal(next(iter(batches))[0], dataset.train.features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("highest", "bits"), [(240, 8), (900, 10), (3900, 12), (60000, 16)])
 def test_values_of_16_bits_are_scaled_by_the_bits_they_use(tmp_path, highest, bits):
     files = {
@@ -319,6 +322,7 @@ DEEP_TIFFS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEEP_TIFFS)
 def test_values_of_deep_tiffs_are_right(name, tmp_path):
     content, bits, wanted = DEEP_TIFFS[name]
@@ -368,6 +372,7 @@ def test_predict_warns_of_16_bits_that_are_nearly_black(tmp_path, caplog):
     assert f"values up to {DEEP.max():,}: nearly black, since 65,535 is white" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", ["white", "ignored"])
 def test_transparent_icons_differ(tmp_path, background):
     def icon(row, index):
@@ -451,6 +456,7 @@ def test_the_recipe_decides_size_and_channels(tmp_path):
     assert found.load().spec.inputs.shape == (9, 7, 3)
 
 
+@pytest.mark.slow
 def test_other_photos_are_read_as_those_of_the_run(tmp_path):
     first = load(write(tmp_path / "first", classes()), fit="letterbox", background="black")
     other = ImageFolder(path=str(write(tmp_path / "other", {

@@ -76,6 +76,7 @@ def loaded(recipe, network, class_names=NAMES):
     return pretrained.find(recipe).load(network, class_names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_files_of_keras_give_all_but_another_head(tmp_path, suffix, caplog):
     caplog.set_level("INFO", "kerasdl")
@@ -163,6 +164,7 @@ def test_what_cannot_be_loaded_is_said(tmp_path, run):
         pretrained.find(recipe_with(copy))
 
 
+@pytest.mark.slow
 def test_arguments_that_shapes_do_not_tell_are_said(tmp_path, caplog):
     network_of(TINY).save(tmp_path / "a.keras")
     loaded(recipe_with(tmp_path / "a.keras"), network_of(TINY.replace(activation="elu")))
@@ -221,7 +223,6 @@ def assert_equal_outputs(ours, theirs, unit=1.0):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda name: name == "VGG16")
 @pytest.mark.parametrize("name", OURS)
 def test_outputs_equal_keras_applications(tmp_path, name):
     """Features of a network with random weights, with and without the preprocessing that belongs to them."""
@@ -264,7 +265,7 @@ def test_full_size_outputs_equal_keras_applications(tmp_path, name):
     assert_equal_outputs(network(raw), expected)
 
 
-@pytest.mark.by_default(lambda other, words: other.target is VGG)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "words"),
     [
@@ -332,6 +333,7 @@ def test_layers_come_in_their_order_and_the_head_is_the_last():
     assert backbone.head(network) == [network.head]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("freeze", "left"), [("none", 8), ("backbone", 2), (1, 7), (3, 4)])
 def test_what_is_frozen(freeze, left):
     network = network_of(TINY)

@@ -184,6 +184,7 @@ def test_the_trace_is_one_that_perfetto_reads(run, threads):
     assert all(event["name"] and event["cat"] and event["dur"] >= 0 for event in complete)
 
 
+@pytest.mark.slow
 def test_events_nest_and_their_pieces_add_up(run, threads):
     lines = collections.defaultdict(list)
     for event in chrome(run / "profile")["traceEvents"]:
@@ -204,6 +205,7 @@ def test_events_nest_and_their_pieces_add_up(run, threads):
         assert all(left[1] <= right[0] for left, right in itertools.pairwise(pieces))
 
 
+@pytest.mark.slow
 def test_the_shares_add_up_and_nothing_is_lost(run, threads):
     found = document(run / "profile")
     groups = found["groups"].values()
@@ -224,6 +226,7 @@ def test_the_shares_add_up_and_nothing_is_lost(run, threads):
     )
 
 
+@pytest.mark.slow
 def test_the_recorded_steps_are_those_after_the_warm_up(run):
     found = document(run / "profile")
     # Three calls of four steps warm it up; the three of the second epoch are recorded.
@@ -240,6 +243,7 @@ def test_recording_waits_for_an_epoch_that_has_enough_steps(tmp_path):
     assert (found["epoch"], found["first_step"], found["steps"]) == (2, 1, 16)
 
 
+@pytest.mark.slow
 def test_kernels_land_where_they_belong(run, threads):
     kinds = collections.defaultdict(set)
     for event in chrome(run / "profile")["traceEvents"]:
@@ -264,6 +268,7 @@ def test_kernels_land_where_they_belong(run, threads):
     assert any("ResourceApply" in name for name in updates)
 
 
+@pytest.mark.slow
 def test_what_is_printed_names_the_files(run):
     text = (run / "printed").read_text()
     for group in document(run / "profile")["groups"]:
@@ -295,6 +300,7 @@ def test_the_weights_are_those_without_a_profile(tmp_path, profiled):
 # What can go otherwise.
 
 
+@pytest.mark.slow
 def test_a_short_training_says_so(tmp_path, caplog):
     fit(tmp_path, epochs=1, steps=3)
     (record,) = [record for record in caplog.records if record.name == "kerasdl.training.profiling.profile"]
@@ -302,12 +308,14 @@ def test_a_short_training_says_so(tmp_path, caplog):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_short_epoch_is_recorded_whole(tmp_path):
     fit(tmp_path, epochs=6, steps=3)  # 12 steps are four epochs; the fifth is recorded
     found = document(tmp_path / "profile")
     assert (found["epoch"], found["steps"], found["executions"]) == (5, 3, 1)
 
 
+@pytest.mark.slow
 def test_a_long_epoch_is_recorded_for_its_time_and_not_to_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(profiling, "SECONDS", 0.0)
     fit(tmp_path, epochs=1, steps=60)
@@ -339,6 +347,7 @@ def test_validation_is_not_recorded(tmp_path):
     assert document(tmp_path / "profile")["steps"] == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within_call", [False, True])
 def test_an_interruption_leaves_what_was_recorded(tmp_path, caplog, within_call):
     with pytest.raises(Interrupted):
@@ -349,6 +358,7 @@ def test_an_interruption_leaves_what_was_recorded(tmp_path, caplog, within_call)
     tf.profiler.experimental.stop(save=False)
 
 
+@pytest.mark.slow
 def test_an_interruption_of_the_first_call_leaves_a_message(tmp_path, caplog):
     with pytest.raises(Interrupted):
         fit(tmp_path, Raising(4, within_call=True))
@@ -370,6 +380,7 @@ def test_another_profiler_is_said_once_and_left_alone(tmp_path, caplog):
     assert not (tmp_path / "profile").exists()
 
 
+@pytest.mark.slow
 def test_a_profiler_that_someone_else_has_ended_is_said(tmp_path, caplog):
     class Ending(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

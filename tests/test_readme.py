@@ -78,6 +78,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_own_recipe(here):
     arguments = ["train", "./my_recipe.py", "--filters", "4", "--epochs", "1", "--no-export"]
     assert cli.main(arguments) == 0
@@ -89,6 +90,7 @@ def test_own_recipe(here):
     assert network.convolution.filters == 4
 
 
+@pytest.mark.slow
 def test_own_task(here):
     assert cli.main(["train", "./my_task.py", "--no-export"]) == 0
     test = json.loads((here / "runs/my_task/1/metrics.json").read_text())["test"]
@@ -199,6 +201,7 @@ def misunderstood(command):
     return f"{command}: {unknown}" if unknown else None
 
 
+@pytest.mark.by_default(lambda page: page == "README.md")
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_are_understood(here, searches, capsys, page):
     (here / "searches").symlink_to(searches)

@@ -33,6 +33,7 @@ def arrays(found):
     return [np.asarray(part) for part in (outputs, *states)]
 
 
+@pytest.mark.by_default(lambda cell, backwards: cell == "lstm")
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_and_other_examples_change_nothing(x, cell, backwards):
@@ -50,7 +51,9 @@ def test_padding_and_other_examples_change_nothing(x, cell, backwards):
             assert not any(state[row].any() for state in states)
 
 
-@pytest.mark.by_default(lambda cell, backwards, recurrent_dropout: backwards == (recurrent_dropout > 0))
+@pytest.mark.by_default(
+    lambda cell, backwards, recurrent_dropout: cell == "lstm" and backwards and recurrent_dropout
+)
 @pytest.mark.parametrize("recurrent_dropout", [0.0, 0.4])
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
@@ -80,6 +83,7 @@ def test_steps_with_states_are_the_whole_sequence(x, cell):
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
+@pytest.mark.by_default(lambda cell: cell == "lstm")
 @pytest.mark.parametrize("cell", CELLS)
 def test_recurrent_dropout_goes_by_the_place_in_the_batch(x, cell):
     layer = Recurrent(cell=cell, units=4, recurrent_dropout=0.5)
@@ -95,6 +99,7 @@ def test_recurrent_dropout_goes_by_the_place_in_the_batch(x, cell):
     np.testing.assert_array_equal(layer(x, training=True)[0], layer(x)[0])  # without a key nothing is drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unroll", [False, True])
 def test_a_file_is_traced_for_its_kind(tmp_path, unroll):
     """Keras traces endpoints when it writes them, not when it is told of them."""
@@ -135,6 +140,7 @@ def test_heads_that_do_not_divide_are_refused(x):
         AttentionPooling(kind="multi_head", num_heads=2)(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ids", [[0, 0, 3, 4], [3, 0, 4, 0]])
 def test_a_zero_before_a_word_is_read_alike_by_every_runtime(ids):
     words = SequencePreprocessing(vocabulary=("good", "bad", "film"))
@@ -145,6 +151,7 @@ def test_a_zero_before_a_word_is_read_alike_by_every_runtime(ids):
             np.testing.assert_allclose(network(tf.constant([ids])), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean_max", "attention"])
 def test_padding_is_a_number_in_float16(pooling):
     words = SequencePreprocessing(vocabulary=("good", "bad", "film"))
@@ -158,7 +165,7 @@ def test_padding_is_a_number_in_float16(pooling):
     assert np.isfinite(found["logits"] if pooling == "attention" else found).all()
 
 
-@pytest.mark.by_default(lambda pooling: pooling == "attention")
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max", "attention"])
 def test_an_answer_to_a_text_does_not_depend_on_the_others(pooling):
     words = SequencePreprocessing(vocabulary=("good", "bad", "film"))
@@ -179,6 +186,7 @@ def test_an_answer_to_a_text_does_not_depend_on_the_others(pooling):
     np.testing.assert_allclose(of_ids["logits"] if pooling == "attention" else of_ids, together, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_hidden_words_and_vectors_are_those_of_a_training_step():
     network = RecurrentNetwork(
         num_classes=2, units=3, hide_words=0.5, embedding_dropout=0.5, dropout=0.5,
@@ -218,7 +226,7 @@ def test_counts_and_answers_are_those_of_pytorch(x, cell):
         np.testing.assert_allclose(other(torch.tensor(x))[0].numpy(), outputs, atol=1e-5)
 
 
-@pytest.mark.by_default(lambda cell, backwards, masked: masked and backwards == (cell == "lstm"))
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("cell", CELLS)

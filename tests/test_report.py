@@ -318,6 +318,7 @@ def test_values_that_are_not_finite_are_gaps(tmp_path):
     assert page_of(run).figures()[0]["data"][0]["y"][1] is None
 
 
+@pytest.mark.slow
 def test_large_runs_stay_small(tmp_path):
     names = [f"a class with quite a long name {index}" for index in range(200)]
     run = write_run(tmp_path / "tiny/1", num_classes=200, accuracy=0.5, names=names, image=(224, 224, 3))

@@ -55,6 +55,7 @@ def test_what_is_usual_stays(count, wild, caplog):
     assert not caplog.messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "wild"), [(20, (3,)), (100, (1, 20, 40, 60, 80)), (256, range(12))])
 def test_up_to_a_twentieth_is_left_out(count, wild):
     kept = without_outliers(endpoint(explode), {"values": examples(count, wild)})["values"]

@@ -101,6 +101,7 @@ def test_equal_runs_are_the_same_bit_for_bit(pair):
     assert all(row.agrees in (True, None) for row in found.rows)
 
 
+@pytest.mark.slow
 def test_another_bit_is_found_and_explained(pair):
     first, second = pair
     shift_weights(second, 1e-3)
@@ -112,6 +113,7 @@ def test_another_bit_is_found_and_explained(pair):
     assert "tensorflow: 1 then, 2 now" in found.verdict
 
 
+@pytest.mark.slow
 def test_a_deterministic_run_has_to_give_the_same_weights(pair):
     first, second = pair
     shift_weights(second, 1e-3)
@@ -123,6 +125,7 @@ def test_a_deterministic_run_has_to_give_the_same_weights(pair):
     assert "Nothing is known that would explain it" in found.verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accuracy", "agrees"), [(0.5, True), (0.61, False), (0.39, False)])
 def test_figures_agree_within_their_interval(pair, accuracy, agrees):
     first, second = pair
@@ -137,6 +140,7 @@ def test_figures_agree_within_their_interval(pair, accuracy, agrees):
     assert "0.4 to 0.6" in row(found, "test accuracy").first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accuracy", "agrees"), [(0.98, True), (0.94, False)])
 def test_figures_of_older_runs_agree_within_five_percent(pair, accuracy, agrees):
     first, second = pair
@@ -148,6 +152,7 @@ def test_figures_of_older_runs_agree_within_five_percent(pair, accuracy, agrees)
     assert agreement.compare(copy, second, []).agrees == agrees
 
 
+@pytest.mark.slow
 def test_history_is_compared_line_by_line_without_seconds(pair):
     first, second = pair
     path = second.path / "history.csv"
@@ -170,6 +175,7 @@ def write(path, rows):
         writer.writerows(rows)
 
 
+@pytest.mark.slow
 def test_what_differs_now_is_said(pair):
     _, run = pair
     assert reproduce.differences_now(run) == []
@@ -186,6 +192,7 @@ def test_what_differs_now_is_said(pair):
     assert found[1].startswith("hardware processor: Abacus then, ")
 
 
+@pytest.mark.slow
 def test_runs_that_never_finished_are_refused(pair):
     _, run = pair
     edit(run, "status.json", lambda status: status.update(stage="training"))
@@ -198,6 +205,7 @@ def test_runs_that_never_finished_are_refused(pair):
         reproduce.check_finished(run)
 
 
+@pytest.mark.slow
 def test_moved_data_is_taken_and_other_data_refused(pair, tmp_path):
     first, _ = pair
     moved = tmp_path / "elsewhere.npz"

@@ -222,6 +222,7 @@ def test_a_run_of_an_older_version_is_finished(finished, copy_of, caplog):
     assert "there is nothing to do" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_trained_run_without_checkpoints_is_not_begun_anew(finished, copy_of):
     run = copy_of(finished)
     for path in run.checkpoints.iterdir():
@@ -295,7 +296,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.by_default(lambda fault, place: (fault, place) == ("disk", "checkpoint"))
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("place", ["checkpoint", "step"])
 def test_faults_leave_the_last_checkpoint_whole(tmp_path, finished, monkeypatch, fault, place):
@@ -409,6 +410,7 @@ def lose_sums(path):
     (path / "SHA256SUMS").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncate, flip, tear_state, lose_sums])
 def test_the_checkpoint_before_a_damaged_one(stopped, finished, copy_of, caplog, damage):
     run = copy_of(stopped)
@@ -433,6 +435,7 @@ def test_what_an_interrupted_training_has_left_behind_is_removed(stopped, copy_o
     assert not list(run.path.glob(".writing-*"))
 
 
+@pytest.mark.slow
 def test_the_best_network_is_again_that_of_the_checkpoint(finished, copy_of):
     """The one in the run may be of an epoch after it, which is not known to be better any more."""
     run = copy_of(finished)
@@ -461,7 +464,6 @@ def test_what_is_not_a_run(finished, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda signum, code: signum == signal.SIGTERM)
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_finish_the_step_and_say_how_to_go_on(tmp_path, signum, code):
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

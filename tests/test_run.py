@@ -24,6 +24,7 @@ from tests.test_recipe import OWN_RECIPE
 QUIET = {"export": False, "console": Console(file=io.StringIO())}
 
 
+@pytest.mark.slow
 def test_own_recipe_from_python_keeps_its_file(tmp_path):
     (tmp_path / "mine.py").write_text(OWN_RECIPE)
     result = kerasdl.train(
@@ -34,6 +35,7 @@ def test_own_recipe_from_python_keeps_its_file(tmp_path):
     assert kerasdl.load(result.run.path).predict(np.zeros((2, 8, 8, 1), np.uint8))["class_ids"].shape == (2,)
 
 
+@pytest.mark.slow
 def test_runs_with_classes_of_one_name_keep_apart(tmp_path):
     """Keras's registry knows the class that was registered last; a run needs its own."""
     other = OWN_RECIPE.replace(

@@ -204,6 +204,7 @@ def test_keras_tuner_opens_a_search(searched):
     assert best.values == record.read(folder).best().values
 
 
+@pytest.mark.slow
 def test_a_finished_search_is_continued_only_by_more_trials(tmp_path, stand_in):
     path = write_space(tmp_path)
     assert tune(path, "--max-trials", "2", "--tuner", "random") == 0
@@ -566,6 +567,7 @@ def test_spaces_that_are_none(name, capsys):
     assert "search space 'lenet'" in said or "no function space" in said or "no file none.py" in said
 
 
+@pytest.mark.by_default(lambda name: name == "lenet5")
 @pytest.mark.parametrize("name", sorted(catalog.names("tuning")))
 def test_shipped_spaces_begin_with_the_recipe_and_draw_valid_ones(name):
     recipe, _, file = catalog.load_space(name)

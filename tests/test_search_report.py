@@ -333,6 +333,7 @@ def test_write_replaces_the_page_atomically(tmp_path):
     assert [file.name for file in record.path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_five_hundred_trials_make_a_page_that_opens(tmp_path):
     record = search_of(*(trial(n) for n in range(500)), objectives=(ACCURACY, SIZE))
     page = Text(record, tmp_path)
@@ -359,6 +360,7 @@ def test_importance_finds_what_counts_and_says_how_well():
     assert "random forest" in about.text and f"R^2 is {found.r2:.2f}" in about.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_importance_claims_nothing_about_noise(seed):
     noise = random.Random(seed)

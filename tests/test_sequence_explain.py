@@ -58,6 +58,7 @@ def writer():
     return network
 
 
+@pytest.mark.slow
 def test_characters_sum_to_the_difference_of_the_logits(writer):
     about = of_texts(writer, "be <d>\r\ncQ", class_id=5)
     (row,) = about["texts"]
@@ -99,6 +100,7 @@ def copier(back):
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back", [1, 4])
 def test_a_network_that_copies_a_character_is_explained_by_its_place(back):
     (row,) = of_texts(copier(back), "be\ncd b d")["texts"]

@@ -81,6 +81,7 @@ def predict(server, body, place=""):
     return post(server, f"/v1/models/tiny{place}:predict", body)
 
 
+@pytest.mark.slow
 def test_rows_and_columns(server):
     assert predict(server, {"instances": [ROW, [0, 0, 1]]}) == (
         200, {"predictions": [TWICE, {"total": 2.0, "twice": [2.0, 4.0]}]},
@@ -95,6 +96,7 @@ def test_rows_and_columns(server):
     assert predict(server, named) == (200, {"predictions": [[201, 199]]})
 
 
+@pytest.mark.slow
 def test_bytes_go_in_and_out_as_base64(server):
     texts = ["\u00e9t\u00e9", {"b64": base64.b64encode(b"\xff\x00a").decode()}]
     status, found = predict(server, {"signature_name": "texts", "instances": texts})

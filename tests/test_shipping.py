@@ -68,6 +68,7 @@ def pictures(tmp_path):
     return tmp_path / "pictures"
 
 
+@pytest.mark.slow
 def test_a_bundle_tells_nothing_of_where_the_data_was_and_is_verified_where_it_is_now(pictures, tmp_path):
     data = ImageFolder(path=str(pictures), test_fraction=0.5, split_seed=3)
     path = exported(recipe_with(data, Classification()), tmp_path)
@@ -109,6 +110,7 @@ def test_moved_to():
     assert mnist.moved_to(Tfds(name="cifar10")) == Tfds(name="cifar10", split_seed=3)
 
 
+@pytest.mark.slow
 def test_data_that_fails_to_load_leaves_the_samples(pictures, tmp_path, monkeypatch):
     path = exported(recipe_with(ImageFolder(path=str(pictures)), Classification()), tmp_path)
 
@@ -129,6 +131,7 @@ def own(tmp_path):
     return exported(recipe_with(module.Source(), module.Task()), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_bundle_brings_the_users_own_classes(own, tmp_path, monkeypatch):
     (tmp_path / "recipe.py").write_text("raise AssertionError('the recipe.py of the working folder was run')")
     monkeypatch.chdir(tmp_path)
@@ -152,6 +155,7 @@ def test_a_changed_recipe_file_is_not_run(own, tmp_path):
     assert not ran.exists()
 
 
+@pytest.mark.slow
 def test_a_recipe_file_that_defines_neither_task_nor_data_stays_out(tmp_path, pictures):
     recipe = recipe_with(ImageFolder(path=str(pictures)), Classification())
     (tmp_path / "mine.py").write_text(OWN)

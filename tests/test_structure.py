@@ -147,6 +147,7 @@ def test_cases_differ_from_the_defaults():
             assert defaults[name] != value, f"{case}: {name} is the default"
 
 
+@pytest.mark.by_default(lambda name, text: text == "digits")
 @pytest.mark.parametrize("text", ["digits", "mnist", "some/folder", "some.npz"])
 @pytest.mark.parametrize("name", sorted(catalog.names()))
 def test_flags_of_a_pipeline_never_collide_and_all_have_help(name, text):

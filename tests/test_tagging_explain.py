@@ -68,6 +68,7 @@ def answered(network, tokens):
     )
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_token_that_is_asked_for(network):
     tags, logits, _ = answered(network, SENTENCE)
     row = explained(network, token="Berg", class_id=1)
@@ -85,6 +86,7 @@ def test_scores_are_those_of_the_token_that_is_asked_for(network):
     assert total == pytest.approx(logits[2, 1] - unknown, rel=0.011) and row["error"] <= 0.01
 
 
+@pytest.mark.slow
 def test_the_token_is_chosen_by_what_is_wrong_or_least_sure(network):
     tags, _, shares = answered(network, SENTENCE)
     sure, cheap = shares[np.arange(6), tags], {"methods": ["occlusion"]}
@@ -105,6 +107,7 @@ def test_the_token_is_chosen_by_what_is_wrong_or_least_sure(network):
             explained(network, token=token, **cheap)
 
 
+@pytest.mark.slow
 def test_sentences_without_the_token_are_left_out(network):
     features = np.array([[b"in", b"Berg"], [b"call", b"Anna"], [b"Berg", b""]], object)
     examples = Examples(features, ["a", "b", "c"], None)

@@ -100,6 +100,7 @@ def test_integrated_gradients_add_up_to_the_difference_from_unknown_words(networ
     assert sum(abs(word["integrated-gradients"]) > 1e-3 for word in words) >= 4
 
 
+@pytest.mark.slow
 def test_occlusion_is_the_fall_of_the_logit_without_a_word(network):
     text = " ".join([TEXT] * 4)  # more words than a call takes, and than the network reads
     row = explained(network, text, class_id=0, methods=["occlusion"])["texts"][0]
@@ -118,6 +119,7 @@ def test_occlusion_is_the_fall_of_the_logit_without_a_word(network):
     assert max(np.abs(expected)) > 0.01
 
 
+@pytest.mark.slow
 def test_attention_is_that_of_the_network(attentive, pooled):
     words = explained(attentive, methods=["attention"])["texts"][0]["words"]
     found = [word["attention"] for word in words if "known" in word]
@@ -128,6 +130,7 @@ def test_attention_is_that_of_the_network(attentive, pooled):
         explained(pooled, methods=["attention"])
 
 
+@pytest.mark.slow
 def test_texts_without_words_are_explained_as_such(attentive):
     texts = ["", " !! ", "qqq \x00"]
     examples = Examples(np.array(texts, object), ["a", "b", "c"])
@@ -155,6 +158,7 @@ def test_a_network_without_an_embedding_has_no_integrated_gradients():
     np.testing.assert_array_equal(keyless.occlusion(np.array([2, 1, 0]), 1), [-1, 0, 0])
 
 
+@pytest.mark.slow
 def test_images_that_are_read_by_rows_are_explained_as_images():
     network = RecurrentNetwork(num_classes=2, units=3, preprocessing=SequencePreprocessing())
     images = np.random.default_rng(0).integers(0, 256, (1, 6, 5, 1), np.uint8)

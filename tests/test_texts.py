@@ -208,6 +208,7 @@ def test_texts_without_words_are_refused():
         SequencePreprocessing().fit(lambda: iter([np.array([b"", b"!!"], object)]))
 
 
+@pytest.mark.slow
 def test_batches_hold_texts_of_about_equal_length():
     lengths = np.random.default_rng(0).integers(0, 200, 1000)
     split = RaggedSplit([np.full(length, 7, np.int32) for length in lengths], np.arange(1000))

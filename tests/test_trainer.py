@@ -74,7 +74,7 @@ def assert_saved_is_that_of_epoch(result, epoch):
     assert figures["accuracy"] == pytest.approx(row["val_accuracy"], abs=1e-6)
 
 
-@pytest.mark.by_default(lambda precision: precision == "float32")
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_averages_are_validated_and_saved(tmp_path, monkeypatch, precision):
     held = {}
@@ -97,6 +97,7 @@ def test_averages_are_validated_and_saved(tmp_path, monkeypatch, precision):
         assert_saved_is_that_of_epoch(result, 1)
 
 
+@pytest.mark.slow
 def test_early_stopping_waits_for_its_patience(tmp_path):
     result = train(
         tmp_path, epochs=9, early_stopping=2, optimizer="sgd", learning_rate=1e-12, schedule="constant"
@@ -112,7 +113,7 @@ def test_early_stopping_goes_on_while_it_gets_better(tmp_path):
     assert result.run.read_json("metrics.json")["epochs"] == 4
 
 
-@pytest.mark.by_default(lambda learning_rate, drops: drops)
+@pytest.mark.slow
 @pytest.mark.parametrize(("learning_rate", "drops"), [(1e-12, 3), (0.01, 0)])
 def test_plateau_drops_the_learning_rate_where_nothing_gets_better(tmp_path, learning_rate, drops):
     result = train(
@@ -209,7 +210,6 @@ def test_validation_split_smaller_than_the_batch_on_two_replicas(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda schedule: schedule == "plateau")
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])
 def test_changeable_learning_rates_on_two_replicas(tmp_path, schedule):
     result = train(tmp_path, strategy="cpu:2", schedule=schedule, epochs=1, learning_rate=5e-3)
@@ -273,6 +273,7 @@ def test_a_class_without_weight_is_never_learned(tmp_path):
     assert set(answers["class_ids"]) == set(range(5))
 
 
+@pytest.mark.slow
 def test_nothing_of_the_trained_networks_is_held_after_training(tmp_path, monkeypatch):
     """Evaluation and export have the memory of weights, twin and optimizer slots for themselves."""
     make_pair, evaluate = build.make_pair, stages.evaluate_network

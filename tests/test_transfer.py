@@ -191,7 +191,6 @@ def whole(tmp_path_factory, source):
 
 
 @pytest.mark.slow
-@pytest.mark.by_default(lambda variant, step: (variant, step) == ("averages and micro-batches", 25))
 @pytest.mark.parametrize("step", [5, 18, 25])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_both_phases_go_on_exactly_without_the_file_of_weights(

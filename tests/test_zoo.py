@@ -58,15 +58,14 @@ def count(kind, size, **arguments):
     return sum(math.prod(weight.shape) for weight in network.trainable_variables)
 
 
-@pytest.mark.by_default(
-    lambda kind, arguments, published: kind is not GoogLeNet and arguments.get("depth") in (11, 18)
-)
+@pytest.mark.by_default(lambda kind, arguments, published: arguments.get("depth") == 18)
 @pytest.mark.parametrize(("kind", "arguments", "published"), PUBLISHED, ids=name)
 def test_published_sizes(kind, arguments, published):
     assert count(kind, 224, **arguments) == published
     assert f"{published:,}" in kind.__doc__
 
 
+@pytest.mark.by_default(lambda kind, arguments, published: arguments.get("shortcut") == "A")
 @pytest.mark.parametrize(("kind", "arguments", "published"), SMALL, ids=name)
 def test_published_sizes_of_small_images(kind, arguments, published):
     assert count(kind, 32, num_classes=10, **arguments) == published
@@ -116,6 +115,7 @@ def test_each_choice_of_a_convnet_makes_another_network(arguments):
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
+@pytest.mark.by_default(lambda pooling, early_pooling: pooling == "max" and early_pooling)
 @pytest.mark.parametrize("early_pooling", [False, True])
 @pytest.mark.parametrize("pooling", ["max", "average", "stride"])
 def test_stages_halve_the_image_at_their_end_or_after_the_first_convolution(pooling, early_pooling):

@@ -164,6 +164,7 @@ def exact(expected, actual, targets):
     return {"max_difference": 1.0 if "values" in expected else 0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compare, message",
     [

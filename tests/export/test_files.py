@@ -210,6 +210,7 @@ def test_what_cannot_be_opened_is_named(copy, tmp_path):
             open_artifact(path)
 
 
+@pytest.mark.slow
 def test_dynamic_batch(write, images, expected, tmp_path):
     bundle = write(
         tmp_path, formats=("tflite",), tflite_modes=("float32", "int8", "int16x8"), dynamic_batch=True

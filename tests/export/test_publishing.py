@@ -34,7 +34,7 @@ def full(*_, **__):
     raise RunFailedError("OSError: [Errno 28] No space left on device")
 
 
-@pytest.mark.by_default(lambda place: place == "destination.flush_to_disk")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place", ["plan.write_onnx", "plan.write_saved_model", "bundle.readme_text", "destination.flush_to_disk"]
 )
@@ -168,11 +168,13 @@ def test_operators_that_phones_lack_are_refused(write, spec, tmp_path, function,
     assert len(str(error.value)) < 1500
 
 
+@pytest.mark.slow
 def test_one_example_is_enough_to_verify_with(write, images, tmp_path):
     one = [(images[:1], np.zeros(1, np.int32), None)]
     assert write(tmp_path, formats=("onnx",), batches=lambda: one).rows[0]["examples"] == 1
 
 
+@pytest.mark.slow
 def test_names_that_cannot_be_files_are_refused(write, spec, tmp_path):
     for name in ("a/b", "..", ".hidden", "", "two\nlines", "null\0"):
         with pytest.raises(UsageError, match="cannot be the name of a folder"):

@@ -56,6 +56,7 @@ def test_one_file_is_open_at_a_time(bundle, spec, batches, images, monkeypatch):
     assert len(before) == 4
 
 
+@pytest.mark.slow
 def test_serving_bytes_is_compared_with_keras(bundle, spec, batches):
     def turned(image_bytes):
         outputs = spec.endpoints[1].function(image_bytes)
