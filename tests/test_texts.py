@@ -178,6 +178,20 @@ def test_texts_of_json_are_no_lists(tmp_path):
         TextTable(path=str(path)).load()
 
 
+def test_half_an_emoji_of_json_is_read(tmp_path):
+    path = tmp_path / "x.jsonl"
+    texts = ["cut in an emoji \\ud83d", "a whole \\ud83d\\ude00", "caf\u00e9 \\uDE00?", "a"]
+    rows = [f'{{"text": "{text}", "label": "{n % 2} \\ud83d"}}' for n, text in enumerate(texts * 5)]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    data = TextTable(path=str(path)).load()
+    found = {text.decode() for split in (data.train, data.validation, data.test) for text in split.features}
+    assert found == {"cut in an emoji ?", "a whole \U0001f600", "caf\u00e9 ??", "a"}
+    assert data.spec.class_names == ("0 ?", "1 ?")
+    path.write_text("[" * 10**5)
+    with pytest.raises(UsageError, match="line 1 is not JSON"):
+        TextTable(path=str(path)).load()
+
+
 @pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"])
 def test_numbers_without_tensorflow_are_those_of_keras(standardize):
     rng = random.Random(0)
