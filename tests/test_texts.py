@@ -133,11 +133,17 @@ def test_a_folder_of_texts_is_told_from_one_of_images(tmp_path):
             text, encoding="utf-8"
         )
     (tmp_path / "texts/pos/notes.md").write_text("left out")
+    (tmp_path / "texts/pos/0.txt").write_text(" \n")
+    (tmp_path / "texts/pos/00.txt").touch()
     source = from_text(str(tmp_path / "texts"))
     assert isinstance(source, TextFolder)
     dataset = source.load()
     assert everything(dataset) == sorted(ROWS)
     assert "1 .md" in dataset.notes[0]
+    assert (
+        dataset.notes[1]
+        == f"Left out of {tmp_path / 'texts'}: 2 files without a text (pos/0.txt, pos/00.txt)."
+    )
     (tmp_path / "images/a").mkdir(parents=True)
     assert isinstance(from_text(str(tmp_path / "images")), ImageFolder)
 
