@@ -353,7 +353,7 @@ def test_beams_find_the_more_probable_text():
 
 @pytest.mark.parametrize(
     "fields", [{"temperature": -1.0}, {"temperature": float("nan")}, {"top_p": 0.0}, {"length": 0},
-               {"beams": 2, "top_k": 3}],
+               {"beams": 2, "top_k": 3}, {"beams": 2, "temperature": 0.5}, {"beams": 2, "seed": 1}],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(fields):
     with pytest.raises(UsageError):
@@ -391,6 +391,8 @@ def test_every_file_is_verified_with_its_steps(there):
     steps = {row["kind"]: row["endpoints"]["step"] for row in made if "step" in row["endpoints"]}
     assert steps.keys() >= {"saved_model", "float32", "float16", "dynamic", "onnx"}
     assert all("stream_nats_rise" in step for step in steps.values())
+    timed = [row for row in made if row["endpoint"] == "serving_default"]
+    assert all(row["latency_ms_by_length"].keys() == {"10", "100", "400"} for row in timed)
     assert all(row.get("refused") for row in card["artefacts"] if "error" in row)
     assert main(["verify", "exported/char_lm/1", "--data", "some.txt"]) == 0
     figures = json.loads((there / "runs/char_lm/1/metrics.json").read_text())["test"]

@@ -11,6 +11,8 @@ from kerasdl.cli import main
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.inference.answers import Answers
+from kerasdl.models.recurrent import RecurrentNetwork
+from kerasdl.preprocessing.sequence import SequencePreprocessing
 from kerasdl.tasks.regression import comparison, figures
 from kerasdl.tasks.regression.losses import MeanAbsoluteError, ScaledError
 from kerasdl.tasks.regression.task import Regression, compare, tolerances
@@ -92,6 +94,17 @@ def test_two_runs_are_compared_by_their_errors():
     assert comparison.compare(first, first).p_value == 1
     with pytest.raises(ValueError, match="tested on other examples"):
         comparison.compare(first, {**second, "targets": TARGETS + 1})
+
+
+def test_a_network_that_has_weights_of_attention_beside_its_numbers_answers_with_these():
+    data = DataSpec(Spec((5, 3), "float32"), DATA.targets)
+    layer = SequencePreprocessing()
+    network = RecurrentNetwork(num_outputs=2, units=2, pooling="attention", preprocessing=layer)
+    x = RANDOM.normal(size=(4, 5, 3)).astype("f")
+    scaled = network(x, training=False)["logits"].numpy()
+    (endpoint,) = Regression().endpoints(network, data, {})
+    wanted = scaled * TARGETS.std(0) + TARGETS.mean(0)
+    np.testing.assert_allclose(endpoint.function(x)["values"], wanted, rtol=1e-5)
 
 
 def test_classes_are_no_numbers():

@@ -199,6 +199,7 @@ def column(number, value):
     [
         (cell(7, 1, "broken"), "line 9: 'broken' in column a is not a number"),
         (cell(7, 1, "inf"), "line 9: 'inf' in column a is infinite"),
+        (cell(7, 1, "-1e39"), "line 9: '-1e39' in column a is too large a number for 32 bits"),
         (cell(7, 0, "yesterday"), "line 9: 'yesterday' in column time is not a time"),
         (cell(7, 0, "2024-01-01T06:00"), "in line 8 and line 9. Keep one of them. Local times"),
         (cell(7, 0, lambda text: f"{text}+02:00"), "1 of 40 times in column time have a time zone"),
@@ -215,7 +216,7 @@ def column(number, value):
         (column(0, lambda n: f"2024-01-{1 + n // 4:02}T{n % 24:02}:{n * n % 60:02}"), "are not regular"),
         (column(0, lambda n: f"0{1 + n % 9}/0{1 + n // 9}/2024"), "day or with the month first"),
         (column(0, lambda n: f"0{1 + n % 9}-0{1 + n // 9}-2024"), "--time-format %d-%m-%Y or"),
-        (cell(0, 0, ""), "line 2: '' in column time is not a time"),
+        (cell(0, 0, ""), "line 2: column time is empty. Fill it, or remove the row."),
     ],
 )
 def test_what_cannot_be_read_is_said(file, change, said):

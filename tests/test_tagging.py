@@ -102,6 +102,8 @@ def test_texts_are_split_at_signs_around_words():
         ),
     ]
     assert sentences.split(" ... \n") == [".", ".", "."]
+    long = "a" + "!" * 300_000 + "b"  # an expression that tried each place took an hour
+    assert sentences.split(f'("{long}"') == ["(", '"', long, '"']
 
 
 # The chain

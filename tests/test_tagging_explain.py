@@ -123,6 +123,11 @@ def test_sentences_without_the_token_are_left_out(network):
         about("Oslo")
 
 
+def test_a_sentence_may_not_be_a_book():
+    with pytest.raises(UsageError, match="s has 1,001 tokens, but a sentence of 1,000 at most"):
+        explained(made(False), [b"in"] * 1001, methods=["occlusion"])
+
+
 @pytest.mark.slow
 def test_a_chain_is_explained_as_it_answers():
     """The best sequence as a whole may hold a tag that is not the most probable one by itself."""

@@ -317,6 +317,7 @@ def test_texts_are_told_from_paths_whatever_they_hold(tmp_path, monkeypatch, cap
     assert caplog.text.count("There is no file") == 3 and "xxx" not in caplog.text
     latin = b"caf\xe9".decode(errors="surrogateescape")  # as the command line hands bytes over
     assert read_texts([latin])[0].about == {"text": "caf\u00e9"}
+    assert read_texts([f"{latin} \ud83d"])[0].features.item() == "caf\u00e9 ?"  # cut within an emoji
 
 
 @pytest.mark.slow

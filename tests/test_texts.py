@@ -133,11 +133,17 @@ def test_a_folder_of_texts_is_told_from_one_of_images(tmp_path):
             text, encoding="utf-8"
         )
     (tmp_path / "texts/pos/notes.md").write_text("left out")
+    (tmp_path / "texts/pos/0.txt").write_text(" \n")
+    (tmp_path / "texts/pos/00.txt").touch()
     source = from_text(str(tmp_path / "texts"))
     assert isinstance(source, TextFolder)
     dataset = source.load()
     assert everything(dataset) == sorted(ROWS)
     assert "1 .md" in dataset.notes[0]
+    assert (
+        dataset.notes[1]
+        == f"Left out of {tmp_path / 'texts'}: 2 files without a text (pos/0.txt, pos/00.txt)."
+    )
     (tmp_path / "images/a").mkdir(parents=True)
     assert isinstance(from_text(str(tmp_path / "images")), ImageFolder)
 
@@ -175,6 +181,20 @@ def test_texts_of_json_are_no_lists(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"text": ["a", "b"], "label": "pos"}\n')
     with pytest.raises(UsageError, match="where a text or a class is needed"):
+        TextTable(path=str(path)).load()
+
+
+def test_half_an_emoji_of_json_is_read(tmp_path):
+    path = tmp_path / "x.jsonl"
+    texts = ["cut in an emoji \\ud83d", "a whole \\ud83d\\ude00", "caf\u00e9 \\uDE00?", "a"]
+    rows = [f'{{"text": "{text}", "label": "{n % 2} \\ud83d"}}' for n, text in enumerate(texts * 5)]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    data = TextTable(path=str(path)).load()
+    found = {text.decode() for split in (data.train, data.validation, data.test) for text in split.features}
+    assert found == {"cut in an emoji ?", "a whole \U0001f600", "caf\u00e9 ??", "a"}
+    assert data.spec.class_names == ("0 ?", "1 ?")
+    path.write_text("[" * 10**5)
+    with pytest.raises(UsageError, match="line 1 is not JSON"):
         TextTable(path=str(path)).load()
 
 

@@ -18,6 +18,7 @@ from kerasdl.preprocessing.tokens import FILES, TokenNumbers
 from kerasdl.report import terminal
 from kerasdl.tasks.tagging import decoding
 
+_LONGEST = 1_000  # tokens of a sentence: each of them is left out of it once
 _LEAST = 1e-30  # probability whose logarithm is taken for that of 0
 
 
@@ -66,6 +67,7 @@ class SentenceExplainer(TextExplainer):
         asking, rows, notes = TagNetwork(network), [], []
         ids = TokenNumbers(layer.assets()).rows(examples.features)
         for index, numbers in enumerate(ids):
+            _check_length(examples.names[index], len(numbers))
             sentence = [token.decode(errors="replace") for token in examples.features[index][: len(numbers)]]
             true = None if examples.true is None else examples.true[index][: len(numbers)] - 1
             given, sure = _answered(network, numbers)
@@ -92,6 +94,14 @@ class SentenceExplainer(TextExplainer):
             notes.append(_lacking(examples, len(rows), str(asked.token)))
         about = {"texts": rows, "methods": list(asked.methods or self.methods), "notes": notes}
         return {"about": np.array(json.dumps(about))}
+
+
+def _check_length(name: str, length: int) -> None:
+    if length > _LONGEST:
+        raise UsageError(
+            f"{name} has {length:,} tokens, but a sentence of {_LONGEST:,} at most is explained. Give a "
+            "part of it, or a .txt file with a sentence on each line."
+        )
 
 
 def _answered(network: keras.Model, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,12 @@ from kerasdl.inference.endpoint import Arrays
 Step = Callable[[Mapping[str, np.ndarray]], Arrays]
 
 _UNKNOWN = 0  # is never written
+_DRAWING = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "seed",
+)  # settings that a search for the best text has no use for
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,9 +50,12 @@ class Settings:
                 raise UsageError(f"{name} is {value:g}, but it has to be {low} or more.")
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top_p is {self.top_p:g}, but it has to be above 0 and at most 1.")
-        if self.beams > 1 and (self.top_k is not None or self.top_p < 1):
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        given = [name for name in _DRAWING if getattr(self, name) != defaults[name]]
+        if self.beams > 1 and given:
             raise UsageError(
-                "beams search the most probable text, top_k and top_p draw one. Give one of these."
+                f"beams search the most probable text, but {' and '.join(given)} are for one that is drawn. "
+                "Leave one or the other out."
             )
 
 

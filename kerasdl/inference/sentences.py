@@ -1,7 +1,6 @@
 """Reads sentences from what `kerasdl predict` is given: a text, a text file, or a file of tokens."""
 
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from kerasdl.inference.texts import content_of, file_of, read_text, table_rows
 
 _log = logging.getLogger(__name__)
 
-_SIGNS = r"[!\"'(),.:;?\[\]{}]"
-_AROUND = re.compile(rf"({_SIGNS}*)(.*?)({_SIGNS}*)", re.DOTALL)
+_SIGNS = "!\"'(),.:;?[]{}"
 
 
 def split(text: str) -> list[str]:
@@ -25,7 +23,9 @@ def split(text: str) -> list[str]:
     """
     found: list[str] = []
     for word in text.split():
-        before, middle, behind = _AROUND.fullmatch(word).groups()
+        begun = word.lstrip(_SIGNS)
+        middle = begun.rstrip(_SIGNS)
+        before, behind = word.removesuffix(begun), begun[len(middle) :]
         found += [*before, *([middle] if middle else []), *behind]
     return found
 

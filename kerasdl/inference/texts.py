@@ -1,6 +1,7 @@
 """Reads texts from what `kerasdl predict` is given: a text, a text file, or a table with one in each row."""
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from kerasdl.inference.endpoint import Example
 
 _log = logging.getLogger(__name__)
 
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # half a character; others stand for bytes
 _LONGEST_NAME = 255  # characters of what may be meant as a path
 
 
 def read_text(text: str) -> np.ndarray:
     """Return a text as an example; what the command line could not decode is read like a file."""
+    text = _HALF.sub("?", text)
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         text, _ = encodings.decode(text.encode(errors="surrogateescape"))
     return np.array(text, object)

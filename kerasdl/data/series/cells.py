@@ -23,7 +23,7 @@ def read(table: Table, column: str) -> np.ndarray:
         (R,) float64.
 
     Raises:
-        UsageError: for a text that is no number, an infinite one, or a comma that can be read in two ways.
+        UsageError: for a text that is no number, one beyond float32, or a comma that can be read in two ways.
     """
     cells = ["nan" if cell.lower() in _MISSING else cell for cell in table.column(column)]
     if any("," in cell for cell in cells):
@@ -38,11 +38,12 @@ def read(table: Table, column: str) -> np.ndarray:
             "it, leave the cell empty where the value is missing, or choose other columns (--target, "
             "--features)."
         ) from None
-    if (infinite := np.isinf(values)).any():
-        row = int(np.argmax(infinite))
+    if (too_large := np.abs(values) > np.finfo(np.float32).max).any():  # infinite to a network
+        row = int(np.argmax(too_large))
+        what = "infinite" if np.isinf(values[row]) else "too large a number for 32 bits (3.4e38 at most)"
         raise UsageError(
-            f"{table.name}, {table.place(row)}: {cells[row]!r} in column {column} is infinite. Correct it, "
-            "or leave the cell empty where the value is missing."
+            f"{table.name}, {table.place(row)}: {cells[row]!r} in column {column} is {what}. Correct it, or "
+            "leave the cell empty where the value is missing."
         )
     return values
 

@@ -132,6 +132,8 @@ def read(table: Table, column: str | None, form: str) -> Times:
         try:
             seconds[row], zone = forms.parse(text, form)
         except ValueError as error:
+            if not text:
+                raise _empty(table, row, column) from error
             advice = " Give its format with --time-format, such as %d.%m.%Y." if found_here else ""
             raise UsageError(
                 f"{table.name}, {table.place(row)}: {text!r} in column {column} is not a time"
@@ -155,6 +157,8 @@ def read(table: Table, column: str | None, form: str) -> Times:
 def _numbers(table: Table, column: str, cells: list[str], form: str, found_here: bool) -> Times:
     """Read whole numbers, of rows or since 1970."""
     for row, cell in enumerate(cells):
+        if not cell:
+            raise _empty(table, row, column)
         if not forms.NUMBER.fullmatch(cell) or abs(forms.whole(cell)) >= 2**63:
             raise UsageError(
                 f"{table.name}, {table.place(row)}: {cell!r} in column {column} is not a whole number, as "
@@ -173,6 +177,12 @@ def _numbers(table: Table, column: str, cells: list[str], form: str, found_here:
     if (places % size).any():
         return found
     return _by_month(dataclasses.replace(found, places=places // size, unit="second"))
+
+
+def _empty(table: Table, row: int, column: str) -> UsageError:
+    return UsageError(
+        f"{table.name}, {table.place(row)}: column {column} is empty. Fill it, or remove the row."
+    )
 
 
 def _by_month(times: Times) -> Times:

@@ -41,7 +41,7 @@ class TextFolder(Texts):
         """
         root = Path(self.path).expanduser()
         listed = listing.find(root, _KIND)
-        splits, guessed = {}, []
+        splits, guessed, empty = {}, [], []
         for name, files in listed.splits.items():
             texts = []
             for path in files.paths:
@@ -51,6 +51,12 @@ class TextFolder(Texts):
                     raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
                 texts.append(text)
                 guessed += [path] if was_guessed else []
-            splits[name] = (texts, files.labels)
+                empty += [] if text.strip() else [path]
+            there = [place for place, text in enumerate(texts) if text.strip()]
+            splits[name] = ([texts[place] for place in there], files.labels[there])
         notes = listing.left_out_note(root, listed, _KIND) + encodings.guessed_note(guessed)
+        if empty:
+            names = listing.named([path.relative_to(root) for path in empty])
+            count = "1 file" if len(empty) == 1 else f"{len(empty):,} files"
+            notes += (f"Left out of {root}: {count} without a text ({names}).",)
         return self.assembled(splits, listed.class_names, notes)

@@ -14,6 +14,7 @@ _JSON = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", ".tsv", *_JSON)
 #: Usual names of the column of texts.
 TEXT_NAMES = ("text", "review", "sentence", "comment", "content", "message", "body", "document", "tweet")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _DELIMITERS = ",;\t|"
 _LONGEST_TEXT = 2**31 - 1  # characters: a text may be a book
 _MOST_NAMES = 12  # columns that a message names
@@ -32,7 +33,7 @@ def read(path: Path, *, blank_rows: bool = False) -> tuple[Iterator[Mapping[str,
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     if path.suffix.lower() in _JSON:
-        return _json_rows(path, content), guessed
+        return (record for _, record in json_rows(path, content)), guessed
     return _csv_rows(path, content, blank_rows), guessed
 
 
@@ -82,20 +83,24 @@ def _quoting(content: str, delimiter: str) -> int:
     return csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
 
 
-def _json_rows(path: Path, content: str) -> Iterator[Mapping[str, object]]:
-    """Yield the objects of a file of JSON lines."""
+def json_rows(path: Path, content: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the objects of JSON lines, each after the place where it stands: "x.jsonl, line 3".
+
+    Half a character, where a program cut a text within one, becomes a question mark.
+    """
     for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
+        where = f"{path}, line {number}"
         try:
             record = json.loads(line)
-        except ValueError as error:
-            raise UsageError(
-                f"{path}, line {number} is not JSON: {error}. Give one JSON object a line."
-            ) from error
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{where} is not JSON: {error}. Give one JSON object a line.") from error
         if not isinstance(record, dict):
-            raise UsageError(f"{path}, line {number} is not a JSON object, as each line has to be.")
-        yield record
+            raise UsageError(f"{where} is not a JSON object, as each line has to be.")
+        if _SURROGATE.search(line):
+            record = json.loads(json.dumps(record, ensure_ascii=False).encode(errors="replace"))
+        yield where, record
 
 
 def column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequence[str], flag: str) -> str:

@@ -1,13 +1,12 @@
 """Reads sentences with a tag at each token: files in columns, as CoNLL's are, tables, and JSON lines."""
 
 import collections
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from kerasdl.data import encodings
-from kerasdl.data.text import columns, token_table
+from kerasdl.data.text import columns, records, token_table
 from kerasdl.data.text.columns import Sentence
 from kerasdl.errors import UsageError, did_you_mean
 
@@ -90,16 +89,7 @@ def _check_no_prose(path: Path, content: str) -> None:
 def _json_lines(path, content, token_column, label_column, tagged) -> tuple[list[Sentence], tuple[str, ...]]:
     """Return the sentences of JSON lines, and a note where the first has several lists of tags."""
     found, notes = [], None
-    for number, line in enumerate(content.split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"{where} is not JSON: {error}. Give one JSON object a line.") from error
-        if not isinstance(record, dict):
-            raise UsageError(f"{where} is not a JSON object, as each line has to be.")
+    for where, record in records.json_rows(path, content):
         flag = "--token-column" if tagged else "--text-column"  # of predict
         tokens = _list(where, record, token_column, _TOKENS, flag)
         tags = _list(where, record, label_column, _TAGS, "--label-column") if tagged else [""] * len(tokens)

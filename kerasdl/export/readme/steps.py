@@ -24,11 +24,12 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 vocabulary = [json.loads(line) for line in open("vocab.txt", encoding="utf-8")]
+ids = {{character: number for number, character in enumerate(vocabulary)}}
 step = Interpreter("{file}").get_signature_runner("{endpoint}")
 states = {{{zeros}}}
 text = ["\\n"]  # your own, and 500 characters after it
-for place in range(len(text) + 500):
-    found = step(ids=np.array([vocabulary.index(text[place])], np.int32), **states)
+for place in range(len(text) + 499):
+    found = step(ids=np.array([ids.get(text[place], 0)], np.int32), **states)
     states = {{name: found["next_" + name] for name in states}}
     if place + 1 == len(text):
         chances = np.exp(found["logits"][0, 1:].astype(float) / 0.8)
@@ -50,9 +51,9 @@ val vocabulary = context.assets.open("vocab.txt").bufferedReader().readLines()
 val model = CompiledModel.create(context.assets, "{file}", CompiledModel.Options(Accelerator.CPU))
 val states = mutableMapOf({kotlin_zeros})
 val text = mutableListOf("\\n")  // your own
-for (place in 0 until text.size + 500) {{
+for (place in 0 until text.size + 499) {{
     val inputs = (states.keys + "ids").associateWith {{ model.createInputBuffer(it, "{endpoint}") }}
-    inputs.getValue("ids").writeInt(intArrayOf(vocabulary.indexOf(text[place])))
+    inputs.getValue("ids").writeInt(intArrayOf(maxOf(0, vocabulary.indexOf(text[place]))))
     for ((name, value) in states) inputs.getValue(name).writeFloat(value)
     val names = states.keys.map {{ "next_$it" }} + "logits"
     val outputs = names.associateWith {{ model.createOutputBuffer(it, "{endpoint}") }}
@@ -80,7 +81,7 @@ let path = Bundle.main.path(forResource: "{stem}", ofType: "tflite")!
 let runner = try Interpreter(modelPath: path).signatureRunner(with: "{endpoint}")
 var states: [String: Data] = [{swift_zeros}]
 var text = ["\\n"]  // your own
-for place in 0..<(text.count + 500) {{
+for place in 0..<(text.count + 499) {{
   var id = Int32(vocabulary.firstIndex(of: text[place]) ?? 0)
   try runner.invoke(with: states.merging(["ids": Data(bytes: &id, count: 4)]) {{ $1 }})
   for name in states.keys {{ states[name] = try runner.output(named: "next_" + name).data }}
@@ -107,8 +108,8 @@ const session = await ort.InferenceSession.create(fs.readFileSync('{file}'));
 const zeros = (...shape) => new ort.Tensor('float32', new Float32Array(shape.reduce((a, b) => a * b)), shape);
 const states = {{{js_zeros}}};
 const text = ['\\n'];  // your own, and 500 characters after it
-for (let place = 0, end = text.length + 500; place < end; place++) {{
-  const ids = new ort.Tensor('int32', Int32Array.of(vocabulary.indexOf(text[place])), [1]);
+for (let place = 0, end = text.length + 499; place < end; place++) {{
+  const ids = new ort.Tensor('int32', Int32Array.of(Math.max(0, vocabulary.indexOf(text[place]))), [1]);
   const found = await session.run({{ids, ...states}});
   for (const name in states) states[name] = found['next_' + name];
   const chances = Array.from(found.logits.data, (x, id) => (id ? Math.exp(x / 0.8) : 0));

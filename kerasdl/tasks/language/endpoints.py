@@ -36,6 +36,7 @@ def endpoints(network: "keras.Model | None") -> tuple[Endpoint, ...]:
         compare=figures.compare,
         tolerances=figures.tolerances,
         judge=judge,
+        of_length=lambda steps: np.ones((1, steps), np.int32),
     )
     if network is not None and not isinstance(network, StreamingNetwork):
         return (whole,)

@@ -151,6 +151,7 @@ class Regression(Task):
         import tensorflow as tf
 
         from kerasdl.layers import scaling  # imports Keras
+        from kerasdl.network.network import logits
 
         mean, std = self._scale(data)
         single = not isinstance(data.inputs, Mapping)
@@ -158,7 +159,7 @@ class Regression(Task):
         specs = {only: data.inputs} if single else data.inputs
 
         def predict(*tensors):
-            outputs = network.infer(tensors[0] if single else dict(zip(specs, tensors, strict=True)))
+            outputs = logits(network, tensors[0] if single else dict(zip(specs, tensors, strict=True)))
             return {"values": scaling.restored(tf.cast(outputs, tf.float32), mean, std)}
 
         texts = any(spec.dtype == "string" for spec in specs.values())
