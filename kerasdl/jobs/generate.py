@@ -4,17 +4,14 @@ import functools
 import logging
 from typing import Any
 
-import numpy as np
-
 from kerasdl.data.dataset import Spec
 from kerasdl.errors import UsageError
-from kerasdl.inference import generation
+from kerasdl.inference import generation, steps
 from kerasdl.inference.generation import Settings
+from kerasdl.inference.steps import STEP
 from kerasdl.jobs.target import Target
 
 _log = logging.getLogger(__name__)
-
-_STEP = "step"
 
 
 def generate(target: Target, prompt: str, settings: Settings) -> dict[str, Any]:
@@ -34,19 +31,16 @@ def generate(target: Target, prompt: str, settings: Settings) -> dict[str, Any]:
     predictor = target.predictor
     inputs = target.spec.inputs
     vocabulary = inputs.class_names if isinstance(inputs, Spec) else ()
-    if _STEP not in predictor.inputs or not vocabulary:
-        beside = sorted(file.name for file in target.path.parent.glob(f"*.{_STEP}.onnx"))
+    if STEP not in predictor.inputs or not vocabulary:
+        beside = sorted(file.name for file in target.path.parent.glob(f"*.{STEP}.onnx"))
         hint = f" Give {beside[0]}, which lies beside it." if beside and target.kind == "onnx" else ""
         raise UsageError(
             f"{target.path} cannot continue a text, nor make images: it has the endpoints "
-            f"{', '.join(predictor.inputs)}, but not {_STEP}, which language models have, nor generate or "
-            f"decode, which generative networks have.{hint}"
+            f"{', '.join(predictor.inputs)}, but not {STEP} over characters, which language models have, nor "
+            f"generate or decode, which generative networks have.{hint}"
         )
-    specs = predictor.inputs[_STEP]
-    states = {
-        name: np.zeros((1, *shape[1:]), dtype) for name, (shape, dtype) in specs.items() if name != "ids"
-    }
-    step = functools.partial(predictor.call, _STEP)
+    states = steps.zeros(predictor.inputs[STEP], "ids", 1)
+    step = functools.partial(predictor.call, STEP)
     written = generation.write(step, states, _ids(prompt, vocabulary), settings)
     text = "".join(vocabulary[one] for one in written)
     chosen = {name: getattr(settings, name) for name in ("temperature", "top_k", "top_p", "beams", "seed")}

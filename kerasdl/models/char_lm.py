@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from kerasdl.layers import Dropout, MinGRU, Recurrent
+from kerasdl.layers import states as layer_states
 from kerasdl.layers.config import config_of
 from kerasdl.network.streaming import StreamingNetwork
 
@@ -85,11 +86,7 @@ class CharLM(StreamingNetwork):
     @property
     def state_shapes(self):
         """Shape of each state without the batch axis, by name: h0, c0, h1, c1, ... of an LSTM."""
-        return {
-            f"{letter}{number}": shape
-            for number, layer in enumerate(self.recurrent)
-            for letter, shape in zip("hc", layer.state_shapes, strict=False)
-        }
+        return layer_states.shapes(self.recurrent)
 
     def forward_features(self, x, training=False):
         """Return what the head is given for texts that begin with the first character."""
@@ -136,8 +133,7 @@ class CharLM(StreamingNetwork):
     def _by_layer(self, states: Sequence | None) -> list:
         if states is None:
             return [None] * len(self.recurrent)
-        left = iter(states)
-        return [[next(left) for _ in layer.state_shapes] for layer in self.recurrent]
+        return layer_states.by_layer(self.recurrent, states)
 
     def get_config(self):
         names = ("vocabulary_size", "embedding_dim", "cell", "units", "num_layers", "dropout", "tied")

@@ -5,22 +5,25 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from kerasdl.layers import AttentionPooling, Dropout, Recurrent, noise
+from kerasdl.layers import AttentionPooling, Dropout, Recurrent, noise, over_time
+from kerasdl.layers import states as layer_states
 from kerasdl.layers.config import config_of
 from kerasdl.layers.recurrent import CellName
-from kerasdl.network.network import Network
+from kerasdl.network.streaming import SteppingNetwork
 from kerasdl.preprocessing.preprocessing import Preprocessing
 
 _PAIR_SIZE = 16  # of the vector of a pair of words
 _PAIR_FACTOR = 30_011  # a prime: products of numbers of words stay below 2**31
 _UNKNOWN = 1  # number of the unknown word
-# In place of steps behind the end, where the highest value is looked for; -1e9 is infinite in float16, and
-# times 0 no number.
-_LOWEST = -1e4
+_RUNNING = {
+    "mean": over_time.running_mean,
+    "max": over_time.running_highest,
+    "vectors": over_time.running_mean,
+}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class RecurrentNetwork(Network):
+class RecurrentNetwork(SteppingNetwork):
     """LSTM, GRU or simple recurrent layers over a sequence, pooled over time, with a linear head.
 
     A recurrent layer reads a sequence step by step and keeps what it has seen in its state. The last state
@@ -136,6 +139,52 @@ class RecurrentNetwork(Network):
         """Return the inputs of the head, (B, features), float."""
         return self._pooled(x, training)[0]
 
+    @property
+    def state_shapes(self):
+        """Shape of each state of `step` without the batch axis, by name, of a built network.
+
+        There are none where the answer needs the whole sequence (bidirectional, attention), and with pairs of
+        words.
+        """
+        if self.bidirectional or self.attend is not None or self.pair_embedding is not None:
+            return {}
+        layers = [layer for (layer,) in self.recurrent]
+        sizes = {"mean": self.units, "max": self.units, "vectors": layers[0].rnn.cell.kernel.shape[0]}
+        pools = {name: (sizes[name],) for name in self._pools if name != "last"}
+        return {**layer_states.shapes(layers), **pools, **({"count": (1,)} if pools else {})}
+
+    def step(self, x, states):
+        """Return the answer (B, classes) to sequences up to this step, and the states after it.
+
+        Args:
+            x: numbers of words (B,), int32, none of them 0; or a step of other sequences (B, D), float.
+            states: states before it, (B, ...) in the order of `state_shapes`; zeros before the first step.
+        """
+        layers = [layer for (layer,) in self.recurrent]
+        before, after = dict(zip(self.state_shapes, states, strict=True)), []
+        x = vectors = x if len(x.shape) > 1 else self.embedding(x)  # (B, D)
+        for number, (layer, part) in enumerate(
+            zip(layers, layer_states.by_layer(layers, states), strict=True)
+        ):
+            outputs, new = layer.step(x, part)
+            after += new
+            x = x + outputs if self.residual and number else outputs
+        after = dict(zip(before, after, strict=False))
+        count = before.get("count")
+        if count is not None:
+            after |= {
+                name: _RUNNING[name](vectors if name == "vectors" else x, before[name], count)
+                for name in self._pools
+                if name != "last"
+            } | {"count": count + 1}
+        pooled = [new[0] if name == "last" else after[name] for name in self._pools]
+        return self.head(tf.concat(pooled, axis=-1)), list(after.values())
+
+    @property
+    def _pools(self) -> list[str]:
+        """What the head is given, by name: parts of the pooling and the mean of the words' vectors."""
+        return [*self.pooling.split("_"), *(["vectors"] if self.embedding_mean else [])]
+
     def _pooled(self, x, training):
         """Return the inputs of the head, and the weights of the steps where there is attention."""
         mask = ids = None
@@ -154,10 +203,10 @@ class RecurrentNetwork(Network):
                 x = self.drop(x, training=training)
         parts, weights = self._pool(x, last, mask)
         if self.embedding_mean:
-            parts.append(_mean(vectors, mask))
+            parts.append(over_time.mean(vectors, mask))
         if self.pair_embedding is not None:
             pairs = tf.math.floormod(ids[:, :-1] * _PAIR_FACTOR + ids[:, 1:], self.num_pairs)  # (B, T - 1)
-            parts.append(_mean(self.pair_embedding(pairs), mask[:, 1:]))
+            parts.append(over_time.mean(self.pair_embedding(pairs), mask[:, 1:]))
         return self.drop(tf.concat(parts, axis=-1), training=training), weights
 
     def _hidden(self, ids, training):
@@ -180,7 +229,11 @@ class RecurrentNetwork(Network):
         if self.pooling == "attention":
             pooled, weights = self.attend(x, mask=mask)
             return [pooled], weights
-        pools = {"last": lambda: last, "mean": lambda: _mean(x, mask), "max": lambda: _max(x, mask)}
+        pools = {
+            "last": lambda: last,
+            "mean": lambda: over_time.mean(x, mask),
+            "max": lambda: over_time.highest(x, mask),
+        }
         return [pools[name]() for name in self.pooling.split("_")], None
 
     def get_config(self):
@@ -190,20 +243,3 @@ class RecurrentNetwork(Network):
             "embedding_dropout", "dropout", "recurrent_dropout",
         )  # fmt: skip
         return {**super().get_config(), **config_of(self, *names)}
-
-
-def _mean(x, mask):
-    """Average (B, T, D) over the steps of each sequence; 0 for an empty one."""
-    if mask is None:
-        return tf.reduce_mean(x, axis=1)
-    valid = tf.cast(mask, x.dtype)[:, :, None]
-    return tf.reduce_sum(x * valid, axis=1) / tf.maximum(tf.reduce_sum(valid, axis=1), 1)
-
-
-def _max(x, mask):
-    """Return the highest value of each place (B, D) over the steps of each sequence; 0 for an empty one."""
-    if mask is None:
-        return tf.reduce_max(x, axis=1)
-    valid = tf.cast(mask, x.dtype)[:, :, None]  # (B, T, 1)
-    highest = tf.reduce_max(x * valid + _LOWEST * (1 - valid), axis=1)
-    return highest * tf.reduce_max(valid, axis=1)

@@ -1,4 +1,4 @@
-"""The base class of networks that read sequences step by step, with their state in the caller's hands."""
+"""The base classes of networks that read sequences step by step, with their state in the caller's hands."""
 
 from collections.abc import Sequence
 
@@ -9,27 +9,34 @@ from kerasdl.network.carried import CarriedStates
 from kerasdl.network.network import Network
 
 
-class StreamingNetwork(Network):
-    """A network over sequences whose answer to a step depends on the steps before it alone.
-
-    A subclass defines `state_shapes`, `forward_from` and `step`; what `forward_from` returns for a whole
-    sequence, `step` returns step by step.
-
-    Where the batches of training continue each other (`Ordering.continues`), each sequence goes on from the
-    state in which the one at its place in the batch before left off; an epoch begins with zeros.
-    """
-
-    _carried: CarriedStates | None = None
+class SteppingNetwork(Network):
+    """A network over sequences that can read them step by step: it defines `state_shapes` and `step`."""
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each state without the batch axis, by name."""
+        """Shape of each state without the batch axis, by name; empty where the network needs all steps."""
         raise NotImplementedError(f"{type(self).__name__} defines no state_shapes.")
 
     def initial_states(self, batch_size) -> list:
         """Return the states before the first step: zeros (batch_size, ...)."""
         shapes = self.state_shapes.values()
         return [tf.zeros((batch_size, *shape), self.compute_dtype) for shape in shapes]
+
+    def step(self, x, states: Sequence):
+        """Return the outputs (B, ...) and the states after one step (B, ...) of preprocessed sequences."""
+        raise NotImplementedError(f"{type(self).__name__} defines no step(x, states).")
+
+
+class StreamingNetwork(SteppingNetwork):
+    """A network that answers at each step, from that step and the ones before it alone.
+
+    A subclass defines `forward_from` too; what it returns for a whole sequence, `step` returns step by step.
+
+    Where the batches of training continue each other (`Ordering.continues`), each sequence goes on from the
+    state in which the one at its place in the batch before left off; an epoch begins with zeros.
+    """
+
+    _carried: CarriedStates | None = None
 
     def forward(self, x, training=False):
         """Return the outputs of sequences that begin with the first step."""
@@ -44,10 +51,6 @@ class StreamingNetwork(Network):
             training: whether the network trains.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no forward_from(x, states, training).")
-
-    def step(self, x, states: Sequence):
-        """Return the outputs (B, ...) and the states after one step (B, ...) of preprocessed sequences."""
-        raise NotImplementedError(f"{type(self).__name__} defines no step(x, states).")
 
     def compile(self, *args, places: int | None = None, **kwargs):
         super().compile(*args, places=places, **kwargs)

@@ -1,10 +1,11 @@
-"""The part of a bundle's README that shows how a text is written step by step, with the states by hand."""
+"""The part of a bundle's README that goes through sequences step by step, with the states by hand."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-NEXT = "next_"
+from kerasdl.export.readme import stepwise
+from kerasdl.inference.steps import NEXT
 
 _TEXT = """
 ## Step by step
@@ -129,41 +130,65 @@ def steps_text(card: Mapping[str, Any]) -> str:
         card: content of `card.json`.
     """
     for endpoint in card["endpoints"]:
-        shapes = {
-            name: [size or 1 for size in spec["shape"]]
-            for name, spec in endpoint["inputs"].items()
-            if NEXT + name in endpoint["outputs"]
+        inputs, outputs = endpoint["inputs"], endpoint["outputs"]
+        sizes = {name: [size or 1 for size in spec["shape"]] for name, spec in inputs.items()}
+        shapes = {name: size for name, size in sizes.items() if NEXT + name in outputs}
+        given = [name for name in inputs if name not in shapes]
+        if not shapes or len(given) != 1:
+            continue
+        about = {
+            "endpoint": endpoint["name"],
+            "given": given[0],
+            "states": ", ".join(f"`{name}`" for name in shapes),
+            "next": NEXT,
+            "words": stepwise.WORDS if given == ["ids"] else "",
+            **_types(inputs[given[0]]["dtype"], sizes[given[0]]),
         }
-        if shapes and set(endpoint["inputs"]) == {"ids", *shapes}:
-            return _TEXT.format(
-                endpoint=endpoint["name"],
-                states=", ".join(f"`{name}`" for name in shapes),
-                next=NEXT,
-                parts="".join(_parts(card, endpoint["name"], shapes)),
-            )
+        templates = (_TFLITE, _ONNX) if "logits" in outputs else (stepwise.TFLITE, stepwise.ONNX)
+        parts = "".join(_parts(card, about, shapes, *templates))
+        return (_TEXT if "logits" in outputs else stepwise.TEXT).format(parts=parts, **about)
     return ""
 
 
-def _parts(card: Mapping[str, Any], endpoint: str, shapes: Mapping[str, list[int]]) -> list[str]:
+def _types(dtype: str, shape: list[int]) -> dict[str, str | int]:
+    """Return how each language writes a step of this type; TFLite files take float32 for uint8."""
+    whole = dtype == "int32"
+    return {
+        "dtype": "int32" if whole else "float32",
+        "three": repr((3, *shape[1:])),
+        "size": math.prod(shape),
+        "kotlin_array": "IntArray" if whole else "FloatArray",
+        "kotlin_type": "Int" if whole else "Float",
+        "kotlin_suffix": "" if whole else "f",
+        "swift_type": "Int32" if whole else "Float32",
+        "js_array": {"int32": "Int32Array", "uint8": "Uint8Array"}.get(dtype, "Float32Array"),
+        "js_dtype": dtype,
+        "js_shape": ", ".join(map(str, shape)),
+    }
+
+
+def _parts(
+    card: Mapping[str, Any], about: Mapping[str, Any], shapes: Mapping[str, list[int]], tflite: str, onnx: str
+) -> list[str]:
     """Return a part for the TFLite file to take, and one for the ONNX file, where they are there."""
-    rows = [row for row in card["artefacts"] if "error" not in row and endpoint in row["endpoints"]]
+    rows = [row for row in card["artefacts"] if "error" not in row and about["endpoint"] in row["endpoints"]]
     files = {row["kind"]: row["file"] for row in rows}
     parts = []
     if file := files.get("dynamic") or files.get("float32") or files.get("float16"):
         sizes = {name: math.prod(shape) for name, shape in shapes.items()}
         parts.append(
-            _TFLITE.format(
+            tflite.format(
                 file=file,
                 stem=file.removesuffix(".tflite"),
-                endpoint=endpoint,
                 zeros=", ".join(
                     f'"{name}": np.zeros({tuple(shape)}, np.float32)' for name, shape in shapes.items()
                 ),
                 kotlin_zeros=", ".join(f'"{name}" to FloatArray({size})' for name, size in sizes.items()),
                 swift_zeros=", ".join(f'"{name}": Data(count: {4 * size})' for name, size in sizes.items()),
+                **about,
             )
         )
     if file := files.get("onnx"):
         zeros = ", ".join(f"{name}: zeros({', '.join(map(str, shape))})" for name, shape in shapes.items())
-        parts.append(_ONNX.format(file=file, js_zeros=zeros))
+        parts.append(onnx.format(file=file, js_zeros=zeros, **about))
     return parts

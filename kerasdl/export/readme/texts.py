@@ -102,6 +102,10 @@ _LOOPS = """
 MediaPipe Tasks' `TextClassifier` takes texts, but no file with a loop in it. Files without one:
 `kerasdl export RUN --tflite-unroll`.
 """
+_STEPS = """
+MediaPipe Tasks' `TextClassifier` takes texts, but no file with a second endpoint:
+train without `--streaming`.
+"""
 
 
 def has_words(card: Mapping[str, Any], assets: Mapping[str, str]) -> bool:
@@ -133,9 +137,9 @@ def text_part(card: Mapping[str, Any], assets: Mapping[str, str]) -> str:
         length=settings["max_length"],
         **code,
     )
-    files = [
-        row["file"] for row in card["artefacts"] if row["file"].endswith(".tflite") and "error" not in row
-    ]
-    if not files or not card["labels"]:
+    rows = [row for row in card["artefacts"] if row["file"].endswith(".tflite") and "error" not in row]
+    if not rows or not card["labels"]:
         return text
-    return text + (_MEDIAPIPE.format(file=files[0]) if card.get("tflite_unroll") else _LOOPS)
+    if len(rows[0]["endpoints"]) > 1:
+        return text + _STEPS
+    return text + (_MEDIAPIPE.format(file=rows[0]["file"]) if card.get("tflite_unroll") else _LOOPS)

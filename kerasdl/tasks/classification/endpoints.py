@@ -9,14 +9,14 @@ from kerasdl.data.dataset import DataSpec
 from kerasdl.inference import reading
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import Endpoint
-from kerasdl.tasks.classification import figures, files, images, texts
+from kerasdl.tasks.classification import figures, files, images, stepwise, texts
 
 if TYPE_CHECKING:
     import keras
 
 
 def endpoints(
-    network: "keras.Model | None", data: DataSpec, fitted: Mapping[str, Any]
+    network: "keras.Model | None", data: DataSpec, fitted: Mapping[str, Any], *, streaming: bool = False
 ) -> tuple[Endpoint, ...]:
     """Return the endpoint of raw examples, and one of encoded files or of numbers of words.
 
@@ -24,6 +24,7 @@ def endpoints(
         network: the classifier; None where nothing is called.
         data: what is in each example.
         fitted: the `temperature` where the probabilities are calibrated.
+        streaming: add an endpoint that takes sequences step by step; see `stepwise`.
     """
     import tensorflow as tf
     from keras import ops
@@ -34,13 +35,15 @@ def endpoints(
     only = "images" if reading.are_images(data.inputs) else "inputs"
     specs = {only: data.inputs} if single else data.inputs
 
+    def answer_of(logits):
+        scaled = logits / fitted["temperature"] if fitted else logits
+        class_ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
+
     def classify(*tensors):
         features = tensors[0] if single else dict(zip(specs, tensors, strict=True))
         outputs = outputs_of(network, features)
-        logits = main_output(network, outputs)
-        scaled = logits / fitted["temperature"] if fitted else logits
-        class_ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
-        answer = {"probabilities": ops.softmax(scaled), "class_ids": class_ids}
+        answer = answer_of(main_output(network, outputs))
         if isinstance(outputs, Mapping) and texts.ATTENTION in outputs:
             answer[texts.ATTENTION] = outputs[texts.ATTENTION]
         return answer
@@ -61,12 +64,17 @@ def endpoints(
         **shared,
     )
     if reading.are_images(data.inputs):
-        return images.endpoints(default, data.inputs)
-    if (tokenizer := texts.tokenizer(network, data)) is not None:
-        return texts.endpoints(default, tokenizer)
-    if any(spec.dtype == "string" for spec in specs.values()):
-        default = dataclasses.replace(default, formats=("saved_model",))
-    return (default,)
+        found = images.endpoints(default, data.inputs)
+    elif (tokenizer := texts.tokenizer(network, data)) is not None:
+        found = texts.endpoints(default, tokenizer)
+    elif any(spec.dtype == "string" for spec in specs.values()):
+        found = (dataclasses.replace(default, formats=("saved_model",)),)
+    else:
+        found = (default,)
+    if not streaming:
+        return found
+    whole = default if found[-1].name != "serving_ids" else found[-1]
+    return (*found, stepwise.endpoint(whole, network, answer_of))
 
 
 def _judge(answers: Answers) -> dict[str, Any]:

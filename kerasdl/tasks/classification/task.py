@@ -55,6 +55,9 @@ class Classification(Task):
     # class_weights, or where one class has 5 times as many examples as another, else accuracy.
     judge_by: Literal["auto", "accuracy", "balanced_accuracy"] = "auto"
 
+    # Export an endpoint that takes a sequence step by step and answers after each, as the network can.
+    streaming: bool = False
+
     columns: ClassVar = {"accuracy": ("accuracy", ".2%"), "max_difference": ("max difference", ".1e")}
     from_data: ClassVar = ("num_classes", "num_outputs")
 
@@ -223,7 +226,7 @@ class Classification(Task):
         A fitted temperature becomes a part of the graph: it divides the logits. The class is taken before, so
         that no rounding can change it.
         """
-        return endpoints.endpoints(network, data, fitted)
+        return endpoints.endpoints(network, data, fitted, streaming=self.streaming)
 
     # Showing
 

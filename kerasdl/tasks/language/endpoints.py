@@ -8,10 +8,11 @@ import numpy as np
 from kerasdl.data.dataset import Tree
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import Arrays, Endpoint
+from kerasdl.inference.steps import NEXT, STEP, Step
 from kerasdl.network.network import logits
 from kerasdl.network.streaming import StreamingNetwork
 from kerasdl.tasks.language import figures
-from kerasdl.tasks.language.streaming import NEXT, STEP, Step, against_full_pass
+from kerasdl.tasks.language.streaming import IDS, against_full_pass
 
 if TYPE_CHECKING:
     import keras
@@ -69,7 +70,7 @@ def _step(network: "StreamingNetwork | None") -> Endpoint:
         """Return the last character of each window, and the states before it."""
         _, states = full(tf.constant(features[:, :-1]), network.initial_states(len(features)))
         states = {name: state.numpy() for name, state in zip(shapes, states, strict=True)}
-        return {"ids": np.ascontiguousarray(features[:, -1]), **states}
+        return {IDS: np.ascontiguousarray(features[:, -1]), **states}
 
     def probe(call: Step, features: Tree) -> Mapping[str, float]:
         def zeros(count):
@@ -84,7 +85,7 @@ def _step(network: "StreamingNetwork | None") -> Endpoint:
         STEP,
         step,
         {
-            "ids": tf.TensorSpec((None,), tf.int32, "ids"),
+            IDS: tf.TensorSpec((None,), tf.int32, IDS),
             **{name: tf.TensorSpec((None, *shape), tf.float32, name) for name, shape in shapes.items()},
         },
         inputs_of=inputs_of,

@@ -12,7 +12,7 @@ from kerasdl.data.dataset import Dataset, DataSpec, Spec, Tree
 from kerasdl.data.passes import Batches, split_batches
 from kerasdl.data.splits import Split
 from kerasdl.errors import UsageError
-from kerasdl.inference import generation
+from kerasdl.inference import generation, steps
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
@@ -86,16 +86,16 @@ class LanguageModel(Task):
         from kerasdl.tasks.language.endpoints import endpoints
 
         found = {endpoint.name: endpoint for endpoint in endpoints(network)}
-        if not self.sample_length or streaming.STEP not in found:
+        if not self.sample_length or steps.STEP not in found:
             return None
         vocabulary = vocabulary_of(data)
-        predictor = EndpointPredictor(Path("the network"), [found[streaming.STEP]], ())
+        predictor = EndpointPredictor(Path("the network"), [found[steps.STEP]], ())
         begun = [vocabulary.index("\n") if "\n" in vocabulary else 1]
         settings = generation.Settings(length=self.sample_length)
 
         def sample() -> str:
-            states = streaming.zeros(predictor.inputs[streaming.STEP], 1)
-            step = functools.partial(predictor.call, streaming.STEP)
+            states = steps.zeros(predictor.inputs[steps.STEP], streaming.IDS, 1)
+            step = functools.partial(predictor.call, steps.STEP)
             return "".join(vocabulary[one] for one in generation.write(step, states, begun, settings))
 
         return sample
@@ -117,7 +117,7 @@ class LanguageModel(Task):
     def evaluate_further(self, predictor: Predictor, batches: Batches) -> dict[str, Any]:
         """Return the nats with the state carried through the text; see `streaming.carried`."""
         ids = streaming.whole_text(batches)
-        if ids is None or streaming.STEP not in predictor.inputs:
+        if ids is None or steps.STEP not in predictor.inputs:
             return {}
         return dict(streaming.carried(predictor, ids))
 
@@ -157,7 +157,7 @@ class LanguageModel(Task):
     # Showing
 
     def try_command(self, path: str, endpoints: Sequence[str], example: str) -> list[str]:
-        return ["kerasdl", "generate", path, "--length", "200"] if streaming.STEP in endpoints else []
+        return ["kerasdl", "generate", path, "--length", "200"] if steps.STEP in endpoints else []
 
     def summary(self, figures: Mapping[str, Any]) -> str:
         told = (

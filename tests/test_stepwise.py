@@ -1,0 +1,102 @@
+"""Classifiers that read step by step: the answer after each step is that to the sequence so far."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasdl.cli import main
+from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.errors import UsageError
+from kerasdl.models.lenet5 import LeNet5
+from kerasdl.models.recurrent import RecurrentNetwork
+from kerasdl.preprocessing.sequence import SequencePreprocessing
+from kerasdl.tasks.classification.task import Classification
+
+CLASSES = Spec((), "int32", ("a", "b", "c"))
+WORDS = ("one", "two", "three", "four")
+TEXTS = np.array([b"one two three", b"four", b"", b"two two four one three two", b"what one"], object)
+ROWS = np.random.default_rng(0).integers(0, 256, (5, 6, 4, 1), np.uint8)
+ALL_POOLS = {"pooling": "mean_max", "num_layers": 2, "residual": True, "embedding_mean": True}
+NETWORKS = {
+    "all pools of two layers": ALL_POOLS,
+    "the last state": {"cell": "gru", "pooling": "last"},
+    "the highest values": {"cell": "simple_rnn", "pooling": "max"},
+}
+
+
+def endpoints(features, fitted=None, **arguments):
+    """Return the endpoints of a network with random weights, by name."""
+    texts = features.dtype == object
+    layer = SequencePreprocessing(**({"vocabulary": WORDS} if texts else {}))
+    network = RecurrentNetwork(num_classes=3, units=5, embedding_size=4, preprocessing=layer, **arguments)
+    network.infer(tf.constant(features.tolist()) if texts else features)
+    network.set_weights([3 * weight for weight in network.get_weights()])  # answers that differ
+    inputs = Spec((), "string") if texts else Spec(features.shape[1:], "uint8")
+    data = DataSpec(inputs, CLASSES, assets=layer.assets() if texts else {})
+    found = Classification(streaming=True).endpoints(network, data, fitted or {})
+    return {endpoint.name: endpoint for endpoint in found}
+
+
+def called(endpoint, inputs):
+    outputs = endpoint.function(*(tf.constant(inputs[name]) for name in endpoint.inputs))
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+@pytest.mark.by_default(lambda features, arguments: features is ROWS and arguments is ALL_POOLS)
+@pytest.mark.parametrize("features", [TEXTS, ROWS], ids=["texts", "rows"])
+@pytest.mark.parametrize("arguments", NETWORKS.values(), ids=NETWORKS)
+def test_the_last_step_answers_as_the_whole_sequence_does(features, arguments):
+    """Sequences of other lengths are in one batch; calibrated, where there is a temperature."""
+    found = endpoints(features, {"temperature": 2.0}, **arguments)
+    whole = found["serving_ids" if features is TEXTS else "serving_default"]
+    expected = called(whole, whole.inputs_of(features, 0))["probabilities"]
+    read = np.array([text != b"" for text in features]) if features is TEXTS else slice(None)
+    step = found["step"]
+    answers = called(step, step.inputs_of(features, 0))["probabilities"]
+    np.testing.assert_allclose(answers[read], expected[read], atol=1e-6)
+    assert np.ptp(expected[read], axis=0).max() > 0.01  # or all would be right
+    assert step.probe(lambda inputs: called(step, inputs), features)["stream_max_difference"] <= 1e-5
+
+
+@pytest.mark.by_default(lambda state: state == "mean")
+@pytest.mark.parametrize("state", ["h1", "c1", "mean", "max", "vectors", "count"])
+def test_a_state_that_is_not_handed_on_is_noticed(state):
+    step = endpoints(TEXTS, **ALL_POOLS)["step"]
+
+    def forgetting(inputs):
+        outputs = called(step, inputs)
+        return {**outputs, f"next_{state}": np.zeros_like(outputs[f"next_{state}"])}
+
+    assert step.probe(forgetting, TEXTS)["stream_max_difference"] > 1e-3
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"bidirectional": True}, {"pooling": "attention"}, {"num_pairs": 8}], ids=str
+)
+def test_networks_that_need_the_whole_sequence_are_refused(arguments):
+    with pytest.raises(UsageError, match=r"cannot answer step by step.*--no-bidirectional"):
+        endpoints(TEXTS, **arguments)
+
+
+def test_networks_of_another_kind_are_refused():
+    data = DataSpec(Spec((28, 28, 1), "uint8"), CLASSES)
+    with pytest.raises(UsageError, match="LeNet5 cannot answer step by step"):
+        Classification(streaming=True).endpoints(LeNet5(num_classes=3), data, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["phrases", "digits"])
+def test_every_file_streams(tmp_path, monkeypatch, data):
+    """From the command line: 500 steps of each file, and no file is published that goes another way."""
+    monkeypatch.chdir(tmp_path)
+    flags = ["--no-bidirectional", "--streaming", "--epochs", "2", "--min-steps", "0"]
+    assert main(["train", "gru", "--data", data, *flags]) == 0
+    card = json.loads((tmp_path / "exported/gru/1/card.json").read_text())
+    found = {row["kind"]: row["endpoints"] for row in card["artefacts"] if "step" in row["endpoints"]}
+    assert {"saved_model", "float32", "float16", "dynamic", "onnx"} <= found.keys()
+    for kind in ("saved_model", "float32", "onnx"):
+        assert found[kind]["step"]["stream_max_difference"] <= 1e-4
+    assert main(["verify", "exported/gru/1"]) == 0
+    assert "## Step by step" in (tmp_path / "exported/gru/1/README.md").read_text()
