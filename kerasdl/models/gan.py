@@ -216,8 +216,9 @@ class GAN(GenerativeNetwork):
 
     @property
     def without_effect(self):
-        # A critic's losses are differences of scores, whatever is added to all of them.
-        return [self.discriminator.head.bias] if self.objective == "wgan_gp" else []
+        # A critic's losses are differences of scores, whatever is added to all of them; so are those of hinge
+        # while no score lies beyond 1 and -1, as at the beginning.
+        return [self.discriminator.head.bias] if self.objective in ("wgan_gp", "hinge") else []
 
     def variables_of(self, name):
         return {"generator": self.generator, "discriminator": self.discriminator}[name].trainable_variables
