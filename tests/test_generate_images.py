@@ -312,7 +312,8 @@ def test_the_report_shows_what_the_network_makes(run):
     text = (run.path / "report.html").read_text()
     for said in (
         "80 images of the noise", "Test images in the first row", "Each row leads from one",
-        "The mean latents of 359 test images", "of 3 latents are active", "one latent changed in each row",
+        "The mean latents of 359 test images", "was told the class of each",
+        "of 3 latents are active", "one latent changed in each row",
         "the training image that is nearest",
         'class="pictures strip"', "epoch 2",
     ):  # fmt: skip
@@ -365,6 +366,7 @@ BAD = (
     (["encode", "a.png", "--class", "3"], "There is no image a.png"),
     (["encode", "a.png", "--data", "digits"], "either images or --data"),
     (["encode", "--class", "3"], "--class is for images"),
+    (["encode", "--figures"], "its latents know the class of each"),
     (["encode", "--out", "a.txt"], "its suffix has to be one of these: .npz, .csv"),
 )
 

@@ -15,7 +15,7 @@ from kerasdl.errors import UsageError
 from kerasdl.jobs import train
 from kerasdl.recipe import catalog
 from kerasdl.runs import folder
-from kerasdl.training.callbacks.best import Best
+from kerasdl.training.callbacks.best import Best, Plateau
 from kerasdl.training.callbacks.position import Position
 from tests.cases import EXTRA_CASES
 from tests.test_models import compiled
@@ -116,6 +116,19 @@ def test_batch_statistics_that_are_not_finite_are_not_kept(tmp_path):
     assert not best.save()
     kept = keras.saving.load_model(tmp_path / "model.keras").get_weights()
     assert all(np.isfinite(weight).all() for weight in kept)
+
+
+def test_what_waits_for_a_better_epoch_says_where_none_is_better(tmp_path, caplog, monkeypatch):
+    best = Best(folder.Run(tmp_path), None, lambda logs: (), 1, Position(1))
+    monkeypatch.setattr(best, "save", lambda: True)
+    waiting = Plateau(best, 0.5, 1)
+    for epoch in range(3):
+        best.on_epoch_end(epoch, {})
+        waiting.on_epoch_end(epoch)
+    assert best.best_epoch == 2
+    assert [record.message.partition(": ")[2] for record in caplog.records] == [
+        "--early-stopping has no effect.", "--schedule plateau has no effect.",
+    ]  # fmt: skip
 
 
 def test_recipes_of_types_from_several_files_are_refused(tmp_path):

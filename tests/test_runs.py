@@ -108,7 +108,8 @@ def test_show_tells_what_belongs_to_a_run(place, capsys):
     assert shown["bundles"] == ["exported/lenet5/1", "exported/lenet5/9 (no longer there)"]
     assert shown["epoch kept"] == "12 of 15"
     assert any(text.startswith("accuracy 0.9") for text in shown["test"])
-    assert main(["show", "runs/mlp/1"]) == 0
+    (place / "runs/mlp/1/model.keras").touch()
+    assert main(["show", "runs/mlp/1/model.keras"]) == 0  # it stands for its run
     out = capsys.readouterr().out
     assert "interrupted" in out
     assert "kerasdl train --resume runs/mlp/1" in out

@@ -83,7 +83,8 @@ def figures(target: Target, data: str | None, split: str) -> dict[str, float | i
         split: the images that are judged: "validation" or "test".
 
     Raises:
-        UsageError: when the data has one class only, or the training images would be judged.
+        UsageError: when the data has one class only, the training images would be judged, or the network is
+            told the class of each image.
     """
     if len(target.labels) < 2:
         raise UsageError(
@@ -91,6 +92,12 @@ def figures(target: Target, data: str | None, split: str) -> dict[str, float | i
         )
     if split == "train":
         raise UsageError("--figures judges what is fitted to the training images. Give --split test.")
+    found = endpoints.find(target, "encode")
+    if found is not None and "labels" in found[0].predictor.inputs["encode"]:
+        raise UsageError(
+            f"{target.path} describes an image whose class it is told, so that its latents know the class of "
+            "each. Train without --conditional, or leave --figures out."
+        )
     dataset = target.load_data(data)
     parts = [_described(target, dataset, name) for name in ("train", split)]
     latents = [part[next(name for name in ("mean", "features") if name in part)] for part in parts]

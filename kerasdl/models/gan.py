@@ -56,6 +56,10 @@ class GAN(GenerativeNetwork):
         discriminator_steps: updates of the discriminator before each one of the generator; each has its own
             part of the batch, which has to divide by their number. Defaults to 1.
         discriminator_rate: learning rate of the discriminator as a multiple of the recipe's. Defaults to 1.0.
+        discriminator_optimizer: optimizer of the discriminator. Defaults to None: the recipe's.
+        discriminator_beta_1: beta_1 of that optimizer. Defaults to None: the recipe's.
+        discriminator_beta_2: beta_2 of that optimizer. Defaults to None: the recipe's.
+        discriminator_weight_decay: weight decay of the discriminator. Defaults to None: the recipe's.
         differentiable_augmentation: changes to all images that the discriminator sees, for small data:
             brightness, saturation, contrast, translation, cutout. Defaults to none.
         **kwargs: arguments of `GenerativeNetwork`: image_shape, num_classes, preprocessing.
@@ -92,6 +96,10 @@ class GAN(GenerativeNetwork):
         gradient_penalty: float | None = None,
         discriminator_steps: int = 1,
         discriminator_rate: float = 1.0,
+        discriminator_optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] | None = None,
+        discriminator_beta_1: float | None = None,
+        discriminator_beta_2: float | None = None,
+        discriminator_weight_decay: float | None = None,
         differentiable_augmentation: tuple[str, ...] = (),
         **kwargs,
     ):
@@ -109,6 +117,10 @@ class GAN(GenerativeNetwork):
         self.gradient_penalty = gradient_penalty
         self.discriminator_steps = discriminator_steps
         self.discriminator_rate = discriminator_rate
+        self.discriminator_optimizer = discriminator_optimizer
+        self.discriminator_beta_1 = discriminator_beta_1
+        self.discriminator_beta_2 = discriminator_beta_2
+        self.discriminator_weight_decay = discriminator_weight_decay
         self.differentiable_augmentation = tuple(differentiable_augmentation)
         rules = self._rules = OBJECTIVES[objective]
         self._penalty = rules.gradient_penalty if gradient_penalty is None else gradient_penalty
@@ -192,13 +204,21 @@ class GAN(GenerativeNetwork):
         if name == "generator":
             return recipe
         rate = recipe.learning_rate * self.discriminator_rate
+        own = {
+            "optimizer": self.discriminator_optimizer,
+            "beta_1": self.discriminator_beta_1,
+            "beta_2": self.discriminator_beta_2,
+            "weight_decay": self.discriminator_weight_decay,
+        }
+        own = {name: value for name, value in own.items() if value is not None}
         # Of the generator alone an average is used.
-        return dataclasses.replace(recipe, learning_rate=rate, ema_momentum=None)
+        return dataclasses.replace(recipe, **own, learning_rate=rate, ema_momentum=None)
 
     @property
     def without_effect(self):
-        # A critic's losses are differences of scores, whatever is added to all of them.
-        return [self.discriminator.head.bias] if self.objective == "wgan_gp" else []
+        # A critic's losses are differences of scores, whatever is added to all of them; so are those of hinge
+        # while no score lies beyond 1 and -1, as at the beginning.
+        return [self.discriminator.head.bias] if self.objective in ("wgan_gp", "hinge") else []
 
     def variables_of(self, name):
         return {"generator": self.generator, "discriminator": self.discriminator}[name].trainable_variables
@@ -305,7 +325,9 @@ class GAN(GenerativeNetwork):
         names = (
             "latent_size", "objective", "filters", "width", "kernel_size", "batch_normalization",
             "normalization_momentum", "discriminator_normalization", "projection", "label_smoothing",
-            "gradient_penalty", "discriminator_steps", "discriminator_rate", "differentiable_augmentation",
+            "gradient_penalty", "discriminator_steps", "discriminator_rate", "discriminator_optimizer",
+            "discriminator_beta_1", "discriminator_beta_2", "discriminator_weight_decay",
+            "differentiable_augmentation",
         )  # fmt: skip
         return {**super().get_config(), **config_of(self, *names)}
 

@@ -8,7 +8,7 @@ from kerasdl.errors import UsageError
 
 
 def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
-    """Find the run at a path, or the bundle that it is or lies in.
+    """Find the run at a path (or whose `model.keras` it is), or the bundle that it is or lies in.
 
     Raises:
         UsageError: when it is neither.
@@ -17,8 +17,9 @@ def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
         raise UsageError(f"There is no {path}. Give a run, a bundle or an exported file.")
     if (path / "search.json").is_file():
         raise UsageError(f"{path} is a search. Give one of its runs, or see kerasdl tune show {path}.")
-    if path.is_dir() and (path / "recipe.json").is_file():
-        return "run", path
+    run = path.parent if path.name == "model.keras" else path
+    if run.is_dir() and (run / "recipe.json").is_file():
+        return "run", run
     bundle = path if path.is_dir() else path.parent
     if not (bundle / "card.json").is_file():
         inside = [int(each.parent.name) for each in path.glob("*/card.json") if each.parent.name.isdecimal()]

@@ -53,10 +53,10 @@ def run(parser: Parser, arguments: list[str]) -> int:
         found = encode.encode_files(target, values.images, values.class_name)
     else:
         found = encode.encode_split(target, values.data, values.split or "test")
+    figures = encode.figures(target, values.data, values.split or "test") if values.figures else {}
     encode.write(found, values.out)
     described = found["mean" if "mean" in found else "features"]
     count, size = described.shape[0], described[0].size
-    figures = encode.figures(target, values.data, values.split or "test") if values.figures else {}
     if values.json:
         about = {"target": values.target, "images": count, "latents": size, "arrays": sorted(found)}
         printing.print_document({**about, "out": str(values.out), **figures}, as_json=True)

@@ -18,7 +18,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     values = parser.parse(arguments)
     if not 1 <= values.steps <= _MOST_STEPS:
         raise UsageError(f"--steps is {values.steps}; it takes a whole number from 1 to {_MOST_STEPS:,}.")
-    _check_run(Path(values.run))
+    path = _run_at(Path(values.run))
     environment.import_tensorflow()
     from kerasdl.cli import printing
     from kerasdl.explain.explainer import Question
@@ -29,7 +29,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     from kerasdl.runs.folder import Run
     from kerasdl.training import reference
 
-    found = Run(Path(values.run))
+    found = Run(path)
     target = loading.load(found.path)
     explainer = explain.explainer_of(target)
     check_words("--methods", values.methods, explainer.methods)
@@ -67,8 +67,8 @@ def run(parser: Parser, arguments: list[str]) -> int:
     return 0
 
 
-def _check_run(path: Path) -> None:
-    """Raise a UsageError for a bundle, before TensorFlow is imported."""
+def _run_at(path: Path) -> Path:
+    """Return the folder of a run; raise a UsageError for a bundle, before TensorFlow is imported."""
     from kerasdl.files import read_json
     from kerasdl.runs import places
     from kerasdl.runs.cards import ShownCard
@@ -80,6 +80,7 @@ def _check_run(path: Path) -> None:
             f"{path} is exported, and an exported file gives no gradients. Give the run that it came from, "
             f"such as runs/{card.get('run', 'lenet5/1')}."
         )
+    return folder
 
 
 def _add_options(parser: Parser) -> None:

@@ -126,6 +126,8 @@ def _scatter(class_names: Sequence[str], arrays: Mapping[str, np.ndarray]) -> li
         f"The mean latents of {len(means):,} test images by class, in the two directions in which they "
         f"differ most (PCA), which hold {found.explained_variance_ratio_.sum():.0%} of their variance."
     )
+    if "made_labels" in arrays:
+        said += " The network was told the class of each, so that classes may lie apart for that alone."
     return [charts.chart("Latents of test images", traces, axes, said, height=480, half=True)]
 
 

@@ -21,6 +21,8 @@ from kerasdl.training.reference import Reference
 
 _log = logging.getLogger(__name__)
 
+_UNRANKED = "No figure tells which epoch is better than another: {} has no effect."
+
 
 class Best(keras.callbacks.Callback):
     """Save the network with the best validation score, and stop early without a better one.
@@ -58,6 +60,8 @@ class Best(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         score = self._rank(logs)
+        if not score and self.best_score is None and self.patience is not None:
+            _log.warning(_UNRANKED.format("--early-stopping"))
         if not score or self.best_score is None or score > self.best_score:
             self.best_score, self.best_epoch = score, epoch
             self.best_figures = {name: logs[name] for name in logs if name.startswith("val_")}
@@ -156,6 +160,8 @@ class Plateau(keras.callbacks.Callback):
         self.last_drop = state["last_drop"]
 
     def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0 and not self.best.best_score:
+            _log.warning(_UNRANKED.format("--schedule plateau"))
         if epoch - max(self.best.last_good_epoch, self.last_drop) >= self.patience:
             self.last_drop = epoch
             for optimizer in self.model.optimizers.values():
