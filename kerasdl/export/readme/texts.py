@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kerasdl.inference.steps import STEP
 from kerasdl.preprocessing import words
 
 #: The input that holds numbers of words, and what fills it in each language.
@@ -140,6 +141,6 @@ def text_part(card: Mapping[str, Any], assets: Mapping[str, str]) -> str:
     rows = [row for row in card["artefacts"] if row["file"].endswith(".tflite") and "error" not in row]
     if not rows or not card["labels"]:
         return text
-    if len(rows[0]["endpoints"]) > 1:
+    if any(endpoint["name"] == STEP for endpoint in card["endpoints"]):
         return text + _STEPS
     return text + (_MEDIAPIPE.format(file=rows[0]["file"]) if card.get("tflite_unroll") else _LOOPS)
