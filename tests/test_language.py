@@ -349,6 +349,8 @@ def test_beams_find_the_more_probable_text():
     found = generation.write(automaton, {"h0": np.zeros((1, 1))}, [1], Settings(length=4, beams=8))
     best = max(itertools.product((1, 2, 3), repeat=4), key=score)
     assert score(found) == pytest.approx(score(best))
+    assert Settings(beams=8).used() == {"beams": 8}
+    assert Settings(seed=3).used().items() >= {"temperature": 0.8, "seed": 3, "beams": 1}.items()
 
 
 @pytest.mark.parametrize(

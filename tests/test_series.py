@@ -175,6 +175,9 @@ def test_parquet(tmp_path):
     )  # rows were left out
     parquet.write_table(numbered, path)
     assert Series(path=str(path), **SMALL).load().spec.targets.step == "1 day"
+    rows = pyarrow.array([*range(20), *range(30, 50)])
+    parquet.write_table(table.append_column("__index_level_0__", rows), path)
+    assert Series(path=str(path), features=("all",), **SMALL).load().spec.inputs.shape[-1] == 1
     path.write_bytes(path.read_bytes()[:200])
     assert "is damaged" in refused(Series(path=str(path), **SMALL))
 

@@ -12,12 +12,8 @@ from kerasdl.inference.endpoint import Arrays
 Step = Callable[[Mapping[str, np.ndarray]], Arrays]
 
 _UNKNOWN = 0  # is never written
-_DRAWING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "seed",
-)  # settings that a search for the best text has no use for
+#: Settings that a search for the best text has no use for.
+_DRAWING = ("temperature", "top_k", "top_p", "seed")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +53,11 @@ class Settings:
                 f"beams search the most probable text, but {' and '.join(given)} are for one that is drawn. "
                 "Leave one or the other out."
             )
+
+    def used(self) -> dict[str, int | float | None]:
+        """Return the settings that say how, without the length: those of drawing, or the beams."""
+        names = ("beams",) if self.beams > 1 else (*_DRAWING, "beams")
+        return {name: getattr(self, name) for name in names}
 
 
 def write(step: Step, states: Arrays, prompt: Sequence[int], settings: Settings) -> list[int]:

@@ -23,7 +23,7 @@ def generate(target: Target, prompt: str, settings: Settings) -> dict[str, Any]:
         settings: how the text is written; equal ones give equal texts.
 
     Returns:
-        `prompt` and `text`, which continues it, and the settings by name.
+        `prompt` and `text`, which continues it, and the settings that were used, by name.
 
     Raises:
         UsageError: when it has no such endpoint, or knows no character of the prompt.
@@ -43,8 +43,7 @@ def generate(target: Target, prompt: str, settings: Settings) -> dict[str, Any]:
     step = functools.partial(predictor.call, STEP)
     written = generation.write(step, states, _ids(prompt, vocabulary), settings)
     text = "".join(vocabulary[one] for one in written)
-    chosen = {name: getattr(settings, name) for name in ("temperature", "top_k", "top_p", "beams", "seed")}
-    return {"prompt": prompt, "text": text, **chosen}
+    return {"prompt": prompt, "text": text, **settings.used()}
 
 
 def _ids(prompt: str, vocabulary: tuple[str, ...]) -> list[int]:

@@ -91,7 +91,8 @@ def _outside(key: str, array: np.ndarray, low: float, high: float, white: float)
         advice = f" Or say which value is white: --white {high:g}." if low >= 0 and white in (1, 255) else ""
         raise UsageError(
             f"Pixels of {key} go from {low:g} to {high:g}, but they have to lie in {known}. Store the raw "
-            f"pixels: standardising is part of the model.{advice}"
+            f"pixels: standardising is part of the model.{advice} For numbers that are not pixels, give "
+            "--features numbers."
         )
     return [
         f"{count:,} of {array.size:,} pixels of {key} lie outside of 0..{white:g} ({low:.9g} to "

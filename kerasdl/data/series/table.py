@@ -162,7 +162,10 @@ def _parquet(path: Path) -> Table:
         table = parquet.read_table(path)
         names = [name for name in table.column_names if not name.startswith("__index_level_")]
         index = [name for name in table.column_names if name.startswith("__index_level_")]
-        index = [] if "time" in names else index[:1]  # a column of that name has the times, not its index
+        numbered = index and "int" in str(
+            table.schema.field(index[0]).type
+        )  # rows of a frame with some left out
+        index = [] if "time" in names or numbered else index[:1]  # a column of that name has the times
         columns = [
             ["" if value is None else _written(value) for value in table.column(name).to_pylist()]
             for name in (*index, *names)
