@@ -88,7 +88,7 @@ def test_networks_of_another_kind_are_refused():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ["phrases", "digits"])
-def test_every_file_streams(tmp_path, monkeypatch, data):
+def test_every_file_streams(tmp_path, monkeypatch, capsys, data):
     """From the command line: 500 steps of each file, and no file is published that goes another way."""
     monkeypatch.chdir(tmp_path)
     flags = ["--no-bidirectional", "--streaming", "--epochs", "2", "--min-steps", "0"]
@@ -100,3 +100,5 @@ def test_every_file_streams(tmp_path, monkeypatch, data):
         assert found[kind]["step"]["stream_max_difference"] <= 1e-4
     assert main(["verify", "exported/gru/1"]) == 0
     assert "## Step by step" in (tmp_path / "exported/gru/1/README.md").read_text()
+    assert main(["evaluate", "exported/gru/1/gru.step.onnx"]) == 2
+    assert "kerasdl evaluate exported/gru/1." in capsys.readouterr().err

@@ -10,6 +10,7 @@ import numpy as np
 from kerasdl.data.dataset import Dataset, DataSpec, Tree
 from kerasdl.data.passes import Batches, split_batches
 from kerasdl.data.trees import leaves, storable
+from kerasdl.errors import UsageError
 from kerasdl.inference.answers import Answers, run_over
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.inference.predictor import Predictor
@@ -92,8 +93,14 @@ def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches:
 
     Raises:
         RunFailedError: when there is not one example.
+        UsageError: for a file that takes single steps with states, which the examples do not have.
     """
     name = predictor.default_endpoint
+    if endpoints[name].asks_network:
+        raise UsageError(
+            f"{predictor.path} takes one step and states ({name}), but examples are whole sequences. Evaluate "
+            f"a file for these, or the bundle: kerasdl evaluate {predictor.path.parent}."
+        )
     inputs_of = endpoints[name].inputs_for(predictor.inputs[name])
     return run_over(functools.partial(predictor.call, name), inputs_of, batches)
 
