@@ -98,8 +98,8 @@ def answers_of(predictor: Predictor, endpoints: Mapping[str, Endpoint], batches:
     name = predictor.default_endpoint
     if endpoints[name].asks_network:
         raise UsageError(
-            f"{predictor.path} takes one step and states ({name}), but examples are whole sequences. Evaluate "
-            f"a file for these, or the bundle: kerasdl evaluate {predictor.path.parent}."
+            f"{predictor.path} takes one step and states ({name}), but examples are whole sequences. "
+            f"Evaluate a file for these, or the bundle: kerasdl evaluate {predictor.path.parent}."
         )
     inputs_of = endpoints[name].inputs_for(predictor.inputs[name])
     return run_over(functools.partial(predictor.call, name), inputs_of, batches)
