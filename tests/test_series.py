@@ -178,6 +178,8 @@ def test_parquet(tmp_path):
     rows = pyarrow.array([*range(20), *range(30, 50)])
     parquet.write_table(table.append_column("__index_level_0__", rows), path)
     assert Series(path=str(path), features=("all",), **SMALL).load().spec.inputs.shape[-1] == 1
+    parquet.write_table(table.select(["y"]).append_column("__index_level_0__", rows), path)
+    assert "1 gap" in " ".join(Series(path=str(path), **SMALL).load().notes)
     path.write_bytes(path.read_bytes()[:200])
     assert "is damaged" in refused(Series(path=str(path), **SMALL))
 

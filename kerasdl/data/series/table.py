@@ -162,10 +162,10 @@ def _parquet(path: Path) -> Table:
         table = parquet.read_table(path)
         names = [name for name in table.column_names if not name.startswith("__index_level_")]
         index = [name for name in table.column_names if name.startswith("__index_level_")]
-        numbered = index and "int" in str(
-            table.schema.field(index[0]).type
-        )  # rows of a frame with some left out
-        index = [] if "time" in names or numbered else index[:1]  # a column of that name has the times
+        # Beside a column "time" or one of dates, an index is the numbers of the rows that were not left out.
+        dated = any(str(table.schema.field(name).type).startswith(("timestamp", "date")) for name in names)
+        numbered = index and "int" in str(table.schema.field(index[0]).type)
+        index = [] if "time" in names or (dated and numbered) else index[:1]
         columns = [
             ["" if value is None else _written(value) for value in table.column(name).to_pylist()]
             for name in (*index, *names)
