@@ -87,7 +87,7 @@ def test_networks_of_another_kind_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data", ["phrases", "digits"])
+@pytest.mark.parametrize("data", ["phrases", pytest.param("digits", marks=pytest.mark.large)])
 def test_every_file_streams(tmp_path, monkeypatch, capsys, data):
     """From the command line: 500 steps of each file, and no file is published that goes another way."""
     monkeypatch.chdir(tmp_path)
