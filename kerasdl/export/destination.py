@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _UNFINISHED = ".exporting-"  # TensorFlow Serving looks at numbers only
 _LOCK = "lock"  # held by the process that writes there, and released however that ends
 _YOUNG = 3600.0  # seconds in which an unfinished folder without a lock is left alone
+_SHOWN = 2  # differences of two bundles that a message names
 
 
 def check_destination(root: Path, name: str) -> Path:
@@ -98,8 +99,9 @@ def choose(
         return parent
     others = (check_destination(root, f"{name}-{number}") for number in itertools.count(2))
     other = next(folder for folder in others if not _changes(folder, wanted))
+    shown = [*changes[:_SHOWN], *([f"{len(changes) - _SHOWN} more"] if len(changes) > _SHOWN else [])]
     _log.warning(
-        f"{parent} answers otherwise ({'; '.join(changes)}), so that this bundle goes to {other}. "
+        f"{parent} answers otherwise ({'; '.join(shown)}), so that this bundle goes to {other}. "
         f"--new-signature makes it a version of {parent}."
     )
     return other
