@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 from kerasdl import VAE, Classification, Config, Digits, Generation, ImagePreprocessing, Recipe, replace
-from kerasdl.cli import main
+from kerasdl.cli import artefacts, main, printing
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export.bundle import Bundle
 from kerasdl.export.card import read_card
 from kerasdl.inference.answers import caller
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import judge as judging
 from kerasdl.jobs import resume as job
 from kerasdl.jobs import train
+from kerasdl.jobs.result import files_table
 from kerasdl.models.mlp import MLP
 from kerasdl.network.network import logits
 from kerasdl.recipe import catalog
@@ -264,7 +266,7 @@ def test_epochs_are_picked_by_the_loss_without_a_judge(run, data, network, chang
     assert ("not picked by FID: the judge has 6 features" in caplog.text) == ("val_fid_samples" in changes)
 
 
-def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypatch):
+def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypatch, caplog):
     monkeypatch.setattr(quality, "_SECONDS", 1e6)  # however busy the machine is
     task = Generation(judge=str(judge.path))
     endpoint = next(one for one in task.endpoints(network, data.spec, {}) if one.name == "decode")
@@ -277,10 +279,25 @@ def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypa
 
     found = endpoint.probe(same, data.test.features)
     assert found["fid"] == pytest.approx(found["keras_fid"], rel=1e-3) and found["num_samples"] == 1000
-    assert endpoint.probe(same, data.test.features[:11]) == {}
+    for _ in range(2):  # files
+        assert endpoint.probe(same, data.test.features[:11]) == {}
+    assert caplog.text.count("takes 12 test images (two for each feature of the judge), but 11 are") == 1
     with pytest.raises(RunFailedError, match=r"decode: its images are worse .*at most 1.2 times"):
         endpoint.probe(lambda inputs: {"images": same(inputs)["images"] ** 8}, data.test.features)
     assert quality.WORSE == 1.2
+
+
+def test_a_table_of_files_has_no_column_that_nothing_was_measured_for(capsys):
+    row = {"file": "gan.onnx", "bytes": 9, "max_difference": 1e-6, "latency_ms": 1.0}
+    for more in ({}, {"endpoints": {"generate": {"fid_ratio": 1.01}}}):
+        artefacts.print_rows(
+            printing.open_console(), [{**row, **more}, {"file": "a", "error": "no"}], Generation()
+        )
+        assert ("FID / Keras's" in capsys.readouterr().out) == bool(more)
+        titles = [
+            column.title for column in files_table(Bundle(Path("x"), [{**row, **more}]), Generation()).columns
+        ]
+        assert ("FID / Keras's" in titles) == bool(more)
 
 
 def test_a_judge_that_is_gone_is_said(data, caplog, tmp_path):
