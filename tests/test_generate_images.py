@@ -210,8 +210,9 @@ def test_what_cannot_be_made_is_said(tmp_path):
     nothing = target(names=("encode",))
     with pytest.raises(UsageError, match="flat makes no images: it has the endpoints encode, but not"):
         images.generate(nothing, images.Settings(), tmp_path / "a.png")
-    with pytest.raises(UsageError, match=r"cannot describe images: .* but not encode"):
+    with pytest.raises(UsageError, match=r"cannot describe images: .* but not encode") as refused:
         encode.encode_files(target(names=("decode",)), ["a.png"], None)
+    assert "of one, or the run of a classifier, which describes the images of a split" in str(refused.value)
     ends = between.Settings(first=tmp_path / "a.png", last=tmp_path / "b.png")
     with pytest.raises(UsageError, match=r"cannot describe images, .*--from and --to.* but not encode"):
         between.interpolate(target(names=("decode",)), ends, tmp_path / "way.png")
