@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import keras
 
     from kerasdl.data.source import Source
+    from kerasdl.network.network import Network
     from kerasdl.recipe import Recipe
 
 
@@ -89,6 +90,10 @@ class Task:
     def objectives(self) -> tuple[str, ...]:
         """What a search aims at where nothing else is asked for."""
         return ("val_loss",)
+
+    def objectives_of(self, network: "type[Network]") -> tuple[str, ...]:
+        """Return the objectives of a search over networks of a class; none where it has no such figure."""
+        return self.objectives
 
     def resolve(self, data: Dataset) -> "Task":
         """Return the task with the fields settled that depend on the data; of a settled task itself."""
