@@ -80,6 +80,8 @@ class Task:
     columns: ClassVar[Mapping[str, tuple[str, str]]] = {"max_difference": ("max difference", ".1e")}
     #: Whether `evaluate` looks at answers to the examples of a split; otherwise none are asked for.
     judges_answers: ClassVar[bool] = True
+    #: Endpoints that `against_data` asks, the first that there is: of an ONNX file, beside it too.
+    figures_of: ClassVar[tuple[str, ...]] = ()
     #: Constructor arguments of the network that the data decides (`network_arguments`).
     from_data: ClassVar[tuple[str, ...]] = ()
 

@@ -68,6 +68,7 @@ class Generation(Task):
     }
     needs_classes: ClassVar = False
     judges_answers: ClassVar = False
+    figures_of: ClassVar = latents.MAKING
     from_data: ClassVar = ("image_shape", "num_classes")
 
     def __post_init__(self):
