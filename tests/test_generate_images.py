@@ -15,7 +15,8 @@ from PIL import Image, ImageSequence
 import kerasdl
 from kerasdl import VAE, Config, Digits, Generation, Recipe
 from kerasdl.cli import main
-from kerasdl.data.dataset import DataSpec, Spec
+from kerasdl.data.dataset import Dataset, DataSpec, Spec
+from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.files import read_arrays
 from kerasdl.inference import latents
@@ -27,6 +28,7 @@ from kerasdl.report import pictures
 from kerasdl.runs.documents import sample_picture
 from kerasdl.runs.folder import Run
 from kerasdl.tasks.generation import page
+from kerasdl.tasks.task import Evaluation
 from kerasdl.training.callbacks.samples import Samples
 
 SPEC = DataSpec(Spec((4, 4, 1), "uint8"), Spec((), "int32", ("ant", "bee", "..")))
@@ -210,8 +212,9 @@ def test_what_cannot_be_made_is_said(tmp_path):
     nothing = target(names=("encode",))
     with pytest.raises(UsageError, match="flat makes no images: it has the endpoints encode, but not"):
         images.generate(nothing, images.Settings(), tmp_path / "a.png")
-    with pytest.raises(UsageError, match=r"cannot describe images: .* but not encode"):
+    with pytest.raises(UsageError, match=r"cannot describe images: .* but not encode") as refused:
         encode.encode_files(target(names=("decode",)), ["a.png"], None)
+    assert "of one, or the run of a classifier, which describes the images of a split" in str(refused.value)
     ends = between.Settings(first=tmp_path / "a.png", last=tmp_path / "b.png")
     with pytest.raises(UsageError, match=r"cannot describe images, .*--from and --to.* but not encode"):
         between.interpolate(target(names=("decode",)), ends, tmp_path / "way.png")
@@ -229,6 +232,34 @@ def test_the_other_endpoints_of_an_onnx_file_lie_beside_it(tmp_path, monkeypatch
     (tmp_path / "x.decode.onnx").touch()
     monkeypatch.setattr("kerasdl.jobs.open.load", lambda path: path.name)
     assert endpoints.find(there, "generate", "decode") == ("x.decode.onnx", "decode")
+
+
+def test_evaluate_asks_the_file_that_makes_images(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def load(path):
+        opened = target(names=(Path(path).name.split(".")[1],))
+        split = ArraySplit(np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.int32))
+        data = Dataset(train=split, validation=split, test=split, spec=SPEC, fingerprint="f")
+        opened.kind, opened.path, opened.task = "onnx", Path(path), Generation(fid_samples=0)
+        opened.fitted, opened.fingerprint, opened.load_data = {}, "f", lambda _: data
+        return opened
+
+    def evaluate(predictor, *_):
+        asked.extend(predictor.inputs)
+        return Evaluation(figures={"examples": 2})
+
+    monkeypatch.setattr("kerasdl.jobs.open.load", load)
+    monkeypatch.setattr("kerasdl.jobs.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("kerasdl.cli.parser.places.find", lambda path: None)
+    for file in ("x.decode.onnx", "x.encode.onnx"):
+        (tmp_path / file).touch()
+        assert main(["evaluate", str(tmp_path / file), "--data", "digits", "--json"]) == 0
+        assert asked.pop() == "decode"
+        assert json.loads(capsys.readouterr().out)["target"] == str(tmp_path / "x.decode.onnx")
+    (tmp_path / "x.decode.onnx").unlink()
+    assert main(["evaluate", str(tmp_path / "x.encode.onnx"), "--data", "digits"]) == 0
+    assert asked == ["encode"]
 
 
 # A run

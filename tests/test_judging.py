@@ -7,23 +7,26 @@ import keras
 import numpy as np
 import pytest
 
-from kerasdl import VAE, Classification, Config, Digits, Generation, ImagePreprocessing, Recipe, replace
-from kerasdl.cli import main
+from kerasdl import GAN, VAE, Classification, Config, Digits, Generation, ImagePreprocessing, Recipe, replace
+from kerasdl.cli import artefacts, main, printing
 from kerasdl.data.dataset import Dataset, DataSpec, Spec
 from kerasdl.data.splits import ArraySplit
 from kerasdl.errors import RunFailedError, UsageError
+from kerasdl.export.bundle import Bundle
 from kerasdl.export.card import read_card
 from kerasdl.inference.answers import caller
 from kerasdl.inference.predictor import Predictor
 from kerasdl.jobs import judge as judging
 from kerasdl.jobs import resume as job
 from kerasdl.jobs import train
+from kerasdl.jobs.result import files_table
 from kerasdl.models.mlp import MLP
 from kerasdl.network.network import logits
 from kerasdl.recipe import catalog
 from kerasdl.runs import folder as runs
 from kerasdl.runs import record
 from kerasdl.runs.receipt import hash_weights
+from kerasdl.search.definition import Search
 from kerasdl.tasks.generation import default_judge, figures, neighbours, quality, samples, verdicts
 from kerasdl.tasks.generation.judge import open_judge
 from kerasdl.tasks.generation.summary import summary
@@ -190,6 +193,31 @@ def test_classes_are_compared_by_name(run, judge, data, network, caplog):
     assert "val_asked_class_rate" not in checked and "val_fid" in checked
 
 
+@pytest.mark.parametrize(
+    ("fields", "of_a_gan", "of_a_vae"),
+    [
+        ({}, ("val_fid",), ("val_loss",)),
+        ({"judge_by": "fid"}, ("val_fid",), ("val_fid",)),
+        ({"judge_by": "loss"}, (), ("val_loss",)),
+        ({"judge": "none"}, (), ("val_loss",)),
+        ({"judge_by": "fid", "judge": "none"}, (), ("val_loss",)),
+        ({"val_fid_samples": 0}, (), ("val_loss",)),
+    ],
+)
+def test_a_search_aims_at_a_figure_that_the_network_has(fields, of_a_gan, of_a_vae, tmp_path, monkeypatch):
+    task, space = Generation(**fields), {"space": lambda hp, recipe: recipe, "space_file": tmp_path / "x.py"}
+    assert task.objectives_of(GAN) == of_a_gan and task.objectives_of(VAE) == of_a_vae
+    recipe = Recipe(name="x", model=Config(GAN), data=Digits(), task=task)
+    asked = []
+    monkeypatch.setattr(judging.recipe_data, "load", lambda *_: asked.append("data"))
+    monkeypatch.setattr(judging, "settler", lambda *_: lambda recipe, data: recipe)
+    assert judging.judged(recipe) == recipe and bool(asked) == bool(of_a_gan)
+    assert Search(recipe=recipe, objectives=("weights",), **space).aims[0].name == "weights"
+    if not of_a_gan:
+        with pytest.raises(UsageError, match="nothing to aim at: GAN has no val_loss, and no judge tells"):
+            Search(recipe=recipe, **space)
+
+
 def test_a_network_that_classifies_nothing_is_no_judge(tmp_path, data, network):
     recipe = Recipe(name="vae", model=Config(VAE), data=Digits(), task=Generation())
     made = runs.create(tmp_path, recipe, stage="finished")
@@ -239,7 +267,7 @@ def network():
 
 def test_validation_figures_follow_the_weights_and_nothing_else(run, judge, data, network):
     task = Generation(judge=str(run.path), judge_by="fid", val_fid_samples=40)
-    assert task.resolve(data) is task and task.objectives == ("val_fid",)
+    assert task.resolve(data) is task and task.objectives_of(VAE) == ("val_fid",)
     measure = task.validator(network, data)
     first, before = measure(), network.get_weights()
     assert measure() == first and first["val_fid"] > 0
@@ -264,7 +292,7 @@ def test_epochs_are_picked_by_the_loss_without_a_judge(run, data, network, chang
     assert ("not picked by FID: the judge has 6 features" in caplog.text) == ("val_fid_samples" in changes)
 
 
-def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypatch):
+def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypatch, caplog):
     monkeypatch.setattr(quality, "_SECONDS", 1e6)  # however busy the machine is
     task = Generation(judge=str(judge.path))
     endpoint = next(one for one in task.endpoints(network, data.spec, {}) if one.name == "decode")
@@ -277,10 +305,25 @@ def test_a_file_whose_images_are_worse_is_refused(judge, data, network, monkeypa
 
     found = endpoint.probe(same, data.test.features)
     assert found["fid"] == pytest.approx(found["keras_fid"], rel=1e-3) and found["num_samples"] == 1000
-    assert endpoint.probe(same, data.test.features[:11]) == {}
+    for _ in range(2):  # files
+        assert endpoint.probe(same, data.test.features[:11]) == {}
+    assert caplog.text.count("takes 12 test images (two for each feature of the judge), but 11 are") == 1
     with pytest.raises(RunFailedError, match=r"decode: its images are worse .*at most 1.2 times"):
         endpoint.probe(lambda inputs: {"images": same(inputs)["images"] ** 8}, data.test.features)
     assert quality.WORSE == 1.2
+
+
+def test_a_table_of_files_has_no_column_that_nothing_was_measured_for(capsys):
+    row = {"file": "gan.onnx", "bytes": 9, "max_difference": 1e-6, "latency_ms": 1.0}
+    for more in ({}, {"endpoints": {"generate": {"fid_ratio": 1.01}}}):
+        artefacts.print_rows(
+            printing.open_console(), [{**row, **more}, {"file": "a", "error": "no"}], Generation()
+        )
+        assert ("FID / Keras's" in capsys.readouterr().out) == bool(more)
+        titles = [
+            column.title for column in files_table(Bundle(Path("x"), [{**row, **more}]), Generation()).columns
+        ]
+        assert ("FID / Keras's" in titles) == bool(more)
 
 
 def test_a_judge_that_is_gone_is_said(data, caplog, tmp_path):
@@ -329,7 +372,7 @@ def test_a_judge_is_trained_once(run, data, tmp_path):
     one_class = DataSpec(Spec(SHAPE, "uint8"), Spec((), "int32", ("only",)))
     recipe = dataclasses.replace(recipe, task=Generation(judge_by="fid"))
     found = judging.settled(recipe, dataclasses.replace(data, spec=one_class), tmp_path, None).task
-    assert found.judge == "none" and found.objectives == ("val_loss",)
+    assert found.judge == "none" and found.objectives_of(VAE) == ("val_loss",)
 
 
 def test_the_default_judge_is_settled_by_the_data_alone(data):

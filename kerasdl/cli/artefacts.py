@@ -57,11 +57,12 @@ def print_bundle(
 
 def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
     """Print one line for each artefact: size, the task's figures and latency, or why it failed."""
-    titles = ("artefact", "size", *(title for title, _ in task.columns.values()), "latency")
+    columns = _columns(rows, task)
+    titles = ("artefact", "size", *(title for title, _ in columns.values()), "latency")
     last = len(titles) - 1
     print_table(
         titles,
-        [_cells(row, task) for row in rows],
+        [_cells(row, columns) for row in rows],
         keep=range(len(titles)),
         spare=(last, *range(last - 1, 2, -1), 1),
         right=range(1, len(titles)),
@@ -72,10 +73,17 @@ def print_rows(console: "Console", rows: Sequence[Mapping[str, Any]], task: "Tas
             print_text(console, f"{row['file']}: {row['error']}", style="red")
 
 
-def _cells(row: Mapping[str, Any], task: "Task") -> list[str]:
+def _columns(rows: Sequence[Mapping[str, Any]], task: "Task") -> dict[str, tuple[str, str]]:
+    """Return the task's columns, by figure, but for those that nothing was measured for."""
+    from kerasdl.inference.endpoint import columns_of
+
+    return columns_of(rows, task.columns)
+
+
+def _cells(row: Mapping[str, Any], columns: Mapping[str, tuple[str, str]]) -> list[str]:
     if "error" in row:
-        return [row["file"], "left out" if row.get("refused") else "failed", *[""] * (len(task.columns) + 1)]
-    figures = [_figure(row, name, form) for name, (_, form) in task.columns.items()]
+        return [row["file"], "left out" if row.get("refused") else "failed", *[""] * (len(columns) + 1)]
+    figures = [_figure(row, name, form) for name, (_, form) in columns.items()]
     return [row["file"], _size(row), *figures, f"{row['latency_ms']:.3f} ms" if "latency_ms" in row else ""]
 
 
@@ -120,9 +128,7 @@ def print_speeds(rows: Sequence[Mapping[str, Any]], task: "Task") -> None:
         rows: rows of `kerasdl.jobs.benchmark.Speeds`.
         task: task whose figures are shown.
     """
-    columns = {
-        name: column for name, column in task.columns.items() if any(_figure(row, name, "") for row in rows)
-    }
+    columns = _columns(rows, task)
     cells = [cell for row in rows for cell in row.get("speed", ())]
     sizes = sorted({cell["batch_size"] for cell in cells})
     latency = [f"batch {size}\n{name} ms" for size in sizes[:1] for name in ("p50", "p95")]

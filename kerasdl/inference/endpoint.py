@@ -186,6 +186,15 @@ def figure_of(row: Mapping[str, Any], name: str) -> Any:
     return row.get(name, row.get("evaluation", {}).get(name, next(further, None)))
 
 
+def columns_of(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a task's columns, by figure, that some file's row has a figure for."""
+    return {
+        name: column
+        for name, column in known.items()
+        if any(figure_of(row, name) is not None for row in rows)
+    }
+
+
 def signature(endpoint: Endpoint) -> "list[tf.TensorSpec]":
     """Return the inputs of an endpoint in order, each with the name it has in every format."""
     import tensorflow as tf

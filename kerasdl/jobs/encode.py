@@ -22,6 +22,8 @@ from kerasdl.runs.folder import Run
 from kerasdl.training import reference
 
 _BATCH = 64
+#: What describes images without being asked to by an endpoint.
+_OTHERS = ", or the run of a classifier, which describes the images of a split (without image files)"
 
 
 def encode_files(target: Target, files: Sequence[str], class_name: str | None) -> Arrays:
@@ -38,7 +40,7 @@ def encode_files(target: Target, files: Sequence[str], class_name: str | None) -
     Raises:
         UsageError: when there is no such endpoint, or an image cannot be read.
     """
-    encoder = endpoints.need(target, "encode", "describe images")
+    encoder = endpoints.need(target, "encode", "describe images", _OTHERS)
     takes_labels = "labels" in encoder.predictor.inputs["encode"]
     if takes_labels != (class_name is not None):
         raise UsageError(
@@ -111,7 +113,7 @@ def _described(target: Target, dataset: Dataset, split: str) -> Arrays:
     """Return what describes the images of a split; see `encode_split`."""
     if "encode" not in target.predictor.inputs and target.kind == "keras" and _is_classifier(target):
         return _features(target, dataset, split)
-    encoder = endpoints.need(target, "encode", "describe images")
+    encoder = endpoints.need(target, "encode", "describe images", _OTHERS)
     batches = split_batches(getattr(dataset, split))
     found: list[np.ndarray] = []
 

@@ -25,13 +25,14 @@ def find(target: Target, *names: str) -> tuple[Target, str] | None:
     return None
 
 
-def need(target: Target, name: str, what: str) -> Target:
+def need(target: Target, name: str, what: str, others: str = "") -> Target:
     """Return what has an endpoint.
 
     Args:
         target: the run, bundle or file.
         name: of the endpoint.
         what: what it is needed for: "describe images".
+        others: what else would do, after "Give the run, the bundle or a file of one". Defaults to nothing.
 
     Raises:
         UsageError: when there is none.
@@ -40,7 +41,7 @@ def need(target: Target, name: str, what: str) -> Target:
         return found[0]
     raise UsageError(
         f"{target.path} cannot {what}: it has the endpoints {', '.join(target.predictor.inputs)}, but not "
-        f"{name}, which VAEs have. Give the run, the bundle or a file of one."
+        f"{name}, which VAEs have. Give the run, the bundle or a file of one{others}."
     )
 
 

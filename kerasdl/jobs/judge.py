@@ -83,7 +83,7 @@ def judged(recipe: Recipe, runs_dir: str | Path = "runs", console: Console | Non
         runs_dir: folder of the runs of all pipelines.
         console: where is said which run it is. Defaults to standard output.
     """
-    if not recipe.task.wants_judge or recipe.task.objectives == ("val_loss",):
+    if not recipe.task.wants_judge or set(recipe.task.objectives_of(recipe.model.target)) <= {"val_loss"}:
         return recipe
     data = recipe_data.load(recipe_data.sized(recipe).data, recipe.task)
     return settler(Path(runs_dir), console or terminal.open_console(soft_wrap=True))(recipe, data)

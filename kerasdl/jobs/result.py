@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import RunFailedError, UsageError
 from kerasdl.export.bundle import Bundle
-from kerasdl.inference.endpoint import figure_of
+from kerasdl.inference.endpoint import columns_of, figure_of
 from kerasdl.jobs import report
 from kerasdl.jobs.runs import main_figure
 from kerasdl.recipe import Recipe
@@ -146,13 +146,12 @@ class Result:
 
 def files_table(bundle: Bundle, task: Task) -> Table:
     """Return the files of a bundle with the figures that its task has for them."""
+    known = columns_of(bundle.rows, task.columns)
     columns = [Column("file"), Column("size (kB)", ",.1f")]
-    columns += [Column(title, form) for title, form in task.columns.values()] + [
-        Column("latency (ms)", ".3f")
-    ]
+    columns += [Column(title, form) for title, form in known.values()] + [Column("latency (ms)", ".3f")]
     rows = []
     for row in bundle.rows:
-        figures = [figure_of(row, name) for name in task.columns]
+        figures = [figure_of(row, name) for name in known]
         size = row["bytes"] / 1e3 if "error" not in row else "left out" if row.get("refused") else "failed"
         rows.append([row["file"], size, *figures, row.get("latency_ms")])
     return Table(str(bundle.path), columns, rows)

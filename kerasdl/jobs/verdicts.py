@@ -27,7 +27,8 @@ def kept_epoch(run: Run, recipe: Recipe) -> str:
     read = record.read(run.path)
     best, epochs = read.metrics["best_epoch"], read.metrics["epochs"]
     figures = {**read.history[best - 1]} if 0 < best <= len(read.history) else {}
-    shown = [name for name in (*recipe.task.objectives, "val_loss") if figures.get(name) is not None]
+    aims = recipe.task.objectives_of(recipe.model.target)
+    shown = [name for name in (*aims, "val_loss") if figures.get(name) is not None]
     told = ", ".join(f"{name} {figures[name]:.4f}" for name in dict.fromkeys(shown))
     text = f"Kept the network of epoch {best} of {epochs}{f' ({told})' if told else ''}."
     if stopped := run.read_json("status.json").get("stopped"):

@@ -77,6 +77,7 @@ class GAN(GenerativeNetwork):
     """
 
     optimizer_names = ("generator", "discriminator")
+    has_loss = False
     head_names = ()
 
     def __init__(

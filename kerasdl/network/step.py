@@ -49,6 +49,8 @@ class TrainingStep(keras.Model):
     main_output: ClassVar[str] = "logits"
     #: Attributes that hold the optimizers: ("generator", "discriminator") for a network with two.
     optimizer_names: ClassVar[tuple[str, ...]] = ("optimizer",)
+    #: Whether it has one loss, `loss` and `val_loss`; where each of several players has its own, it has none.
+    has_loss: ClassVar[bool] = True
     #: Outputs that only help to train: name -> weight of its loss in training; in evaluation it has none.
     auxiliary_outputs: ClassVar[Mapping[str, float]] = {}
 

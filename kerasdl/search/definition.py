@@ -61,6 +61,12 @@ class Search:
                 + did_you_mean(self.tuner, ORACLES)
             )
         aims, limits = self.aims, self.limits
+        if not aims:
+            raise UsageError(
+                f"The search has nothing to aim at: {self.recipe.model.target.__name__} has no val_loss, and "
+                "no judge tells val_fid. Leave out --judge none, --judge-by loss and --val-fid-samples 0, "
+                "give --judge RUN, a classifier, for data without classes, or name a figure with --objective."
+            )
         if len({aim.name for aim in aims}) < len(aims):
             raise UsageError("An objective is named twice. Name each once.")
         if self.tuner in ("hyperband", "keras-bayesian") and (len(aims) > 1 or limits):
@@ -88,7 +94,8 @@ class Search:
     @property
     def aims(self) -> list[Objective]:
         """The objectives, parsed; those of the task where none is given."""
-        return [parse_objective(text) for text in self.objectives or self.recipe.task.objectives]
+        own = self.recipe.task.objectives_of(self.recipe.model.target)
+        return [parse_objective(text) for text in self.objectives or own]
 
     @property
     def limits(self) -> list[Constraint]:

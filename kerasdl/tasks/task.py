@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import keras
 
     from kerasdl.data.source import Source
+    from kerasdl.network.network import Network
     from kerasdl.recipe import Recipe
 
 
@@ -79,6 +80,8 @@ class Task:
     columns: ClassVar[Mapping[str, tuple[str, str]]] = {"max_difference": ("max difference", ".1e")}
     #: Whether `evaluate` looks at answers to the examples of a split; otherwise none are asked for.
     judges_answers: ClassVar[bool] = True
+    #: Endpoints that `against_data` asks, the first that there is: of an ONNX file, beside it too.
+    figures_of: ClassVar[tuple[str, ...]] = ()
     #: Constructor arguments of the network that the data decides (`network_arguments`).
     from_data: ClassVar[tuple[str, ...]] = ()
 
@@ -89,6 +92,10 @@ class Task:
     def objectives(self) -> tuple[str, ...]:
         """What a search aims at where nothing else is asked for."""
         return ("val_loss",)
+
+    def objectives_of(self, network: "type[Network]") -> tuple[str, ...]:
+        """Return the objectives of a search over networks of a class; none where it has no such figure."""
+        return self.objectives
 
     def resolve(self, data: Dataset) -> "Task":
         """Return the task with the fields settled that depend on the data; of a settled task itself."""

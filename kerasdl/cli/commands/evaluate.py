@@ -33,10 +33,13 @@ def run(parser: Parser, arguments: list[str]) -> int:
     environment.import_tensorflow()
     from kerasdl.cli import printing
     from kerasdl.data import passes
+    from kerasdl.jobs import endpoints
     from kerasdl.jobs import open as loading
     from kerasdl.jobs.evaluate import evaluate
 
-    target = loading.load(values.target)
+    target = given = loading.load(values.target)
+    if found := endpoints.find(target, *target.task.figures_of):
+        target, _ = found
     if values.judge is not None:
         target.task = target.task.judged_by(values.judge)
     splits = target.load_data(values.data)
@@ -48,7 +51,7 @@ def run(parser: Parser, arguments: list[str]) -> int:
     figures = target.task.beside_baselines(figures, splits, split)
     figures |= target.task.against_data(target.predictor, splits, split)[0]
     about = {
-        "target": values.target,
+        "target": values.target if target is given else str(target.path),
         "kind": target.kind,
         "split": values.split,
         "data_fingerprint": splits.fingerprint,

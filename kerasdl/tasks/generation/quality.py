@@ -1,6 +1,8 @@
 """Quality of generated images while a network trains, and of those of exported files beside Keras's."""
 
 import dataclasses
+import functools
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from kerasdl.tasks.generation.judge import Judge
 
 if TYPE_CHECKING:
     from kerasdl.network.generative import GenerativeNetwork
+
+_log = logging.getLogger(__name__)
 
 #: Largest FID of an exported file, measured against that of Keras on the same noise.
 WORSE = 1.2
@@ -87,6 +91,7 @@ def probe(judge: Judge, endpoint: Endpoint, num_classes: int) -> Callable[..., M
     make, inputs = _traced(endpoint.function, endpoint.inputs)
     asked = np.random.default_rng(0).integers(0, num_classes, _EXPORTED)
     known: list[np.ndarray] = []
+    needed = frechet.least_samples(judge.num_features)
 
     def keras_features() -> np.ndarray:
         if not known:
@@ -94,9 +99,18 @@ def probe(judge: Judge, endpoint: Endpoint, num_classes: int) -> Callable[..., M
                 known.append(judge.look(samples.draw(make, inputs, asked, seed=2)).features)
         return known[0]
 
+    @functools.cache
+    def enough(count: int) -> bool:
+        """Tell whether there are enough real images to measure with; where not, say it once."""
+        if count < needed:
+            _log.warning(
+                f"The FID of exported files is not measured: it takes {needed:,} test images (two for each "
+                f"feature of the judge), but {count:,} are looked at."
+            )
+        return count >= needed
+
     def measure(call: Callable[[Arrays], Arrays], features: Tree) -> dict[str, Any]:
-        needed = frechet.least_samples(judge.num_features)
-        if len(features) < needed:
+        if not enough(len(features)):
             return {}
         begun = time.monotonic()
         samples.draw(call, inputs, asked[:_TIMED], seed=2)

@@ -33,6 +33,8 @@ from kerasdl.tasks.task import Task, Verdict
 if TYPE_CHECKING:
     import keras
 
+    from kerasdl.network.network import Network
+
 _log = logging.getLogger(__name__)
 
 _NONE = "none"
@@ -66,6 +68,7 @@ class Generation(Task):
     }
     needs_classes: ClassVar = False
     judges_answers: ClassVar = False
+    figures_of: ClassVar = latents.MAKING
     from_data: ClassVar = ("image_shape", "num_classes")
 
     def __post_init__(self):
@@ -73,9 +76,12 @@ class Generation(Task):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}, but it has to be 0 or more.")
 
-    @property
-    def objectives(self) -> tuple[str, ...]:
-        return ("val_fid" if self.judge_by == "fid" and self.judge != _NONE else "val_loss",)
+    def objectives_of(self, network: "type[Network]") -> tuple[str, ...]:
+        """Return `val_fid` where it picks the epochs, or there is no loss; none where there is neither."""
+        by_fid = self.judge_by == "fid" or (self.judge_by == "auto" and not network.has_loss)
+        if by_fid and self.judge != _NONE and self.val_fid_samples:
+            return ("val_fid",)
+        return self.objectives if network.has_loss else ()
 
     def resolve(self, data: Dataset) -> "Generation":
         """Check the judge, and say where there is none."""

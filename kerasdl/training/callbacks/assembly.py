@@ -55,7 +55,7 @@ class CallbackAssembly:
             self.position,
             self.best,
             epochs=recipe.total_epochs,
-            names=recipe.task.objectives,
+            names=recipe.task.objectives_of(recipe.model.target),
             max_seconds=self.max_seconds,
         )
         self.writer = CheckpointWriter(
