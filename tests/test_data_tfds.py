@@ -254,6 +254,7 @@ def test_a_choice_of_some_classes_leaves_the_others_out(prepare):
     assert few.fingerprint == Digits(classes=("7", "3")).load().fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

@@ -331,6 +331,7 @@ def test_a_network_on_such_a_strategy_is_not_trained_on_one_device():
         Loop(network, tf.data.Dataset.range(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_chief", [True, False])
 def test_only_the_chief_writes(tmp_path, monkeypatch, is_chief):
     monkeypatch.setattr(devices.Devices, "is_chief", is_chief)

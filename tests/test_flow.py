@@ -120,6 +120,7 @@ def test_times_of_validation_lie_evenly_and_go_by_place(conditional, monkeypatch
     np.testing.assert_allclose(later, times[300:], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["training_loss", "validation_loss"])
 def test_the_loss_of_a_batch_is_that_of_its_parts(conditional, loss):
     """On any number of replicas: noise, times and left-out classes go by place."""

@@ -165,7 +165,7 @@ MODELS = {
 }  # fmt: skip
 
 
-@pytest.mark.by_default(lambda name: name == "a layer of softmax")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_what_a_model_answers_with_and_takes_is_recognised(here, tmp_path, name):
     make, data, outputs = MODELS[name]

@@ -169,6 +169,7 @@ def test_classes_that_were_asked_for():
     assert "hardly sees light (0.0%)" in texts[0] and "Only 50% of the samples" in texts[1]
 
 
+@pytest.mark.slow
 def test_classes_are_compared_by_name(run, judge, data, network, caplog):
     order = [2, 0, 1]  # of the data, whose classes the judge has in another order
 

@@ -107,6 +107,7 @@ class _Counting(Network):
         return {"first_label": tf.cast(data[1][0], tf.float32), "steps": self.seen.value}
 
 
+@pytest.mark.slow
 def test_logs_are_those_of_the_last_step():
     split = ArraySplit(np.zeros((12, 2), np.float32), np.arange(12, dtype=np.int32))
     labels = [

@@ -185,6 +185,7 @@ def test_ranges_that_are_none(arguments, message):
         lr_find.range_test(recipe(), **arguments)
 
 
+@pytest.mark.slow
 def test_the_command_answers_and_writes_the_plot(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["lr-find", "mlp", "--data", "digits", "--steps", "60", "--hidden-units", "16"]) == 0

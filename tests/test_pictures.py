@@ -498,6 +498,7 @@ def test_fields_are_checked(fields):
         ImageFolder(path="x", **fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", ["squeeze", "crop", "letterbox"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_readme_of_a_bundle_says_how(fit, channels, tmp_path, monkeypatch):

@@ -324,6 +324,7 @@ def test_faults_leave_the_last_checkpoint_whole(tmp_path, finished, monkeypatch,
     assert_equal_weights(run, Run(finished))
 
 
+@pytest.mark.by_default(lambda changes, message: "learning_rate" in changes or "data" in changes)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

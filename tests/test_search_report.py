@@ -317,6 +317,7 @@ def test_nothing_that_users_write_becomes_markup(tmp_path):
     assert html.unescape(label(name)) in page.text or name in page.text
 
 
+@pytest.mark.slow
 def test_the_same_record_gives_the_same_page():
     record = mixed(40, objectives=(ACCURACY, SIZE, LATENCY))
     first, second = (re.sub(r"Written [^<]*", "", search.page(record)) for _ in range(2))
@@ -344,6 +345,7 @@ def test_five_hundred_trials_make_a_page_that_opens(tmp_path):
 # Importance.
 
 
+@pytest.mark.slow
 def test_importance_finds_what_counts_and_says_how_well():
     found = importances(search_of(*(trial(n) for n in range(60))))
     assert found.r2 > 0.6 and not found.reason and found.trials == 60

@@ -584,6 +584,7 @@ def states(server):
     return {int(one["version"]): one["state"] for one in found.get("model_version_status", ())}
 
 
+@pytest.mark.slow
 def test_versions_appear_and_go_and_damaged_ones_never_become_one(models, tmp_path):
     folder = tmp_path / "tiny"
     shutil.copytree(models / "1", folder / "1")

@@ -60,7 +60,7 @@ def test_the_last_step_answers_as_the_whole_sequence_does(features, arguments):
     assert step.probe(lambda inputs: called(step, inputs), features)["stream_max_difference"] <= 1e-5
 
 
-@pytest.mark.by_default(lambda state: state == "mean")
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["h1", "c1", "mean", "max", "vectors", "count"])
 def test_a_state_that_is_not_handed_on_is_noticed(state):
     step = endpoints(TEXTS, **ALL_POOLS)["step"]

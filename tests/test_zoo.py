@@ -58,7 +58,7 @@ def count(kind, size, **arguments):
     return sum(math.prod(weight.shape) for weight in network.trainable_variables)
 
 
-@pytest.mark.by_default(lambda kind, arguments, published: arguments.get("depth") == 18)
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "arguments", "published"), PUBLISHED, ids=name)
 def test_published_sizes(kind, arguments, published):
     assert count(kind, 224, **arguments) == published
