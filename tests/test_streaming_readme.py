@@ -150,6 +150,7 @@ def test_the_loop_over_a_classifier_in_javascript(place, given, shape, dtype, of
     run = f"""
 async function run({{{given}: one, h0}}) {{
   check(one, '{dtype}', {json.dumps([1, *shape])}, 1);
+  if (one.data.constructor.name.toLowerCase() !== '{dtype}array') throw Error(one.data.constructor.name);
   read.push(0);
   const sum = one.data.reduce((a, b) => a + b);
   const next = new Tensor('float32', h0.data.map((x) => x + 1), h0.dims);
