@@ -72,6 +72,22 @@ def test_a_state_that_is_not_handed_on_is_noticed(state):
     assert step.probe(forgetting, TEXTS)["stream_max_difference"] > 1e-3
 
 
+def test_answers_that_are_no_numbers_are_far_away():
+    """However few they are, and in a state alone too."""
+    step = endpoints(ROWS, pooling="last")["step"]
+    inputs, read = step.inputs_of(ROWS, 0), []
+
+    def failing(given):
+        outputs = called(step, given)
+        read.append(1)
+        return {**outputs, "probabilities": outputs["probabilities"] * (np.nan if len(read) == 10 else 1)}
+
+    assert np.isnan(list(step.probe(failing, ROWS).values())).all()
+    right = called(step, inputs)
+    wrong = {**right, "next_h0": right["next_h0"] * np.nan}
+    assert np.isnan(step.compare(right, wrong, np.zeros(len(ROWS)))["max_difference"])
+
+
 @pytest.mark.parametrize(
     "arguments", [{"bidirectional": True}, {"pooling": "attention"}, {"num_pairs": 8}], ids=str
 )

@@ -13,17 +13,20 @@ NEXT = "next_"
 Step = Callable[[Mapping[str, np.ndarray]], Arrays]
 
 
-def zeros(specs: Mapping[str, tuple], given: str, count: int) -> Arrays:
-    """Return the states before the first step of `count` sequences.
+def zeros(shapes: Mapping[str, tuple[int, ...]], count: int) -> Arrays:
+    """Return the states before the first step of `count` sequences; shapes are without the batch axis."""
+    return {name: np.zeros((count, *shape), np.float32) for name, shape in shapes.items()}
+
+
+def zeros_of(specs: Mapping[str, tuple], given: str, count: int) -> Arrays:
+    """Return the states before the first step, for an opened file.
 
     Args:
         specs: shape and dtype of each input of `step`, as `Predictor.inputs` has them.
         given: name of the input that is no state.
         count: number of sequences.
     """
-    return {
-        name: np.zeros((count, *shape[1:]), dtype) for name, (shape, dtype) in specs.items() if name != given
-    }
+    return zeros({name: shape[1:] for name, (shape, _) in specs.items() if name != given}, count)
 
 
 def read(step: Step, given: str, sequences: np.ndarray, states: Arrays) -> Iterator[Arrays]:

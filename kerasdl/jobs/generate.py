@@ -39,7 +39,7 @@ def generate(target: Target, prompt: str, settings: Settings) -> dict[str, Any]:
             f"{', '.join(predictor.inputs)}, but not {STEP} over characters, which language models have, nor "
             f"generate or decode, which generative networks have.{hint}"
         )
-    states = steps.zeros(predictor.inputs[STEP], "ids", 1)
+    states = steps.zeros_of(predictor.inputs[STEP], "ids", 1)
     step = functools.partial(predictor.call, STEP)
     written = generation.write(step, states, _ids(prompt, vocabulary), settings)
     text = "".join(vocabulary[one] for one in written)

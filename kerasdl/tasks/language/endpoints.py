@@ -1,5 +1,6 @@
 """How an exported language model is called: with whole texts, and step by step."""
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from kerasdl.data.dataset import Tree
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import Arrays, Endpoint
-from kerasdl.inference.steps import NEXT, STEP, Step
+from kerasdl.inference.steps import NEXT, STEP, Step, zeros
 from kerasdl.network.network import logits
 from kerasdl.network.streaming import StreamingNetwork
 from kerasdl.tasks.language import figures
@@ -73,13 +74,10 @@ def _step(network: "StreamingNetwork | None") -> Endpoint:
         return {IDS: np.ascontiguousarray(features[:, -1]), **states}
 
     def probe(call: Step, features: Tree) -> Mapping[str, float]:
-        def zeros(count):
-            return {name: np.zeros((count, *shape), np.float32) for name, shape in shapes.items()}
-
         def answer(ids):
             return full(tf.constant(ids), network.initial_states(len(ids)))[0].numpy()
 
-        return against_full_pass(call, features, answer, zeros)
+        return against_full_pass(call, features, answer, functools.partial(zeros, shapes))
 
     return Endpoint(
         STEP,

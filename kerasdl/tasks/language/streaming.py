@@ -43,7 +43,7 @@ def carried(predictor: Predictor, ids: np.ndarray) -> dict[str, float | int]:
     length = (len(ids) - 1) // rows
     inputs = ids[: rows * length].reshape(rows, length)
     targets = ids[1 : rows * length + 1].reshape(rows, length)
-    states = steps.zeros(predictor.inputs[steps.STEP], IDS, rows)
+    states = steps.zeros_of(predictor.inputs[steps.STEP], IDS, rows)
     found = steps.read(lambda given: predictor.call(steps.STEP, given), IDS, inputs.astype(np.int32), states)
     nats = [figures.nats_of(part["logits"], targets[:, place]) for place, part in enumerate(found)]
     return {"carried_nats": float(np.mean(nats, dtype=np.float64)), "carried_rows": rows}

@@ -94,7 +94,7 @@ class LanguageModel(Task):
         settings = generation.Settings(length=self.sample_length)
 
         def sample() -> str:
-            states = steps.zeros(predictor.inputs[steps.STEP], streaming.IDS, 1)
+            states = steps.zeros_of(predictor.inputs[steps.STEP], streaming.IDS, 1)
             step = functools.partial(predictor.call, steps.STEP)
             return "".join(vocabulary[one] for one in generation.write(step, states, begun, settings))
 
