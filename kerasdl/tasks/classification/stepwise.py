@@ -80,18 +80,14 @@ def endpoint(
         (sequences,) = whole.inputs_of(features, 0).values()
         parts = [row[:length] for row, length in zip(sequences, _lengths(sequences), strict=True)]
         one = np.concatenate(parts)[None, :_CHECKED]  # all sequences one after the other
-        differences = np.array(
-            [
-                np.abs(full(tf.constant(one[:, :place]))["probabilities"].numpy() - outputs["probabilities"])[
-                    0
-                ]
-                for place, outputs in enumerate(read(call, given, one, zeros(shapes, 1)), start=1)
-                if place in (*_PLACES, one.shape[1])
-            ]
-        )  # (places, classes); a NaN among them stays one
+        differences = [
+            np.abs(full(tf.constant(one[:, :place]))["probabilities"].numpy() - outputs["probabilities"])
+            for place, outputs in enumerate(read(call, given, one, zeros(shapes, 1)), start=1)
+            if place in (*_PLACES, one.shape[1])
+        ]  # of each place (1, classes); a NaN among them stays one
         return {
-            "stream_max_difference": float(differences.max()),
-            "stream_total_variation": float(differences.sum(axis=-1).max() / 2),
+            "stream_max_difference": float(np.max(differences)),
+            "stream_total_variation": float(np.sum(differences, axis=-1).max() / 2),
         }
 
     return Endpoint(
