@@ -1,4 +1,4 @@
-"""Classifiers that read step by step: the answer after each step is that to the sequence so far."""
+"""Networks that read step by step: the answer after each step is that to the sequence so far."""
 
 import json
 
@@ -11,8 +11,12 @@ from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.recurrent import RecurrentNetwork
+from kerasdl.models.tagger import Tagger
+from kerasdl.preprocessing.sentence import TokenPreprocessing
 from kerasdl.preprocessing.sequence import SequencePreprocessing
 from kerasdl.tasks.classification.task import Classification
+from kerasdl.tasks.regression.task import Regression
+from kerasdl.tasks.tagging.task import Tagging
 
 CLASSES = Spec((), "int32", ("a", "b", "c"))
 WORDS = ("one", "two", "three", "four")
@@ -103,18 +107,92 @@ def test_networks_of_another_kind_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data", ["phrases", pytest.param("digits", marks=pytest.mark.large)])
-def test_every_file_streams(tmp_path, monkeypatch, capsys, data):
+def test_numbers_are_answered_step_by_step_in_the_targets_own_units():
+    """Texts have an endpoint of words' numbers too, which files for phones can have."""
+    layer = SequencePreprocessing(vocabulary=WORDS)
+    network = RecurrentNetwork(num_outputs=2, units=5, embedding_size=4, preprocessing=layer)
+    network.infer(tf.constant(TEXTS.tolist()))
+    network.set_weights([3 * weight for weight in network.get_weights()])
+    targets = Spec.of_numbers(np.array([[5.0, 1000], [7, 3000]], np.float32))
+    data = DataSpec(Spec((), "string"), targets, assets=layer.assets())
+    found = {one.name: one for one in Regression(streaming=True).endpoints(network, data, {})}
+    assert list(found) == ["serving_default", "serving_ids", "step"]
+    expected = called(found["serving_default"], {"inputs": TEXTS})["values"]
+    assert np.ptp(expected[:, 1]) > 100
+    read, step = TEXTS != b"", found["step"]
+    for name in ("serving_ids", "step"):
+        values = called(found[name], found[name].inputs_of(TEXTS, 0))["values"]
+        np.testing.assert_allclose(values[read], expected[read], rtol=1e-5)
+    probed = step.probe(lambda inputs: called(step, inputs), TEXTS)["stream_max_difference"]
+    assert probed <= 1e-5
+
+    def shifted(inputs):
+        outputs = called(step, inputs)
+        return {**outputs, "values": outputs["values"] + np.array([0, 500], np.float32)}
+
+    assert step.probe(shifted, TEXTS)["stream_max_difference"] == pytest.approx(0.5, abs=1e-4)  # deviations
+
+
+SENTENCES = np.array([[b"one", b"two", b"three"], [b"two", b"", b""], [b"four", b"what", b""]], object)
+
+
+def tagger(**arguments):
+    layer = TokenPreprocessing()
+    layer.fit(lambda: [SENTENCES])
+    network = Tagger(num_tags=3, units=5, num_layers=2, residual=True, preprocessing=layer, **arguments)
+    network.infer(tf.constant(SENTENCES.tolist()))
+    network.set_weights([3 * weight for weight in network.get_weights()])
+    tokens = Spec((None,), "string")
+    data = DataSpec(tokens, Spec((None,), "int32", ("O", "B-X", "I-X")), assets=layer.assets())
+    return {one.name: one for one in Tagging(streaming=True).endpoints(network, data, {})}
+
+
+@pytest.mark.slow
+def test_the_tag_of_each_token_is_that_of_the_whole_sentence():
+    found = tagger(bidirectional=False)
+    whole, step = called(found["serving_default"], {"tokens": SENTENCES}), found["step"]
+    inputs, ends = step.inputs_of(SENTENCES, 0), [2, 0, 1]
+    answers = called(step, inputs)
+    for name in ("tag_ids", "probabilities"):
+        np.testing.assert_allclose(answers[name], whole[name][range(3), ends], atol=1e-6)
+    assert np.ptp(answers["probabilities"], axis=0).max() > 0.01  # or all would be right
+    assert step.probe(lambda inputs: called(step, inputs), SENTENCES)["stream_max_difference"] <= 1e-5
+    targets = np.array([[1, 1, 3], [2, 0, 0], [1, 1, 0]])
+    wrong = {**answers, "tag_ids": answers["tag_ids"] % 3 + 1}
+    right = (answers["tag_ids"] == [3, 2, 1]).mean() - (wrong["tag_ids"] == [3, 2, 1]).mean()
+    compared = step.compare(answers, wrong, targets)
+    assert compared["agreement"] == 0 and compared["accuracy_change"] == pytest.approx(-right)
+    np.testing.assert_allclose(step.compare(answers, answers, targets)["max_difference"], 0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"bidirectional": True}, {"bidirectional": False, "crf": True}], ids=str
+)
+def test_taggers_that_need_the_whole_sentence_are_refused(arguments):
+    with pytest.raises(UsageError, match=r"Tagger cannot answer step by step.*--no-crf"):
+        tagger(**arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("gru", "phrases"),
+        ("tagger", "requests"),
+        pytest.param("gru", "digits", marks=pytest.mark.large),
+    ],
+)
+def test_every_file_streams(tmp_path, monkeypatch, capsys, name, data):
     """From the command line: 500 steps of each file, and no file is published that goes another way."""
     monkeypatch.chdir(tmp_path)
     flags = ["--no-bidirectional", "--streaming", "--epochs", "2", "--min-steps", "0"]
-    assert main(["train", "gru", "--data", data, *flags]) == 0
-    card = json.loads((tmp_path / "exported/gru/1/card.json").read_text())
-    found = {row["kind"]: row["endpoints"] for row in card["artefacts"] if "step" in row["endpoints"]}
+    assert main(["train", name, "--data", data, *flags]) == 0
+    card = json.loads((tmp_path / f"exported/{name}/1/card.json").read_text())
+    found = {row["kind"]: row["endpoints"] for row in card["artefacts"] if "step" in row.get("endpoints", {})}
     assert {"saved_model", "float32", "float16", "dynamic", "onnx"} <= found.keys()
     for kind in ("saved_model", "float32", "onnx"):
         assert found[kind]["step"]["stream_max_difference"] <= 1e-4
-    assert main(["verify", "exported/gru/1"]) == 0
-    assert "## Step by step" in (tmp_path / "exported/gru/1/README.md").read_text()
-    assert main(["evaluate", "exported/gru/1/gru.step.onnx"]) == 2
-    assert "kerasdl evaluate exported/gru/1." in capsys.readouterr().err
+    assert main(["verify", f"exported/{name}/1"]) == 0
+    assert "## Step by step" in (tmp_path / f"exported/{name}/1/README.md").read_text()
+    assert main(["evaluate", f"exported/{name}/1/{name}.step.onnx"]) == 2
+    assert f"kerasdl evaluate exported/{name}/1." in capsys.readouterr().err

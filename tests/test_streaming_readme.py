@@ -107,34 +107,38 @@ def test_the_loop_in_javascript_runs_in_node(place):
     assert ran.stdout == "".join(OWN + [VOCABULARY[one] for one in WRITTEN]) + "\n"
 
 
-def card_of(given, shape, dtype):
-    """Return the card of a classifier with a state, which is given steps of this kind."""
+def card_of(given, shape, dtype, answer):
+    """Return the card of a network with a state, which is given steps of this kind."""
     step = {
         "name": "step",
         "inputs": {given: {"shape": [None, *shape], "dtype": dtype}, "h0": STATES["h0"]},
-        "outputs": {"probabilities": {}, "class_ids": {}, "next_h0": {}},
+        "outputs": {"other": {}, answer: {}, "next_h0": {}},
     }
     return {**CARD, "endpoints": [step]}
 
 
 GIVEN = pytest.mark.parametrize(
-    ("given", "shape", "dtype", "of_phones"),
-    [("ids", (), "int32", np.int32), ("inputs", (3, 1), "uint8", np.float32)],
+    ("given", "shape", "dtype", "of_phones", "answer"),
+    [
+        ("ids", (), "int32", np.int32, "probabilities"),
+        ("ids", (3,), "int32", np.int32, "probabilities"),
+        ("inputs", (3, 1), "uint8", np.float32, "values"),
+    ],
 )
 
 
 @GIVEN
-def test_the_loop_over_a_classifier_in_python(given, shape, dtype, of_phones, monkeypatch, capsys):
+def test_the_loop_over_a_classifier_in_python(given, shape, dtype, of_phones, answer, monkeypatch, capsys):
     def step(h0, **inputs):
         (one,) = inputs.values()
         assert list(inputs) == [given] and one.dtype == of_phones and one.shape == (1, *shape)
-        return {"probabilities": one.reshape(1, -1).sum(axis=1, keepdims=True) + h0, "next_h0": h0 + 1}
+        return {answer: one.reshape(1, -1).sum(axis=1, keepdims=True) + h0, "next_h0": h0 + 1}
 
     fake = types.SimpleNamespace(
         Interpreter=lambda file: types.SimpleNamespace(get_signature_runner={"step": step}.get)
     )
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", fake)
-    (found,) = re.findall(r"```python\n(.*?)```", steps_text(card_of(given, shape, dtype)), re.DOTALL)
+    (found,) = re.findall(r"```python\n(.*?)```", steps_text(card_of(given, shape, dtype, answer)), re.DOTALL)
     exec(found, {})
     ones = int(np.prod(shape))
     assert capsys.readouterr().out == "".join(f"[{x}. {x}.]\n" for x in range(ones, ones + 3))
@@ -142,7 +146,7 @@ def test_the_loop_over_a_classifier_in_python(given, shape, dtype, of_phones, mo
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js")
 @GIVEN
-def test_the_loop_over_a_classifier_in_javascript(place, given, shape, dtype, of_phones):
+def test_the_loop_over_a_classifier_in_javascript(place, given, shape, dtype, of_phones, answer):
     package = place / "node_modules/onnxruntime-web"
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"type": "module", "exports": "./index.js"}')
@@ -154,13 +158,13 @@ async function run({{{given}: one, h0}}) {{
   read.push(0);
   const sum = one.data.reduce((a, b) => a + b);
   const next = new Tensor('float32', h0.data.map((x) => x + 1), h0.dims);
-  return {{probabilities: new Tensor('float32', h0.data.map((x) => x + sum), h0.dims), next_h0: next}};
+  return {{{answer}: new Tensor('float32', h0.data.map((x) => x + sum), h0.dims), next_h0: next}};
 }}
 export const InferenceSession = {{create: async (bytes) => ({{run}})}};
 """
     (package / "index.js").write_text(head + run)
     (place / FILES["onnx"]).write_bytes(b"")
-    (loop,) = re.findall(r"```js\n(.*?)```", steps_text(card_of(given, shape, dtype)), re.DOTALL)
+    (loop,) = re.findall(r"```js\n(.*?)```", steps_text(card_of(given, shape, dtype, answer)), re.DOTALL)
     (place / "loop.mjs").write_text(loop)
     ran = subprocess.run(["node", "loop.mjs"], capture_output=True, text=True, encoding="utf-8")
     assert not ran.stderr

@@ -12,9 +12,9 @@ from kerasdl.explain import words_page
 from kerasdl.explain.explainer import Explainer, Question, answers, not_exact
 from kerasdl.explain.page import about_of, page_of
 from kerasdl.explain.words import ATTENTION, WordNetwork
+from kerasdl.inference.word_numbers import tokenizer
 from kerasdl.preprocessing.words import UNKNOWN
 from kerasdl.report import terminal
-from kerasdl.tasks.classification.texts import tokenizer
 
 _LONGEST_WORD = 60  # characters of a word that are kept
 _SHOWN = 6  # words for and against a class, in a terminal

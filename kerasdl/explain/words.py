@@ -17,7 +17,7 @@ from kerasdl.explain.integral import integrate
 from kerasdl.network import network as deployed
 from kerasdl.preprocessing.words import UNKNOWN
 from kerasdl.private.keras import all_parts_of
-from kerasdl.tasks.classification.texts import ATTENTION
+from kerasdl.tasks.classification.attention import ATTENTION
 
 
 class WordNetwork:

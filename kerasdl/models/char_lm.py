@@ -110,11 +110,7 @@ class CharLM(StreamingNetwork):
             x: ids (B,), int32.
             states: states before it, tensors (B, ...) as `initial_states` returns them.
         """
-        parts, after = self._by_layer(states), []
-        x = self.embedding(x)  # (B, E)
-        for layer, part in zip(self.recurrent, parts, strict=True):
-            x, new = layer.step(x, part)
-            after += new
+        x, after = layer_states.step(self.recurrent, self.embedding(x), states)  # (B, units)
         return self.head(self._projected(x)), after
 
     def _read(self, x, states: Sequence | None, training):

@@ -161,14 +161,9 @@ class RecurrentNetwork(SteppingNetwork):
             states: states before it, (B, ...) in the order of `state_shapes`; zeros before the first step.
         """
         layers = [layer for (layer,) in self.recurrent]
-        before, after = dict(zip(self.state_shapes, states, strict=True)), []
-        x = vectors = x if len(x.shape) > 1 else self.embedding(x)  # (B, D)
-        for number, (layer, part) in enumerate(
-            zip(layers, layer_states.by_layer(layers, states), strict=True)
-        ):
-            outputs, new = layer.step(x, part)
-            after += new
-            x = x + outputs if self.residual and number else outputs
+        before = dict(zip(self.state_shapes, states, strict=True))
+        vectors = x if len(x.shape) > 1 else self.embedding(x)  # (B, D)
+        x, after = layer_states.step(layers, vectors, states, self.residual)
         after = dict(zip(before, after, strict=False))
         count = before.get("count")
         if count is not None:
@@ -177,7 +172,8 @@ class RecurrentNetwork(SteppingNetwork):
                 for name in self._pools
                 if name != "last"
             } | {"count": count + 1}
-        pooled = [new[0] if name == "last" else after[name] for name in self._pools]
+        last = after[f"h{self.num_layers - 1}"]
+        pooled = [last if name == "last" else after[name] for name in self._pools]
         return self.head(tf.concat(pooled, axis=-1)), list(after.values())
 
     @property

@@ -4,17 +4,18 @@ import keras
 import tensorflow as tf
 
 from kerasdl.layers import Dropout, Recurrent, noise
+from kerasdl.layers import states as layer_states
 from kerasdl.layers.config import config_of
 from kerasdl.layers.linear_chain import LinearChain
 from kerasdl.layers.recurrent import CellName
-from kerasdl.network.network import Network
+from kerasdl.network.streaming import SteppingNetwork
 from kerasdl.preprocessing.sentence import TokenPreprocessing
 
 _UNKNOWN = 1  # number of the unknown word
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class Tagger(Network):
+class Tagger(SteppingNetwork):
     """A recurrent network that tags each token: which words are names, which part of speech a word is.
 
     A token's word, the end of it and its shape have vectors, which stand side by side. Recurrent layers read
@@ -123,6 +124,30 @@ class Tagger(Network):
         """Return the inputs of the head, (B, T, features), float."""
         return self._read(x, steps_of(x), training)
 
+    @property
+    def state_shapes(self):
+        """Shape of each state of `step` without the batch axis, by name.
+
+        There are none where a tag needs what stands behind it too: read from both ends, and with `crf`.
+        """
+        return {} if self.bidirectional or self.crf else layer_states.shapes(self._forwards)
+
+    def step(self, x, states):
+        """Return the logits (B, num_tags) of one token of each sentence, and the states after it.
+
+        Args:
+            x: ids (B, 3), int32; or a step of other sequences (B, D), float.
+            states: states before it, (B, ...) in the order of `state_shapes`; zeros before the first step.
+        """
+        x = self._embedded(x, training=False) if steps_are_ids(x) else x  # (B, D)
+        x, after = layer_states.step(self._forwards, x, states, self.residual)
+        return self.head(x), after
+
+    @property
+    def _forwards(self):
+        """The layer of each level that reads from the beginning."""
+        return [directions[0] for directions in self.recurrent]
+
     def _read(self, x, mask, training):
         x = self._embedded(x, training) if mask is not None else x  # (B, T, D)
         for number, directions in enumerate(self.recurrent):
@@ -151,7 +176,12 @@ class Tagger(Network):
 
 def steps_of(x):
     """Return which steps (B, T) of ids (B, T, 3) are tokens, up to the last one; None for other sequences."""
-    if not (x.dtype in ("int32", "int64") or x.dtype in (tf.int32, tf.int64)):
+    if not steps_are_ids(x):
         return None
     # Up to the last token: runtimes would go different ways where 0 stands before one.
     return tf.cumsum(tf.cast(x[:, :, 0] != 0, tf.int32), axis=1, reverse=True) > 0
+
+
+def steps_are_ids(x) -> bool:
+    """Tell whether each step is ids of a token, not a row of other numbers."""
+    return x.dtype in ("int32", "int64") or x.dtype in (tf.int32, tf.int64)

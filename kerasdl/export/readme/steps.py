@@ -141,7 +141,8 @@ def steps_text(card: Mapping[str, Any]) -> str:
             "given": given[0],
             "states": ", ".join(f"`{name}`" for name in shapes),
             "next": NEXT,
-            "words": stepwise.WORDS if given == ["ids"] else "",
+            "answer": next(name for name in ("logits", "probabilities", "values") if name in outputs),
+            "steps": stepwise.OF_IDS.get(len(sizes["ids"]), "") if given == ["ids"] else "",
             **_types(inputs[given[0]]["dtype"], sizes[given[0]]),
         }
         templates = (_TFLITE, _ONNX) if "logits" in outputs else (stepwise.TFLITE, stepwise.ONNX)

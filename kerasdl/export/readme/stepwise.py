@@ -5,11 +5,15 @@ TEXT = """
 ## Step by step
 
 `{endpoint}` takes one step of each sequence (`{given}`) and its states ({states}; zeros before the first).
-It gives the `probabilities` of the sequence up to this step, and the states to go on with, `{next}` before
-their names.{words}
+It gives the `{answer}` after the steps so far, and the states to go on with: `next_` before their
+names.{steps}
 {parts}"""
 
-WORDS = """ A step is the number of a word, as above; 0, which is padding, is no word."""
+#: What a step is, by the number of axes of `ids`; nothing is told of other inputs.
+OF_IDS = {
+    1: " A step is the number of a word, as above; 0, which is padding, is no word.",
+    2: " A step is the three numbers of a token, as above; zeros, which are padding, are no token.",
+}
 
 TFLITE = """
 Python (`pip install ai-edge-litert`):
@@ -23,7 +27,7 @@ states = {{{zeros}}}
 for one in np.ones({three}, np.{dtype}):  # your own steps
     found = step({given}=one[None], **states)
     states = {{name: found["next_" + name] for name in states}}
-    print(found["probabilities"][0])
+    print(found["{answer}"][0])
 ```
 
 Kotlin (not run where this was exported):
@@ -38,11 +42,11 @@ for (one in List(3) {{ {kotlin_array}({size}) {{ 1{kotlin_suffix} }} }}) {{  // 
     val inputs = (states.keys + "{given}").associateWith {{ model.createInputBuffer(it, "{endpoint}") }}
     inputs.getValue("{given}").write{kotlin_type}(one)
     for ((name, value) in states) inputs.getValue(name).writeFloat(value)
-    val names = states.keys.map {{ "next_$it" }} + "probabilities"
+    val names = states.keys.map {{ "next_$it" }} + "{answer}"
     val outputs = names.associateWith {{ model.createOutputBuffer(it, "{endpoint}") }}
     model.run(inputs, outputs, "{endpoint}")
     for (name in states.keys) states[name] = outputs.getValue("next_$name").readFloat()
-    println(outputs.getValue("probabilities").readFloat().toList())
+    println(outputs.getValue("{answer}").readFloat().toList())
 }}
 ```
 
@@ -60,7 +64,7 @@ for one in [own, own, own] {{
   let step = one.withUnsafeBufferPointer {{ Data(buffer: $0) }}
   try runner.invoke(with: states.merging(["{given}": step]) {{ $1 }})
   for name in states.keys {{ states[name] = try runner.output(named: "next_" + name).data }}
-  let bytes = try runner.output(named: "probabilities").data
+  let bytes = try runner.output(named: "{answer}").data
   print(bytes.withUnsafeBytes {{ Array($0.bindMemory(to: Float32.self)) }})
 }}
 ```
@@ -80,7 +84,7 @@ for (const one of Array.from({{length: 3}}, () => new {js_array}({size}).fill(1)
   const {given} = new ort.Tensor('{js_dtype}', one, [{js_shape}]);
   const found = await session.run({{{given}, ...states}});
   for (const name in states) states[name] = found['next_' + name];
-  console.log(Array.from(found.probabilities.data));
+  console.log(Array.from(found.{answer}.data));
 }}
 ```
 """

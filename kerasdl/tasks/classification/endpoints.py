@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.data.dataset import DataSpec
-from kerasdl.inference import reading
+from kerasdl.inference import reading, stepwise, word_numbers
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import Endpoint
-from kerasdl.tasks.classification import figures, files, images, stepwise, texts
+from kerasdl.tasks.classification import figures, files, images
+from kerasdl.tasks.classification.attention import ATTENTION
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +25,7 @@ def endpoints(
         network: the classifier; None where nothing is called.
         data: what is in each example.
         fitted: the `temperature` where the probabilities are calibrated.
-        streaming: add an endpoint that takes sequences step by step; see `stepwise`.
+        streaming: add an endpoint that takes sequences step by step; see `inference.stepwise`.
     """
     import tensorflow as tf
     from keras import ops
@@ -44,15 +45,15 @@ def endpoints(
         features = tensors[0] if single else dict(zip(specs, tensors, strict=True))
         outputs = outputs_of(network, features)
         answer = answer_of(main_output(network, outputs))
-        if isinstance(outputs, Mapping) and texts.ATTENTION in outputs:
-            answer[texts.ATTENTION] = outputs[texts.ATTENTION]
+        if isinstance(outputs, Mapping) and ATTENTION in outputs:
+            answer[ATTENTION] = outputs[ATTENTION]
         return answer
 
     shared = {
         "compare": files.compare,
         "tolerances": files.tolerances,
         "describe": functools.partial(files.describe, data.class_names),
-        "derived": ("class_ids", texts.ATTENTION),
+        "derived": ("class_ids", ATTENTION),
         **reading.reader(data.inputs),
     }
     default = Endpoint(
@@ -65,8 +66,8 @@ def endpoints(
     )
     if reading.are_images(data.inputs):
         found = images.endpoints(default, data.inputs)
-    elif (tokenizer := texts.tokenizer(network, data)) is not None:
-        found = texts.endpoints(default, tokenizer)
+    elif (tokenizer := word_numbers.tokenizer(network, data)) is not None:
+        found = word_numbers.endpoints(default, tokenizer)
     elif any(spec.dtype == "string" for spec in specs.values()):
         found = (dataclasses.replace(default, formats=("saved_model",)),)
     else:
@@ -74,7 +75,15 @@ def endpoints(
     if not streaming:
         return found
     whole = default if found[-1].name != "serving_ids" else found[-1]
-    return (*found, stepwise.endpoint(whole, network, answer_of))
+    return *found, stepwise.endpoint(
+        whole,
+        network,
+        answer_of,
+        comparison=stepwise.PROBABILITIES,
+        compare=files.compare,
+        tolerances=files.tolerances,
+        derived=("class_ids",),
+    )
 
 
 def _judge(answers: Answers) -> dict[str, Any]:

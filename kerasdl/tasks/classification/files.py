@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.inference.endpoint import Arrays, Limits, as_long, by_kind
-from kerasdl.tasks.classification.texts import ATTENTION
+from kerasdl.tasks.classification.attention import ATTENTION
 
 
 def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, float]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasdl.data.trees import Tree
 from kerasdl.errors import UsageError
-from kerasdl.tasks.classification.texts import ATTENTION
+from kerasdl.tasks.classification.attention import ATTENTION
 
 _log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from kerasdl.inference.answers import Answers, Batches
 from kerasdl.inference.endpoint import Endpoint
 from kerasdl.report.blocks import Section
 from kerasdl.tasks.classification import (
+    attention,
     baselines,
     class_numbers,
     class_weights,
@@ -22,7 +23,6 @@ from kerasdl.tasks.classification import (
     endpoints,
     figures,
     files,
-    texts,
     verdicts,
 )
 from kerasdl.tasks.classification.verdicts import listed
@@ -54,7 +54,6 @@ class Classification(Task):
     # Figure that picks the best epoch: auto is balanced_accuracy (the mean of the classes' recalls) with
     # class_weights, or where one class has 5 times as many examples as another, else accuracy.
     judge_by: Literal["auto", "accuracy", "balanced_accuracy"] = "auto"
-
     # Export an endpoint that takes a sequence step by step and answers after each, as the network can.
     streaming: bool = False
 
@@ -203,7 +202,7 @@ class Classification(Task):
 
     def details(self, network, data, features):
         """Return the words of texts and the attention over them, where the network has any."""
-        return texts.attention(network, data, features)
+        return attention.over_words(network, data, features)
 
     def beside_baselines(self, figures: dict[str, Any], data: Dataset, split: Split) -> dict[str, Any]:
         """Add the accuracy of linear classifiers of word counts, where examples are texts."""

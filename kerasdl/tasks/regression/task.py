@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasdl.data.dataset import Dataset, DataSpec, Spec, Tree
 from kerasdl.errors import UsageError
-from kerasdl.inference import reading
+from kerasdl.inference import reading, stepwise, word_numbers
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint, Limits, by_kind
 from kerasdl.report.blocks import Section
@@ -34,6 +34,8 @@ class Regression(Task):
     huber_delta: float = 1.0
     # Train on targets of mean 0 and standard deviation 1; without it on the targets as they are.
     scale_targets: bool = True
+    # Export an endpoint that takes a sequence step by step and answers after each, as the network can.
+    streaming: bool = False
 
     columns: ClassVar = {
         "mae": ("MAE", ".4g"),
@@ -147,7 +149,10 @@ class Regression(Task):
     def endpoints(
         self, network: "keras.Model | None", data: DataSpec, fitted: Mapping[str, Any]
     ) -> tuple[Endpoint, ...]:
-        """Return the endpoint that takes raw examples and gives `values` in the targets' own units."""
+        """Return the endpoint that takes raw examples and gives `values` in the targets' own units.
+
+        Where examples are texts, one beside it takes the numbers of their words.
+        """
         import tensorflow as tf
 
         from kerasdl.layers import scaling  # imports Keras
@@ -158,12 +163,16 @@ class Regression(Task):
         only = "images" if reading.are_images(data.inputs) else "inputs"
         specs = {only: data.inputs} if single else data.inputs
 
-        def predict(*tensors):
-            outputs = logits(network, tensors[0] if single else dict(zip(specs, tensors, strict=True)))
+        def answer_of(outputs):
             return {"values": scaling.restored(tf.cast(outputs, tf.float32), mean, std)}
 
+        def predict(*tensors):
+            return answer_of(
+                logits(network, tensors[0] if single else dict(zip(specs, tensors, strict=True)))
+            )
+
         texts = any(spec.dtype == "string" for spec in specs.values())
-        return (
+        found: tuple[Endpoint, ...] = (
             Endpoint(
                 "serving_default",
                 predict,
@@ -176,6 +185,18 @@ class Regression(Task):
                 describe=describe,
                 **reading.reader(data.inputs),
             ),
+        )
+        if (tokenizer := word_numbers.tokenizer(network, data)) is not None:
+            found = word_numbers.endpoints(*found, tokenizer)
+        if not self.streaming:
+            return found
+        return *found, stepwise.endpoint(
+            found[-1],
+            network,
+            answer_of,
+            comparison=stepwise.Comparison("values", functools.partial(_streamed, std), _limits_of_steps),
+            compare=functools.partial(compare, std),
+            tolerances=tolerances,
         )
 
     # Showing
@@ -219,6 +240,19 @@ def tolerances(kind: str) -> Limits:
         exact={"max_difference": ("<=", 1e-4)},
         float16={"max_difference": ("<=", 0.02)},
         quantized={"mean_difference": ("<=", 0.05), "error_rise": ("<=", 0.05)},
+    )
+
+
+def _streamed(std: np.ndarray, differences: np.ndarray) -> dict[str, float]:
+    return {"stream_max_difference": float(np.max(differences / std))}
+
+
+def _limits_of_steps(kind: str) -> Limits:
+    return by_kind(
+        kind,
+        exact={"stream_max_difference": ("<=", 1e-3)},
+        float16={"stream_max_difference": ("<=", 0.05)},
+        quantized={"stream_max_difference": ("<=", 0.2)},
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasdl.data.dataset import DataSpec
-from kerasdl.inference import sentences
+from kerasdl.errors import UsageError
+from kerasdl.inference import sentences, stepwise
 from kerasdl.inference.answers import Answers
 from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint
 from kerasdl.preprocessing import tokens
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def endpoints(network: "keras.Model | None", data: DataSpec) -> tuple[Endpoint, ...]:
+def endpoints(
+    network: "keras.Model | None", data: DataSpec, *, streaming: bool = False
+) -> tuple[Endpoint, ...]:
     """Return `serving_default` (tokens) and, of a network with such a vocabulary, `serving_ids`.
 
     Only a SavedModel can take tokens: phones and ONNX have no operators for texts.
@@ -31,6 +34,10 @@ def endpoints(network: "keras.Model | None", data: DataSpec) -> tuple[Endpoint, 
     Args:
         network: float32 network over tokens; None where nothing will be called.
         data: what is in each example.
+        streaming: add an endpoint that takes ids token by token; see `inference.stepwise`.
+
+    Raises:
+        UsageError: for `streaming` and a network that cannot.
     """
     import tensorflow as tf
 
@@ -54,10 +61,14 @@ def endpoints(network: "keras.Model | None", data: DataSpec) -> tuple[Endpoint, 
     )
     numbers = _numbers(network, data)
     if numbers is None:
+        if streaming:
+            raise UsageError(
+                "This network does not read tokens by TokenPreprocessing, so that it cannot tag them one by "
+                "one, as --streaming asks for. Leave it out."
+            )
         return (default,)
     width = len(tokens.FILES)
-
-    return default, dataclasses.replace(
+    of_ids = dataclasses.replace(
         default,
         name="serving_ids",
         inputs={"ids": tf.TensorSpec((None, None, width), tf.int32, "ids")},
@@ -66,6 +77,18 @@ def endpoints(network: "keras.Model | None", data: DataSpec) -> tuple[Endpoint, 
         drawn=functools.partial(_of_file, numbers),
         phone_length=numbers.phone_length,
     )
+    if not streaming:
+        return default, of_ids
+    step = stepwise.endpoint(
+        dataclasses.replace(of_ids, inputs_of=functools.partial(_ids, numbers, None)),  # to the last token
+        network,
+        _tags_of,
+        comparison=stepwise.PROBABILITIES,
+        compare=_compare_last,
+        tolerances=figures.tolerances,
+        last=lambda outputs: outputs[:, -1],
+    )
+    return default, of_ids, step
 
 
 def trimmed(features: np.ndarray) -> np.ndarray:
@@ -105,6 +128,24 @@ def _answer(network: "keras.Model", given):
     mask = tf.cumsum(tf.cast(there, tf.int32), axis=1, reverse=True) > 0  # up to the last token
     tags, probabilities = tags_of(logits(network, given), mask)
     return {figures.TAGS: tags, figures.PROBABILITIES: probabilities}
+
+
+def _tags_of(outputs):
+    """Return tags (N,) and their probabilities (N, num_tags), of outputs at one token (N, num_tags)."""
+    import tensorflow as tf
+
+    tags = 1 + tf.argmax(outputs, axis=-1, output_type=tf.int32)
+    return {figures.TAGS: tags, figures.PROBABILITIES: tf.nn.softmax(outputs)}
+
+
+def _compare_last(expected: Arrays, actual: Arrays, targets: np.ndarray) -> dict[str, float]:
+    """Compare the outputs at the last token of each sentence."""
+    ends = np.maximum((targets > 0).sum(axis=1) - 1, 0)
+    one, other = (
+        {name: part[name][:, None] for name in (figures.TAGS, figures.PROBABILITIES)}
+        for part in (expected, actual)
+    )
+    return figures.compare(one, other, targets[np.arange(len(targets)), ends][:, None])
 
 
 def _judge(tags: Sequence[str], told: set[int], answers: Answers) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Tagging(Task):
     # Figure that picks the best epoch: f1 (of entities, where the tags mark any, else the mean over the tags)
     # or accuracy of the tokens.
     judge_by: Literal["f1", "accuracy"] = "f1"
+    # Export an endpoint that takes sentences token by token and tags each, as the network can.
+    streaming: bool = False
 
     columns: ClassVar = {
         "f1": ("F1", ".2%"),
@@ -122,7 +124,7 @@ class Tagging(Task):
         """Return how an exported tagger is called: with tokens, and with the numbers of them."""
         from kerasdl.tasks.tagging.endpoints import endpoints
 
-        return endpoints(network, data)
+        return endpoints(network, data, streaming=self.streaming)
 
     # Showing
 

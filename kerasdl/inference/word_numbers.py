@@ -1,7 +1,6 @@
-"""Endpoints of a classifier of texts: raw texts, and numbers of words."""
+"""Endpoints of a network over words: raw texts, and the numbers of their words."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +12,6 @@ from kerasdl.preprocessing.words import Tokenizer
 
 if TYPE_CHECKING:
     import keras
-
-#: Name of the output (N, T) with the weight of each step, of networks that have attention.
-ATTENTION = "attention"
-
-_LONGEST_WORD = 40  # characters of a word that are kept
 
 
 def tokenizer(network: "keras.Model | None", data: DataSpec) -> Tokenizer | None:
@@ -34,34 +28,6 @@ def tokenizer(network: "keras.Model | None", data: DataSpec) -> Tokenizer | None
         layer = network.preprocessing if isinstance(network, Network) else None
         assets = layer.assets() if layer is not None else {}
     return Tokenizer(assets) if {words.VOCABULARY, words.SETTINGS} <= assets.keys() else None
-
-
-def attention(network: "keras.Model", data: DataSpec, features: np.ndarray) -> Arrays:
-    """Return the words of a few texts, as they are written, and the attention over them.
-
-    Args:
-        network: classifier of texts; its output `attention` (N, T) holds the weight of each word.
-        data: what is in each example.
-        features: texts (K,).
-
-    Returns:
-        `words` (K, T), str, "" behind the last one that is read, and `attention` (K, T), float32; empty for
-        other networks and examples.
-    """
-    splitter = tokenizer(network, data)
-    if splitter is None:
-        return {}
-    import tensorflow as tf
-
-    outputs = network.infer(tf.constant(features.tolist()))
-    if not isinstance(outputs, Mapping) or ATTENTION not in outputs:
-        return {}
-    weights = outputs[ATTENTION].numpy().astype(np.float32)
-    words = np.full(weights.shape, "", f"U{_LONGEST_WORD}")
-    for row, text in zip(words, features, strict=True):
-        read = [written for written, number in splitter.spelled(text) if number is not None]
-        row[: len(read)] = read
-    return {"words": words, ATTENTION: weights}
 
 
 def endpoints(default: Endpoint, tokenizer: Tokenizer) -> tuple[Endpoint, Endpoint]:
