@@ -424,6 +424,7 @@ def test_text_says_the_figures(place, capsys):
         assert title in text
 
 
+@pytest.mark.slow
 def test_training_further_settles_the_calibration_anew(tmp_path, splits):
     recipe = Recipe(name="net", model=Config(MLP, hidden_units=(5,)), data=Digits(), task=Classification())
     network = build.make_network(recipe, splits, None)

@@ -266,6 +266,7 @@ def test_what_has_no_effect_on_the_loss_of_a_critic_is_known(objective):
     assert still == [one.path for one in network.without_effect]
 
 
+@pytest.mark.by_default(lambda shape: shape == (9, 14, 3))
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (9, 14, 3)])
 def test_images_have_the_size_of_the_data(shape):
     network = GAN(image_shape=shape, filters=(2, 2, 2), latent_size=3, conditional=True)
@@ -330,6 +331,7 @@ def test_arguments_that_do_not_go_together(arguments, message):
         GAN(**arguments)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_divide_into_steps():
     with pytest.raises(UsageError, match=r"batch size 8 .* 3 discriminator steps .*multiple of 3"):
         make(discriminator_steps=3)

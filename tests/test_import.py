@@ -391,6 +391,7 @@ def test_numbers_in_other_units_and_of_other_data_are_said(here, tmp_path, caplo
     assert "examples judge the model: its errors are not worth much" in caplog.text
 
 
+@pytest.mark.slow
 def test_labels_give_the_order_of_the_outputs(here, tmp_path):
     (tmp_path / "labels.txt").write_text("2\n0\n1\n")
     made = bring(here, grey(layers.Dense(3)), "grey.npz", tmp_path, labels=tmp_path / "labels.txt")

@@ -125,6 +125,7 @@ def figures_of(judge, data, make, count=60):
     return figures.figures(judge, sampling, data, data.test, count, True)
 
 
+@pytest.mark.slow
 def test_real_images_are_as_good_as_real_images(judge, data):
     found, arrays = figures_of(judge, data, lambda labels, noise: data.test.features)
     assert found["fid"] == 0 and found["precision"] == found["recall"] == found["diversity"] == 1

@@ -356,6 +356,7 @@ def test_values_of_more_bits_than_are_read_are_counted(tmp_path, caplog):
     assert "values up to 40,000: 25.0% of them are cut off at 4,095, which is white" in caplog.text
 
 
+@pytest.mark.slow
 def test_photos_as_they_are_stored_have_their_stored_size(tmp_path):
     files = {f"{name}/{index}.tif": turned("TIFF", 6) for name in "ab" for index in range(4)}
     for orientation, shape in (("exif", (32, 48, 3)), ("stored", (48, 32, 3))):
@@ -391,6 +392,7 @@ def test_transparent_icons_differ(tmp_path, background):
         assert noted(dataset, "One of the images lies in two classes, as in a and b")
 
 
+@pytest.mark.slow
 def test_the_same_image_in_two_splits_or_classes_is_said(tmp_path):
     train, test = classes(), {name: content for name, content in classes(9).items() if "/8" in name}
     files = {f"train/{name}": content for name, content in train.items()}
@@ -415,6 +417,7 @@ def test_unicode_forms_of_a_name_are_one_class(tmp_path):
     assert len(chosen.test) == 4
 
 
+@pytest.mark.by_default(lambda train, **_: train == "Train")
 @pytest.mark.parametrize(
     ("train", "validation", "test"),
     [("Train", "Valid", "Test"), ("training", "validation", "testing"), ("TRAIN", "val", "TEST")],
@@ -473,6 +476,7 @@ HEADER = b"IHDR\0\0\xff\xff\0\0\xff\xff\x08\x02\0\0\0"
 HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\r" + HEADER + zlib.crc32(HEADER).to_bytes(4, "big") + grey(0)[33:]
 
 
+@pytest.mark.by_default(lambda content, words: content is not HUGE)
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -249,6 +249,7 @@ def texts_of_the_code():
                 yield text
 
 
+@pytest.mark.slow
 def test_messages_of_the_troubleshooting_page_are_printed_as_they_stand_there():
     cells = re.findall(r"^\| (`.*?`) \|", PAGES["docs/troubleshooting.md"], re.MULTILINE)
     messages = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]

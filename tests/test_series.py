@@ -66,6 +66,7 @@ def test_parts_follow_each_other_and_reach_back_for_their_past(file):
     assert again == dataset.spec and again.targets.std == spec.std
 
 
+@pytest.mark.slow
 def test_batches_are_gathered_from_one_array(file):
     rows = [[time, n, -n] for n, time in enumerate(hours(60))]
     source = dataclasses.replace(write(file, ["time", "x", "y"], rows), target=("y",), features=("x",))

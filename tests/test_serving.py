@@ -544,6 +544,7 @@ class Neighbours(tf.Module):
         return {"y": tf.strings.length(tf.strings.reduce_join(found, 1))}
 
 
+@pytest.mark.slow
 def test_requests_are_put_together_where_no_answer_depends_on_others(tmp_path, caplog):
     model, folder = Neighbours(), tmp_path / "neighbours/1"
     names = ("centred", "doubled", "padded")
@@ -617,6 +618,7 @@ def test_versions_appear_and_go_and_damaged_ones_never_become_one(models, tmp_pa
         assert predict(server, {"instances": [[1, 0, 0]]})[1]["predictions"][0]["total"] == 1.0
 
 
+@pytest.mark.slow
 def test_reloading_the_configuration(models, tmp_path):
     with (
         running(ModelConfig(name="tiny", path=models)) as server,

@@ -92,6 +92,7 @@ def test_answers_that_are_no_numbers_are_far_away():
     assert np.isnan(step.compare(right, wrong, np.zeros(len(ROWS)))["max_difference"])
 
 
+@pytest.mark.by_default(lambda arguments: "bidirectional" in arguments)
 @pytest.mark.parametrize(
     "arguments", [{"bidirectional": True}, {"pooling": "attention"}, {"num_pairs": 8}], ids=str
 )
@@ -165,6 +166,7 @@ def test_the_tag_of_each_token_is_that_of_the_whole_sentence():
     np.testing.assert_allclose(step.compare(answers, answers, targets)["max_difference"], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [{"bidirectional": True}, {"bidirectional": False, "crf": True}], ids=str
 )

@@ -115,7 +115,7 @@ def test_each_choice_of_a_convnet_makes_another_network(arguments):
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
-@pytest.mark.by_default(lambda pooling, early_pooling: pooling == "max" and early_pooling)
+@pytest.mark.slow
 @pytest.mark.parametrize("early_pooling", [False, True])
 @pytest.mark.parametrize("pooling", ["max", "average", "stride"])
 def test_stages_halve_the_image_at_their_end_or_after_the_first_convolution(pooling, early_pooling):

@@ -153,6 +153,7 @@ def text_in_between(images):
     return {"probabilities": tf.one_hot(tf.strings.length(text) % 3, 3)}
 
 
+@pytest.mark.by_default(lambda function, operator: operator == "AsString")
 @pytest.mark.parametrize(
     "function, operator", [(random_noise, "RandomNormal"), (text_in_between, "AsString")]
 )
