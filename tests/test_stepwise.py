@@ -1,6 +1,8 @@
 """Networks that read step by step: the answer after each step is that to the sequence so far."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,6 +197,13 @@ def test_every_file_streams(tmp_path, monkeypatch, capsys, name, data):
     for kind in ("saved_model", "float32", "onnx"):
         assert found[kind]["step"]["stream_max_difference"] <= 1e-4
     assert main(["verify", f"exported/{name}/1"]) == 0
-    assert "## Step by step" in (tmp_path / f"exported/{name}/1/README.md").read_text()
     assert main(["evaluate", f"exported/{name}/1/{name}.step.onnx"]) == 2
     assert f"kerasdl evaluate exported/{name}/1." in capsys.readouterr().err
+    assert main(["predict", f"exported/{name}/1/{name}.step.onnx", "some words"]) == 2
+    assert f"Give its folder, exported/{name}/1; its README.md" in capsys.readouterr().err
+    monkeypatch.chdir(f"exported/{name}/1")
+    readme = Path("README.md").read_text()
+    for heading in ("Step by step", f"ONNX: `{name}.step.onnx`"):
+        (section,) = re.findall(rf"\n## {re.escape(heading)}\n(.*?)(?=\n## |$)", readme, re.DOTALL)
+        exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], {})
+        assert capsys.readouterr().out.count("[") >= 3

@@ -90,7 +90,13 @@ class Target:
         endpoints = self.endpoints
         if self.kind == "keras":
             return endpoints.get("serving_default") or next(iter(endpoints.values()))
-        return endpoints[self.predictor.default_endpoint]
+        found = endpoints[self.predictor.default_endpoint]
+        if found.asks_network:
+            raise UsageError(
+                f"{self.path} holds the endpoint {found.name} alone, which takes states beside each step. "
+                f"Give its folder, {self.path.parent}; its README.md has a loop that hands states on."
+            )
+        return found
 
     @overload
     def predict(
@@ -147,11 +153,10 @@ class Target:
         return array[None] if is_one else array
 
     def _outputs(self, features: Tree) -> Arrays:
-        name = self.predictor.default_endpoint
-        inputs_of = self.endpoints[name].inputs_for(self.predictor.inputs[name])
-        inputs = inputs_of(features, 0)
+        endpoint = self._default_endpoint
+        inputs = endpoint.inputs_for(self.predictor.inputs[endpoint.name])(features, 0)
         reading.warn_of_gaps(inputs)
-        return self.predictor.call(name, inputs)
+        return self.predictor.call(endpoint.name, inputs)
 
     def predict_files(
         self, files: Sequence[str | Path], *, text_column: str | None = None, top: int = 0

@@ -12,6 +12,7 @@ from kerasdl.export.readme.steps import steps_text
 from kerasdl.export.readme.tags import tags_part
 from kerasdl.export.readme.texts import INPUT, VALUES, has_words, text_part
 from kerasdl.inference.endpoint import figure_of
+from kerasdl.inference.steps import STEP
 
 #: How languages call the types of inputs, and write an array of zeros.
 _TYPES = {
@@ -52,7 +53,8 @@ def readme_text(card: Fields, assets: Mapping[str, str] = MappingProxyType({})) 
             continue
         shown.add(kind)
         write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}[kind]
-        parts.append(write(card, row["file"], endpoints[row["endpoint"]], own))
+        whole = own if row["endpoint"] != STEP else {}  # of a step there is no example
+        parts.append(write(card, row["file"], endpoints[row["endpoint"]], whole))
     return "".join(parts)
 
 
