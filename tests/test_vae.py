@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasdl.errors import UsageError
 from kerasdl.layers import noise
 from kerasdl.models.vae import VAE, Autoencoder
-from kerasdl.tasks.generation import likelihood
+from kerasdl.tasks.generation import likelihood, verdicts
 
 
 def made(kind=VAE, **arguments):
@@ -76,6 +76,13 @@ def test_likelihood_where_it_is_known():
     assert found["elbo"] == pytest.approx(-found["nll"], rel=1e-5)
     assert (found["active_units"], found["latents"]) == (0, 2)
     assert (found["likelihood_images"], found["likelihood_draws"]) == (12, 7)
+    shares = images(12) / 255
+    assert found["greyness"] == pytest.approx((4 * shares * (1 - shares)).mean(), rel=1e-5)
+    assert [one.flags for one in verdicts.of_samples(found)] == [
+        "--learning-rate 3e-4",
+        "--likelihood gaussian",
+    ]
+    assert "greyness" not in likelihood.figures(made(likelihood="gaussian"), batches_of(12), 7, 0)
 
 
 @pytest.mark.slow
@@ -88,7 +95,7 @@ def test_likelihood_is_that_of_all_draws_however_they_are_divided(monkeypatch):
     assert parts["nll"] == pytest.approx(whole["nll"], abs=0.05)  # other draws, and the same images
     assert parts["elbo"] < -parts["nll"]
     assert likelihood.figures(network, batches_of(5), 20, 7)["likelihood_images"] == 7
-    seen = [labels.numpy() for _, labels in likelihood._images(network, batches_of(5), 4, 4)]
+    seen = [labels for _, labels in likelihood._images(batches_of(5), 4, 4)]
     every = np.concatenate([labels for _, labels, _ in batches_of(12)()])
     assert np.concatenate(seen).tolist() == every[[0, 4, 7, 11]].tolist()  # not the first ones
     other = likelihood.figures(made(), batches_of(12), 5000, 0)

@@ -34,7 +34,8 @@ def figures(network: "GenerativeNetwork", batches: Batches, draws: int, most: in
         `nll`: the negative log likelihood, an upper bound that falls with k, and `nll_stderr`, its standard
         error over images; `elbo`: the evidence lower bound; `likelihood_draws`, `likelihood_images`;
         `active_units`: latents that tell something, of `latents`; `binarized`: whether grey pixels were drawn
-        black or white, once for each image.
+        black or white, once for each image, and then `greyness`: the mean of 4 p (1 - p) over pixels p, 0
+        where all are black or white, 1 where all are half way.
     """
     import tensorflow as tf
 
@@ -48,10 +49,14 @@ def figures(network: "GenerativeNetwork", batches: Batches, draws: int, most: in
 
     chunk = min(draws, _MOST_DRAWS)
     size, last = max(1, _ROWS // chunk), draws % chunk
+    generator = np.random.default_rng(SEED)
     counts = [chunk] * (draws // chunk) + ([last] if last else [])
-    likelihoods, bounds, means = [], [], []
+    likelihoods, bounds, means, greys = [], [], [], []
     with tf.device("CPU:0"):
-        for number, (pixels, labels) in enumerate(_images(network, batches, size, most)):
+        for number, (given, classes) in enumerate(_images(batches, size, most)):
+            labels = tf.constant(classes)
+            pixels = tf.constant(_drawn(given, generator) if network.binarizes else given)
+            greys.append(4 * (given * (1 - given)).mean(axis=(1, 2, 3)))
             parts = [
                 summed(pixels, labels, tf.constant([SEED, number * len(counts) + place]), count)
                 for place, count in enumerate(counts)
@@ -70,14 +75,18 @@ def figures(network: "GenerativeNetwork", batches: Batches, draws: int, most: in
         "active_units": int((np.concatenate(means).var(axis=0) > _ACTIVE).sum()),
         "latents": int(np.prod(network.noise_shape)),
         "binarized": network.binarizes,
+        **({"greyness": float(np.concatenate(greys).mean())} if network.binarizes else {}),
     }
 
 
-def _images(network: "GenerativeNetwork", batches: Batches, size: int, most: int):
-    """Yield pixels (B, H, W, C), 0 to 1, as the network is to tell them, and classes (B,), as tensors."""
-    import tensorflow as tf
+def _drawn(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return pixels drawn black, 0, or white, 1, by how bright they are."""
+    return (generator.random(pixels.shape, np.float32) < pixels).astype(np.float32)
 
-    generator, first, wanted = np.random.default_rng(SEED), 0, None
+
+def _images(batches: Batches, size: int, most: int):
+    """Yield pixels (B, H, W, C), 0 to 1, and classes (B,)."""
+    first, wanted = 0, None
     if most:  # a folder of images is in order of classes: the first ones would be of one
         total = sum(len(images) for images, *_ in batches())
         wanted = samples.spread(total, most)
@@ -88,7 +97,4 @@ def _images(network: "GenerativeNetwork", batches: Batches, size: int, most: int
             images, labels = images[here], labels[here]
         for start in range(0, len(images), size):
             part = slice(start, start + size)
-            pixels = images[part].astype(np.float32) / 255
-            if network.binarizes:
-                pixels = (generator.random(pixels.shape, np.float32) < pixels).astype(np.float32)
-            yield tf.constant(pixels), tf.constant(labels[part])
+            yield images[part].astype(np.float32) / 255, labels[part]
