@@ -92,7 +92,8 @@ def _agreed(found: Sequence[Verdict], run: Run) -> list[Verdict]:
 
 def _too_few(updates: int, epochs: int, why: str) -> Verdict:
     wanted = max(5 * epochs, -(-epochs * _ENOUGH_UPDATES // updates))
-    return Verdict(text=f"{_ONLY} {updates} updates of the weights, {why}.", flags=f"--epochs {wanted}")
+    made = "one update" if updates == 1 else f"{updates} updates"
+    return Verdict(text=f"{_ONLY} {made} of the weights, {why}.", flags=f"--epochs {wanted}")
 
 
 def _what(run: Run, recipe: Recipe) -> str:

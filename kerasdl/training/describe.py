@@ -81,8 +81,9 @@ def _warn_of_lag(network: keras.Model, num_batches: int) -> None:
     layers = [layer for layer in parts.layers(network) if isinstance(layer, kind)]
     momentum = max((layer.momentum for layer in layers), default=0.0)
     if (initial := momentum**num_batches) > _MOST_INITIAL:
+        seen = "one batch" if num_batches == 1 else f"{num_batches} batches"
         _log.warning(
-            f"Batch normalisation has a momentum of {momentum:g}: after the {num_batches} batches of this "
+            f"Batch normalisation has a momentum of {momentum:g}: after the {seen} of this "
             f"run, {initial:.0%} of its moving statistics are still the initial values, so that evaluation "
             "differs from training. Train for more epochs, or with a lower momentum."
         )
