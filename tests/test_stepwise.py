@@ -136,6 +136,16 @@ def test_numbers_are_answered_step_by_step_in_the_targets_own_units():
     assert step.probe(shifted, TEXTS)["stream_max_difference"] == pytest.approx(0.5, abs=1e-4)  # deviations
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+def test_files_are_compared_in_deviations_of_the_targets_whether_these_are_scaled_or_not(scaled):
+    targets = Spec.of_numbers(np.array([[5.0, 1000], [7, 3000]], np.float32))  # 1 and 1,000 of each
+    data = DataSpec(Spec((4, 3), "float32"), targets)
+    (whole,) = Regression(scale_targets=scaled).endpoints(None, data, {})
+    right = np.array([[5, 2000]], np.float32)
+    wrong = {"values": right + np.array([0, 500], np.float32)}
+    assert whole.compare({"values": right}, wrong, right)["max_difference"] == pytest.approx(0.5)
+
+
 SENTENCES = np.array([[b"one", b"two", b"three"], [b"two", b"", b""], [b"four", b"what", b""]], object)
 
 

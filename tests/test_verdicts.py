@@ -160,6 +160,9 @@ def test_a_bundle_says_which_file_to_take_for_what():
     assert "kerasdl export RUN --tflite-io int8" in told
     assert "NPU | `x.int8` |" in choice_text({"artefacts": rows, "tflite_io": "int8"})
     assert choice_text({"artefacts": [{"kind": "onnx", "file": "x", "error": "no"}]}) == ""
+    step = {"kind": "onnx", "file": "x.step", "endpoint": "step"}
+    assert choice_text({"artefacts": [*rows, step]}) == told
+    assert "| a browser | `x.step` (onnxruntime-web) |" in choice_text({"artefacts": [step]})
 
 
 def data_of(counts):

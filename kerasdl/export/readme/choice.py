@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kerasdl.inference.steps import STEP
+
 
 def choice_text(card: Mapping[str, Any]) -> str:
     """Return the table of targets and files, of those files that the bundle has.
@@ -10,7 +12,9 @@ def choice_text(card: Mapping[str, Any]) -> str:
     Args:
         card: content of `card.json`.
     """
-    files = {row["kind"]: f"`{row['file']}`" for row in card["artefacts"] if "error" not in row}
+    written = [row for row in card["artefacts"] if "error" not in row]
+    written.sort(key=lambda row: row.get("endpoint") != STEP)  # of one kind, a file of whole examples counts
+    files = {row["kind"]: f"`{row['file']}`" for row in written}
     folder = "this folder, a SavedModel" if "saved_model" in files else None
     small, close, exact = (files.get(kind) for kind in ("int8", "float16", "float32"))
     whole = card.get("tflite_io", "float32") != "float32"

@@ -116,11 +116,16 @@ class Regression(Task):
 
     def _scale(self, data: DataSpec) -> tuple[np.ndarray, np.ndarray]:
         """Return what targets are centred on and divided by, (num_outputs,) float32 each."""
-        num_outputs = self.network_arguments(data)["num_outputs"]
+        std = self._deviations(data)
         if not (self.scale_targets and data.targets.mean):
-            return np.zeros(num_outputs, np.float32), np.ones(num_outputs, np.float32)
-        std = np.array(data.targets.std, np.float32)
-        return np.array(data.targets.mean, np.float32), np.where(std > 0, std, 1).astype(np.float32)
+            return np.zeros_like(std), np.ones_like(std)
+        return np.array(data.targets.mean, np.float32), std
+
+    def _deviations(self, data: DataSpec) -> np.ndarray:
+        """Return the standard deviations of the training targets, (num_outputs,); 1 where all are equal."""
+        num_outputs = self.network_arguments(data)["num_outputs"]
+        std = np.array(data.targets.std or [1] * num_outputs, np.float32)
+        return np.where(std > 0, std, np.float32(1))
 
     # Judging
 
@@ -158,7 +163,7 @@ class Regression(Task):
         from kerasdl.layers import scaling  # imports Keras
         from kerasdl.network.network import logits
 
-        mean, std = self._scale(data)
+        (mean, std), units = self._scale(data), self._deviations(data)
         single = not isinstance(data.inputs, Mapping)
         only = "images" if reading.are_images(data.inputs) else "inputs"
         specs = {only: data.inputs} if single else data.inputs
@@ -179,7 +184,7 @@ class Regression(Task):
                 {name: tf.TensorSpec((None, *spec.shape), spec.dtype, name) for name, spec in specs.items()},
                 formats=("saved_model",) if texts else ALL_FORMATS,
                 inputs_of=lambda features, seed: {only: features} if single else dict(features),
-                compare=functools.partial(compare, std),
+                compare=functools.partial(compare, units),
                 tolerances=tolerances,
                 judge=lambda answers: self.evaluate(answers, data, fitted).figures["short"],
                 describe=describe,
@@ -194,8 +199,8 @@ class Regression(Task):
             found[-1],
             network,
             answer_of,
-            comparison=stepwise.Comparison("values", functools.partial(_streamed, std), _limits_of_steps),
-            compare=functools.partial(compare, std),
+            comparison=stepwise.Comparison("values", functools.partial(_streamed, units), _limits_of_steps),
+            compare=functools.partial(compare, units),
             tolerances=tolerances,
         )
 
