@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasdl.cli import main
 from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
+from kerasdl.export.verify import beyond
 from kerasdl.models.lenet5 import LeNet5
 from kerasdl.models.recurrent import RecurrentNetwork
 from kerasdl.models.tagger import Tagger
@@ -75,7 +76,8 @@ def test_a_state_that_is_not_handed_on_is_noticed(state):
         outputs = called(step, inputs)
         return {**outputs, f"next_{state}": np.zeros_like(outputs[f"next_{state}"])}
 
-    assert step.probe(forgetting, TEXTS)["stream_max_difference"] > 1e-3
+    found = step.probe(forgetting, TEXTS)
+    assert found["stream_max_difference"] > 1e-3 > found["network_stream_max_difference"]
 
 
 def test_answers_that_are_no_numbers_are_far_away():
@@ -88,7 +90,8 @@ def test_answers_that_are_no_numbers_are_far_away():
         read.append(1)
         return {**outputs, "probabilities": outputs["probabilities"] * (np.nan if len(read) == 10 else 1)}
 
-    assert np.isnan(list(step.probe(failing, ROWS).values())).all()
+    found = step.probe(failing, ROWS)
+    assert np.isnan([found["stream_max_difference"], found["stream_total_variation"]]).all()
     right = called(step, inputs)
     wrong = {**right, "next_h0": right["next_h0"] * np.nan}
     assert np.isnan(step.compare(right, wrong, np.zeros(len(ROWS)))["max_difference"])
@@ -107,6 +110,25 @@ def test_networks_of_another_kind_are_refused():
     data = DataSpec(Spec((28, 28, 1), "uint8"), CLASSES)
     with pytest.raises(UsageError, match="LeNet5 cannot answer step by step"):
         Classification(streaming=True).endpoints(LeNet5(num_classes=3), data, {})
+
+
+@pytest.mark.slow
+def test_a_network_whose_steps_are_wrong_is_noticed_by_files_of_any_kind():
+    """A file of 8 bits that does as the network does is no nearer to the answers to whole sequences."""
+
+    class Forgetful(RecurrentNetwork):
+        def step(self, x, states):
+            found, after = super().step(x, states)
+            return found, [after[0] * 0.99, *after[1:]]
+
+    network = Forgetful(num_classes=3, units=5, preprocessing=SequencePreprocessing())
+    network.infer(ROWS)
+    data = DataSpec(Spec(ROWS.shape[1:], "uint8"), CLASSES)
+    step = Classification(streaming=True).endpoints(network, data, {})[-1]
+    found = step.probe(lambda inputs: called(step, inputs), ROWS)
+    assert found["stream_max_difference"] == found["network_stream_max_difference"] > 1e-4
+    (said,) = beyond(step, "dynamic", {**dict.fromkeys(step.tolerances("dynamic"), 0.0), **found})
+    assert "network_stream_max_difference" in said
 
 
 @pytest.mark.slow

@@ -150,9 +150,8 @@ def test_a_bundle_tells_the_verdicts():
 
 
 def test_a_bundle_says_which_file_to_take_for_what():
-    rows = [
-        {"kind": kind, "file": f"x.{kind}"} for kind in ("saved_model", "float32", "float16", "int8", "onnx")
-    ]
+    kinds = ("saved_model", "float32", "float16", "int8", "onnx")
+    rows = [{"kind": kind, "file": f"x.{kind}", "bytes": 1000} for kind in kinds]
     told = choice_text({"artefacts": rows})
     assert "| a phone | `x.int8` (smallest), or `x.float16` (closest to Keras) |" in told
     assert "| a browser | `x.onnx` (onnxruntime-web), or `x.float32` (LiteRT.js) |" in told
@@ -160,7 +159,9 @@ def test_a_bundle_says_which_file_to_take_for_what():
     assert "kerasdl export RUN --tflite-io int8" in told
     assert "NPU | `x.int8` |" in choice_text({"artefacts": rows, "tflite_io": "int8"})
     assert choice_text({"artefacts": [{"kind": "onnx", "file": "x", "error": "no"}]}) == ""
-    step = {"kind": "onnx", "file": "x.step", "endpoint": "step"}
+    small = {"kind": "dynamic", "file": "x.dynamic", "bytes": 900}
+    assert "| a phone | `x.dynamic` (smallest)" in choice_text({"artefacts": [*rows, small]})
+    step = {"kind": "onnx", "file": "x.step", "endpoint": "step", "bytes": 100}
     assert choice_text({"artefacts": [*rows, step]}) == told
     assert "| a browser | `x.step` (onnxruntime-web) |" in choice_text({"artefacts": [step]})
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _CHECKED = 500  # steps of a sequence whose answers are compared with those of whole passes
 _PLACES = (1, 2, 10, 100, _CHECKED)  # after so many
+_LARGEST = "stream_max_difference"
+#: The same of the network in memory, with the limit of exact files: the limits of small ones hide mistakes.
+_OF_NETWORK = "network_stream_max_difference"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Comparison:
 
     Attributes:
         output: the output that is compared, (N, K).
-        figures: takes absolute differences of it (places, K) and returns figures by name.
+        figures: takes absolute differences of it (places, K) and returns figures by name, among them
+            `stream_max_difference`.
         limits: takes the kind of a file and returns the limits on these figures.
     """
 
@@ -36,7 +40,7 @@ class Comparison:
 
 def _of_probabilities(differences: np.ndarray) -> dict[str, float]:
     return {
-        "stream_max_difference": float(np.max(differences)),
+        _LARGEST: float(np.max(differences)),
         "stream_total_variation": float(np.sum(differences, axis=-1).max() / 2),
     }
 
@@ -44,8 +48,8 @@ def _of_probabilities(differences: np.ndarray) -> dict[str, float]:
 def _limits_of_probabilities(kind: str) -> Limits:
     return by_kind(
         kind,
-        exact={"stream_max_difference": ("<=", 1e-4)},
-        float16={"stream_max_difference": ("<=", 5e-2)},
+        exact={_LARGEST: ("<=", 1e-4)},
+        float16={_LARGEST: ("<=", 5e-2)},
         quantized={"stream_total_variation": ("<=", 0.1)},
     )
 
@@ -68,8 +72,8 @@ def endpoint(
     """Return the endpoint `step`: its inputs are one step and all states, its outputs an answer and states.
 
     The answer is that to the sequence up to this step. States are zeros before the first step; each comes
-    back with `next_` before its name. Every file reads 500 steps too, and its answers are compared with those
-    of whole passes.
+    back with `next_` before its name. Every file reads 500 steps too, and so does the network; their answers
+    are compared with those of whole passes.
 
     Args:
         whole: the endpoint of whole sequences: one input, ids (N, T, ...) or other sequences (N, T, ...).
@@ -131,12 +135,17 @@ def endpoint(
         lengths, output = _lengths(sequences, given), comparison.output
         parts = [row[:length] for row, length in zip(sequences, lengths, strict=True)]
         one = np.concatenate(parts)[None, :_CHECKED]  # all sequences one after the other
-        differences = [
-            np.abs(full(tf.constant(one[:, :place]))[output].numpy() - outputs[output])
-            for place, outputs in enumerate(read(call, given, one, zeros(shapes, 1)), start=1)
-            if place in (*_PLACES, one.shape[1])
-        ]  # of each place (1, K); a NaN among them stays one
-        return comparison.figures(np.concatenate(differences))
+        places = [place for place in range(1, one.shape[1] + 1) if place in (*_PLACES, one.shape[1])]
+        wholes = [full(tf.constant(one[:, :place]))[output].numpy() for place in places]
+
+        def compared(step: Step) -> dict[str, float]:
+            answers = [outputs[output] for outputs in read(step, given, one, zeros(shapes, 1))]
+            differences = [
+                np.abs(whole - answers[place - 1]) for whole, place in zip(wholes, places, strict=True)
+            ]  # of each place (1, K); a NaN among them stays one
+            return comparison.figures(np.concatenate(differences))
+
+        return {**compared(call), _OF_NETWORK: compared(in_memory)[_LARGEST]}
 
     def compare_all(expected: Arrays, actual: Arrays, targets: np.ndarray) -> dict[str, float]:
         found = compare(expected, actual, targets)
@@ -153,7 +162,11 @@ def endpoint(
         inputs_of=inputs_of,
         asks_network=True,
         compare=compare_all,
-        tolerances=lambda kind: {**tolerances(kind), **comparison.limits(kind)},
+        tolerances=lambda kind: {
+            **tolerances(kind),
+            **comparison.limits(kind),
+            _OF_NETWORK: comparison.limits("float32")[_LARGEST],
+        },
         probe=probe,
         derived=derived,
     )
@@ -164,13 +177,14 @@ def _shapes(network: "keras.Model | None") -> dict[str, tuple[int, ...]]:
         return {}
     from kerasdl.network.streaming import SteppingNetwork
 
-    if isinstance(network, SteppingNetwork) and network.state_shapes:
+    can = isinstance(network, SteppingNetwork)
+    if can and network.state_shapes:
         return network.state_shapes
+    way = "--no-bidirectional (and --pooling mean_max, --num-pairs 0, --no-crf), or leave" if can else "leave"
     raise UsageError(
         f"{type(network).__name__} cannot answer step by step, as --streaming asks for: that takes a "
         "RecurrentNetwork or a Tagger that is not bidirectional and has neither attention nor pairs of words "
-        "nor a chain of tags. Try: --no-bidirectional (and --pooling mean_max, --num-pairs 0, --no-crf), or "
-        "leave out --streaming."
+        f"nor a chain of tags. Try: {way} out --streaming."
     )
 
 

@@ -16,19 +16,25 @@ def choice_text(card: Mapping[str, Any]) -> str:
     written.sort(key=lambda row: row.get("endpoint") != STEP)  # of one kind, a file of whole examples counts
     files = {row["kind"]: f"`{row['file']}`" for row in written}
     folder = "this folder, a SavedModel" if "saved_model" in files else None
-    small, close, exact = (files.get(kind) for kind in ("int8", "float16", "float32"))
+    whole_numbers, close, exact = (files.get(kind) for kind in ("int8", "float16", "float32"))
+    small = min((row for row in written if row["kind"] in ("int8", "dynamic")), key=_bytes, default=None)
     whole = card.get("tflite_io", "float32") != "float32"
     microcontroller = "an int8 file with whole numbers as input: `kerasdl export RUN --tflite-io int8`"
+    smallest = small and f"`{small['file']}`"
     rows = {
-        "a phone": _either((small, "smallest"), (close or exact, "closest to Keras")),
+        "a phone": _either((smallest, "smallest"), (close or exact, "closest to Keras")),
         "a browser": _either((files.get("onnx"), "onnxruntime-web"), (exact or close, "LiteRT.js")),
         "a server": _either((folder, "TF Serving"), (files.get("onnx"), "ONNX Runtime, Triton")),
-        "a microcontroller or NPU": (small if whole else microcontroller) if small else "",
+        "a microcontroller or NPU": (whole_numbers if whole else microcontroller) if whole_numbers else "",
     }
     lines = [f"| {target} | {told} |" for target, told in rows.items() if told]
     if not lines:
         return ""
     return "\n".join(["", "## Which file for what?", "", "| for | take |", "|---|---|", *lines, ""])
+
+
+def _bytes(row: Mapping[str, Any]) -> int:
+    return row["bytes"]
 
 
 def _either(*choices: tuple[str | None, str]) -> str:

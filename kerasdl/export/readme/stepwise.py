@@ -6,7 +6,8 @@ TEXT = """
 
 `{endpoint}` takes one step of each sequence (`{given}`) and its states ({states}; zeros before the first).
 It gives the `{answer}` after the steps so far, and the states to go on with: `next_` before their
-names.{steps}
+names.{steps} `stream max difference` in the table above: how far its answers lie at most from those to whole
+sequences, over 500 steps.
 {parts}"""
 
 #: What a step is, by the number of axes of `ids`; nothing is told of other inputs.

@@ -61,6 +61,7 @@ def readme_text(card: Fields, assets: Mapping[str, str] = MappingProxyType({})) 
 def _head(card: Fields, rows: Sequence[Fields]) -> str:
     figures = {key: None for row in rows for key, value in row.items() if isinstance(value, float)}
     figures.pop("latency_ms", None)
+    figures = {key: None for key in figures if not key.startswith("network_")}  # of no file
     evaluated = {key: None for row in rows for key in row.get("evaluation", {}) if key != "examples"}
     if not figures.keys() & evaluated.keys():  # the comparison does not tell how good a file is
         figures |= evaluated

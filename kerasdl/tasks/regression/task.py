@@ -11,9 +11,9 @@ from kerasdl.data.dataset import Dataset, DataSpec, Spec, Tree
 from kerasdl.errors import UsageError
 from kerasdl.inference import reading, stepwise, word_numbers
 from kerasdl.inference.answers import Answers
-from kerasdl.inference.endpoint import ALL_FORMATS, Arrays, Endpoint, Limits, by_kind
+from kerasdl.inference.endpoint import ALL_FORMATS, Endpoint
 from kerasdl.report.blocks import Section
-from kerasdl.tasks.regression import comparison, figures
+from kerasdl.tasks.regression import comparison, figures, files
 from kerasdl.tasks.task import Evaluation, Task, Verdict
 
 if TYPE_CHECKING:
@@ -184,10 +184,10 @@ class Regression(Task):
                 {name: tf.TensorSpec((None, *spec.shape), spec.dtype, name) for name, spec in specs.items()},
                 formats=("saved_model",) if texts else ALL_FORMATS,
                 inputs_of=lambda features, seed: {only: features} if single else dict(features),
-                compare=functools.partial(compare, units),
-                tolerances=tolerances,
+                compare=functools.partial(files.compare, units),
+                tolerances=files.tolerances,
                 judge=lambda answers: self.evaluate(answers, data, fitted).figures["short"],
-                describe=describe,
+                describe=files.describe,
                 **reading.reader(data.inputs),
             ),
         )
@@ -195,13 +195,14 @@ class Regression(Task):
             found = word_numbers.endpoints(*found, tokenizer)
         if not self.streaming:
             return found
+        over_steps = functools.partial(files.steps, units)
         return *found, stepwise.endpoint(
             found[-1],
             network,
             answer_of,
-            comparison=stepwise.Comparison("values", functools.partial(_streamed, units), _limits_of_steps),
-            compare=functools.partial(compare, units),
-            tolerances=tolerances,
+            comparison=stepwise.Comparison("values", over_steps, files.tolerances_of_steps),
+            compare=functools.partial(files.compare, units),
+            tolerances=files.tolerances,
         )
 
     # Showing
@@ -216,56 +217,3 @@ class Regression(Task):
         from kerasdl.tasks.regression.page import sections
 
         return sections(figures, mistakes)
-
-
-def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarray) -> dict[str, float]:
-    """Compare the values of a file with the reference's on the same examples.
-
-    Returns:
-        Differences in standard deviations of the training targets (the mean one of the worst output), the
-        file's mean absolute error and R2, and `error_rise`: by how much its mean absolute error is larger
-        than the reference's, as a share of that, or of half a standard deviation where that is more.
-    """
-    difference = np.abs(expected["values"] - actual["values"]) / std
-    targets = figures.columns_of(targets)
-    before, after = (float(np.abs(part["values"] - targets).mean()) for part in (expected, actual))
-    return {
-        "max_difference": float(difference.max()),
-        "mean_difference": float(difference.reshape(len(difference), -1).mean(axis=0).max()),
-        "mae": after,
-        "r2": figures.r2(actual["values"], targets),
-        "error_rise": max(0.0, after - before) / max(before, 0.5 * float(std.mean())),
-    }
-
-
-def tolerances(kind: str) -> Limits:
-    """Return the limits on the figures of `compare`, by kind of file."""
-    return by_kind(
-        kind,
-        exact={"max_difference": ("<=", 1e-4)},
-        float16={"max_difference": ("<=", 0.02)},
-        quantized={"mean_difference": ("<=", 0.05), "error_rise": ("<=", 0.05)},
-    )
-
-
-def _streamed(std: np.ndarray, differences: np.ndarray) -> dict[str, float]:
-    return {"stream_max_difference": float(np.max(differences / std))}
-
-
-def _limits_of_steps(kind: str) -> Limits:
-    return by_kind(
-        kind,
-        exact={"stream_max_difference": ("<=", 1e-3)},
-        float16={"stream_max_difference": ("<=", 0.05)},
-        quantized={"stream_max_difference": ("<=", 0.2)},
-    )
-
-
-def describe(outputs: Arrays) -> list[dict[str, Any]]:
-    """Return the value of each example, or its values by number."""
-    return [
-        {"value": float(row[0])}
-        if len(row) == 1
-        else {f"value {number}": float(value) for number, value in enumerate(row)}
-        for row in outputs["values"]
-    ]
