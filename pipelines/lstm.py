@@ -4,10 +4,10 @@
     kerasdl train lstm --data phrases
     kerasdl train lstm --data digits
 
-Measured on 2 cores of an AMD EPYC that other work used too, TensorFlow 2.21.0, Keras 3.15.1, seeds 0, 1
-and 2, trained on 22,500 reviews and chosen by 2,500 others: 88.53, 88.04 and 87.92 % of the 25,000 test
-reviews; 18 minutes, 695 processor seconds, on a machine half as fast 1,400 to 1,500. On the same texts TF-IDF with logistic
-regression has 88.58 %, NB-SVM with pairs of words 91.32 %.
+Measured on 2 cores of an AMD EPYC that other work used too, TensorFlow 2.21.0, Keras 3.15.1, seeds 0, 1 and
+2, trained on 22,500 reviews and chosen by 2,500 others: 88.53, 88.04 and 87.92 % of the 25,000 test reviews;
+18 minutes, 695 processor seconds, on a machine half as fast 1,400 to 1,500. On the same texts TF-IDF with
+logistic regression has 88.58 %, NB-SVM with pairs of words 91.32 %.
 """
 
 from kerasdl import Classification, Config, Recipe, RecurrentNetwork, SequencePreprocessing, Tfds
