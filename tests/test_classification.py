@@ -127,3 +127,5 @@ def test_weights_of_attention_are_compared_as_probabilities_are():
     without = {"probabilities": answer["probabilities"]}  # as TFLite files are
     found = [compare(answer, one, np.array([0]))["max_difference"] for one in (longer, other, without)]
     assert found == [0.0, 0.5, 0.0]
+    failing = {**answer, "attention": np.array([[0.25, np.nan]], "f")}
+    assert np.isnan(compare(answer, failing, np.array([0]))["max_difference"])

@@ -18,6 +18,7 @@ from kerasdl.inference.answers import Answers
 from kerasdl.models.nlinear import NLinear
 from kerasdl.recipe import Config, Recipe
 from kerasdl.tasks.forecast import baselines, comparison, figures, seasons
+from kerasdl.tasks.forecast.files import compare
 from kerasdl.tasks.forecast.losses import ForecastError, ForecastLoss
 from kerasdl.tasks.forecast.task import Forecast
 from kerasdl.tasks.forecast.task import _ascending as ascending
@@ -136,6 +137,17 @@ def test_baselines():
     assert len(rows["linear"]["mse_by_horizon"]) == 3
     short = baselines.beside(found, data, data.test, season=24)  # longer than what is seen
     assert list(short["baselines"]) == ["persistence", "linear"] and short["season"] == 1
+
+
+def test_a_band_that_is_no_number_is_far_away():
+    values, bands = np.zeros((4, 3, 1), np.float32), np.zeros((4, 3, 1, 3), np.float32)
+    failing = bands.copy()
+    failing[2, 1, 0, 2] = np.nan
+    std = np.ones(1, np.float32)
+    answers = [{"values": values, "quantiles": part} for part in (bands, failing)]
+    assert compare(std, answers[0], answers[0], values)["max_difference"] == 0
+    found = compare(std, *answers, values)
+    assert np.isnan([found["max_difference"], found["mean_difference"]]).all()
 
 
 def test_the_linear_map_is_ridge_regression():

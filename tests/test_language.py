@@ -274,6 +274,8 @@ def test_a_file_that_answers_otherwise_is_beyond_the_limits():
     assert worse["divergence"] > 0.1 and worse["max_difference"] > 1
     broken = figures.compare({"logits": logits}, {"logits": logits * np.nan}, targets)
     assert not broken["divergence"] <= 0.02 and broken["max_difference"] == np.inf
+    states = [{"logits": logits, "next_h0": np.full((2, 3), value, np.float32)} for value in (0, np.nan)]
+    assert np.isnan(figures.compare(*states, targets)["max_difference"])
 
 
 def test_ngrams_sum_to_one_and_know_what_they_counted():

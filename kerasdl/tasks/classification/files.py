@@ -29,7 +29,7 @@ def compare(expected: Arrays, actual: Arrays, labels: np.ndarray) -> dict[str, f
     change = accuracy - float((before == labels).mean())
     chance = 2 * np.sqrt(np.count_nonzero(~same)) / len(same)
     return {
-        "max_difference": float(max(largest)),
+        "max_difference": float(np.max(largest)),  # Python's max would drop a NaN
         "mean_difference": float(difference.mean()),
         "total_variation": float(difference.sum(axis=-1).mean() / 2),
         "agreement": float(same.mean()),

@@ -34,9 +34,9 @@ def compare(std: np.ndarray, expected: Arrays, actual: Arrays, targets: np.ndarr
     apart = {name: np.abs(value - actual[name]) / units[name] for name, value in expected.items()}
     before, after = ((part["values"] - targets) / std for part in (expected, actual))
     mae = [float(np.abs(errors).mean()) for errors in (before, after)]
-    return {
-        "max_difference": float(max(part.max() for part in apart.values())),
-        "mean_difference": float(max(part.mean((0, 1)).max() for part in apart.values())),
+    return {  # Python's max would drop a NaN
+        "max_difference": float(np.max([part.max() for part in apart.values()])),
+        "mean_difference": float(np.max([part.mean((0, 1)).max() for part in apart.values()])),
         "mse": float(np.square(after).mean()),
         "mae": mae[1],
         "error_rise": max(0.0, mae[1] - mae[0]) / max(mae[0], _SMALL),
