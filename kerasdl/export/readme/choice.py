@@ -1,6 +1,7 @@
 """Says in a bundle's README which file to take for what."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from kerasdl.inference.steps import STEP
@@ -17,10 +18,10 @@ def choice_text(card: Mapping[str, Any]) -> str:
     files = {row["kind"]: f"`{row['file']}`" for row in written}
     folder = "this folder, a SavedModel" if "saved_model" in files else None
     whole_numbers, close, exact = (files.get(kind) for kind in ("int8", "float16", "float32"))
-    small = min((row for row in written if row["kind"] in ("int8", "dynamic")), key=_bytes, default=None)
+    small = [row for row in written if row["kind"] in ("int8", "dynamic")]
     whole = card.get("tflite_io", "float32") != "float32"
     microcontroller = "an int8 file with whole numbers as input: `kerasdl export RUN --tflite-io int8`"
-    smallest = small and f"`{small['file']}`"
+    smallest = f"`{min(small, key=itemgetter('bytes'))['file']}`" if small else None
     rows = {
         "a phone": _either((smallest, "smallest"), (close or exact, "closest to Keras")),
         "a browser": _either((files.get("onnx"), "onnxruntime-web"), (exact or close, "LiteRT.js")),
@@ -31,10 +32,6 @@ def choice_text(card: Mapping[str, Any]) -> str:
     if not lines:
         return ""
     return "\n".join(["", "## Which file for what?", "", "| for | take |", "|---|---|", *lines, ""])
-
-
-def _bytes(row: Mapping[str, Any]) -> int:
-    return row["bytes"]
 
 
 def _either(*choices: tuple[str | None, str]) -> str:

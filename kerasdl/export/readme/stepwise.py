@@ -5,7 +5,7 @@ TEXT = """
 ## Step by step
 
 `{endpoint}` takes one step of each sequence (`{given}`) and its states ({states}; zeros before the first).
-It gives the `{answer}` after the steps so far, and the states to go on with: `next_` before their
+It gives the `{answer}` after the steps so far, and the states to go on with: `{next}` before their
 names.{steps} `stream max difference` in the table above: how far its answers lie at most from those to whole
 sequences, over 500 steps.
 {parts}"""
