@@ -1,6 +1,7 @@
 """The endpoint of a recurrent network that takes one step of each sequence and answers after it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -130,22 +131,27 @@ def endpoint(
             }
         return {given: sequences[np.arange(len(ends)), ends], **states}
 
+    def apart(step: Step, one: np.ndarray, wholes: Mapping[int, np.ndarray]) -> dict[str, float]:
+        """Compare answers after some steps of a sequence (1, T, ...) with those of whole passes."""
+        answers = [outputs[comparison.output] for outputs in read(step, given, one, zeros(shapes, 1))]
+        differences = [np.abs(whole - answers[place - 1]) for place, whole in wholes.items()]
+        return comparison.figures(np.concatenate(differences))  # a NaN among them stays one
+
+    @functools.lru_cache(maxsize=1)  # all files are asked for the same examples
+    def of_network(content: bytes, shape: tuple[int, ...], dtype: str):
+        """Return answers of whole passes by number of steps, and the network's own largest difference."""
+        one = np.frombuffer(content, dtype).reshape(shape)
+        places = (place for place in range(1, shape[1] + 1) if place in (*_PLACES, shape[1]))
+        wholes = {place: full(tf.constant(one[:, :place]))[comparison.output].numpy() for place in places}
+        return wholes, apart(in_memory, one, wholes)[_LARGEST]
+
     def probe(call: Step, features: Tree) -> dict[str, float]:
         (sequences,) = whole.inputs_of(features, 0).values()
-        lengths, output = _lengths(sequences, given), comparison.output
+        lengths = _lengths(sequences, given)
         parts = [row[:length] for row, length in zip(sequences, lengths, strict=True)]
         one = np.concatenate(parts)[None, :_CHECKED]  # all sequences one after the other
-        places = [place for place in range(1, one.shape[1] + 1) if place in (*_PLACES, one.shape[1])]
-        wholes = [full(tf.constant(one[:, :place]))[output].numpy() for place in places]
-
-        def compared(step: Step) -> dict[str, float]:
-            answers = [outputs[output] for outputs in read(step, given, one, zeros(shapes, 1))]
-            differences = [
-                np.abs(whole - answers[place - 1]) for whole, place in zip(wholes, places, strict=True)
-            ]  # of each place (1, K); a NaN among them stays one
-            return comparison.figures(np.concatenate(differences))
-
-        return {**compared(call), _OF_NETWORK: compared(in_memory)[_LARGEST]}
+        wholes, own = of_network(one.tobytes(), one.shape, one.dtype.str)
+        return {**apart(call, one, wholes), _OF_NETWORK: own}
 
     def compare_all(expected: Arrays, actual: Arrays, targets: np.ndarray) -> dict[str, float]:
         found = compare(expected, actual, targets)
