@@ -15,11 +15,13 @@ import tensorflow as tf
 from PIL import Image
 
 from kerasdl import cli
+from kerasdl.export.readme.steps import steps_text
 from kerasdl.preprocessing.decoding import decode_image
 from kerasdl.preprocessing.picture import Picture
 from kerasdl.preprocessing.words import Tokenizer
 from tests import app_bundles
 from tests.test_phones import TEXTS, readme
+from tests.test_streaming_readme import CARDS
 
 API = Path(__file__).parent / "android_api"
 KOTLIN = "kotlin-compiler@2.4.20"
@@ -124,17 +126,17 @@ fun main(arguments: Array<String>) {
 """
 
 
-def snippets(folder):
-    """Return a Kotlin file with the code of two READMEs, each in a function of its own."""
-    from kerasdl.export.readme.steps import steps_text
+def code_of_readmes(language):
+    """Return the blocks of code in READMEs of bundles: whole texts first, then each kind of steps."""
+    texts = [readme(few_words()), *map(steps_text, CARDS)]
+    return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
 
-    states = {f"state_{n}": {"shape": [None, 4], "dtype": "float32"} for n in range(2)}
-    ids = {"ids": {"shape": [None], "dtype": "int32"}}
-    step = {"name": "step", "inputs": ids | states, "outputs": {f"next_{name}": {} for name in states}}
-    rows = [{"file": "x.float32.tflite", "kind": "float32", "endpoints": {"step": {}}}]
-    texts = [readme(few_words()), steps_text({"endpoints": [step], "artefacts": rows})]
-    blocks = [block for text in texts for block in re.findall(r"```kotlin\n(.*?)```", text, re.DOTALL)]
-    blocks = [block for block in blocks if "TextClassifier" not in block]  # of another library
+
+def snippets(folder):
+    """Return a Kotlin file with the code of READMEs, each block in a function of its own."""
+    blocks = [
+        block for block in code_of_readmes("kotlin") if "TextClassifier" not in block
+    ]  # another library
     imports, bodies = set(), []
     for block in blocks:
         lines = block.splitlines()
@@ -142,7 +144,7 @@ def snippets(folder):
         bodies.append("\n".join(line for line in lines if not line.startswith("import ")))
     words = [body for body in bodies if "fun idsOf" in body]
     others = [body for body in bodies if body not in words]
-    assert len(words) == 1 and len(others) == 2
+    assert len(words) == 1 and len(others) == 1 + len(CARDS)
     parts = [
         f"fun f{n}(context: android.content.Context) {{\n{words[0]}\n{body}\n}}"
         for n, body in enumerate(others)
@@ -243,5 +245,9 @@ def test_swift_and_gradle_files_are_grammatical(tmp_path):
         if path.suffix in (".swift", ".kts", ".pbxproj")
     ]
     assert len(paths) > 20
+    for n, block in enumerate(code_of_readmes("swift")):
+        paths.append(tmp_path / f"readme{n}.swift")
+        paths[-1].write_text(block, encoding="utf-8")
+    assert n >= len(CARDS)
     ran = subprocess.run([python, "-c", PARSE, *paths], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

@@ -117,14 +117,13 @@ def card_of(given, shape, dtype, answer):
     return {**CARD, "endpoints": [step]}
 
 
-GIVEN = pytest.mark.parametrize(
-    ("given", "shape", "dtype", "of_phones", "answer"),
-    [
-        ("ids", (), "int32", np.int32, "probabilities"),
-        ("ids", (3,), "int32", np.int32, "probabilities"),
-        ("inputs", (3, 1), "uint8", np.float32, "values"),
-    ],
-)
+CASES = [
+    ("ids", (), "int32", np.int32, "probabilities"),
+    ("ids", (3,), "int32", np.int32, "probabilities"),
+    ("inputs", (3, 1), "uint8", np.float32, "values"),
+]
+GIVEN = pytest.mark.parametrize(("given", "shape", "dtype", "of_phones", "answer"), CASES)
+CARDS = [CARD, *(card_of(given, shape, dtype, answer) for given, shape, dtype, _, answer in CASES)]
 
 
 @GIVEN

@@ -99,7 +99,7 @@ class Corpus(Source):
         if not isinstance(spec.inputs, Spec) or spec.inputs.class_names[:1] != (UNKNOWN,):
             return self
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Corpus)}
-        return _WithVocabulary(**fields, vocabulary=spec.inputs.class_names)
+        return CorpusWithVocabulary(**fields, vocabulary=spec.inputs.class_names)
 
     def load(self) -> Dataset:
         """Read the text: windows of ids and their targets, int32.
@@ -192,7 +192,7 @@ class Corpus(Source):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _WithVocabulary(Corpus):
+class CorpusWithVocabulary(Corpus):
     """A corpus whose characters get the ids of a given vocabulary."""
 
     vocabulary: tuple[str, ...]
