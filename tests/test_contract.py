@@ -323,10 +323,10 @@ def test_images_are_made_of_noise_alone_between_0_and_1(kind, words):
         check_making(network, images, np.zeros(5, np.int32))
 
 
-def check(kind, *, exports=True, **arguments):
+def check(kind, *, exports=True, streaming=False, **arguments):
     recipe = Recipe(
-        name="tiny", model=Config(kind, **arguments), data=Digits(images_per_class=20), task=Classification(),
-        epochs=1, batch_size=20,
+        name="tiny", model=Config(kind, **arguments), data=Digits(images_per_class=20),
+        task=Classification(streaming=streaming), epochs=1, batch_size=20,
     )  # fmt: skip
     plan = plan_run(recipe, recipe.data.load(), Devices())
     network = build.make_network(recipe, plan.data, None)
@@ -371,6 +371,11 @@ def test_a_network_that_breaks_the_contract_is_refused_in_a_sentence(kind, argum
 def test_a_sound_network_passes(kind, caplog):
     check(kind)
     assert not caplog.records
+
+
+def test_endpoints_that_a_network_cannot_answer_are_refused_without_exports_too():
+    with pytest.raises(UsageError, match="Tiny cannot answer step by step"):
+        check(Tiny, exports=False, streaming=True)
 
 
 def test_python_functions_matter_to_exports_alone():

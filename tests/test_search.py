@@ -589,6 +589,21 @@ def test_shipped_spaces_begin_with_the_recipe_and_draw_valid_ones(name):
     assert len(drawn) == 40
 
 
+@pytest.mark.parametrize(
+    ("name", "own", "never"),
+    [("lstm", {"bidirectional": False}, ("pooling", "attention")), ("tagger", {}, ("crf", True))],
+)
+def test_spaces_for_streaming_hold_networks_that_stream(name, own, never):
+    recipe, _, file = catalog.load_space(name)
+    task = dataclasses.replace(recipe.task, streaming=True)
+    recipe = replace(recipe, model=recipe.model.replace(**own), task=task)
+    hp = keras_tuner.HyperParameters()
+    recipe_of(catalog.space_in(file), recipe, hp)
+    drawn = {parameter.name: parameter for parameter in hp.space}
+    field, value = never
+    assert "bidirectional" not in drawn and (field not in drawn or value not in drawn[field].values)
+
+
 def start(path, *arguments, **options):
     return subprocess.Popen(
         [

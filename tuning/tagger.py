@@ -9,14 +9,18 @@ from kerasdl import optimization, own_choice, replace
 
 
 def space(hp, recipe):
-    """Return the recipe with the values of a trial; its own are the defaults."""
-    model = recipe.model.replace(
-        crf=hp.Boolean("crf", default=recipe.model.crf),
-        cell=own_choice(hp, "cell", ["lstm", "gru"], recipe.model.cell),
-        units=hp.Int("units", 16, 128, sampling="log", default=recipe.model.units),
-        num_layers=hp.Int("num_layers", 1, 2, default=recipe.model.num_layers),
-        hide_words=hp.Float("hide_words", 0.0, 0.5, default=recipe.model.hide_words),
-        dropout=hp.Float("dropout", 0.0, 0.6, default=recipe.model.dropout),
+    """Return the recipe with the values of a trial; its own are the defaults.
+
+    Where the task asks for `--streaming`, only networks that answer step by step are tried.
+    """
+    own = recipe.model
+    model = own.replace(
+        crf=own.crf if recipe.task.streaming else hp.Boolean("crf", default=own.crf),
+        cell=own_choice(hp, "cell", ["lstm", "gru"], own.cell),
+        units=hp.Int("units", 16, 128, sampling="log", default=own.units),
+        num_layers=hp.Int("num_layers", 1, 2, default=own.num_layers),
+        hide_words=hp.Float("hide_words", 0.0, 0.5, default=own.hide_words),
+        dropout=hp.Float("dropout", 0.0, 0.6, default=own.dropout),
     )
     return replace(recipe, model=model, **optimization(hp, recipe, optimizers=["adam", "adamw"], most=256))
 
