@@ -20,7 +20,8 @@ from kerasdl.export import compiled as compiled_model
 from kerasdl.export.artefact import Artefact
 from kerasdl.export.readme.text import readme_text
 from kerasdl.export.tflite import INTEGER
-from kerasdl.inference import tflite_file
+from kerasdl.inference import tflite_file, word_numbers
+from kerasdl.inference.endpoint import Endpoint
 from kerasdl.preprocessing import spellings, words
 from kerasdl.preprocessing.words import Tokenizer
 
@@ -153,6 +154,19 @@ def test_the_code_in_the_readme_numbers_words_as_keras_does(tmp_path, monkeypatc
         ran = subprocess.run([node, "x.mjs"], capture_output=True, text=True)
         assert ran.returncode == 0, ran.stderr
         np.testing.assert_array_equal(json.loads(ran.stdout), expected)
+
+
+def test_files_of_any_length_are_given_no_padding_behind_the_longest_text():
+    assets, default = assets_for(STANDARDIZE[0]), Endpoint("serving_default", dict, {})
+    _, of_ids = word_numbers.endpoints(default, Tokenizer(assets))
+    phones, others = (of_ids.inputs_for({"ids": ((None, length), "int32")}) for length in (12, None))
+    texts = np.array([b"the film", b"", b"it was the end"], object)
+    ids = phones(texts, 0)["ids"]
+    assert ids.shape == (3, 12) and not ids[:, 4:].any()
+    np.testing.assert_array_equal(others(texts, 0)["ids"], ids[:, :4])
+    assert others(texts[1:2], 0)["ids"].tolist() == [[0]]
+    given = np.array([[2, 0, 0]], np.int32)
+    assert others(given, 0)["ids"] is given
 
 
 def test_the_readme_of_texts_speaks_of_texts():

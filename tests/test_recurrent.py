@@ -1,5 +1,7 @@
 """Recurrent layers and networks: padding means nothing, and all loops are one and the same."""
 
+import contextlib
+
 import keras
 import numpy as np
 import onnx
@@ -113,13 +115,24 @@ def test_a_file_is_traced_for_its_kind(tmp_path, unroll):
     assert not {kind for kind in kinds if kind.startswith("TensorList")}
 
 
-def test_no_gpu_operator_gets_into_a_file():
-    layer = Recurrent(cell="lstm", units=4)
-    layer.rnn.use_cudnn = seen = "auto"
-    with export_mode.exporting("saved_model"):
-        graph = tf.function(lambda x: layer(x)[0]).get_concrete_function(tf.TensorSpec((None, 7, 3))).graph
-    assert not [node.type for node in graph.get_operations() if "Cudnn" in node.type]
-    assert layer.rnn.use_cudnn == seen
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_no_gpu_operator_gets_into_a_file(cell, monkeypatch):
+    """Though a GPU is there, with which Keras takes cuDNN's operator otherwise."""
+    layer = Recurrent(cell=cell, units=4)
+    layer.build((None, 7, 3))
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["/device:GPU:0"])
+
+    def with_cudnn(mode):
+        with mode:
+            call = tf.function(lambda x: layer(x)[0])
+            graph = call.get_concrete_function(tf.TensorSpec((None, 7, 3))).graph
+        functions = graph.as_graph_def().library.function
+        kinds = [node.type for node in graph.get_operations()]
+        kinds += [node.op for function in functions for node in function.node_def]
+        return any("Cudnn" in kind for kind in kinds)
+
+    assert with_cudnn(contextlib.nullcontext()) and not with_cudnn(export_mode.exporting("saved_model"))
+    assert layer.rnn.use_cudnn == "auto"
 
 
 @pytest.mark.parametrize("kind", ["additive", "dot", "multi_head"])

@@ -20,7 +20,9 @@ from kerasdl.data.text.table import TextTable
 from kerasdl.errors import UsageError
 from kerasdl.preprocessing.sequence import SequencePreprocessing
 from kerasdl.preprocessing.words import Tokenizer
+from kerasdl.recipe import Config
 from kerasdl.tasks.classification import baselines, verdicts
+from kerasdl.training import preparation
 
 ROWS = [(f"text {number} caf\u00e9", "pos") for number in range(8)] + [(f"no {n}", "neg") for n in range(8)]
 
@@ -153,6 +155,15 @@ def test_files_of_splits_are_the_splits(tmp_path):
         (tmp_path / f"{name}.csv").write_text(table(rows=rows), encoding="utf-8")
     dataset = from_text(str(tmp_path)).load()
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [16, 3, 10]
+
+
+def test_the_vocabulary_is_that_of_the_training_texts_alone(tmp_path):
+    for name, word in (("train", "seen"), ("valid", "held"), ("test", "unseen")):
+        rows = [(f"{word} both", label) for _, label in ROWS]
+        (tmp_path / f"{name}.csv").write_text(table(rows=rows), encoding="utf-8")
+    data = from_text(str(tmp_path)).load()
+    layer = preparation.make_preprocessing(Config(SequencePreprocessing), data, batch_size=4)
+    assert set(layer.vocabulary) == {"seen", "both"}
 
 
 def test_classes_are_written_alike(tmp_path):

@@ -108,9 +108,11 @@ def compare(
     one = {key: value[:1] for key, value in first.endpoint.inputs_of(features, 0).items()}
     latencies: dict[str, Any] = {"latency_ms": predictor.latency(name, one)}
     if (of_length := first.endpoint.of_length) is not None:
+        inputs_of = first.endpoint.inputs_for(predictor.inputs[name])
+        most = first.endpoint.phone_length if predictor.kind == "tflite" else None
         latencies["latency_ms_by_length"] = {
-            str(steps): predictor.latency(name, first.endpoint.inputs_of(of_length(steps), 0))
-            for steps in _LENGTHS
+            str(steps): predictor.latency(name, inputs_of(of_length(steps), 0))
+            for steps in dict.fromkeys(min(steps, most or steps) for steps in _LENGTHS)
         }
     return {**found[name], **latencies, "endpoints": found}, problems
 

@@ -1,7 +1,8 @@
 """Endpoints of a network over words: raw texts, and the numbers of their words."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +45,15 @@ def endpoints(default: Endpoint, tokenizer: Tokenizer) -> tuple[Endpoint, Endpoi
     def numbers(features: np.ndarray, seed: int) -> Arrays:
         return {"ids": features if features.dtype.kind in "iu" else tokenizer.padded(features)}
 
+    def of_file(specs: Mapping[str, Any]) -> Callable[[np.ndarray, int], Arrays]:
+        """Return `numbers` for an opened file; without padding behind the longest text if it takes any."""
+        return numbers if specs["ids"][0][1] is not None else up_to_the_end
+
+    def up_to_the_end(features: np.ndarray, seed: int) -> Arrays:
+        ids = numbers(features, seed)["ids"]
+        longest = int(np.flatnonzero(ids.any(axis=0)).max(initial=0)) + 1
+        return {"ids": ids if features.dtype.kind in "iu" else ids[:, :longest]}
+
     default = dataclasses.replace(
         default,
         formats=("saved_model",),
@@ -55,6 +65,7 @@ def endpoints(default: Endpoint, tokenizer: Tokenizer) -> tuple[Endpoint, Endpoi
         inputs={"ids": tf.TensorSpec((None, None), tf.int32, "ids")},
         formats=ALL_FORMATS,
         inputs_of=numbers,
+        drawn=of_file,
         phone_length=tokenizer.max_length,
     )
     return default, of_ids
