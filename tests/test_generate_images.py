@@ -168,6 +168,9 @@ def test_films_end_where_they_began(tmp_path):
     with Image.open(tmp_path / "a.gif") as film:
         assert film.size == (256, 256)
         assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(film)) == 2000
+    images.generate(target(), images.Settings(count=5), tmp_path / "short.gif")
+    with Image.open(tmp_path / "short.gif") as film:
+        assert film.n_frames > 1
     between.interpolate(target(), between.Settings(steps=5), tmp_path / "b.gif")
     with Image.open(tmp_path / "b.gif") as film:
         assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(film)) == 800

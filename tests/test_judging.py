@@ -137,6 +137,7 @@ def test_real_images_are_as_good_as_real_images(judge, data):
     assert worse["fid"] > found["fid_floor"] and worse["kid"] > found["kid"]
     assert arrays["samples"].shape == arrays["nearest"].shape == (16, *SHAPE)
     said = summary(found)
+    assert f"+- {found['kid_stderr']:.2g} (floor {found['kid_floor']:.2g}) of 60" in said
     for part in ("FID 0 (floor", "60 train images instead of samples", "60 samples against 60 test images",
                  "6 features", judge.sha256[:12]):  # fmt: skip
         assert part in said, part

@@ -519,6 +519,9 @@ def test_the_readme_of_a_bundle_says_how(fit, channels, tmp_path, monkeypatch):
     assert "EXIF" in text and "white" in text and ("0.299" if channels == 1 else "red, green, blue") in text
     endpoint = {"inputs": {"image_bytes": {}}}
     assert "serving_bytes" in picture_text({**card, "endpoints": [endpoint]})
+    noise = {"inputs": {"noise": {}}}
+    assert picture_text({**card, "endpoints": [noise]}) == ""
+    assert picture_text({**card, "endpoints": [noise, {"inputs": {"images": {}}}]}) == text
     earlier = {"features": {"shape": [9, 14, 3], "dtype": "uint8"}}
     assert "EXIF orientation tag is ignored" in picture_text({"data": earlier, "endpoints": []})
     assert picture_text({"data": {"features": {"shape": [3], "dtype": "float32"}}, "endpoints": []}) == ""

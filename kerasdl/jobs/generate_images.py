@@ -126,7 +126,7 @@ def generate(target: Target, settings: Settings, out: Path) -> dict[str, Any]:
         labels = latents.in_turn(count, len(names)) if in_turn else np.full(count, asked, np.int32)
     noise = latents.normal(settings.seed, count, maker.noise_shape)
     if kind == ".gif":
-        noise = latents.walk(noise[: -(-count // _LEG)], count)
+        noise = latents.walk(noise[: max(2, -(-count // _LEG))], count)
     noise *= np.float32(settings.truncation)
     if kind:
         images = maker.images(noise, labels)

@@ -62,7 +62,8 @@ def picture_text(card: Mapping[str, Any]) -> str:
     if not isinstance(features.get("dtype"), str):
         return ""
     inputs = DataSpec.from_description(card["data"]).inputs
-    if not inputs.is_image:
+    names = {name for endpoint in card["endpoints"] for name in endpoint["inputs"]}
+    if not inputs.is_image or ("noise" in names and "images" not in names):
         return ""
     is_before = inputs.picture.orientation == "stored" or inputs.picture.background == "ignored"
     takes_files = any("image_bytes" in endpoint["inputs"] for endpoint in card["endpoints"])

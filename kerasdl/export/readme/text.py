@@ -96,7 +96,8 @@ def _describe(endpoint: Fields) -> str:
     inputs = []
     for key, spec in endpoint["inputs"].items():
         sizes = ", ".join("any" if size is None else str(size) for size in spec["shape"])
-        inputs.append(f"`{key}` {spec['dtype']} ({sizes})")
+        drawn = ", drawn from the standard normal distribution" * (key in ("noise", "latents"))
+        inputs.append(f"`{key}` {spec['dtype']} ({sizes}){drawn}")
     return f"- `{endpoint['name']}` ({', '.join(endpoint['formats'])}) takes {', '.join(inputs)}."
 
 

@@ -72,7 +72,7 @@ def memorised(of_samples: np.ndarray, of_unseen: np.ndarray) -> float:
         of_samples: (N,) distances of samples to their nearest training images.
         of_unseen: (M,) those of real images that no training saw.
     """
-    return float((of_samples < np.quantile(of_unseen, _CLOSEST)).mean())
+    return float((of_samples <= np.quantile(of_unseen, _CLOSEST)).mean())
 
 
 def _squares(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -27,13 +27,14 @@ def _distances(figures: Mapping[str, Any]) -> str:
     if "fid" not in figures:
         return ""
     judge = figures["judge"]
-    floor = ""
+    floor = of_kid = ""
     if "fid_floor" in figures:
         floor = f" (floor {figures['fid_floor']:.3g}: {figures['num_floor']:,} {figures['floor']})"
+        of_kid = f" (floor {figures['kid_floor']:.2g})"
     return (
-        f"FID {figures['fid']:.4g}{floor} and KID {figures['kid']:.4g} +- {figures['kid_stderr']:.2g} of "
-        f"{figures['num_samples']:,} samples against {figures['num_real']:,} {figures['real']}, in the "
-        f"{judge['features']} features of {judge['run']} ({judge['sha256'][:12]}); precision "
+        f"FID {figures['fid']:.4g}{floor} and KID {figures['kid']:.4g} +- {figures['kid_stderr']:.2g}"
+        f"{of_kid} of {figures['num_samples']:,} samples against {figures['num_real']:,} {figures['real']}, "
+        f"in the {judge['features']} features of {judge['run']} ({judge['sha256'][:12]}); precision "
         f"{figures['precision']:.2f}, recall {figures['recall']:.2f}, diversity {figures['diversity']:.2f}."
     )
 
