@@ -658,6 +658,22 @@ def test_from_text(tmp_path, monkeypatch):
     assert data.from_text("emnist/letters") == data.Tfds(name="emnist/letters")
 
 
+def test_a_name_that_is_a_folder_too_is_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nothing"))
+    for name in ("digits", "mnist", "flowers"):
+        (tmp_path / name).mkdir()
+    assert data.from_text("./mnist", data.Tfds()) == data.ImageFolder(path="./mnist")
+    assert data.from_text("flowers", data.Digits()) == data.ImageFolder(path="flowers")
+    assert not caplog.messages
+    assert data.from_text("digits", data.Tfds()) == data.Digits()
+    assert data.from_text("mnist", data.Tfds()) == data.Tfds(name="mnist")
+    assert [message.partition("give ")[2] for message in caplog.messages] == [
+        "--data ./digits.",
+        "--data ./mnist.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "meant"),
     [("digit", "digits"), ("mnits", "mnist"), ("my_brids", "my_birds"), ("mine", "mine.npz")],

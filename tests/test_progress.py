@@ -7,7 +7,11 @@ import types
 import pytest
 
 from kerasdl.cli.parser import Parser
+from kerasdl.data.text.phrases import Phrases
+from kerasdl.preprocessing.sequence import SequencePreprocessing
+from kerasdl.recipe import Config
 from kerasdl.report import status_line, terminal
+from kerasdl.training import preparation
 from kerasdl.training.callbacks import progress_bar
 from kerasdl.training.callbacks.progress_bar import ProgressBar, shown_figures
 
@@ -150,3 +154,21 @@ def test_the_most_important_figures_come_first():
     assert shown_figures(figures, ["val_accuracy"], 41) == ["val_accuracy 0.8000", "val_loss 0.2000"]
     assert shown_figures(figures, ["val_accuracy"], 99)[0] == "accuracy 0.9000"
     assert len(shown_figures(figures, ["val_accuracy"], 99)) == 4
+
+
+def test_fitting_the_preprocessing_tells_how_far_it_is(line):
+    data, seen = Phrases().load(), []
+
+    class Watched(SequencePreprocessing):
+        def fit(self, examples):
+            super().fit(lambda: map(watch, examples()))
+
+    def watch(batch):
+        line.draw()
+        seen.append(line.screen.seen()[-1].partition(" ...")[0])
+        return batch
+
+    preparation.make_preprocessing(Config(Watched), data, 1024)
+    total = len(data.train)
+    told = [f"Fitting the preprocessing: {read:,}/{total:,} examples" for read in range(0, total, 1024)]
+    assert seen == [told[0], *told]  # the first batch is asked for twice: it tells what the examples are

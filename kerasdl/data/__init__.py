@@ -1,5 +1,6 @@
 """Sources of data. `--data TEXT` becomes one of `SOURCES`; importing this costs no TensorFlow."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from kerasdl.data.tfds import builder
 from kerasdl.data.tfds.source import Tfds
 from kerasdl.errors import UsageError, did_you_mean
 
+_log = logging.getLogger(__name__)
+
 #: In the order in which they are asked for a word on the command line.
 SOURCES: dict[str, type[Source]] = {
     "digits": Digits, "phrases": Phrases, "npz": Npz, "corpus": Corpus, "texts": TextTable, "series": Series,
@@ -33,7 +36,7 @@ def from_text(text: str, like: Source | None = None) -> Source:
     files alone; one that ends in `.csv`, `.tsv` or `.jsonl` (texts), or a folder with such a file called
     train; `demand`, or a file name that ends in `.parquet` (series); an existing folder, with texts or images
     in it; a name of tensorflow-datasets (`mnist`, `emnist/letters`, `mnist:3.0.1`); any other path, as a
-    folder of images.
+    folder of images. Where a name is taken and a folder or file is called the same, it is said.
 
     Args:
         text: the word.
@@ -42,11 +45,10 @@ def from_text(text: str, like: Source | None = None) -> Source:
     Raises:
         UsageError: for an unknown name; near names are offered. No network is asked.
     """
-    if type(like) is Tfds and (built_in := Digits.claim(text) or Phrases.claim(text)):
-        return built_in  # whose names are none of tensorflow-datasets, which takes half a second to ask
-    for kind in (*([] if like is None else [type(like)]), *SOURCES.values()):
-        if (source := kind.claim(text)) is not None:
-            return source
+    if (source := _claimed(text, like)) is not None:
+        if source.place is None and Path(text).exists():
+            _log.warning(f"{text} is the data set of that name. For what lies here, give --data ./{text}.")
+        return source
     if Path(text).expanduser().is_file():
         raise UsageError(
             f"{text} is not a kind of file that holds data. {_advice(Path(text).suffix.lower())}"
@@ -59,6 +61,13 @@ def from_text(text: str, like: Source | None = None) -> Source:
         ".csv file, or a name that tensorflow-datasets knows, such as mnist or cifar10."
         + did_you_mean(text, ["digits", *local, *builder.written_names()])
     )
+
+
+def _claimed(text: str, like: Source | None) -> Source | None:
+    if type(like) is Tfds and (built_in := Digits.claim(text) or Phrases.claim(text)):
+        return built_in  # whose names are none of tensorflow-datasets, which takes half a second to ask
+    kinds = [*([] if like is None else [type(like)]), *SOURCES.values()]
+    return next(filter(None, (kind.claim(text) for kind in kinds)), None)
 
 
 def _advice(suffix: str) -> str:

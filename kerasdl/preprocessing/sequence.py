@@ -1,7 +1,7 @@
 """Preprocessing of sequences: from texts, images or numbers to what a recurrent network reads."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -13,7 +13,7 @@ from kerasdl.layers.config import config_of
 from kerasdl.preprocessing import spellings, words
 from kerasdl.preprocessing.preprocessing import Preprocessing
 
-_BATCH_SIZE = 512
+_AT_ONCE = 512  # texts whose words are counted in one call, at least
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -97,9 +97,12 @@ class SequencePreprocessing(Preprocessing):
         first = next(iter(examples()))
         if np.asarray(first).dtype.kind not in "OS" or self.vocabulary:
             return
-        layer = self._vectorization()
-        texts = np.concatenate([np.asarray(batch, object) for batch in examples()])
-        layer.adapt(texts, batch_size=_BATCH_SIZE)
+        layer, parts = self._vectorization(), []
+        for texts in _joined(examples(), _AT_ONCE):
+            layer.update_state(tf.constant(texts)[:, None])
+            parts.append(texts)
+        layer.finalize_state()
+        texts = np.concatenate(parts)
         found = map(str, layer.get_vocabulary(include_special_tokens=False))
         # Keras loses zeros at the end of a word, and takes this one for the unknown word.
         self.vocabulary = tuple(word for word in dict.fromkeys(found) if word not in ("", "[UNK]"))
@@ -162,3 +165,15 @@ class SequencePreprocessing(Preprocessing):
             standardize=None if self.standardize == "none" else self.standardize,
             vocabulary=list(self.vocabulary) or None,
         )
+
+
+def _joined(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Yield the examples of several batches as one array, `size` of them or more, but for the last."""
+    waiting: list[np.ndarray] = []
+    for batch in batches:
+        waiting.append(np.asarray(batch, object))
+        if sum(map(len, waiting)) >= size:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)

@@ -11,6 +11,7 @@ from kerasdl.data.ragged import RaggedSplit
 from kerasdl.data.splits import ArraySplit, Split
 from kerasdl.preprocessing.preprocessing import Preprocessing
 from kerasdl.recipe import Config
+from kerasdl.report import terminal
 
 
 def make_preprocessing(config: Config | None, data: Dataset, batch_size: int) -> keras.Layer | None:
@@ -22,14 +23,20 @@ def make_preprocessing(config: Config | None, data: Dataset, batch_size: int) ->
     if config is None:
         return None
     layer = config.build()
+    read, total = 0, len(data.train)
 
     def examples():
+        nonlocal read
+        read = 0
         dataset = batches.evaluation_batches(data.train, batch_size=batch_size)
-        return (features for features, *_ in dataset.as_numpy_iterator())
+        for features, *_ in dataset.as_numpy_iterator():
+            yield features
+            read = min(read + batch_size, total)
 
     if isinstance(layer, Preprocessing):  # any other layer of Keras needs nothing of the data
         layer.check(data.spec.inputs)
-        layer.fit(examples)
+        with terminal.status(lambda: f"Fitting the preprocessing: {read:,}/{total:,} examples"):
+            layer.fit(examples)
     return layer
 
 
