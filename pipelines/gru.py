@@ -7,6 +7,9 @@
 It has the settings of `lstm`. Measured on 2 cores of an AMD EPYC that other work used too, TensorFlow 2.21.0,
 Keras 3.15.1, seeds 0, 1 and 2, trained on 22,500 reviews and chosen by 2,500 others: 88.03, 88.20 and
 88.22 % of the 25,000 test reviews; 824 processor seconds, on a machine half as fast 1,440.
+
+On digits, row by row: 96.7 % of 359 test images with these settings; 98.61, 98.61 and 98.89 % (seeds 0, 1, 2)
+with `--pooling last --units 128 --learning-rate 5e-3 --dropout 0.1`.
 """
 
 from kerasdl import Classification, Config, Recipe, RecurrentNetwork, SequencePreprocessing, Tfds

@@ -8,6 +8,9 @@ Measured on 2 cores of an AMD EPYC that other work used too, TensorFlow 2.21.0, 
 2, trained on 22,500 reviews and chosen by 2,500 others: 88.53, 88.04 and 87.92 % of the 25,000 test reviews;
 18 minutes, 695 processor seconds, on a machine half as fast 1,400 to 1,500. On the same texts TF-IDF with
 logistic regression has 88.58 %, NB-SVM with pairs of words 91.32 %.
+
+On digits, row by row: 96.4 % of 359 test images with these settings; 98.05, 97.49 and 98.33 % (seeds 0, 1, 2)
+with `--pooling last --units 128 --learning-rate 5e-3 --dropout 0.1`.
 """
 
 from kerasdl import Classification, Config, Recipe, RecurrentNetwork, SequencePreprocessing, Tfds
