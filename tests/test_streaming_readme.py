@@ -40,6 +40,13 @@ def code(language):
     return found.replace("+ 499", "+ 5")
 
 
+def test_how_long_a_step_takes_is_told_where_it_was_measured():
+    assert "One step took" not in steps_text(CARD)
+    rows = [{**row, "endpoints": {"step": {"latency_ms": 0.0421}}} for row in CARD["artefacts"][:1]]
+    told = "\nOne step took 0.042 ms in `x.dynamic.tflite`, where this was exported.\n"
+    assert told in steps_text({**CARD, "artefacts": [*rows, *CARD["artefacts"][1:]]})
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     (tmp_path / "vocab.txt").write_text(vocabulary_text(VOCABULARY), encoding="utf-8")

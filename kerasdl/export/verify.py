@@ -81,9 +81,9 @@ def compare(
     """Compare every endpoint of an opened artefact with Keras.
 
     Returns:
-        The figures of its first endpoint, `latency_ms` (median of calls with one example), by number of steps
-        too where examples differ in it (`latency_ms_by_length`), and `endpoints`, the figures of each (see
-        `measure`) with its `tolerances`; and what lies beyond them, in words.
+        The figures of its first endpoint, its latency by number of steps too where examples differ in it
+        (`latency_ms_by_length`), and `endpoints`, the figures of each (see `measure`) with its `tolerances`
+        and `latency_ms` (median of calls with one example); and what lies beyond them, in words.
 
     Raises:
         RunFailedError: when an endpoint cannot be run or gives something else.
@@ -96,6 +96,9 @@ def compare(
             for figure, (sign, limit) in endpoint.tolerances(artefact.kind).items()
         }
         found[name] = {**measure(predictor, reference), "tolerances": limits}
+        features, *_ = next(iter(reference.batches()))
+        one = {key: value[:1] for key, value in endpoint.inputs_of(features, 0).items()}
+        found[name]["latency_ms"] = predictor.latency(name, one)
         if endpoint.probe is not None:
             features, *_ = next(iter(references.batches()))
             found[name] |= endpoint.probe(caller(predictor, name), features)
@@ -104,9 +107,7 @@ def compare(
             check_alone(caller(predictor, name), reference)
     first = references.of(artefact, artefact.endpoints[0])
     name = first.endpoint.name
-    features, *_ = next(iter(first.batches()))
-    one = {key: value[:1] for key, value in first.endpoint.inputs_of(features, 0).items()}
-    latencies: dict[str, Any] = {"latency_ms": predictor.latency(name, one)}
+    latencies: dict[str, Any] = {}
     if (of_length := first.endpoint.of_length) is not None:
         inputs_of = first.endpoint.inputs_for(predictor.inputs[name])
         most = first.endpoint.phone_length if predictor.kind == "tflite" else None

@@ -156,6 +156,7 @@ def test_first_endpoint_is_compared_on_all_data_and_others_on_the_first_batch(co
     assert rows["saved_model.pb"]["evaluation"] == rows["saved_model.pb"]["endpoints"]["encode"]["evaluation"]
     assert "evaluation" not in rows["coder.decode.onnx"]
     assert all(row["latency_ms"] > 0 and row["max_difference"] <= 0.5 for row in coded.rows)
+    assert all(figures["latency_ms"] > 0 for row in coded.rows for figures in row["endpoints"].values())
     assert json.loads((coded.path / "card.json").read_text())["examples"] == 20
 
 

@@ -146,9 +146,19 @@ def steps_text(card: Mapping[str, Any]) -> str:
             **_types(inputs[given[0]]["dtype"], sizes[given[0]]),
         }
         templates = (_TFLITE, _ONNX) if "logits" in outputs else (stepwise.TFLITE, stepwise.ONNX)
-        parts = "".join(_parts(card, about, shapes, *templates))
+        parts = _took(card, endpoint["name"]) + "".join(_parts(card, about, shapes, *templates))
         return (_TEXT if "logits" in outputs else stepwise.TEXT).format(parts=parts, **about)
     return ""
+
+
+def _took(card: Mapping[str, Any], endpoint: str) -> str:
+    """Return how long a step took in each file; empty in bundles of earlier versions."""
+    times = [
+        f"{of_step['latency_ms']:.2g} ms in `{row['file']}`"
+        for row in card["artefacts"]
+        if "latency_ms" in (of_step := row.get("endpoints", {}).get(endpoint, {}))
+    ]
+    return f"\nOne step took {', '.join(times)}, where this was exported.\n" if times else ""
 
 
 def _types(dtype: str, shape: list[int]) -> dict[str, str | int]:
