@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +211,16 @@ def test_taggers_that_need_the_whole_sentence_are_refused(arguments):
         tagger(**arguments)
 
 
+@pytest.fixture(scope="module")
+def onnxruntime_web(tmp_path_factory):
+    """The folder of packages for Node.js, from the package index; None where it cannot be had."""
+    folder = tmp_path_factory.mktemp("npm")
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "onnxruntime-web@1.30.0"]
+    if not (shutil.which("npm") and shutil.which("node")) or subprocess.run(command, cwd=folder).returncode:
+        return None
+    return folder / "node_modules"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "data"),
@@ -218,7 +230,7 @@ def test_taggers_that_need_the_whole_sentence_are_refused(arguments):
         pytest.param("gru", "digits", marks=pytest.mark.large),
     ],
 )
-def test_every_file_streams(tmp_path, monkeypatch, capsys, name, data):
+def test_every_file_streams(tmp_path, monkeypatch, capsys, onnxruntime_web, name, data):
     """From the command line: 500 steps of each file, and no file is published that goes another way."""
     monkeypatch.chdir(tmp_path)
     flags = ["--no-bidirectional", "--streaming", "--epochs", "2", "--min-steps", "0"]
@@ -235,7 +247,22 @@ def test_every_file_streams(tmp_path, monkeypatch, capsys, name, data):
     assert f"Give its folder, exported/{name}/1; its README.md" in capsys.readouterr().err
     monkeypatch.chdir(f"exported/{name}/1")
     readme = Path("README.md").read_text()
-    for heading in ("Step by step", f"ONNX: `{name}.step.onnx`"):
-        (section,) = re.findall(rf"\n## {re.escape(heading)}\n(.*?)(?=\n## |$)", readme, re.DOTALL)
+    sections = {
+        heading: re.search(rf"\n## {re.escape(heading)}\n(.*?)(?=\n## |$)", readme, re.DOTALL)[1]
+        for heading in ("Step by step", f"ONNX: `{name}.step.onnx`")
+    }
+    printed = []
+    for section in sections.values():
         exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], {})
-        assert capsys.readouterr().out.count("[") >= 3
+        printed.append(capsys.readouterr().out)
+        assert printed[-1].count("[") >= 3
+    if onnxruntime_web is None:
+        return
+    Path("node_modules").symlink_to(onnxruntime_web)
+    Path("loop.mjs").write_text(re.search(r"```js\n(.*?)```", sections["Step by step"], re.DOTALL)[1])
+    ran = subprocess.run(["node", "loop.mjs"], capture_output=True, text=True)
+    of_node, of_phones = (
+        np.array(re.findall(r"\d\.\d*(?:e-\d+)?", text), float) for text in (ran.stdout, printed[0])
+    )
+    assert len(of_node) >= 6, ran.stderr
+    np.testing.assert_allclose(of_node, of_phones, atol=0.1)  # one of the files is small
