@@ -133,12 +133,16 @@ def test_real_images_are_as_good_as_real_images(judge, data):
     assert found["num_samples"] == found["num_real"] == found["num_floor"] == 60
     assert found["class_balance"] == found["real_class_balance"]
     assert sum(found["class_balance"].values()) == pytest.approx(1)
+    assert found["real_class_rate"] == found["asked_class_rate"] and found["real_recall"] < 1
     worse, _ = figures_of(judge, data, noisy)
+    assert all(worse[name] == found[name] for name in ("real_recall", "real_diversity", "real_class_rate"))
     assert worse["fid"] > found["fid_floor"] and worse["kid"] > found["kid"]
     assert arrays["samples"].shape == arrays["nearest"].shape == (16, *SHAPE)
     said = summary(found)
     assert f"+- {found['kid_stderr']:.2g} (floor {found['kid_floor']:.2g}) of 60" in said
-    for part in ("FID 0 (floor", "60 train images instead of samples", "60 samples against 60 test images",
+    real = f"recall 1.00 (real images: {found['real_recall']:.2f})"
+    for part in (real, "(the judge knows", "FID 0 (floor",
+                 "60 train images instead of samples", "60 samples against 60 test images",
                  "6 features", judge.sha256[:12]):  # fmt: skip
         assert part in said, part
 

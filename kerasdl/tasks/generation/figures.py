@@ -36,10 +36,11 @@ def figures(
         conditional: whether the samples are of the classes that are asked for.
 
     Returns:
-        Figures by name: `fid`, `kid` and `kid_stderr`, `fid_floor` and `kid_floor` (other real images in
-        place of the samples), `precision`, `recall`, `diversity` (size of the spread of the samples' features
-        against that of real ones; 1 is as diverse), `class_balance` (share of the samples by class) and
-        `real_class_balance` (of the real images; the judge names both), `asked_class_rate`, `memorised`,
+        Figures by name: `fid`, `kid` and `kid_stderr`, `precision`, `recall`, `diversity` (size of the spread
+        of the samples' features against that of real ones; 1 is as diverse); the same of other real images in
+        place of the samples: `fid_floor`, `kid_floor`, `real_precision`, `real_recall`, `real_diversity`;
+        `class_balance` (share of the samples by class), `real_class_balance` (of the real images; the judge
+        names both), `asked_class_rate`, `real_class_rate` (of real images that the judge knows), `memorised`,
         `judge`, and what they were measured on: `num_samples`, `num_real`, `real`, `num_floor`, `floor`.
         Those that cannot be had are left out. And arrays of some samples: `samples`, `nearest` (training
         images).
@@ -67,6 +68,8 @@ def figures(
         told = conditional and class_names == data.spec.class_names
         found |= of_classes(of_data, asked if told else None, class_names)
         found["real_class_balance"] = of_classes(of_real, None, class_names)["class_balance"]
+        if told:
+            found["real_class_rate"] = float((of_real == classes).mean())
     away, arrays = {}, {}
     if name != "train":
         away, arrays = _nearest(made, images, data.train)
@@ -95,11 +98,23 @@ def _distances(seen: Seen, real: Seen, others: Seen) -> dict[str, Any]:
         )
         _log.warning(f"{reason}.")
         return {"left_out": reason}
+    found = _beside(seen, real)
+    if len(others.features) < needed:
+        return found
+    floors = _beside(others, real)
+    return {
+        **found,
+        **{f"{name}_floor": floors[name] for name in ("fid", "kid")},
+        **{f"real_{name}": floors[name] for name in ("precision", "recall", "diversity")},
+    }
+
+
+def _beside(seen: Seen, real: Seen) -> dict[str, float]:
     moments = [frechet.moments(part.features) for part in (seen, real)]
     kid, error = kernel.distance(seen.features, real.features)
     precision, recall = neighbours.precision_recall(real.features, seen.features)
     spreads = [np.trace(part.covariance) for part in moments]
-    found = {
+    return {
         "fid": frechet.distance(*moments),
         "kid": kid,
         "kid_stderr": error,
@@ -107,10 +122,6 @@ def _distances(seen: Seen, real: Seen, others: Seen) -> dict[str, Any]:
         "recall": recall,
         "diversity": float(np.sqrt(spreads[0] / spreads[1])),
     }
-    if len(others.features) < needed:
-        return found
-    floor = frechet.distance(frechet.moments(others.features), moments[1])
-    return {**found, "fid_floor": floor, "kid_floor": kernel.distance(others.features, real.features)[0]}
 
 
 def of_classes(class_ids: np.ndarray, asked: np.ndarray | None, class_names: Sequence[str]) -> dict[str, Any]:

@@ -16,10 +16,22 @@ _ACTIVE = 0.01  # variance of the mean of a latent, above which it tells somethi
 _FIGURES: Mapping[str, tuple[str, str, str]] = {
     "fid": ("Frechet distance (FID)", ".4g", "real against real: {fid_floor:.3g}"),
     "kid": ("Kernel distance (KID)", ".3g", "+- {kid_stderr:.1g}"),
-    "precision": ("Precision", ".3f", "samples that lie among real images"),
-    "recall": ("Recall", ".3f", "real images that lie among samples"),
+    "precision": (
+        "Precision",
+        ".3f",
+        "samples among real images; other real ones: {real_precision:.3f}",
+    ),
+    "recall": (
+        "Recall",
+        ".3f",
+        "real images among samples; among other real ones: {real_recall:.3f}",
+    ),
     "diversity": ("Diversity", ".3f", "spread of the samples; 1 is that of real images"),
-    "asked_class_rate": ("Asked class", ".1%", "samples of the class that was asked for"),
+    "asked_class_rate": (
+        "Asked class",
+        ".1%",
+        "the judge knows {real_class_rate:.1%} of real images",
+    ),
     "memorised": ("Memorised", ".1%", "about 5 % by chance"),
     "nll": ("-log p(x), nats", ".2f", "+- {nll_stderr:.2f}, {likelihood_draws:,} draws"),
     "elbo": ("ELBO, nats", ".2f", "{likelihood_images:,} images"),

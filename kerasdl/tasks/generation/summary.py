@@ -31,11 +31,16 @@ def _distances(figures: Mapping[str, Any]) -> str:
     if "fid_floor" in figures:
         floor = f" (floor {figures['fid_floor']:.3g}: {figures['num_floor']:,} {figures['floor']})"
         of_kid = f" (floor {figures['kid_floor']:.2g})"
+    spreads = [
+        f"{name} {figures[name]:.2f}"
+        + (f" (real images: {figures[f'real_{name}']:.2f})" if f"real_{name}" in figures else "")
+        for name in ("precision", "recall", "diversity")
+    ]
     return (
         f"FID {figures['fid']:.4g}{floor} and KID {figures['kid']:.4g} +- {figures['kid_stderr']:.2g}"
         f"{of_kid} of {figures['num_samples']:,} samples against {figures['num_real']:,} {figures['real']}, "
-        f"in the {judge['features']} features of {judge['run']} ({judge['sha256'][:12]}); precision "
-        f"{figures['precision']:.2f}, recall {figures['recall']:.2f}, diversity {figures['diversity']:.2f}."
+        f"in the {judge['features']} features of {judge['run']} ({judge['sha256'][:12]}); "
+        f"{', '.join(spreads)}."
     )
 
 
@@ -48,7 +53,9 @@ def _samples(figures: Mapping[str, Any]) -> str:
             f"Classes: from {shares[least]:.1%} ({least}) to {shares[most]:.1%} ({most}) of the samples"
         )
     if "asked_class_rate" in figures:
-        told.append(f"{figures['asked_class_rate']:.1%} are of the class that was asked for")
+        of_real = figures.get("real_class_rate")
+        known = "" if of_real is None else f" (the judge knows {of_real:.1%} of the real images)"
+        told.append(f"{figures['asked_class_rate']:.1%} are of the class that was asked for{known}")
     if "memorised" in figures:
         told.append(f"{figures['memorised']:.1%} lie as close to a training image as 5 % of unseen images do")
     return f"{'; '.join(told)}." if told else ""
