@@ -10,6 +10,7 @@ from kerasdl.errors import UsageError
 from kerasdl.jobs import clean, runs
 from kerasdl.report import index
 from kerasdl.report.render import render
+from kerasdl.runs import places
 from kerasdl.runs.folder import Run
 from tests.run_folders import write_run, write_status
 
@@ -144,3 +145,9 @@ def test_clean_asks_and_takes_what_nobody_needs_alone(place, capsys):
     assert left == ["runs/lenet5/10", "runs/lenet5/2", "runs/mlp/1", "runs/mlp/3"]
     assert (place / "runs/lenet5/10/metrics.json").is_file()
     assert told(capsys, "clean")["found"] == []
+
+
+def test_a_network_without_its_run_is_told(tmp_path):
+    (tmp_path / "model.keras").touch()
+    with pytest.raises(UsageError, match=r"model\.keras is a network without its run.* Give the run"):
+        places.find(tmp_path / "model.keras")

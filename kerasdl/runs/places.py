@@ -27,6 +27,11 @@ def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
             raise UsageError(
                 f"{path} is a folder of versions. Give one of them, such as {path / str(max(inside))}."
             )
+        if path.suffix == ".keras" and path.is_file():
+            raise UsageError(
+                f"{path} is a network without its run, which tells what its numbers mean. Give the run that it "
+                "was copied from, or a file of a bundle."
+            )
         raise UsageError(
             f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
             "Give a folder like runs/lenet5/1 or exported/lenet5/1, or a .tflite or .onnx file in the latter."
