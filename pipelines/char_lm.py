@@ -11,8 +11,8 @@ half, TensorFlow 2.21.0, Keras 3.15.1, stopped after 45 minutes (8.3 of 9 epochs
 * state carried, in 16 parts: validation 1.376, test 1.519, both together 1.448;
 * an n-gram model of order 4: validation 1.590, test 1.790, both together 1.690.
 
-Both together are nanoGPT's validation set. Seeds 1 and 2, in float32, all 9 epochs, some 85 CPU-minutes each on
-one core of another processor: without a past 1.413, 1.547 and 1.480, and 1.409, 1.552 and 1.480; state
+Both together are nanoGPT's validation set. Seeds 1 and 2, in float32, all 9 epochs, some 85 CPU-minutes each
+on one core of another processor: without a past 1.413, 1.547 and 1.480, and 1.409, 1.552 and 1.480; state
 carried 1.379, 1.515 and 1.447, and 1.378, 1.523 and 1.451. The default text, a tenth of this one, was not
 measured.
 """

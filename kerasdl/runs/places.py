@@ -29,8 +29,8 @@ def find(path: Path) -> tuple[Literal["run", "bundle"], Path]:
             )
         if path.suffix == ".keras" and path.is_file():
             raise UsageError(
-                f"{path} is a network without its run, which tells what its numbers mean. Give the run that it "
-                "was copied from, or a file of a bundle."
+                f"{path} is a network without its run, which tells what its numbers mean. Give the run that "
+                "it was copied from, or a file of a bundle."
             )
         raise UsageError(
             f"{path} is neither a run (with recipe.json) nor a bundle nor a file in one (with card.json). "
