@@ -558,7 +558,7 @@ CASES = (
     RowsCase(
         Config(
             RecurrentNetwork,
-            cell="gru",
+            cell="simple_rnn",
             units=4,
             num_layers=2,
             bidirectional=True,
@@ -568,7 +568,7 @@ CASES = (
             recurrent_dropout=0.1,
         ),
         input_shape=(6, 5, 1),
-        parameters=1_267,
+        parameters=851,
         modes=_FLOAT_MODES,
         default_input_shape=(28, 28),
         default_parameters=25_098,

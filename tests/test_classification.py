@@ -129,3 +129,41 @@ def test_weights_of_attention_are_compared_as_probabilities_are():
     assert found == [0.0, 0.5, 0.0]
     failing = {**answer, "attention": np.array([[0.25, np.nan]], "f")}
     assert np.isnan(compare(answer, failing, np.array([0]))["max_difference"])
+
+
+def kept_texts(indices, wrong):
+    """Return what a run keeps of texts with attention."""
+    labels, count = np.array(indices) % 3, len(indices)
+    class_ids = np.where(np.isin(indices, wrong), (labels + 1) % 3, labels)
+    words = np.array([[f"word{index}", "<b>", ""] for index in indices])
+    weights = np.tile(np.array([0.25, 0.75, 0], "f"), (count, 1))
+    found = {"indices": np.array(indices), "labels": labels, "class_ids": class_ids}
+    return {**found, "confidence": np.full(count, 0.75, "f"), "words": words, "attention": weights}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said", "shown"),
+    [
+        ((), "No answer is wrong; shown are the first 8 test texts.", range(8)),
+        ((20, 1, 3), "most sure of, then the first 5 test texts answered right.", (20, 1, 3, 0, 2, 4, 5, 6)),
+        (range(20, 29), "Shown are the wrong answers that the network was most sure of.", range(20, 28)),
+        ((*range(20, 26), 1), "then the first test text answered right.", (*range(20, 26), 1, 0)),
+    ],
+    ids=["none", "few", "many", "seven"],
+)
+def test_a_page_shows_attention_over_right_answers_where_few_are_wrong(wrong, said, shown):
+    first = {f"first_{name}": values for name, values in kept_texts(range(8), wrong).items()}
+    mistakes = {"features": np.array([b"x <b>"] * len(wrong), "S5"), "indices": np.array(wrong, int)}
+    mistakes |= kept_texts(wrong, wrong) if wrong else {}  # of no text there is no attention
+    sections = Classification().sections({"accuracy": 1.0}, ("a", "b", "c"), {**mistakes, **first})
+    assert [part.title for part in sections][1:] == ["Worst mistakes"] * bool(wrong) + [
+        "Attention over words"
+    ]
+    text, *blocks = sections[-1].blocks
+    assert text.text.endswith(said)
+    assert [block.title.split(":")[0] for block in blocks] == [f"Example {index}" for index in shown]
+    true, other = ("a", "b", "c")[shown[0] % 3], ("a", "b", "c")[(shown[0] + bool(wrong)) % 3]
+    assert blocks[0].title.endswith(f": true {true}, predicted {other}, 75 % sure")
+    assert blocks[0].words == [(f"word{shown[0]}", 0.25), ("<b>", 0.75)] and not blocks[0].signed
+    without = Classification().sections({"accuracy": 1.0}, ("a", "b", "c"), {"indices": np.array([], int)})
+    assert len(without) == 1

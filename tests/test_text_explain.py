@@ -17,6 +17,7 @@ from kerasdl.explain.explainer import Examples, Question
 from kerasdl.explain.images import ImageExplainer
 from kerasdl.explain.texts import TextExplainer
 from kerasdl.explain.words import WordNetwork
+from kerasdl.files import read_arrays
 from kerasdl.inference.texts import read_texts
 from kerasdl.jobs import train
 from kerasdl.models.recurrent import RecurrentNetwork
@@ -370,6 +371,14 @@ def test_the_report_shows_texts_of_mistakes_and_attention(place):
         words = [word for word in mistakes["words"][0] if word]
         assert words == first.split()
         np.testing.assert_allclose(mistakes["attention"].sum(-1), 1, atol=1e-5)
+    shown, answers = (
+        read_arrays(place / "runs/tiny/1" / name) for name in ("gallery.npz", "predictions.npz")
+    )
+    assert shown["first_indices"].tolist() == [*range(8)] == [*range(len(shown["first_words"]))]
+    for name in ("labels", "class_ids", "confidence"):  # of the test split, in its order
+        np.testing.assert_allclose(shown[f"first_{name}"], answers[name][:8], atol=1e-6)
+    np.testing.assert_allclose(shown["first_attention"].sum(-1), 1, atol=1e-5)
+    assert (shown["first_words"][:, 0] == "the").all()
     page = (place / "runs/tiny/1/report.html").read_text()
     assert first.replace("<", "&lt;").replace(">", "&gt;") in page and "<i>x" not in page
     assert "Attention over the words" in page and 'class="weight"' in page

@@ -40,8 +40,10 @@ class Question:
     """What is to be explained, and how.
 
     Attributes:
-        class_names: in the order of the network's logits; of a forecaster the columns that it forecasts.
-        class_id: which of them to explain; None for the class that is predicted, or the first column.
+        class_names: in the order of the network's logits; of a forecaster the columns that it forecasts,
+            of a regressor the names of its targets.
+        class_id: which of them to explain; None for the class that is predicted, or for the first column or
+            target.
         methods: some of the explainer's; None for all that the network can have.
         steps: of integrated gradients, to begin with.
         temperature: that the run's probabilities are calibrated by.

@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
-from kerasdl.data.dataset import Spec
+from kerasdl.data.dataset import DataSpec, Spec
 from kerasdl.errors import UsageError
 from kerasdl.explain import words_page
-from kerasdl.explain.explainer import Explainer, Question, answers, not_exact
+from kerasdl.explain.explainer import Examples, Explainer, Question, answers, not_exact
 from kerasdl.explain.page import about_of, page_of
 from kerasdl.explain.words import ATTENTION, WordNetwork
 from kerasdl.inference.word_numbers import tokenizer
@@ -32,6 +33,16 @@ class TextExplainer(Explainer):
     def takes(self, task, data):
         return data.inputs == Spec((), "string") and bool(data.class_names)
 
+    def asking(self, network: keras.Model, data: DataSpec, asked: Question) -> WordNetwork:
+        """Return a network in the ways in which explanations ask it."""
+        return WordNetwork(network)
+
+    def answers(
+        self, logits: np.ndarray, examples: Examples, asked: Question
+    ) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """Return what to explain of each example (N,), and a row about each answer."""
+        return answers(logits, examples, asked)
+
     def explain(self, network, data, examples, asked):
         """Return `about`, whose `texts` hold the answer and the words of each text with their scores.
 
@@ -43,13 +54,13 @@ class TextExplainer(Explainer):
             raise UsageError(
                 "This network does not read texts by SequencePreprocessing, so nothing is known of its words."
             )
-        asking, methods = WordNetwork(network), asked.methods or self.methods
+        asking, methods = self.asking(network, data, asked), asked.methods or self.methods
         spelled = [splitter.spelled(text) for text in examples.features]
         read = [[number for _, number in pieces if number is not None] for pieces in spelled]
         ids = [np.array(numbers or [0], np.int32) for numbers in read]
         found = [asking.answers(row[None]) for row in ids]
         logits = np.concatenate([answer["logits"] for answer in found])
-        class_ids, rows = answers(logits, examples, asked)
+        class_ids, rows = self.answers(logits, examples, asked)
         if asked.methods and ATTENTION in methods and ATTENTION not in found[0]:
             raise UsageError(f"This network has no attention. Use --methods {','.join(self.methods[:-1])}.")
         notes: list[str] = []
@@ -136,17 +147,23 @@ def _lines(row: Mapping[str, Any], methods: Sequence[str]) -> list[Any]:
     if text:
         found.append(Text(f"  {text}", "dim"))
     for method in methods if text else ():
-        line = Text(f"{words_page.TITLES[method]}: ")
-        scored = sorted((word for word in row["words"] if "known" in word), key=lambda word: -word[method])
-        for word in scored[:_SHOWN]:
-            if word[method] >= 0.005:
-                line.append(f" {_told(word, method)}", "" if method == ATTENTION else "green")
-        for word in scored[::-1][:_SHOWN]:
-            if word[method] <= -0.005:
-                line.append(f" {_told(word, method)}", "red")
-        found.append(Padding(line, (0, 0, 0, 2), expand=False))
+        found.append(Padding(_scored(row, method), (0, 0, 0, 2), expand=False))
     return found
 
 
-def _told(word: Mapping[str, Any], method: str) -> str:
-    return f"{words_page.named(word)} {word[method]:{'.2f' if method == ATTENTION else '+.2f'}}"
+def _scored(row: Mapping[str, Any], method: str) -> Any:
+    """Return the line of a terminal with the words that count most by a method."""
+    from rich.text import Text
+
+    line = Text(f"{words_page.TITLES[method]}: ")
+    decimals = words_page.decimals_of(row) if "target" in row and method != ATTENTION else 2
+    form, least = f"{'' if method == ATTENTION else '+'},.{decimals}f", 0.5 * 10.0**-decimals
+    scored = sorted((word for word in row["words"] if "known" in word), key=lambda word: -word[method])
+    for word in scored[:_SHOWN]:
+        if word[method] >= least:
+            told = f" {words_page.named(word)} {word[method]:{form}}"
+            line.append(told, "" if method == ATTENTION else "green")
+    for word in scored[::-1][:_SHOWN]:
+        if word[method] <= -least:
+            line.append(f" {words_page.named(word)} {word[method]:{form}}", "red")
+    return line

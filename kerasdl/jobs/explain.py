@@ -15,6 +15,7 @@ from kerasdl.explain.explainer import Examples, Explainer, Explanations
 from kerasdl.explain.forecasts import ForecastExplainer
 from kerasdl.explain.images import ImageExplainer
 from kerasdl.explain.page import FILE_NAME, about_of
+from kerasdl.explain.regressions import RegressionExplainer
 from kerasdl.explain.sentences import SentenceExplainer
 from kerasdl.explain.texts import TextExplainer
 from kerasdl.files import writing
@@ -24,7 +25,8 @@ from kerasdl.runs import record
 
 #: One for each kind of answers that can be explained.
 EXPLAINERS: tuple[Explainer, ...] = (
-    ImageExplainer(), TextExplainer(), SentenceExplainer(), CharacterExplainer(), ForecastExplainer()
+    ImageExplainer(), TextExplainer(), RegressionExplainer(), SentenceExplainer(), CharacterExplainer(),
+    ForecastExplainer(),
 )  # fmt: skip
 
 _MOST_MISTAKES = 8
@@ -49,15 +51,15 @@ def explainer_of(target: Target) -> Explainer:
             return explainer
     raise UsageError(
         f"{target.path} cannot be explained, since its answers are those of {type(target.task).__name__}: "
-        "only classes of images and texts, tags of sentences, next characters and forecasts are, but kerasdl "
-        f"report {target.path} shows how good its answers are."
+        "only classes of images and texts, numbers of texts, tags of sentences, next characters and "
+        f"forecasts are, but kerasdl report {target.path} shows how good its answers are."
     )
 
 
 def examples_of(
     target: Target, explainer: Explainer, given: Sequence[str], text_column: str | None = None
 ) -> Examples:
-    """Return the examples that a user gave or, without any, the run's most confident mistakes.
+    """Return the examples that a user gave or, without any, the run's worst mistakes.
 
     Of a run without mistakes they are the first examples of the test split; where the explainer has a place
     in the test split, it is the example there.
@@ -92,7 +94,7 @@ def examples_of(
         names = [f"test example {index}" for index in range(min(len(labels), _MOST_MISTAKES))]
         return Examples(features[: len(names)], names, labels[: len(names)])
     names = [f"test example {index}" for index in mistakes["indices"][:_MOST_MISTAKES]]
-    true = mistakes["targets" if "token" in explainer.picks else "labels"]
+    true = mistakes["labels" if "labels" in mistakes else "targets"]
     return Examples(mistakes["features"][:_MOST_MISTAKES], names, true[:_MOST_MISTAKES])
 
 

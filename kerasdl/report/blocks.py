@@ -210,6 +210,7 @@ class Words:
         signed: whether numbers below 0 have a colour of their own; else all are 0 or more.
         half: whether it is half as wide as the page.
         unit: "word", or "character" for those that stand close to each other; a line ends after `\n`.
+        decimals: decimals of the numbers where one points at a word.
     """
 
     title: str
@@ -217,6 +218,7 @@ class Words:
     signed: bool = True
     half: bool = False
     unit: Literal["word", "character"] = "word"
+    decimals: int = 3
 
     @property
     def largest(self) -> float:
@@ -226,7 +228,7 @@ class Words:
     @property
     def table(self) -> Table:
         """The words that have a number, in the order of the text; characters with places from the end."""
-        form, count = "+.4f" if self.signed else ".4f", len(self.words)
+        form, count = f"{'+' if self.signed else ''},.{self.decimals + 1}f", len(self.words)
         rows = [
             [f"{word}({place - count})" if self.unit == "character" else word, value]
             for place, (word, value) in enumerate(self.words)

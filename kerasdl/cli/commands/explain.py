@@ -87,11 +87,12 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder, such as runs/lenet5/1")
     parser.add_argument("examples", nargs="*", metavar="EXAMPLE",
                         help="image files; or texts, .txt files and tables of them; or sentences; or recent "
-                        "rows of a series (default: the run's most confident mistakes; of a language model "
+                        "rows of a series (default: the run's worst mistakes; of a language model "
                         "or forecaster a test example)")  # fmt: skip
     parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX",
                         help="class to explain, of a language model the next character (default: the "
-                        "predicted one); of a forecaster the column (default: the first one)")  # fmt: skip
+                        "predicted one); of a regressor the number, of a forecaster the column (default: "
+                        "the first one)")  # fmt: skip
     parser.add_argument("--token", metavar="WORD|INDEX",
                         help="of a tagger the token whose tag to explain (default: the wrong one that it was "
                         "most sure of, else the one that it is least sure of)")  # fmt: skip

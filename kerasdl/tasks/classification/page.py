@@ -32,7 +32,7 @@ def sections(
         figures: what `Classification.evaluate` returned.
         class_names: in the order of the outputs.
         mistakes: `features` (K, ...), `labels` (K,), `class_ids` (K,), `confidence` (K,), `indices` (K,);
-            the most confident first.
+            the most confident first; what `first_texts` keeps beside them.
     """
     found = [Section("Test figures", [Figures(_headline(figures))])]
     if figures.get("confusion_matrix"):
@@ -47,6 +47,8 @@ def sections(
         found.append(Section("Calibration", _calibration(figures)))
     if shown := _mistakes(figures, class_names, mistakes):
         found.append(Section("Worst mistakes", shown))
+    if shown := text_mistakes.attention_blocks(class_names, mistakes or {}):
+        found.append(Section("Attention over words", shown))
     return found
 
 

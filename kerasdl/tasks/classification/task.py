@@ -23,17 +23,15 @@ from kerasdl.tasks.classification import (
     endpoints,
     figures,
     files,
+    first_texts,
     verdicts,
 )
-from kerasdl.tasks.classification.verdicts import listed
 from kerasdl.tasks.task import Evaluation, RunDifference, Task, Verdict
 
 if TYPE_CHECKING:
     import keras
 
-
 _log = logging.getLogger(__name__)
-
 _IMBALANCE = 5  # times as many examples in one class as in another
 
 
@@ -89,7 +87,7 @@ class Classification(Task):
         if unseen := [name for name, count in zip(data.spec.class_names, seen, strict=True) if not count]:
             _log.warning(
                 f"Not one of the {len(data.validation):,} validation examples is of the class "
-                f"{listed(unseen)}: the best epoch is picked without it."
+                f"{verdicts.listed(unseen)}: the best epoch is picked without it."
             )
         if self.judge_by != "auto":
             return self
@@ -201,8 +199,10 @@ class Classification(Task):
         )
 
     def details(self, network, data, features):
-        """Return the words of texts and the attention over them, where the network has any."""
         return attention.over_words(network, data, features)
+
+    def gallery(self, predictor, data):
+        return first_texts.answered(predictor, data)
 
     def beside_baselines(self, figures: dict[str, Any], data: Dataset, split: Split) -> dict[str, Any]:
         """Add the accuracy of linear classifiers of word counts, where examples are texts."""

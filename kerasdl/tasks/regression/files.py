@@ -53,11 +53,12 @@ def tolerances_of_steps(kind: str) -> Limits:
     )
 
 
+def names_of(num_outputs: int) -> list[str]:
+    """Return how the values of an example are called, in their order."""
+    return ["value"] if num_outputs == 1 else [f"value {number}" for number in range(num_outputs)]
+
+
 def describe(outputs: Arrays) -> list[dict[str, Any]]:
     """Return the value of each example, or its values by number."""
-    return [
-        {"value": float(row[0])}
-        if len(row) == 1
-        else {f"value {number}": float(value) for number, value in enumerate(row)}
-        for row in outputs["values"]
-    ]
+    names = names_of(outputs["values"].shape[1])
+    return [dict(zip(names, row.tolist(), strict=True)) for row in outputs["values"]]

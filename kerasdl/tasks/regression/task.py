@@ -18,6 +18,7 @@ from kerasdl.tasks.task import Evaluation, Task, Verdict
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,6 +152,12 @@ class Regression(Task):
 
     # Shipping
 
+    def in_units(self, outputs: "tf.Tensor", data: DataSpec) -> "tf.Tensor":
+        """Return outputs (N, num_outputs) of the network, float32, in the targets' own units."""
+        from kerasdl.layers import scaling  # imports Keras
+
+        return scaling.restored(outputs, *self._scale(data))
+
     def endpoints(
         self, network: "keras.Model | None", data: DataSpec, fitted: Mapping[str, Any]
     ) -> tuple[Endpoint, ...]:
@@ -160,16 +167,15 @@ class Regression(Task):
         """
         import tensorflow as tf
 
-        from kerasdl.layers import scaling  # imports Keras
         from kerasdl.network.network import logits
 
-        (mean, std), units = self._scale(data), self._deviations(data)
+        units = self._deviations(data)
         single = not isinstance(data.inputs, Mapping)
         only = "images" if reading.are_images(data.inputs) else "inputs"
         specs = {only: data.inputs} if single else data.inputs
 
         def answer_of(outputs):
-            return {"values": scaling.restored(tf.cast(outputs, tf.float32), mean, std)}
+            return {"values": self.in_units(tf.cast(outputs, tf.float32), data)}
 
         def predict(*tensors):
             return answer_of(
