@@ -1,4 +1,4 @@
-"""What of flow matching is worth searching: the width of the U-Net, times, guidance, and how fast it learns.
+"""What of flow matching is worth searching: the size of the U-Net, times, and how fast it learns.
 
     kerasdl tune flow --data digits --max-trials 20
 
