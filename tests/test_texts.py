@@ -234,6 +234,13 @@ def test_numbers_without_tensorflow_are_those_of_keras(standardize):
     assert {1, 2} < set(found.flat)
 
 
+def test_each_text_is_counted_once():
+    texts = np.array([b"first"] * 600 + [b"then"] * 700, object)
+    layer = SequencePreprocessing()
+    layer.fit(lambda: np.split(texts, range(64, len(texts), 64)))
+    assert layer.vocabulary == ("then", "first")  # the most frequent one leads
+
+
 def test_texts_without_words_are_refused():
     with pytest.raises(UsageError, match="hold no word"):
         SequencePreprocessing().fit(lambda: iter([np.array([b"", b"!!"], object)]))
